@@ -1,0 +1,299 @@
+/**
+ * Replication strategies: which nodes hold the replicas of each segment of a token ring.
+ *
+ * Servers tell a keyspace's strategy as a map of texts (`system_schema.keyspaces.replication`). From it, the ring and
+ * the nodes' racks a client computes the same replicas, in the same order, as the servers do. This holds for keyspaces
+ * with vnodes; tables with tablets have their replicas listed by the server.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import type { TokenRing } from "./TokenRing.ts"
+
+/**
+ * How a keyspace places its replicas.
+ *
+ * **Details**
+ *
+ * - `Simple`: the next `replicationFactor` nodes of the ring, wherever they are.
+ * - `NetworkTopology`: `replicationFactors` by data center, on distinct racks while there are any.
+ * - `Everywhere`: all nodes.
+ * - `Local`: each node keeps its own data (system tables); no token belongs to a node.
+ * - `Unknown`: a class this package does not know, or options without the numbers that their class needs. Only the
+ *   primary owner of a segment is taken for a replica then, which is a coordinator as good as any.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ReplicationStrategy =
+  | { readonly _tag: "Simple"; readonly replicationFactor: number }
+  | { readonly _tag: "NetworkTopology"; readonly replicationFactors: ReadonlyMap<string, number> }
+  | { readonly _tag: "Everywhere" }
+  | { readonly _tag: "Local" }
+  | { readonly _tag: "Unknown"; readonly className: string; readonly options: Readonly<Record<string, string>> }
+
+/**
+ * Where a node is: the data center and rack that its snitch reports (`system.local` and `system.peers`).
+ *
+ * Racks of different data centers are different racks even when they share a name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeLocation {
+  readonly datacenter: string
+  readonly rack: string
+}
+
+/** `"3"` is 3; `"3/1"`, three replicas of which one is transient (Cassandra 4), is 3 too. */
+const parseFactor = (text: string | undefined): number | undefined => {
+  const match = /^\s*(\d{1,9})(?:\/\d{1,9})?\s*$/.exec(text ?? "")
+  return match === null ? undefined : Number(match[1])
+}
+
+/**
+ * Parses the replication options of a keyspace, `class` among them, as `system_schema.keyspaces.replication` has them.
+ *
+ * **Details**
+ *
+ * Class names come with or without the package `org.apache.cassandra.locator`. A transient factor (`"3/1"`) counts
+ * all its replicas. `replication_factor` of NetworkTopologyStrategy is ignored: servers have expanded it to data
+ * centers when they store it. Data centers with factor 0 are left out. Anything not understood is `Unknown`, never
+ * an error: a client must be able to use a cluster with a strategy from the future.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const parse = (options: Readonly<Record<string, string>>): ReplicationStrategy => {
+  const className = options["class"] ?? ""
+  const unknown: ReplicationStrategy = { _tag: "Unknown", className, options }
+  switch (className.replace(/^org\.apache\.cassandra\.locator\./, "")) {
+    case "SimpleStrategy": {
+      const replicationFactor = parseFactor(options["replication_factor"])
+      return replicationFactor === undefined ? unknown : { _tag: "Simple", replicationFactor }
+    }
+    case "NetworkTopologyStrategy": {
+      const replicationFactors = new Map<string, number>()
+      for (const [name, value] of Object.entries(options)) {
+        if (name === "class" || name === "replication_factor") continue
+        const factor = parseFactor(value)
+        if (factor === undefined) return unknown
+        if (factor > 0) replicationFactors.set(name, factor)
+      }
+      return { _tag: "NetworkTopology", replicationFactors }
+    }
+    case "EverywhereStrategy":
+      return { _tag: "Everywhere" }
+    case "LocalStrategy":
+      return { _tag: "Local" }
+    default:
+      return unknown
+  }
+}
+
+/**
+ * A text that is equal for strategies that place replicas equally.
+ *
+ * Keyspaces mostly share a few replications, so callers keep one table of {@link replicasBySegment} per key. The order
+ * of data centers does not count, and all unknown strategies share one key, since they are all treated alike.
+ *
+ * @category comparing
+ * @since 0.1.0
+ */
+export const replicationKey = (strategy: ReplicationStrategy): string => {
+  switch (strategy._tag) {
+    case "Simple":
+      return `Simple ${strategy.replicationFactor}`
+    case "NetworkTopology":
+      // JSON quotes the names, which may hold any character.
+      return `NetworkTopology ${
+        JSON.stringify(
+          Array.from(strategy.replicationFactors)
+            .filter(([, factor]) => factor > 0)
+            .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+        )
+      }`
+    default:
+      return strategy._tag
+  }
+}
+
+/** The ring with owners, data centers and racks numbered, so that walks compare integers. */
+class Topology<T> {
+  /** Distinct owners in the order they first appear on the ring. */
+  readonly owners: Array<T> = []
+  /** Number of the owner of each segment. */
+  readonly ownerOfSegment: Int32Array
+
+  constructor(ring: TokenRing<T>) {
+    this.ownerOfSegment = new Int32Array(ring.size)
+    const numbers = new Map<T, number>()
+    for (let segment = 0; segment < ring.size; segment++) {
+      const owner = ring.owners[segment]!
+      let number = numbers.get(owner)
+      if (number === undefined) {
+        number = this.owners.length
+        this.owners.push(owner)
+        numbers.set(owner, number)
+      }
+      this.ownerOfSegment[segment] = number
+    }
+  }
+
+  /**
+   * Runs `walk` for each segment, and shares equal results: a ring has many segments and few distinct replica lists.
+   * `walk` writes owner numbers to `found` and returns how many it wrote.
+   */
+  tabulate(walk: (segment: number, found: Int32Array) => number): ReadonlyArray<ReadonlyArray<T>> {
+    const found = new Int32Array(this.owners.length)
+    const shared = new Map<string, ReadonlyArray<T>>()
+    const table: Array<ReadonlyArray<T>> = []
+    for (let segment = 0; segment < this.ownerOfSegment.length; segment++) {
+      const numbers = found.subarray(0, walk(segment, found))
+      const key = numbers.join()
+      let replicas = shared.get(key)
+      if (replicas === undefined) {
+        replicas = Array.from(numbers, (number) => this.owners[number]!)
+        shared.set(key, replicas)
+      }
+      table.push(replicas)
+    }
+    return table
+  }
+}
+
+const simple = <T>(ring: TokenRing<T>, replicationFactor: number): ReadonlyArray<ReadonlyArray<T>> => {
+  const topology = new Topology(ring)
+  const { ownerOfSegment } = topology
+  const wanted = Math.min(replicationFactor, topology.owners.length)
+  return topology.tabulate((segment, found) => {
+    let count = 0
+    for (let at = segment; count < wanted; at = at + 1 === ring.size ? 0 : at + 1) {
+      const owner = ownerOfSegment[at]!
+      // Replication factors are small, so searching the few found so far beats a set.
+      let i = 0
+      while (i < count && found[i] !== owner) i++
+      if (i === count) found[count++] = owner
+    }
+    return count
+  })
+}
+
+/** What a walk knows of a data center that the strategy names. */
+interface Datacenter {
+  readonly wanted: number
+  readonly racks: Map<string, number>
+  nodes: number
+  /** Nodes still to be found in the current walk. */
+  left: number
+  /** How many more nodes of a rack already used the current walk may accept. */
+  repeats: number
+}
+
+const networkTopology = <T>(
+  ring: TokenRing<T>,
+  factors: ReadonlyMap<string, number>,
+  nodeOf: (owner: T) => NodeLocation
+): ReadonlyArray<ReadonlyArray<T>> => {
+  const topology = new Topology(ring)
+  const { ownerOfSegment, owners } = topology
+  const datacenters = new Map<string, Datacenter>()
+  const datacenterOf: Array<Datacenter | undefined> = []
+  const rackOf = new Int32Array(owners.length)
+  let racks = 0
+  for (let number = 0; number < owners.length; number++) {
+    const location = nodeOf(owners[number]!)
+    const wanted = factors.get(location.datacenter) ?? 0
+    if (wanted <= 0) {
+      datacenterOf.push(undefined)
+      continue
+    }
+    let datacenter = datacenters.get(location.datacenter)
+    if (datacenter === undefined) {
+      datacenter = { wanted, racks: new Map(), nodes: 0, left: 0, repeats: 0 }
+      datacenters.set(location.datacenter, datacenter)
+    }
+    datacenter.nodes++
+    let rack = datacenter.racks.get(location.rack)
+    if (rack === undefined) {
+      rack = racks++
+      datacenter.racks.set(location.rack, rack)
+    }
+    rackOf[number] = rack
+    datacenterOf.push(datacenter)
+  }
+  // The walk that last accepted an owner or used a rack: a new walk needs no clearing. Walks count from 1.
+  const ownerAccepted = new Int32Array(owners.length)
+  const rackUsed = new Int32Array(racks)
+  return topology.tabulate((segment, found) => {
+    const walk = segment + 1
+    let open = 0
+    for (const datacenter of datacenters.values()) {
+      // With fewer nodes than the factor asks for, all of them are replicas. With fewer racks, the difference is made
+      // up by the first nodes met whose rack is used already; otherwise every replica needs a rack of its own.
+      datacenter.left = Math.min(datacenter.wanted, datacenter.nodes)
+      datacenter.repeats = datacenter.wanted - datacenter.racks.size
+      open++
+    }
+    let count = 0
+    for (let at = segment; open > 0; at = at + 1 === ring.size ? 0 : at + 1) {
+      const owner = ownerOfSegment[at]!
+      const datacenter = datacenterOf[owner]
+      if (datacenter === undefined || datacenter.left === 0 || ownerAccepted[owner] === walk) continue
+      const rack = rackOf[owner]!
+      if (rackUsed[rack] === walk) {
+        if (datacenter.repeats <= 0) continue
+        datacenter.repeats--
+      }
+      rackUsed[rack] = walk
+      ownerAccepted[owner] = walk
+      found[count++] = owner
+      if (--datacenter.left === 0) open--
+    }
+    return count
+  })
+}
+
+/**
+ * Replicas of every segment of a ring, the primary first, in the order in which servers choose them.
+ *
+ * **Details**
+ *
+ * The result is indexed by `TokenRing.segmentOf`; it is a snapshot to compute when ring or schema change and to read
+ * on requests. Equal lists are one array, so it costs a pointer per segment and a list per distinct set of replicas.
+ *
+ * `nodeOf` is asked once for each owner, with NetworkTopologyStrategy only. Owners are told apart as keys of a `Map`.
+ *
+ * NetworkTopologyStrategy follows Cassandra's `calculateNaturalReplicas` and ScyllaDB's `natural_endpoints_tracker`:
+ * one walk clockwise for all data centers together. A node of an unused rack is accepted; a node of a used rack only
+ * as one of the `factor - racks` that the data center lacks racks for. (Cassandra 2 put those nodes behind, once all
+ * racks were used: the same nodes in another order.) A factor beyond the nodes of a data center means all of them.
+ *
+ * EverywhereStrategy gives each segment the same list of all owners in ring order, LocalStrategy empty lists, and an
+ * unknown strategy the owner of the segment alone.
+ *
+ * @category routing
+ * @since 0.1.0
+ */
+export const replicasBySegment = <T>(
+  ring: TokenRing<T>,
+  strategy: ReplicationStrategy,
+  nodeOf: (owner: T) => NodeLocation
+): ReadonlyArray<ReadonlyArray<T>> => {
+  switch (strategy._tag) {
+    case "Simple":
+      return simple(ring, strategy.replicationFactor)
+    case "NetworkTopology":
+      return networkTopology(ring, strategy.replicationFactors, nodeOf)
+    case "Everywhere": {
+      const all: ReadonlyArray<T> = Array.from(new Set(ring.owners))
+      return ring.owners.map(() => all)
+    }
+    case "Local": {
+      const none: ReadonlyArray<T> = []
+      return ring.owners.map(() => none)
+    }
+    case "Unknown":
+      return simple(ring, 1)
+  }
+}

@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { fromBigInt, maximum, minimum, TokenWords } from "../src/Token.ts"
+import * as TokenRing from "../src/TokenRing.ts"
+import { Random } from "./support/random.ts"
+
+const words = new TokenWords()
+
+const segmentOf = <T>(ring: TokenRing.TokenRing<T>, token: bigint): number => {
+  fromBigInt(token, words)
+  return TokenRing.segmentOf(ring, words.hi, words.lo)
+}
+
+const of = (tokens: ReadonlyArray<bigint>): TokenRing.TokenRing<string> =>
+  TokenRing.make(tokens.map((token) => ({ token, owner: `n${token}` })))
+
+/** Compares a ring with a scan of its sorted tokens, at each token, its neighbours, the edges and random ones. */
+const check = (tokens: ReadonlyArray<bigint>, random: Random): void => {
+  const ring = of(tokens)
+  const sorted = Array.from(new Set(tokens)).sort((a, b) => (a < b ? -1 : 1))
+  assert.strictEqual(ring.size, sorted.length)
+  sorted.forEach((token, i) => {
+    assert.strictEqual(TokenRing.tokenAt(ring, i), token)
+    assert.strictEqual(ring.owners[i], `n${token}`)
+  })
+  const asked = sorted.flatMap((token) => [token - 1n, token, token + 1n])
+  asked.push(minimum, maximum, 0n, -1n, ...Array.from({ length: 50 }, () => random.token()))
+  for (const token of asked.map((token) => BigInt.asIntN(64, token))) {
+    const at = sorted.findIndex((other) => other >= token)
+    const expected = at === -1 ? 0 : at
+    const found = segmentOf(ring, token)
+    if (found !== expected) assert.fail(`${token} is in segment ${expected} of ${sorted.join()}, got ${found}`)
+    fromBigInt(token, words)
+    assert.strictEqual(TokenRing.ownerOf(ring, words.hi, words.lo), `n${sorted[expected]}`)
+  }
+}
+
+describe("TokenRing", () => {
+  it("agrees with a scan for random rings of all sizes up to 70", () => {
+    const random = new Random(12)
+    for (let size = 1; size <= 70; size++) check(Array.from({ length: size }, () => random.token()), random)
+  })
+
+  it("agrees with a scan for a ring of 3 nodes with 256 tokens each", () => {
+    const random = new Random(13)
+    check(Array.from({ length: 768 }, () => random.token()), random)
+  })
+
+  it("agrees with a scan for tokens that lie close together, in one bucket of the index", () => {
+    const random = new Random(14)
+    for (const base of [0n, 1n << 31n, 1n << 32n, -(1n << 32n), 1n << 62n, minimum + 5n, maximum - 900n]) {
+      check(Array.from({ length: 200 }, () => base + BigInt(random.below(800))), random)
+    }
+  })
+
+  it("holds more tokens than the index has buckets", () => {
+    const random = new Random(15)
+    const ring = of(Array.from({ length: 70_000 }, () => random.token()))
+    for (let segment = 0; segment < ring.size; segment++) {
+      const token = TokenRing.tokenAt(ring, segment)!
+      if (segmentOf(ring, token) !== segment) assert.fail(`${token}`)
+      if (segmentOf(ring, BigInt.asIntN(64, token + 1n)) !== (segment + 1) % ring.size) {
+        // Only the next token may be a direct neighbour.
+        assert.strictEqual(TokenRing.tokenAt(ring, segment + 1), token + 1n)
+      }
+    }
+  })
+
+  it("a segment ends with its token, and the last wraps to the first", () => {
+    const ring = of([100n, -100n, 0n])
+    assert.deepStrictEqual(
+      [minimum, -101n, -100n, -99n, 0n, 1n, 100n, 101n, maximum].map((token) => segmentOf(ring, token)),
+      [0, 0, 0, 1, 1, 2, 2, 0, 0]
+    )
+  })
+
+  it("one token owns everything, at the edges too", () => {
+    for (const token of [minimum, -1n, 0n, maximum]) {
+      const ring = of([token])
+      for (const asked of [minimum, -1n, 0n, 1n, maximum]) assert.strictEqual(segmentOf(ring, asked), 0)
+    }
+  })
+
+  it("the last entry of a repeated token wins", () => {
+    const ring = TokenRing.make([
+      { token: 5n, owner: "stale" },
+      { token: 1n, owner: "a" },
+      { token: 5n, owner: "b" }
+    ])
+    assert.strictEqual(ring.size, 2)
+    assert.deepStrictEqual(ring.owners, ["a", "b"])
+  })
+
+  it("an empty ring has no segment and no owner", () => {
+    const ring = TokenRing.make<string>([])
+    assert.strictEqual(ring.size, 0)
+    assert.strictEqual(TokenRing.segmentOf(ring, 0, 0), -1)
+    assert.strictEqual(TokenRing.segmentOf(ring, 0x7fffffff, -1), -1)
+    assert.isUndefined(TokenRing.ownerOf(ring, 0, 0))
+    assert.isUndefined(TokenRing.tokenAt(ring, 0))
+  })
+
+  it("takes any iterable, and unsigned low words", () => {
+    const ring = TokenRing.make((function*() {
+      yield { token: 0xffffffffn, owner: 1 }
+      yield { token: 0x1ffffffffn, owner: 2 }
+    })())
+    assert.strictEqual(TokenRing.segmentOf(ring, 0, 0xffffffff), 0)
+    assert.strictEqual(TokenRing.segmentOf(ring, 1, 0), 1)
+    assert.strictEqual(TokenRing.segmentOf(ring, 1, 0xffffffff), 1)
+  })
+})
