@@ -1,0 +1,182 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Exit, Option, Scope } from "effect"
+import { mkdtempSync, readdirSync, rmdirSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as CassandraServer from "../src/CassandraServer.ts"
+import * as Config from "../src/internal/cassandraConfig.ts"
+import * as NativePort from "../src/internal/nativePort.ts"
+import * as TestServer from "../src/TestServer.ts"
+
+const requirement = await Effect.runPromise(TestServer.requirement("cassandra"))
+if (requirement._tag !== "Run") console.log(`CassandraServer: ${requirement._tag}: ${requirement.why}`)
+
+// A temporary directory of this file's own, so that suites beside it are not seen.
+const temporary = process.env.TMPDIR
+let own = ""
+beforeAll(() => {
+  own = mkdtempSync(join(tmpdir(), "effect-scylla-test-"))
+  process.env.TMPDIR = own
+})
+afterAll(() => {
+  if (temporary === undefined) delete process.env.TMPDIR
+  else process.env.TMPDIR = temporary
+  rmdirSync(own) // refuses when anything is left in it
+})
+
+const directories = (): ReadonlyArray<string> => readdirSync(own)
+
+/** Signal 0 only asks. */
+const exists = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const pidOf = (node: CassandraServer.CassandraNode) => Effect.flatMap(node.pid, (pid) => Effect.fromOption(pid))
+
+describe("cassandraConfig", () => {
+  const config: Config.NodeConfig = {
+    index: 1,
+    addresses: ["127.0.0.1", "127.0.0.2", "127.0.0.3"],
+    nativePort: 21_001,
+    storagePort: 21_002,
+    sslStoragePort: 21_003,
+    authentication: false
+  }
+
+  it("spreads the tokens of all nodes evenly, and none twice", () => {
+    for (const nodes of [1, 2, 3]) {
+      const owned = Array.from({ length: nodes }, (_, index) => Config.tokensOf(index, nodes))
+      const all = owned.flat().sort((a, b) => (a < b ? -1 : 1))
+      assert.strictEqual(all.length, 4 * nodes)
+      const step = (1n << 64n) / BigInt(all.length)
+      all.forEach((token, i) => {
+        assert.isTrue(token > -(1n << 63n) && token < 1n << 63n)
+        assert.isTrue(owned[i % nodes]?.includes(token), "neighbours belong to different nodes")
+        const previous = all[i - 1]
+        if (previous !== undefined) {
+          const error = token - previous - step
+          assert.isTrue(error >= -2n && error <= 2n)
+        }
+      })
+    }
+  })
+
+  it("writes ports, addresses, seeds and tokens", () => {
+    const text = Config.yaml(config)
+    const lines = text.split("\n")
+    assert.include(lines, "listen_address: 127.0.0.2")
+    assert.include(lines, "rpc_address: 127.0.0.2")
+    assert.include(lines, "native_transport_port: 21001")
+    assert.include(lines, "storage_port: 21002")
+    assert.include(lines, "ssl_storage_port: 21003")
+    assert.include(lines, `initial_token: "${Config.tokensOf(1, 3).join(",")}"`)
+    assert.include(text, 'seeds: "127.0.0.1:21002,127.0.0.2:21002,127.0.0.3:21002"')
+    assert.notInclude(text, "authenticator")
+    assert.notInclude(text, "client_encryption_options")
+  })
+
+  it("adds authentication and TLS only when asked to", () => {
+    const text = Config.yaml({ ...config, authentication: true, keystore: { path: '/a "b"', password: "p" } })
+    assert.include(text, "authenticator: PasswordAuthenticator")
+    assert.include(text, 'keystore: "/a \\"b\\""')
+    assert.include(text, "optional: true")
+  })
+})
+
+describe("CassandraServer", () => {
+  it.skipIf(requirement._tag !== "Required")("is required here", () => {
+    assert.fail(requirement._tag === "Required" ? requirement.why : "")
+  })
+
+  const real = it.live.skipIf(requirement._tag !== "Run")
+
+  real(
+    "starts, answers, is killed, starts again on the same data, leaves nothing behind",
+    () =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const server = yield* Scope.provide(
+          CassandraServer.make({ authentication: true, tls: true }),
+          scope
+        ).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+        const [pid, again] = yield* Effect.gen(function*() {
+          const node = yield* Effect.fromOption(Option.fromUndefinedOr(server.nodes[0]))
+          const endpoint = { address: node.address, port: node.port }
+          assert.deepStrictEqual(server.contactPoints, [`127.0.0.1:${server.port}`])
+          assert.include(server.ca ?? "", "BEGIN CERTIFICATE")
+          const supported = yield* NativePort.options(endpoint)
+          assert.isTrue(supported.get("PROTOCOL_VERSIONS")?.includes("5/v5"))
+          assert.isFalse(NativePort.isScylla(supported))
+          const refused = yield* Effect.flip(NativePort.query(endpoint, "SELECT key FROM system.local"))
+          assert.include(refused.message, "password")
+          yield* NativePort.query(
+            endpoint,
+            "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+            server.credentials
+          )
+          assert.strictEqual(directories().length, 1)
+
+          const pid = yield* pidOf(node)
+          assert.isTrue(exists(pid))
+          yield* node.kill
+          assert.isFalse(exists(pid))
+          assert.isFalse(yield* node.isRunning)
+          assert.isTrue(Option.isNone(yield* node.pid))
+          yield* Effect.flip(NativePort.options(endpoint))
+          const paused = yield* Effect.flip(node.pause)
+          assert.strictEqual(paused.reason, "NotRunning")
+
+          yield* node.start
+          const again = yield* pidOf(node)
+          assert.notStrictEqual(again, pid)
+          // a paused node is there but silent
+          yield* node.pause
+          const silent = yield* Effect.timeoutOption(NativePort.options(endpoint), 200)
+          assert.isTrue(Option.isNone(silent))
+          yield* node.resume
+          const rows = yield* NativePort.query(
+            endpoint,
+            "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = 'k'",
+            server.credentials
+          )
+          assert.strictEqual(rows[0]?.[0]?.toString(), "k")
+          return [pid, again] as const
+        }).pipe(Effect.onExit((exit) => Scope.close(scope, exit)))
+        assert.isFalse(exists(pid) || exists(again))
+        assert.deepStrictEqual(directories(), [])
+      }),
+    180_000
+  )
+
+  real("a start that fails says why, with the log, and leaves nothing behind", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(CassandraServer.make({ heap: "1M" }))
+      assert.strictEqual(error.reason, "Exited")
+      assert.isTrue(error.log.length > 0)
+      assert.include(error.message, error.log.at(-1) ?? "")
+      // at once, though the scope of this test is still open
+      assert.deepStrictEqual(directories(), [])
+
+      const late = yield* Effect.flip(CassandraServer.make({ deadlineMillis: 50 }))
+      assert.strictEqual(late.reason, "NotReady")
+      assert.deepStrictEqual(directories(), [])
+    }), 60_000)
+
+  real("serves the seam of the integration suite", () =>
+    Effect.gen(function*() {
+      const server = yield* TestServer.TestServer
+      assert.strictEqual(server.provider, "cassandra")
+      assert.strictEqual(server.product, "cassandra")
+      const faults = yield* Effect.fromOption(server.faults)
+      const error = yield* Effect.flip(faults.kill(1))
+      assert.include(error.message, "no node 1")
+      yield* faults.kill(0)
+      yield* faults.kill(0)
+      yield* faults.start(0)
+      yield* faults.start(0)
+    }).pipe(Effect.provide(TestServer.cassandra())), 180_000)
+})
