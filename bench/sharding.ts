@@ -59,7 +59,7 @@ const hashing = (length: number): number => {
 const hashingOfCassandraDriver = (length: number): number => {
   const { Murmur3Tokenizer } = createRequire(import.meta.url)("cassandra-driver/lib/tokenizer.js") as {
     readonly Murmur3Tokenizer: new() => {
-      hash(key: Buffer): { getValue(): { getLowBits(): number; getHighBits(): number } }
+      hash(key: Buffer): { getValue(): { getLowBitsUnsigned(): number; getHighBitsUnsigned(): number } }
     }
   }
   const tokenizer = new Murmur3Tokenizer()
@@ -67,13 +67,15 @@ const hashingOfCassandraDriver = (length: number): number => {
   const keys = Array.from({ length: keyCount }, () => Buffer.from(Array.from({ length }, () => next() >>> 24)))
   for (const key of keys) {
     const value = tokenizer.hash(key).getValue()
-    if (Token.toBigInt(value.getHighBits(), value.getLowBits()) !== Murmur3.token(key)) {
+    if (Token.toBigInt(value.getHighBitsUnsigned() | 0, value.getLowBitsUnsigned()) !== Murmur3.token(key)) {
       throw new Error(`cassandra-driver disagrees about ${key.toString("hex")}`)
     }
   }
   return measure(200_000, (iterations) => {
     let sum = 0
-    for (let i = 0; i < iterations; i++) sum ^= tokenizer.hash(keys[i & (keyCount - 1)]!).getValue().getLowBits()
+    for (let i = 0; i < iterations; i++) {
+      sum ^= tokenizer.hash(keys[i & (keyCount - 1)]!).getValue().getLowBitsUnsigned()
+    }
     return sum
   })
 }

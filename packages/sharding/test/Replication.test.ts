@@ -121,7 +121,7 @@ describe("Replication", () => {
       ]
     ]
     for (const [name, options, expected] of cases) {
-      it(name, () => {
+      it(`reads ${name}`, () => {
         assert.deepStrictEqual(Replication.parse(options), expected)
       })
     }

@@ -28,7 +28,7 @@ describe("RoutingKey", () => {
     const key = RoutingKey.compose([utf8("ab"), new Uint8Array(0), new Uint8Array(300).fill(7)])
     assert.strictEqual(
       Buffer.from(key).toString("hex"),
-      "0002616200" + "000000" + "012c" + "07".repeat(300) + "00"
+      `0002616200000000012c${"07".repeat(300)}00`
     )
   })
 
