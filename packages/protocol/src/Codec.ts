@@ -1,0 +1,60 @@
+/**
+ * Values of one CQL type, there and back.
+ *
+ * @since 0.1.0
+ */
+import type { CqlType } from "./CqlType.ts"
+import * as Type from "./CqlType.ts"
+import { decoderOf } from "./internal/decoders.ts"
+import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
+import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import { Reader } from "./Reader.ts"
+import { Writer } from "./Writer.ts"
+
+/**
+ * How values appear in JavaScript.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CodecOptions {
+  /** `uuid` and `timeuuid` as the `Uuid` class (default, an order of magnitude cheaper) or as canonical strings. */
+  readonly uuid?: "class" | "string" | undefined
+}
+
+/**
+ * The default: every type as the table of `Value` says.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultOptions: CodecOptions = {}
+
+/**
+ * Encodes one value, without the length in front; `null` for null. Throws `EncodeError` for a value that does not fit.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encode = (type: CqlType, value: unknown): Uint8Array | null => {
+  const w = new Writer(64)
+  try {
+    bind(w, encoderOf(type), Type.format(type), value)
+  } catch (error) {
+    throw toEncodeError(error, "value")
+  }
+  const length = w.view.getInt32(0)
+  return length < 0 ? null : copyBytes(w.bytes, 4, 4 + length)
+}
+
+/**
+ * Decodes the bytes of one value; `null` stays null. Throws `DecodeError` for bytes that are no value of the type.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decode = (type: CqlType, bytes: Uint8Array | null, options: CodecOptions = defaultOptions): unknown => {
+  if (bytes === null) return null
+  const r = Reader.from(bytes)
+  return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
+}

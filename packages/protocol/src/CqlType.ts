@@ -1,0 +1,313 @@
+/**
+ * CQL types as data: what metadata on the wire and the texts of schema tables are turned into.
+ *
+ * @since 0.1.0
+ */
+import { DecodeError } from "./ProtocolError.ts"
+import type { Reader } from "./Reader.ts"
+import type { Writer } from "./Writer.ts"
+
+/**
+ * Codes of the scalar types in an `[option]` (native_protocol_v4.spec section 4.2.5.2).
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const SCALAR_CODES = {
+  ascii: 0x01,
+  bigint: 0x02,
+  blob: 0x03,
+  boolean: 0x04,
+  counter: 0x05,
+  decimal: 0x06,
+  double: 0x07,
+  float: 0x08,
+  int: 0x09,
+  timestamp: 0x0b,
+  uuid: 0x0c,
+  text: 0x0d,
+  varint: 0x0e,
+  timeuuid: 0x0f,
+  inet: 0x10,
+  date: 0x11,
+  time: 0x12,
+  smallint: 0x13,
+  tinyint: 0x14,
+  duration: 0x15
+} as const
+
+/**
+ * The scalar types by their CQL name. `varchar` is `text`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ScalarName = keyof typeof SCALAR_CODES
+
+/**
+ * A CQL type.
+ *
+ * `frozen` is not part of it: it changes how a server stores a value, not how the value is written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CqlType =
+  | { readonly _tag: "Scalar"; readonly name: ScalarName }
+  | { readonly _tag: "List"; readonly element: CqlType }
+  | { readonly _tag: "Set"; readonly element: CqlType }
+  | { readonly _tag: "Map"; readonly key: CqlType; readonly value: CqlType }
+  | { readonly _tag: "Tuple"; readonly elements: ReadonlyArray<CqlType> }
+  | { readonly _tag: "Udt"; readonly keyspace: string; readonly name: string; readonly fields: ReadonlyArray<UdtField> }
+  | { readonly _tag: "Custom"; readonly className: string }
+
+/**
+ * A field of a user-defined type.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UdtField {
+  readonly name: string
+  readonly type: CqlType
+}
+
+const scalars = new Map<string, CqlType>()
+const byCode = new Map<number, CqlType>()
+for (const name of Object.keys(SCALAR_CODES) as Array<ScalarName>) {
+  const type: CqlType = { _tag: "Scalar", name }
+  scalars.set(name, type)
+  byCode.set(SCALAR_CODES[name], type)
+}
+scalars.set("varchar", scalars.get("text")!)
+// Code 0x0a was "text" in protocol v1 and v2; some servers still print it.
+byCode.set(0x0a, scalars.get("text")!)
+
+/**
+ * A scalar type.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const scalar = (name: ScalarName): CqlType => scalars.get(name)!
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const list = (element: CqlType): CqlType => ({ _tag: "List", element })
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const set = (element: CqlType): CqlType => ({ _tag: "Set", element })
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const map = (key: CqlType, value: CqlType): CqlType => ({ _tag: "Map", key, value })
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tuple = (...elements: ReadonlyArray<CqlType>): CqlType => ({ _tag: "Tuple", elements })
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const udt = (keyspace: string, name: string, fields: ReadonlyArray<UdtField>): CqlType => ({
+  _tag: "Udt",
+  keyspace,
+  name,
+  fields
+})
+
+/**
+ * The type as it is written in CQL, `map<text, frozen<list<int>>>` without the `frozen`.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const format = (type: CqlType): string => {
+  switch (type._tag) {
+    case "Scalar":
+      return type.name
+    case "List":
+      return `list<${format(type.element)}>`
+    case "Set":
+      return `set<${format(type.element)}>`
+    case "Map":
+      return `map<${format(type.key)}, ${format(type.value)}>`
+    case "Tuple":
+      return `tuple<${type.elements.map(format).join(", ")}>`
+    case "Udt":
+      return type.name
+    case "Custom":
+      return `'${type.className}'`
+  }
+}
+
+/**
+ * Reads a type as schema tables and DDL write it: `frozen<map<text, int>>`, `'org.apache…'`, or the name of a
+ * user-defined type, which `resolve` looks up. Answers a message for a text that is no type.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const parse = (
+  text: string,
+  resolve: (name: string) => CqlType | undefined = () => undefined
+): CqlType | string => {
+  const tokens = text.match(/'[^']*'|"(?:[^"]|"")*"|[\w.]+|[<>,]/g) ?? []
+  let at = 0
+  const fail = (why: string): never => {
+    throw new DecodeError({ message: `${why} in the type ${JSON.stringify(text)}` })
+  }
+  const argumentsOf = (name: string): ReadonlyArray<CqlType> => {
+    if (tokens[at++] !== "<") fail(`"<" expected after ${name}`)
+    const out = [type()]
+    while (tokens[at] === ",") {
+      at++
+      out.push(type())
+    }
+    if (tokens[at++] !== ">") fail(`">" expected`)
+    return out
+  }
+  const type = (): CqlType => {
+    const token = tokens[at++]
+    if (token === undefined || token === "<" || token === ">" || token === ",") return fail("a type name expected")
+    if (token.startsWith("'")) return { _tag: "Custom", className: token.slice(1, -1) }
+    const quoted = token.startsWith('"')
+    const name = quoted ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
+    if (!quoted) {
+      const known = scalars.get(name)
+      if (known !== undefined) return known
+      const arity = name === "map"
+        ? 2
+        : name === "tuple"
+        ? 0
+        : name === "list" || name === "set" || name === "frozen"
+        ? 1
+        : -1
+      if (arity >= 0) {
+        const inner = argumentsOf(name)
+        if (arity > 0 && inner.length !== arity) fail(`${name} takes ${arity} type argument${arity > 1 ? "s" : ""}`)
+        return name === "frozen" ?
+          inner[0]! :
+          name === "list" ?
+          list(inner[0]!) :
+          name === "set" ?
+          set(inner[0]!) :
+          name === "map" ?
+          map(inner[0]!, inner[1]!) :
+          tuple(...inner)
+      }
+    }
+    return resolve(name) ?? fail(`unknown type ${name}`)
+  }
+  try {
+    const parsed = type()
+    return at === tokens.length ? parsed : fail(`unexpected ${tokens[at]}`)
+  } catch (error) {
+    if (error instanceof DecodeError) return error.message
+    throw error
+  }
+}
+
+/** Cassandra announces `duration`, which protocol v4 has no code for, by its class name. */
+const DURATION_CLASS = "org.apache.cassandra.db.marshal.DurationType"
+
+const custom = (className: string): CqlType =>
+  className === DURATION_CLASS ? scalar("duration") : { _tag: "Custom", className }
+
+/** Nesting past this is not a schema but an attack on the stack. */
+const MAX_DEPTH = 64
+
+/**
+ * Reads an `[option]`.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const read = (r: Reader, depth = 0): CqlType => {
+  if (depth > MAX_DEPTH) throw new DecodeError({ message: `types are nested more than ${MAX_DEPTH} deep` })
+  const code = r.u16()
+  const known = byCode.get(code)
+  if (known !== undefined) return known
+  switch (code) {
+    case 0x00:
+      return custom(r.string())
+    case 0x20:
+      return list(read(r, depth + 1))
+    case 0x21:
+      return map(read(r, depth + 1), read(r, depth + 1))
+    case 0x22:
+      return set(read(r, depth + 1))
+    case 0x30: {
+      const keyspace = r.string()
+      const name = r.string()
+      const count = r.count(r.u16(), 4)
+      const fields: Array<UdtField> = []
+      for (let i = 0; i < count; i++) fields.push({ name: r.string(), type: read(r, depth + 1) })
+      return udt(keyspace, name, fields)
+    }
+    case 0x31: {
+      const count = r.count(r.u16(), 2)
+      const elements: Array<CqlType> = []
+      for (let i = 0; i < count; i++) elements.push(read(r, depth + 1))
+      return { _tag: "Tuple", elements }
+    }
+    default:
+      throw new DecodeError({ message: `unknown type code 0x${code.toString(16).padStart(4, "0")}` })
+  }
+}
+
+/**
+ * Writes an `[option]`.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const write = (w: Writer, type: CqlType): void => {
+  switch (type._tag) {
+    case "Scalar":
+      w.u16(SCALAR_CODES[type.name])
+      return
+    case "Custom":
+      w.u16(0x00)
+      w.string(type.className)
+      return
+    case "List":
+      w.u16(0x20)
+      write(w, type.element)
+      return
+    case "Map":
+      w.u16(0x21)
+      write(w, type.key)
+      write(w, type.value)
+      return
+    case "Set":
+      w.u16(0x22)
+      write(w, type.element)
+      return
+    case "Udt":
+      w.u16(0x30)
+      w.string(type.keyspace)
+      w.string(type.name)
+      w.u16(type.fields.length)
+      for (const field of type.fields) {
+        w.string(field.name)
+        write(w, field.type)
+      }
+      return
+    case "Tuple":
+      w.u16(0x31)
+      w.u16(type.elements.length)
+      for (const element of type.elements) write(w, element)
+      return
+  }
+}

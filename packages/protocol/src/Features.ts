@@ -1,0 +1,175 @@
+/**
+ * What a server offers in SUPPORTED, as one value.
+ *
+ * Everything of ScyllaDB is used only where it was offered (DESIGN invariant 10). A map with wrong values never breaks a
+ * connection: the sharding part is left out and a warning says why, the rest stands on its own.
+ *
+ * Keys and values: scylladb `transport/cql_protocol_extension.cc` and `transport/server.cc`.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Where a connection landed and how the node spreads tokens over its shards.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ShardFeatures {
+  /** The shard (core) that serves this connection. */
+  readonly shard: number
+  readonly nrShards: number
+  /** Most significant token bits that do not count, `murmur3_partitioner_ignore_msb_bits`. */
+  readonly ignoreMsb: number
+  /** The port that lands on shard `source port modulo nrShards`, if it is advertised. */
+  readonly shardAwarePort: number | undefined
+  /** The same for TLS. Never interchangeable with the plain one. */
+  readonly shardAwarePortTls: number | undefined
+}
+
+/**
+ * What was offered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Features {
+  /** `undefined` for a server without shards (Cassandra), and for a malformed map. */
+  readonly shards: ShardFeatures | undefined
+  /** The bit of prepared metadata's flags that marks conditional statements. */
+  readonly lwtMask: number | undefined
+  /** The code of the rate-limit error. */
+  readonly rateLimitCode: number | undefined
+  readonly tabletsV1: boolean
+  readonly tabletsV2: boolean
+  readonly metadataId: boolean
+  /** The node's host id, as text. */
+  readonly hostId: string | undefined
+  /** Compression algorithms, lower case. */
+  readonly compression: ReadonlyArray<string>
+  /** Versions by their number, from Cassandra's `PROTOCOL_VERSIONS`; beta versions are left out. */
+  readonly protocolVersions: ReadonlyArray<number>
+  /** Whether any `SCYLLA_` key was there. */
+  readonly isScylla: boolean
+  /** What was malformed and therefore left out, one sentence each. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+const ALGORITHM = "biased-token-round-robin"
+const PARTITIONER = "org.apache.cassandra.dht.Murmur3Partitioner"
+const SHARD_KEYS = [
+  "SCYLLA_SHARD",
+  "SCYLLA_NR_SHARDS",
+  "SCYLLA_SHARDING_IGNORE_MSB",
+  "SCYLLA_SHARDING_ALGORITHM",
+  "SCYLLA_PARTITIONER"
+]
+const LWT = "SCYLLA_LWT_ADD_METADATA_MARK"
+const RATE_LIMIT = "SCYLLA_RATE_LIMIT_ERROR"
+
+type Supported = ReadonlyMap<string, ReadonlyArray<string>>
+
+const integer = (text: string | undefined, min: number, max: number): number | undefined => {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined
+  const value = Number(text)
+  return value >= min && value <= max ? value : undefined
+}
+
+const single = (supported: Supported, key: string): string | undefined => {
+  const values = supported.get(key)
+  return values?.length === 1 ? values[0] : undefined
+}
+
+const readShards = (supported: Supported, warnings: Array<string>): ShardFeatures | undefined => {
+  if (!SHARD_KEYS.some((key) => supported.has(key))) return undefined
+  const wrong = (key: string, expected: string): undefined => {
+    warnings.push(
+      `SUPPORTED has ${key}=${
+        JSON.stringify(supported.get(key) ?? null)
+      } where ${expected} was expected: the node is used without shards`
+    )
+    return undefined
+  }
+  if (single(supported, "SCYLLA_SHARDING_ALGORITHM") !== ALGORITHM) return wrong("SCYLLA_SHARDING_ALGORITHM", ALGORITHM)
+  if (single(supported, "SCYLLA_PARTITIONER") !== PARTITIONER) return wrong("SCYLLA_PARTITIONER", PARTITIONER)
+  const nrShards = integer(single(supported, "SCYLLA_NR_SHARDS"), 1, 65_535)
+  if (nrShards === undefined) return wrong("SCYLLA_NR_SHARDS", "a number from 1 to 65535")
+  const shard = integer(single(supported, "SCYLLA_SHARD"), 0, nrShards - 1)
+  if (shard === undefined) return wrong("SCYLLA_SHARD", `a number below ${nrShards}`)
+  const ignoreMsb = integer(single(supported, "SCYLLA_SHARDING_IGNORE_MSB"), 0, 63)
+  if (ignoreMsb === undefined) return wrong("SCYLLA_SHARDING_IGNORE_MSB", "a number from 0 to 63")
+  const port = (key: string): number | undefined => {
+    if (!supported.has(key)) return undefined
+    const value = integer(single(supported, key), 1, 65_535)
+    if (value === undefined) {
+      warnings.push(`SUPPORTED has ${key}=${JSON.stringify(supported.get(key))}, not a port: it is not used`)
+    }
+    return value
+  }
+  return {
+    shard,
+    nrShards,
+    ignoreMsb,
+    shardAwarePort: port("SCYLLA_SHARD_AWARE_PORT"),
+    shardAwarePortTls: port("SCYLLA_SHARD_AWARE_PORT_SSL")
+  }
+}
+
+/** `NAME=<number>` in the value of an extension key. */
+const assigned = (supported: Supported, key: string, name: string, warnings: Array<string>): number | undefined => {
+  if (!supported.has(key)) return undefined
+  for (const value of supported.get(key)!) {
+    const [left, right] = value.split("=")
+    const number = left === name ? integer(right, 1, 0xffff_ffff) : undefined
+    if (number !== undefined) return number
+  }
+  warnings.push(`SUPPORTED has ${key}=${JSON.stringify(supported.get(key))} without ${name}: it is not used`)
+  return undefined
+}
+
+/**
+ * Reads a SUPPORTED map.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const fromSupported = (supported: Supported): Features => {
+  const warnings: Array<string> = []
+  return {
+    shards: readShards(supported, warnings),
+    lwtMask: assigned(supported, LWT, "LWT_OPTIMIZATION_META_BIT_MASK", warnings),
+    rateLimitCode: assigned(supported, RATE_LIMIT, "ERROR_CODE", warnings),
+    tabletsV1: supported.has("TABLETS_ROUTING_V1"),
+    tabletsV2: supported.has("TABLETS_ROUTING_V2_EXPERIMENTAL"),
+    metadataId: supported.has("SCYLLA_USE_METADATA_ID"),
+    hostId: single(supported, "SCYLLA_HOST_ID"),
+    compression: (supported.get("COMPRESSION") ?? []).map((name) => name.toLowerCase()),
+    protocolVersions: (supported.get("PROTOCOL_VERSIONS") ?? []).flatMap((text) => {
+      const match = /^(\d+)\/v\d+$/.exec(text)
+      return match === null ? [] : [Number(match[1])]
+    }),
+    isScylla: [...supported.keys()].some((key) => key.startsWith("SCYLLA_")),
+    warnings
+  }
+}
+
+/**
+ * Nothing offered.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const none: Features = fromSupported(new Map())
+
+/**
+ * The extension keys to echo in STARTUP: only what this version decodes and uses, of what was offered.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const startupOptions = (features: Features): Record<string, string> => {
+  const options: Record<string, string> = {}
+  if (features.lwtMask !== undefined) options[LWT] = `LWT_OPTIMIZATION_META_BIT_MASK=${features.lwtMask}`
+  if (features.rateLimitCode !== undefined) options[RATE_LIMIT] = ""
+  return options
+}

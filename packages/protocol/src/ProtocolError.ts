@@ -1,0 +1,31 @@
+/**
+ * The codec's own errors: bytes that cannot be read, values that cannot be written.
+ *
+ * They are thrown by the plain functions of this package (a codec that is called a million times a second has no room
+ * for wrappers) and caught once at its edges. The process never dies of them, see DESIGN invariant 8.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * Bytes from the peer that are not what the protocol says: a truncated body, a length past the frame, an unknown code.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
+
+/**
+ * A JavaScript value that does not fit the CQL type it is bound to. Raised before a byte is sent.
+ *
+ * `path` names the place (`addresses[2].zip`), `cqlType` the type that was expected there.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EncodeError extends Data.TaggedError("EncodeError")<{
+  readonly message: string
+  readonly path: string
+  readonly cqlType: string
+}> {}

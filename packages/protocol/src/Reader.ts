@@ -1,0 +1,235 @@
+/**
+ * A cursor over the bytes of one frame body, in the notations of the native protocol (native_protocol_v4.spec section 3).
+ *
+ * Every read is checked against the end of the body and throws {@link DecodeError} past it, so a lying length never
+ * reaches the bytes of a neighbouring frame.
+ *
+ * @since 0.1.0
+ */
+import { Buffer } from "node:buffer"
+import { isIPv4, isIPv6 } from "node:net"
+import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import { DecodeError } from "./ProtocolError.ts"
+
+/**
+ * A mutable cursor. The bytes belong to whoever owns the buffer (a socket's static read buffer): what is read as a view
+ * is valid only until the callback that handed out the reader returns. Methods that return bytes copy them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Reader {
+  bytes: Buffer
+  view: DataView
+  pos: number
+  end: number
+
+  constructor(bytes: Buffer, view: DataView, pos: number, end: number) {
+    this.bytes = bytes
+    this.view = view
+    this.pos = pos
+    this.end = end
+  }
+
+  /** A reader over a whole array. */
+  static from(bytes: Uint8Array): Reader {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return new Reader(buffer, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length)
+  }
+
+  /** Moves the cursor to another buffer, so that one reader serves all frames of a connection. */
+  reset(bytes: Buffer, view: DataView, pos: number, end: number): void {
+    this.bytes = bytes
+    this.view = view
+    this.pos = pos
+    this.end = end
+  }
+
+  /** Bytes left. */
+  get remaining(): number {
+    return this.end - this.pos
+  }
+
+  /** Takes `size` bytes; answers where they start. */
+  take(size: number): number {
+    const pos = this.pos
+    if (size > this.end - pos) {
+      throw new DecodeError({ message: `truncated body: ${size} bytes expected, ${this.end - pos} left` })
+    }
+    this.pos = pos + size
+    return pos
+  }
+
+  u8(): number {
+    return this.bytes[this.take(1)]!
+  }
+
+  u16(): number {
+    return this.view.getUint16(this.take(2))
+  }
+
+  i32(): number {
+    return this.view.getInt32(this.take(4))
+  }
+
+  u32(): number {
+    return this.view.getUint32(this.take(4))
+  }
+
+  i64(): bigint {
+    return this.view.getBigInt64(this.take(8))
+  }
+
+  /** `size` bytes as a copy. */
+  copy(size: number): Uint8Array {
+    const pos = this.take(size)
+    return copyBytes(this.bytes, pos, pos + size)
+  }
+
+  private text(size: number): string {
+    const pos = this.take(size)
+    return size === 0 ? "" : (this.bytes as FastBuffer).utf8Slice(pos, pos + size)
+  }
+
+  /** `[string]`. */
+  string(): string {
+    return this.text(this.u16())
+  }
+
+  /** `[long string]`. */
+  longString(): string {
+    return this.text(this.length())
+  }
+
+  /** A 4-byte length that must not be negative. */
+  private length(): number {
+    const length = this.i32()
+    if (length < 0) throw new DecodeError({ message: `negative length ${length}` })
+    return length
+  }
+
+  /** A count of things that take at least `least` bytes each: a count that cannot fit is refused before it is allocated. */
+  count(count: number, least: number): number {
+    if (count < 0 || count * least > this.remaining) {
+      throw new DecodeError({ message: `a count of ${count} does not fit in the ${this.remaining} bytes left` })
+    }
+    return count
+  }
+
+  /** `[string list]`. */
+  stringList(): Array<string> {
+    const count = this.count(this.u16(), 2)
+    const out: Array<string> = []
+    for (let i = 0; i < count; i++) out.push(this.string())
+    return out
+  }
+
+  /** `[string map]`. */
+  stringMap(): Map<string, string> {
+    const count = this.count(this.u16(), 4)
+    const out = new Map<string, string>()
+    for (let i = 0; i < count; i++) out.set(this.string(), this.string())
+    return out
+  }
+
+  /** `[string multimap]`. */
+  stringMultimap(): Map<string, Array<string>> {
+    const count = this.count(this.u16(), 4)
+    const out = new Map<string, Array<string>>()
+    for (let i = 0; i < count; i++) out.set(this.string(), this.stringList())
+    return out
+  }
+
+  /** `[bytes]`: `null` for a negative length. */
+  bytesValue(): Uint8Array | null {
+    const length = this.i32()
+    return length < 0 ? null : this.copy(length)
+  }
+
+  /** `[short bytes]`. */
+  shortBytes(): Uint8Array {
+    return this.copy(this.u16())
+  }
+
+  /** `[bytes map]`. */
+  bytesMap(): Map<string, Uint8Array | null> {
+    const count = this.count(this.u16(), 6)
+    const out = new Map<string, Uint8Array | null>()
+    for (let i = 0; i < count; i++) out.set(this.string(), this.bytesValue())
+    return out
+  }
+
+  /** `[inetaddr]`: one byte of size, 4 or 16 bytes of address. */
+  inetAddress(): string {
+    const size = this.u8()
+    const pos = this.take(size)
+    return formatAddress(this.bytes, pos, size)
+  }
+
+  /** `[inet]`: an address and a port. */
+  inet(): { readonly address: string; readonly port: number } {
+    const address = this.inetAddress()
+    return { address, port: this.i32() }
+  }
+
+  /** `[uuid]`: 16 bytes, as a copy. */
+  uuidBytes(): Uint8Array {
+    return this.copy(16)
+  }
+}
+
+/**
+ * The text of 4 or 16 address bytes; IPv6 in the canonical form of RFC 5952.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const formatAddress = (bytes: Uint8Array, pos: number, size: number): string => {
+  if (size === 4) return `${bytes[pos]}.${bytes[pos + 1]}.${bytes[pos + 2]}.${bytes[pos + 3]}`
+  if (size !== 16) throw new DecodeError({ message: `an address takes 4 or 16 bytes, got ${size}` })
+  const groups: Array<number> = []
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[pos + i]! << 8) | bytes[pos + i + 1]!)
+  // The longest run of zero groups (two or more, the first of equals) becomes "::".
+  let best = -1
+  let bestLength = 1
+  for (let i = 0; i < 8; i++) {
+    let length = 0
+    while (i + length < 8 && groups[i + length] === 0) length++
+    if (length > bestLength) {
+      best = i
+      bestLength = length
+    }
+    i += length
+  }
+  const hex = (from: number, to: number): string => groups.slice(from, to).map((group) => group.toString(16)).join(":")
+  return best < 0 ? hex(0, 8) : `${hex(0, best)}::${hex(best + bestLength, 8)}`
+}
+
+/**
+ * The bytes of an IPv4 or IPv6 address, or `undefined` for a text that is neither.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const parseAddress = (text: string): Uint8Array | undefined => {
+  if (isIPv4(text)) return Uint8Array.from(text.split("."), Number)
+  if (!isIPv6(text) || text.includes("%")) return undefined
+  let source = text
+  const dotted = source.lastIndexOf(":") + 1
+  if (source.includes(".")) {
+    const [a, b, c, d] = source.slice(dotted).split(".").map(Number) as [number, number, number, number]
+    source = `${source.slice(0, dotted)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
+  }
+  const [head = "", tail] = source.split("::")
+  const groups = (part: string): Array<string> => part === "" ? [] : part.split(":")
+  const front = groups(head)
+  const back = tail === undefined ? [] : groups(tail)
+  const all = tail === undefined ? front : [...front, ...Array(8 - front.length - back.length).fill("0"), ...back]
+  const out = new Uint8Array(16)
+  for (let i = 0; i < 8; i++) {
+    const group = Number.parseInt(all[i]!, 16)
+    out[2 * i] = group >>> 8
+    out[2 * i + 1] = group & 0xff
+  }
+  return out
+}

@@ -1,0 +1,51 @@
+import { DecodeError } from "../ProtocolError.ts"
+import type { Writer } from "../Writer.ts"
+
+/*
+ * Variable-length integers of the `duration` type (native_protocol_v5.spec section 3, "[vint]"): the number of leading one
+ * bits of the first byte says how many bytes follow; signed values are zig-zag encoded.
+ */
+
+export const zigzag = (value: bigint): bigint => BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
+export const unzigzag = (value: bigint): bigint => BigInt.asIntN(64, (value >> 1n) ^ -(value & 1n))
+
+export const writeUnsigned = (w: Writer, value: bigint): void => {
+  const bits = value === 0n ? 1 : value.toString(2).length
+  const extra = Math.min(8, Math.floor((bits - 1) / 7))
+  w.ensure(extra + 1)
+  if (extra === 8) {
+    w.u8(0xff)
+    w.i64(BigInt.asIntN(64, value))
+    return
+  }
+  const mask = (0xff << (8 - extra)) & 0xff
+  w.u8(mask | Number(value >> BigInt(8 * extra)))
+  for (let i = extra - 1; i >= 0; i--) w.u8(Number((value >> BigInt(8 * i)) & 0xffn))
+}
+
+/** A cursor for values that are a few vints in a row. */
+export class VintCursor {
+  private readonly bytes: Uint8Array
+  pos: number
+  private readonly end: number
+  constructor(bytes: Uint8Array, pos: number, end: number) {
+    this.bytes = bytes
+    this.pos = pos
+    this.end = end
+  }
+  unsigned(): bigint {
+    if (this.pos >= this.end) throw new DecodeError({ message: "truncated vint" })
+    const first = this.bytes[this.pos++]!
+    const extra = Math.clz32(~(first << 24))
+    if (extra > this.end - this.pos) throw new DecodeError({ message: "truncated vint" })
+    let value = extra >= 8 ? 0n : BigInt(first & (0xff >> extra))
+    for (let i = 0; i < extra; i++) value = (value << 8n) | BigInt(this.bytes[this.pos++]!)
+    return value
+  }
+  signed(): bigint {
+    return unzigzag(this.unsigned())
+  }
+  get done(): boolean {
+    return this.pos === this.end
+  }
+}
