@@ -135,6 +135,21 @@ describe("Murmur3", () => {
     }
   })
 
+  it("agrees with the definition where products of 32-bit words end just below and above a multiple of 2^32", () => {
+    // The upper half of a product is rounded from a double: these are the words where rounding would go wrong.
+    const wordFor = (low: number, constant: bigint) =>
+      Number(BigInt.asUintN(32, BigInt(low) * inverse(BigInt.asUintN(32, constant))))
+    const key = new Uint8Array(16)
+    const view = new DataView(key.buffer)
+    for (const edge of [0, 0x80000000]) {
+      for (let distance = -2500; distance <= 2500; distance++) {
+        view.setUint32(0, wordFor(edge + distance, 0x114253d5n), true)
+        view.setUint32(8, wordFor(edge + distance, 0x2745937fn), true)
+        assert.strictEqual(Murmur3.token(key), oracle(key), Buffer.from(key).toString("hex"))
+      }
+    }
+  })
+
   it("hashes a key inside a greater buffer, of either class", () => {
     const random = new Random(5)
     const out = new TokenWords()
