@@ -186,7 +186,7 @@ const withLog = (member: Member, reason: CassandraServerError["reason"], message
 }
 
 /** The gossiper's verdicts in the log, as in `InetAddress /127.0.0.2:7000 is now UP`. */
-const verdict = /(?:InetAddress|Node) \/([\d.]+):\d+ (?:is now|has restarted, now|state jump to) (UP|DOWN)\b/
+const verdict = /InetAddress \/([\d.]+):\d+ is now (UP|DOWN)\b/
 
 const onLine = (member: Member) => (line: string): void => {
   member.log.push(line)
@@ -279,7 +279,6 @@ const build = Effect.fnUntraced(
             if (member.process !== running) return
             member.process = undefined
             member.paused = false
-            guard()
           })
         )
       }))
@@ -296,7 +295,7 @@ const build = Effect.fnUntraced(
           member.process = Process.start(
             java.path,
             Config.javaArguments({ directory: member.directory, jars, heap, nodes }),
-            { cwd: member.directory, onLine: onLine(member) }
+            { cwd: member.directory, onLine: onLine(member), onEnd: guard }
           )
           guard()
         },

@@ -9,6 +9,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { randomInt } from "node:crypto"
 import * as Dgram from "node:dgram"
@@ -60,18 +61,18 @@ const tryListen = (address: string, port: number): Effect.Effect<string | undefi
  * A claim is a UDP socket on the same port number: it does not stand in the way of the TCP server that the port is for,
  * and other processes that look for ports here see it, even while that server is still booting.
  */
-const tryClaim = (port: number): Effect.Effect<Dgram.Socket | undefined> =>
-  Effect.callback<Dgram.Socket | undefined>((resume) => {
+const tryClaim = (port: number): Effect.Effect<Option.Option<Dgram.Socket>> =>
+  Effect.callback<Option.Option<Dgram.Socket>>((resume) => {
     const socket = Dgram.createSocket("udp4")
     socket.unref()
     socket.once("error", () => {
       socket.close()
-      resume(Effect.succeed(undefined))
+      resume(Effect.succeedNone)
     })
     socket.bind({ address: "127.0.0.1", port, exclusive: true }, () => {
       socket.removeAllListeners("error")
       socket.on("error", () => {})
-      resume(Effect.succeed(socket))
+      resume(Effect.succeedSome(socket))
     })
   })
 
@@ -128,9 +129,9 @@ export const reservePorts = Effect.fnUntraced(
       const port = from + (start + i) % size
       const claim = yield* Effect.acquireRelease(
         tryClaim(port),
-        (socket) => socket === undefined ? Effect.void : release(socket)
+        (socket) => Option.isNone(socket) ? Effect.void : release(socket.value)
       )
-      if (claim === undefined) continue
+      if (Option.isNone(claim)) continue
       const codes = yield* Effect.forEach(addresses, (address) => tryListen(address, port))
       if (codes.every((code) => code === undefined)) found.push(port)
     }

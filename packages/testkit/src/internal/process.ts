@@ -63,7 +63,7 @@ let hooked = false
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
-  options: { readonly cwd: string; readonly onLine: (line: string) => void }
+  options: { readonly cwd: string; readonly onLine: (line: string) => void; readonly onEnd: () => void }
 ): Running => {
   if (!hooked) {
     hooked = true
@@ -78,6 +78,7 @@ export const start = (
     if (how !== undefined) return
     how = text
     children.delete(child)
+    options.onEnd()
     for (const resume of waiting.splice(0)) resume(text)
   }
   children.add(child)
