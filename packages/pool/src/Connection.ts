@@ -1,0 +1,554 @@
+/**
+ * One connection: its pipeline from encoded requests to answers.
+ *
+ * A plain mutable class fed by the socket's callbacks. Requests are copied into one output buffer that is flushed once for
+ * each turn of the event loop; answers are parsed where they lie and handed to whoever sent the request. Nothing here
+ * knows statements, nodes or retries.
+ *
+ * The invariants it keeps (DESIGN section 4): every request that was admitted gets exactly one of `onResponse` and
+ * `onFailure` unless it was abandoned; an id is free again only when the server has answered it; an answer on an id that
+ * is not in flight ends the connection.
+ *
+ * @since 0.1.0
+ */
+import * as Features from "@effect-scylla/protocol/Features"
+import { FrameParser } from "@effect-scylla/protocol/Frame"
+import * as Frame from "@effect-scylla/protocol/Frame"
+import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
+import type { Reader } from "@effect-scylla/protocol/Reader"
+import * as Request from "@effect-scylla/protocol/Request"
+import * as Response from "@effect-scylla/protocol/Response"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { Writer } from "@effect-scylla/protocol/Writer"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Buffer } from "node:buffer"
+import { StreamIds } from "./internal/streamIds.ts"
+import {
+  ConnectionClosed,
+  ConnectionLost,
+  HeartbeatTimeout,
+  MalformedResponse,
+  PoolError,
+  type PoolReason,
+  ProtocolViolation,
+  RequestTimeout
+} from "./PoolError.ts"
+import type { Handlers, Socket } from "./Socket.ts"
+import { Suspension } from "./Suspension.ts"
+import { TICK_MILLIS, type Ticker } from "./Ticker.ts"
+
+/**
+ * Who waits for an answer. Exactly one of the two is called, once; both run on the event loop's stack and must leave
+ * their own state in order before they resume anybody.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ResponseHandler {
+  /** The answer; the bytes are valid only during the call. What it throws fails this one request. */
+  onResponse(flags: number, opcode: number, body: Reader): void
+  /**
+   * No answer. `sent` tells whether the frame was ever given to the socket: only `false` is certain to have had no
+   * effect.
+   */
+  onFailure(reason: PoolReason, sent: boolean): void
+}
+
+/**
+ * Limits and timers of a connection; durations in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  /** Requests in flight, orphans included; at most 32766, one id being the heartbeat's. Default 32766. */
+  readonly maxInFlight: number
+  /** Bytes of a response. Default 256 MiB. */
+  readonly maxFrame: number
+  /** Silence after which the peer is asked whether it lives. Default 30 000. */
+  readonly heartbeatInterval: number
+  /** How long the answer to that may take. Default 5 000. */
+  readonly heartbeatTimeout: number
+  /** Abandoned requests whose answer is still out that make the connection ask for its replacement. Default 256. */
+  readonly maxOrphans: number
+  /** The same for those that are older than a second. Default 64. */
+  readonly maxOldOrphans: number
+}
+
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultLimits: Limits = {
+  maxInFlight: StreamIds.MAX - 1,
+  maxFrame: 256 * 1024 * 1024,
+  heartbeatInterval: 30_000,
+  heartbeatTimeout: 5_000,
+  maxOrphans: 256,
+  maxOldOrphans: 64
+}
+
+/**
+ * What a connection tells its owner.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Owner {
+  /** It is closed, whoever did it. Called once. */
+  onClosed(connection: Connection, reason: PoolReason): void
+  /** It holds too many orphans: replace it, then drain it. Called once. */
+  onExhausted(connection: Connection): void
+  /** A pushed event. */
+  onEvent(event: Response.Event): void
+}
+
+/** Holds the place of a request that nobody waits for any more until the server has answered it. */
+const ORPHAN: ResponseHandler = { onResponse() {}, onFailure() {} }
+/** Output buffers larger than this are let go of after a flush. */
+const KEEP_OUTPUT = 1024 * 1024
+const INITIAL_OUTPUT = 16 * 1024
+
+/** An output buffer, and what to do when the socket is done with it. */
+class Output extends Writer {
+  readonly done: () => void
+  constructor(free: Array<Output>, limit: number) {
+    super(INITIAL_OUTPUT, limit)
+    this.done = () => {
+      if (this.bytes.length <= KEEP_OUTPUT) {
+        this.reset()
+        free.push(this)
+      }
+    }
+  }
+}
+
+/** Output held back by one connection at most; past it the process, not the network, would be the queue. */
+const MAX_OUTPUT = 1024 * 1024 * 1024
+
+let connections = 0
+
+/**
+ * An open connection. Made by `Handshake.connect`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Connection implements Handlers {
+  /** Unique in the process; for logs and stats. */
+  readonly id: number = ++connections
+  /** Offered by the server and read from SUPPORTED; set by the handshake. */
+  features: Features.Features = Features.none
+  /** Requests that were given to this connection, for stats. */
+  requests = 0
+  /** Abandoned requests whose answer is still out. */
+  orphans = 0
+  readonly socket: Socket
+  private readonly ticker: Ticker
+  private readonly limits: Limits
+  private readonly owner: Owner
+  private readonly parser: FrameParser
+  private readonly ids = new StreamIds()
+  private handlers: Array<ResponseHandler | undefined> = [undefined]
+  /** Tick at which a request is overdue, 0 for none; for an orphan, minus the tick at which it became one. */
+  private deadlines = new Int32Array(64)
+  /** No deadline is before this tick. */
+  private earliest = 0x7fffffff
+  private readonly freeOutputs: Array<Output> = []
+  private out: Output
+  /** Ids in `out`: their frames were not given to the socket yet. */
+  private unsent: Array<number> = []
+  private handshaking = true
+  private draining = false
+  private exhausted = false
+  private lastRead: number
+  private beating = false
+  private reason: PoolReason | undefined
+  private readonly closed = Deferred.makeUnsafe<PoolReason>()
+  private readonly drained = Deferred.makeUnsafe<void>()
+  private inFlightCount = 0
+
+  constructor(socket: Socket, ticker: Ticker, limits: Limits, owner: Owner) {
+    this.socket = socket
+    this.ticker = ticker
+    this.limits = limits
+    this.owner = owner
+    this.lastRead = ticker.now
+    this.parser = new FrameParser(this, limits.maxFrame)
+    this.out = new Output(this.freeOutputs, MAX_OUTPUT)
+    socket.start(this)
+  }
+
+  /** Whether it takes requests. */
+  get isOpen(): boolean {
+    return this.reason === undefined && !this.draining
+  }
+
+  /** Whether it takes a request now. */
+  get isAvailable(): boolean {
+    return this.reason === undefined && !this.draining && this.ids.taken < this.limits.maxInFlight
+  }
+
+  /** Requests somebody waits for. */
+  get inFlight(): number {
+    return this.inFlightCount
+  }
+
+  /** Why it is closed, or `undefined` while it is not. */
+  get closeReason(): PoolReason | undefined {
+    return this.reason
+  }
+
+  /** The shard it landed on, or 0 for a server without shards. */
+  get shard(): number {
+    return this.features.shards?.shard ?? 0
+  }
+
+  /**
+   * Sends the frame in `frame` (its stream id is filled in here) and answers the stream id, or -1 when the connection is
+   * closed or full: then nothing was done. `deadline` is a tick of the `Ticker`.
+   */
+  send(frame: Writer, handler: ResponseHandler, deadline: number): number {
+    if (this.reason !== undefined || this.draining || this.ids.taken >= this.limits.maxInFlight) return -1
+    const id = this.ids.acquire()
+    this.requests++
+    this.put(id, frame, handler, deadline)
+    return id
+  }
+
+  private put(id: number, frame: Writer, handler: ResponseHandler, deadline: number): void {
+    if (id >= this.deadlines.length) {
+      const next = new Int32Array(this.deadlines.length * 2)
+      next.set(this.deadlines)
+      this.deadlines = next
+    }
+    this.handlers[id] = handler
+    this.deadlines[id] = deadline
+    this.inFlightCount++
+    const { out } = this
+    const size = frame.pos
+    const start = out.pos
+    out.ensure(size)
+    frame.bytes.copy(out.bytes, start, 0, size)
+    out.bytes[start + 2] = id >> 8
+    out.bytes[start + 3] = id
+    out.pos = start + size
+    if (start === 0) this.ticker.flush(this)
+    this.unsent.push(id)
+    if (deadline < this.earliest) {
+      this.earliest = deadline
+      this.ticker.arm(this)
+    }
+  }
+
+  /**
+   * Nobody waits for request `id` any more. The id stays taken until the server answers; the answer is dropped. Does
+   * nothing when the request is not `handler`'s.
+   */
+  abandon(id: number, handler: ResponseHandler): void {
+    if (this.handlers[id] !== handler || this.reason !== undefined) return
+    this.handlers[id] = ORPHAN
+    this.deadlines[id] = -this.ticker.now - 1
+    this.orphans++
+    this.settledOne()
+    this.checkOrphans()
+  }
+
+  private settledOne(): void {
+    if (--this.inFlightCount === 0 && this.draining) Deferred.doneUnsafe(this.drained, Exit.void)
+  }
+
+  private checkOrphans(): void {
+    if (this.exhausted || this.orphans < Math.min(this.limits.maxOrphans, this.limits.maxOldOrphans)) return
+    if (this.orphans < this.limits.maxOrphans) {
+      // Old enough: orphaned at least a second ago.
+      const before = this.ticker.now - Math.ceil(1000 / TICK_MILLIS)
+      let old = 0
+      for (let id = 1; id <= this.ids.issued; id++) {
+        const since = -this.deadlines[id]! - 1
+        if (since >= 0 && since <= before && this.handlers[id] === ORPHAN) old++
+      }
+      // Looked at again with the next tick: they grow old without anybody calling.
+      if (old < this.limits.maxOldOrphans) return this.ticker.arm(this)
+    }
+    this.exhausted = true
+    this.owner.onExhausted(this)
+  }
+
+  /** Gives all frames of this turn to the socket in one write. Called by the ticker. */
+  flush(): void {
+    const { out } = this
+    if (this.reason !== undefined || out.pos === 0) return
+    this.unsent.length = 0
+    if (this.socket.write(out.bytes.subarray(0, out.pos), out.done)) {
+      if (out.bytes.length > KEEP_OUTPUT) this.out = this.freeOutputs.pop() ?? new Output(this.freeOutputs, MAX_OUTPUT)
+      else out.reset()
+    } else {
+      this.out = this.freeOutputs.pop() ?? new Output(this.freeOutputs, MAX_OUTPUT)
+    }
+  }
+
+  /** Called by the socket. */
+  onData(bytes: Buffer, view: DataView, length: number): void {
+    if (this.reason !== undefined) return
+    this.lastRead = this.ticker.now
+    try {
+      this.parser.push(bytes, view, 0, length)
+    } catch (cause) {
+      const message = cause instanceof DecodeError ? cause.message : String(cause)
+      this.fail(new ProtocolViolation({ message: `${this.where} sent what is no CQL frame: ${message}`, cause }))
+    }
+  }
+
+  /** Called by the socket. */
+  onClose(error: Error | undefined): void {
+    this.fail(
+      new ConnectionLost({
+        message: `the connection to ${this.where} was lost: ${error?.message ?? "the server closed it"}`,
+        cause: error
+      })
+    )
+  }
+
+  /** Called by the parser. */
+  onFrame(version: number, flags: number, stream: number, opcode: number, body: Reader): void {
+    if ((version & Frame.RESPONSE_BIT) === 0) {
+      return this.fail(new ProtocolViolation({ message: `${this.where} sent a request: is it a CQL server?` }))
+    }
+    const handler = stream >= 0 ? this.handlers[stream] : undefined
+    if (handler === undefined) return this.unexpected(flags, stream, opcode, body)
+    this.handlers[stream] = undefined
+    this.deadlines[stream] = 0
+    // Free before anybody is resumed: what runs then may send the next request at once.
+    if (stream !== 0) this.ids.release(stream)
+    if (handler === ORPHAN) {
+      this.orphans--
+      return
+    }
+    this.settledOne()
+    try {
+      handler.onResponse(flags, opcode, body)
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      handler.onFailure(
+        new MalformedResponse({ message: `the answer of ${this.where} cannot be read: ${message}`, cause }),
+        true
+      )
+    }
+  }
+
+  private unexpected(flags: number, stream: number, opcode: number, body: Reader): void {
+    if (stream === -1 && opcode === Frame.Opcode.EVENT) {
+      let event: Response.Event | undefined
+      try {
+        Response.readPrefix(flags, body)
+        const response = Response.decode(opcode, body, NO_ROWS)
+        event = response._tag === "Event" ? response.event : undefined
+      } catch {
+        // An event that cannot be read says nothing: the metadata refresh will find what it meant.
+      }
+      if (event !== undefined) this.owner.onEvent(event)
+      return
+    }
+    let detail = `an answer on stream ${stream}, which is not in flight`
+    if (stream === 0 && opcode === Frame.Opcode.ERROR) {
+      try {
+        Response.readPrefix(flags, body)
+        const response = Response.decode(opcode, body, NO_ROWS)
+        if (response._tag === "Error") detail = `an error of the whole connection: ${response.error.message}`
+      } catch {
+        // The text is lost, the verdict stands.
+      }
+    }
+    this.fail(new ProtocolViolation({ message: `${this.where} sent ${detail}` }))
+  }
+
+  /** Called by the ticker: expires what is overdue, beats when the peer was silent for long. */
+  onTick(now: number): boolean {
+    if (this.reason !== undefined) return false
+    if (now >= this.earliest) this.expire(now)
+    if (this.reason === undefined && !this.handshaking) {
+      if (!this.beating && (now - this.lastRead) * TICK_MILLIS >= this.limits.heartbeatInterval) this.beat()
+      this.checkOrphans()
+    }
+    // Once the handshake is over the heartbeat waits for ever.
+    return this.reason === undefined && (!this.handshaking || this.earliest !== 0x7fffffff)
+  }
+
+  private expire(now: number): void {
+    let earliest = 0x7fffffff
+    // What a handler sends while this runs gets a later deadline, which `put` records.
+    this.earliest = earliest
+    for (let id = 0; id <= this.ids.issued; id++) {
+      const deadline = this.deadlines[id]!
+      if (deadline <= 0) continue
+      if (deadline > now) {
+        if (deadline < earliest) earliest = deadline
+        continue
+      }
+      const handler = this.handlers[id]
+      if (handler === undefined) continue
+      this.abandon(id, handler)
+      handler.onFailure(new RequestTimeout({ message: `${this.where} did not answer in time` }), true)
+      if (this.reason !== undefined) return
+    }
+    if (earliest < this.earliest) this.earliest = earliest
+  }
+
+  /** Asks the peer whether it lives. */
+  private beat(): void {
+    const id = this.ids.acquire()
+    if (id < 0) return
+    this.beating = true
+    SCRATCH.reset()
+    Request.encode(SCRATCH, 0, { _tag: "Options" })
+    const dead = (reason: PoolReason): void => {
+      if (reason._tag !== "RequestTimeout") return
+      this.fail(
+        new HeartbeatTimeout({
+          message: `${this.where} was silent for ${this.limits.heartbeatInterval} ms and did not answer a heartbeat`
+        })
+      )
+    }
+    this.put(
+      id,
+      SCRATCH,
+      {
+        onResponse: () => {
+          this.beating = false
+        },
+        onFailure: dead
+      },
+      this.ticker.deadline(this.limits.heartbeatTimeout)
+    )
+  }
+
+  /** Looks at once whether the peer lives, for example because another node says that it is down. */
+  probe(): void {
+    if (this.reason === undefined && !this.beating && !this.handshaking) this.beat()
+  }
+
+  /** Ends the connection: every request in flight fails with `reason`. Only the first call counts. */
+  fail(reason: PoolReason): void {
+    if (this.reason !== undefined) return
+    this.reason = reason
+    this.parser.stop()
+    this.socket.destroy()
+    const { handlers } = this
+    const unsent = new Set(this.unsent)
+    this.handlers = []
+    this.unsent = []
+    this.inFlightCount = 0
+    this.orphans = 0
+    // The owner first: whoever is resumed by a failure must not be given this connection again.
+    this.owner.onClosed(this, reason)
+    for (let id = 0; id < handlers.length; id++) {
+      const handler = handlers[id]
+      if (handler !== undefined && handler !== ORPHAN) handler.onFailure(reason, !unsent.has(id))
+    }
+    Deferred.doneUnsafe(this.drained, Exit.void)
+    Deferred.doneUnsafe(this.closed, Exit.succeed(reason))
+  }
+
+  /** The handshake is over: heartbeats start, stream 0 is the connection's. @internal */
+  ready(): void {
+    this.handshaking = false
+    this.lastRead = this.ticker.now
+    this.ticker.arm(this)
+  }
+
+  /** Waits until it is closed. */
+  get awaitClosed(): Effect.Effect<PoolReason> {
+    return Deferred.await(this.closed)
+  }
+
+  /**
+   * Takes no more requests, waits for those in flight at most `timeout`, then closes. With nothing in flight it does not
+   * wait at all.
+   */
+  close(timeout: Duration.Input): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.draining = true
+      const end = Effect.sync(() =>
+        this.fail(new ConnectionClosed({ message: `the connection to ${this.where} was closed by this client` }))
+      )
+      if (this.inFlightCount === 0 || this.reason !== undefined) return end
+      return Effect.ensuring(Effect.timeoutOption(Deferred.await(this.drained), timeout), end)
+    }) as Effect.Effect<void>
+  }
+
+  /** Sends a request that is not on anybody's fast path and waits for its answer, an ERROR included. */
+  request(
+    request: Request.Request,
+    options: { readonly timeoutMillis: number; readonly decoders: RowDecoders }
+  ): Effect.Effect<{ readonly response: Response.Response; readonly prefix: Response.Prefix }, PoolError> {
+    return new Ask(this, request, options.timeoutMillis, options.decoders)
+  }
+
+  /** @internal */
+  askNow(request: Request.Request, handler: ResponseHandler, timeoutMillis: number): number {
+    SCRATCH.reset()
+    Request.encode(SCRATCH, 0, request)
+    const deadline = this.ticker.deadline(timeoutMillis)
+    if (!this.handshaking) return this.send(SCRATCH, handler, deadline)
+    if (this.reason !== undefined || this.handlers[0] !== undefined) return -1
+    this.put(0, SCRATCH, handler, deadline)
+    return 0
+  }
+
+  private get where(): string {
+    return this.socket.remoteAddress
+  }
+}
+
+const SCRATCH = new Writer(4096)
+const NO_ROWS = new RowDecoders()
+
+type Answer = { readonly response: Response.Response; readonly prefix: Response.Prefix }
+
+/** One question, its answer decoded in the general way. */
+class Ask extends Suspension<Answer, PoolError> implements ResponseHandler {
+  private readonly connection: Connection
+  private readonly message: Request.Request
+  private readonly timeoutMillis: number
+  private readonly decoders: RowDecoders
+  private stream = -1
+
+  constructor(connection: Connection, message: Request.Request, timeoutMillis: number, decoders: RowDecoders) {
+    super()
+    this.connection = connection
+    this.message = message
+    this.timeoutMillis = timeoutMillis
+    this.decoders = decoders
+  }
+
+  protected renew(): Ask {
+    return new Ask(this.connection, this.message, this.timeoutMillis, this.decoders)
+  }
+
+  protected start(): void {
+    this.stream = this.connection.askNow(this.message, this, this.timeoutMillis)
+    if (this.stream < 0) {
+      const reason = this.connection.closeReason ??
+        new ConnectionClosed({ message: "the connection takes no more requests: it is full or about to close" })
+      this.settle(Exit.fail(new PoolError({ reason })))
+    }
+  }
+
+  protected abandon(): void {
+    this.connection.abandon(this.stream, this)
+  }
+
+  onResponse(flags: number, opcode: number, body: Reader): void {
+    const prefix = Response.readPrefix(flags, body)
+    const response = Response.decode(opcode, body, this.decoders, this.connection.features)
+    this.settle(Exit.succeed({ response, prefix }))
+  }
+
+  onFailure(reason: PoolReason): void {
+    this.settle(Exit.fail(new PoolError({ reason })))
+  }
+}

@@ -1,0 +1,469 @@
+/**
+ * The connections to one node: one for each shard, supervised, coming back by themselves at a limited rate.
+ *
+ * One object owns the node's slots. It is changed only on the event loop, by whole steps that end in a consistent state,
+ * so that picking a connection reads plain fields and never waits. A supervised fiber for each shard slot dials when its
+ * slot is empty (DESIGN section 3).
+ *
+ * @since 0.1.0
+ */
+import type { ShardFeatures } from "@effect-scylla/protocol/Features"
+import { PortCursor } from "@effect-scylla/sharding/SourcePort"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberMap from "effect/FiberMap"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { ConnectionOptions } from "node:tls"
+import { type Connection, type Owner } from "./Connection.ts"
+import { ConnectLimiter } from "./ConnectLimiter.ts"
+import * as Handshake from "./Handshake.ts"
+import type { PoolError, PoolReason } from "./PoolError.ts"
+import type { Endpoint } from "./Socket.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly session: Handshake.Session
+  /** An IP address: the shard-aware port is dialled from chosen local ports, which a name could not be. */
+  readonly address: string
+  readonly port: number
+  readonly tls?: ConnectionOptions | undefined
+  /** `false` never uses the shard-aware port. Default true: used when the node advertises it. */
+  readonly shardAwarePort?: boolean | undefined
+  /** Longest time that requests in flight hold up the closing of a connection. Default 5 seconds. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+  /** Milliseconds before a dial that follows a failed one: 50, doubled up to 10 000, and a random part of that. */
+  readonly reconnect?: { readonly base?: number | undefined; readonly cap?: number | undefined } | undefined
+}
+
+/**
+ * Where a shard's slot stands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SlotState = "Idle" | "Dialing" | "Handshaking" | "Ready" | "Draining" | "Closed"
+
+/**
+ * A look at a pool.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Stats {
+  readonly address: string
+  /** Shards of the node; 1 for a server without shards, and before the first connection. */
+  readonly nrShards: number
+  /** For each shard. */
+  readonly slots: ReadonlyArray<{
+    readonly state: SlotState
+    readonly requests: number
+    readonly inFlight: number
+    readonly orphans: number
+  }>
+  /** Connections beyond one for each shard, kept until the pool is full. */
+  readonly excess: number
+  /** Dials that were tried and that failed. */
+  readonly dials: number
+  readonly failures: number
+  /** Whether dials go to the shard-aware port: not advertised, trusted, or left alone for a while. */
+  readonly shardAwarePort: "absent" | "trusted" | "blocked"
+  /** Why the last dial failed or the last connection was lost. */
+  readonly lastError: PoolReason | undefined
+}
+
+/** How long the shard-aware port is left alone after it led to a wrong shard (a NAT rewrites ports), milliseconds. */
+const BLOCK_MILLIS = 300_000
+const DEFAULT_SHUTDOWN: Duration.Input = "5 seconds"
+/** Local ports in use that are passed over before the plain port is tried. */
+const MAX_LOCAL_PORTS = 8
+
+/**
+ * The pool of one node.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class NodePool implements Owner {
+  readonly address: string
+  readonly port: number
+  private readonly options: Options
+  private readonly run: (effect: Effect.Effect<void>) => void
+  /** By shard. */
+  private slots: Array<Connection | undefined> = [undefined]
+  private states: Array<SlotState> = ["Idle"]
+  private excess: Array<Connection> = []
+  /** Connections to be replaced because of their orphans. */
+  private readonly exhausted = new Set<Connection>()
+  private shards: ShardFeatures | undefined
+  private blockedUntil = 0
+  private turn = 0
+  private dials = 0
+  private failures = 0
+  private lastError: PoolReason | undefined
+  /** Requests of connections that are gone, so that the counters never fall. */
+  private readonly past: Array<number> = []
+  private readonly waiters = new Set<() => boolean>()
+  private signalled = false
+  private started = false
+  /** Somebody said that the node is up: whoever waits out a delay goes on. */
+  private hinted = false
+  /** Closing, their last requests under way. */
+  private readonly draining = new Set<Connection>()
+
+  constructor(options: Options, run: (effect: Effect.Effect<void>) => void) {
+    this.options = options
+    this.run = run
+    this.address = options.address
+    this.port = options.port
+  }
+
+  /** How the node spreads tokens; `undefined` for a server without shards and before the first connection. */
+  get sharding(): ShardFeatures | undefined {
+    return this.shards
+  }
+
+  /** Shards of the node, 1 where there are none. */
+  get nrShards(): number {
+    return this.slots.length
+  }
+
+  /** Whether any connection takes requests. */
+  get isUp(): boolean {
+    return this.slots.some((slot) => slot?.isOpen) || this.excess.some((connection) => connection.isOpen)
+  }
+
+  /** Whether every shard has its connection. */
+  get isFull(): boolean {
+    return this.slots.every((slot) => slot?.isOpen)
+  }
+
+  /** Why the last dial failed or the last connection was lost. */
+  get lastReason(): PoolReason | undefined {
+    return this.lastError
+  }
+
+  /**
+   * The connection that lands on `shard`; while it is missing or full, another one of the node; `undefined` when no
+   * connection takes a request now. Allocates nothing.
+   */
+  pick(shard: number): Connection | undefined {
+    const own = this.slots[shard]
+    if (own !== undefined && own.isAvailable) return own
+    return this.pickAny()
+  }
+
+  /** Any connection that takes requests, in turn. */
+  pickAny(): Connection | undefined {
+    const { excess, slots } = this
+    const total = slots.length + excess.length
+    for (let i = 0; i < total; i++) {
+      const at = this.turn = (this.turn + 1) % total
+      const connection = at < slots.length ? slots[at] : excess[at - slots.length]
+      if (connection !== undefined && connection.isAvailable) return connection
+    }
+    return undefined
+  }
+
+  /** A snapshot for people and tests. */
+  get stats(): Stats {
+    return {
+      address: this.address,
+      nrShards: this.slots.length,
+      slots: this.slots.map((connection, shard) => ({
+        state: connection === undefined
+          ? this.states[shard] ?? "Idle"
+          : this.exhausted.has(connection)
+          ? "Draining"
+          : "Ready",
+        requests: (this.past[shard] ?? 0) + (connection?.requests ?? 0),
+        inFlight: connection?.inFlight ?? 0,
+        orphans: connection?.orphans ?? 0
+      })),
+      excess: this.excess.length,
+      dials: this.dials,
+      failures: this.failures,
+      shardAwarePort: this.shardAwarePort === undefined ? "absent" : this.blockedUntil > 0 ? "blocked" : "trusted",
+      lastError: this.lastError
+    }
+  }
+
+  /** Waits until the first dial has ended, well or badly. */
+  get awaitFirst(): Effect.Effect<void> {
+    return this.until(() => this.isUp || this.failures > 0)
+  }
+
+  /** Waits until every shard has its connection. */
+  get awaitFull(): Effect.Effect<void> {
+    return this.until(() => this.isFull && this.started)
+  }
+
+  /** The node is said to be up: dial now instead of at the end of the delay. */
+  nodeUp(): void {
+    this.hinted = true
+    this.signal()
+    this.hinted = false
+  }
+
+  /** The node is said to be down: ask every connection whether it lives. */
+  nodeDown(): void {
+    for (const connection of this.all()) connection.probe()
+  }
+
+  // ---- Owner: called by connections --------------------------------------------------------------------------------
+
+  onClosed(connection: Connection, reason: PoolReason): void {
+    const { shard } = connection
+    this.past[shard] = (this.past[shard] ?? 0) + connection.requests
+    this.exhausted.delete(connection)
+    this.draining.delete(connection)
+    // By identity: a connection that was replaced or parked must not take its successor with it.
+    if (this.slots[shard] === connection) {
+      this.slots[shard] = undefined
+      this.states[shard] = "Closed"
+    } else {
+      this.excess = this.excess.filter((other) => other !== connection)
+    }
+    if (reason._tag !== "ConnectionClosed") this.lastError = reason
+    this.signalLater()
+  }
+
+  onExhausted(connection: Connection): void {
+    this.exhausted.add(connection)
+    this.signalLater()
+  }
+
+  onEvent(): void {}
+
+  // ---- the owner's steps -------------------------------------------------------------------------------------------
+
+  private all(): Array<Connection> {
+    return [...this.slots.filter((slot) => slot !== undefined), ...this.excess]
+  }
+
+  private get isEmpty(): boolean {
+    return this.excess.length === 0 && this.slots.every((slot) => slot === undefined)
+  }
+
+  private get shardAwarePort(): number | undefined {
+    if (this.options.shardAwarePort === false) return undefined
+    return this.options.tls === undefined ? this.shards?.shardAwarePort : this.shards?.shardAwarePortTls
+  }
+
+  /** Takes in a new connection; those that it replaces are drained. */
+  private adopt(connection: Connection): void {
+    const drain: Array<Connection> = []
+    const offered = connection.features.shards
+    const nrShards = offered?.nrShards ?? 1
+    if (nrShards !== this.slots.length || offered?.ignoreMsb !== this.shards?.ignoreMsb) {
+      // The node was restarted with other shards: what is open belongs to the old life.
+      drain.push(...this.all())
+      this.slots = Array.from({ length: nrShards }, () => undefined)
+      this.states = Array.from({ length: nrShards }, () => "Idle")
+      this.excess = []
+    }
+    this.shards = offered
+    const { shard } = connection
+    const current = this.slots[shard]
+    if (current === undefined || this.exhausted.has(current)) {
+      this.slots[shard] = connection
+      if (current !== undefined) drain.push(current)
+    } else {
+      this.excess.push(connection)
+    }
+    if (this.isFull) {
+      drain.push(...this.excess)
+      this.excess = []
+    }
+    this.started = true
+    this.retire(drain)
+    this.signalLater()
+  }
+
+  private needs(shard: number): boolean {
+    const connection = this.slots[shard]
+    if (connection !== undefined) return this.exhausted.has(connection)
+    // An empty pool makes one connection first: the node may be dead, and its shards are not known.
+    return shard === 0 || !this.isEmpty
+  }
+
+  private get excessBound(): number {
+    return Math.max(8, this.slots.length)
+  }
+
+  /** At the bound, lets go of the older half. */
+  private trimExcess(): void {
+    if (this.excess.length >= this.excessBound) this.retire(this.excess.splice(0, Math.ceil(this.excess.length / 2)))
+  }
+
+  /** Closes connections that are in no slot any more, each when its last request is answered. */
+  private retire(connections: ReadonlyArray<Connection>): void {
+    for (const connection of connections) {
+      this.draining.add(connection)
+      this.run(connection.close(this.options.shutdownTimeout ?? DEFAULT_SHUTDOWN))
+    }
+  }
+
+  // ---- waiting -----------------------------------------------------------------------------------------------------
+
+  private until(condition: () => boolean): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const check = (): boolean => {
+        if (!condition()) return false
+        resume(Exit.void)
+        return true
+      }
+      if (check()) return
+      this.waiters.add(check)
+      return Effect.sync(() => {
+        this.waiters.delete(check)
+      })
+    })
+  }
+
+  private signal(): void {
+    for (const check of this.waiters) {
+      if (check()) this.waiters.delete(check)
+    }
+  }
+
+  /** Whoever waits is resumed on a stack of its own, not within a connection's. */
+  private signalLater(): void {
+    if (this.signalled) return
+    this.signalled = true
+    this.options.session.ticker.defer(() => {
+      this.signalled = false
+      this.signal()
+    })
+  }
+
+  // ---- slots -------------------------------------------------------------------------------------------------------
+
+  private connect(shard: number, endpoint: Endpoint): Effect.Effect<Connection, PoolError> {
+    return Effect.flatMap(ConnectLimiter, (limiter) =>
+      limiter.limit(
+        `${this.address}:${this.port}`,
+        Effect.suspend(() => {
+          this.dials++
+          this.states[shard] = "Dialing"
+          return Handshake.connect({
+            session: this.options.session,
+            endpoint,
+            owner: this,
+            onDialed: () => {
+              this.states[shard] = "Handshaking"
+            },
+            onReady: (connection) => this.adopt(connection)
+          })
+        })
+      ))
+  }
+
+  private plain(shard: number): Effect.Effect<Connection, PoolError> {
+    return this.connect(shard, { address: this.address, port: this.port, tls: this.options.tls })
+  }
+
+  /** Through the shard-aware port where it is advertised and believed, else through the plain one. */
+  private readonly dial = Effect.fnUntraced({ self: this }, function*(this: NodePool, shard: number) {
+    const port = this.shardAwarePort
+    const now = yield* Clock.currentTimeMillis
+    if (this.blockedUntil > 0 && now >= this.blockedUntil) this.blockedUntil = 0
+    if (port === undefined || this.blockedUntil > 0 || this.isEmpty) return yield* this.plain(shard)
+    const sharding = this.shards!
+    const cursor = PortCursor.make({ nrShards: sharding.nrShards, shard, pivot: yield* Random.next })
+    if (Result.isFailure(cursor)) return yield* this.plain(shard)
+    for (let tried = 0; tried < MAX_LOCAL_PORTS; tried++) {
+      const localPort = cursor.success.next()
+      if (localPort < 0) break
+      const attempt = yield* Effect.result(
+        this.connect(shard, { address: this.address, port, localPort, tls: this.options.tls })
+      )
+      if (Result.isSuccess(attempt)) {
+        const landed = attempt.success.features.shards
+        const moved = landed?.nrShards !== sharding.nrShards || landed.ignoreMsb !== sharding.ignoreMsb
+        // Another shard on an unchanged node: something between us rewrites ports.
+        if (!moved && landed.shard !== shard) this.blockedUntil = now + BLOCK_MILLIS
+        return attempt.success
+      }
+      const { reason } = attempt.failure
+      if (reason._tag !== "DialFailed" || reason.kind !== "LocalPortInUse") {
+        this.lastError = reason
+        break
+      }
+    }
+    return yield* this.plain(shard)
+  })
+
+  /** One life of a slot after the other. Ends when the node has fewer shards. @internal */
+  readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, shard: number, spawn: () => void) {
+    const base = this.options.reconnect?.base ?? 50
+    const cap = this.options.reconnect?.cap ?? 10_000
+    let attempt = 0
+    const backoff = Effect.gen({ self: this }, function*() {
+      const delay = (yield* Random.next) * Math.min(cap, base * 2 ** Math.min(attempt++, 20))
+      yield* Effect.raceFirst(Effect.sleep(delay), this.until(() => this.hinted))
+    })
+    while (shard < this.slots.length) {
+      yield* this.until(() => shard >= this.slots.length || this.needs(shard))
+      if (shard >= this.slots.length) return
+      const dialed = yield* Effect.result(this.dial(shard))
+      if (Result.isFailure(dialed)) {
+        this.failures++
+        this.lastError = dialed.failure.reason
+        this.states[shard] = "Idle"
+        this.signalLater()
+        yield* backoff
+        continue
+      }
+      spawn()
+      if (dialed.success.shard === shard) {
+        attempt = 0
+      } else if (this.excess.length >= this.excessBound) {
+        // Closing everything would only repeat itself: the plain port hands out the core with the fewest connections.
+        yield* backoff
+        this.trimExcess()
+      }
+    }
+  })
+
+  /** Drains everything. @internal */
+  get shutdown(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const connections = [...this.all(), ...this.draining]
+      return Effect.forEach(
+        connections,
+        (connection) => connection.close(this.options.shutdownTimeout ?? DEFAULT_SHUTDOWN),
+        { concurrency: "unbounded", discard: true }
+      )
+    })
+  }
+}
+
+/**
+ * Starts the pool of a node. It dials in the background and is closed, its requests drained, with the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const context = yield* Effect.context<never>()
+    const pool = new NodePool(options, (effect) => {
+      Effect.runForkWith(context)(effect)
+    })
+    yield* Effect.addFinalizer(() => pool.shutdown)
+    const run = yield* FiberMap.makeRuntime<never, number>()
+    const spawn = (): void => {
+      for (let shard = 0; shard < pool.nrShards; shard++) {
+        run(shard, pool.supervise(shard, spawn), { onlyIfMissing: true })
+      }
+    }
+    spawn()
+    return pool
+  })
