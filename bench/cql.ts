@@ -1,0 +1,260 @@
+/**
+ * Our CQL client beside `cassandra-driver`, the Rust driver and a hand-written header-only client, all against one canned
+ * server: client CPU per request. `node bench/main.ts cql [--json] [--rounds N] [--inflight 1,32] [--only ours,raw]`
+ *
+ * What it compares, and what it does not, is in README.md.
+ */
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { existsSync } from "node:fs"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import type { Measured } from "./cql/worker.ts"
+import { type Operation, operations } from "./cql/workload.ts"
+
+export const clients = ["ours", "cassandraDriver", "rust", "raw"] as const
+export type ClientName = typeof clients[number]
+
+/** Goals for the ratio of CPU per request, by requests in flight. */
+const budget: Readonly<Record<number, { readonly cassandraDriver: number; readonly rust?: number }>> = {
+  1: { cassandraDriver: 0.6 },
+  32: { cassandraDriver: 0.2, rust: 0.6 },
+  256: { cassandraDriver: 0.12, rust: 0.6 }
+}
+
+export interface Options {
+  readonly json: boolean
+  readonly rounds?: number | undefined
+  readonly inflight?: ReadonlyArray<number> | undefined
+  readonly only?: ReadonlyArray<string> | undefined
+}
+
+/** CPU microseconds per request; `ratio` and `ratioRust` are ours to theirs; `p99` in microseconds. */
+export type Figures =
+  & { -readonly [K in ClientName]?: number }
+  & {
+    ratio?: number
+    ratioRust?: number
+    p99: { -readonly [K in ClientName]?: number }
+    /** Absent where nothing of the budget was measured. */
+    withinBudget?: boolean
+  }
+
+export type Result = { readonly [K in Operation]: Record<string, Figures> }
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+/** A prefix that pins a process to one CPU, where that can be done. */
+const pinning = (): (cpu: number) => ReadonlyArray<string> => {
+  const works = [0, 1].every((cpu) => spawnSync("taskset", ["-c", `${cpu}`, "true"]).status === 0)
+  if (works) return (cpu) => ["taskset", "-c", `${cpu}`]
+  say("client and server are not pinned to CPUs 0 and 1: there is no taskset, or are no two CPUs")
+  return () => []
+}
+
+const rustDirectory = here("cql/clients/rust")
+
+/** Builds the Rust client outside the work tree. Answers its binary, or says why there is none. */
+const buildRust = (): string | undefined => {
+  const leftOut = (why: string) => {
+    say(`the Rust driver is left out: ${why}`)
+    return undefined
+  }
+  if (spawnSync("cargo", ["--version"]).status !== 0) return leftOut("there is no cargo")
+  const target = join(
+    process.env["EFFECT_SCYLLA_CACHE"] ?? join(homedir(), ".cache", "effect-scylla"),
+    "rust-bench-target"
+  )
+  const binary = join(target, "release", "effect-scylla-rust-bench")
+  if (!existsSync(binary)) say("building the Rust client: a minute or more, once")
+  const build = spawnSync("cargo", ["build", "--release", "--locked", "--quiet"], {
+    cwd: rustDirectory,
+    env: { ...process.env, CARGO_TARGET_DIR: target },
+    encoding: "utf8",
+    timeout: 900_000
+  })
+  if (build.status !== 0) {
+    const error = (build.stderr ?? "").split("\n").find((line) => line.startsWith("error"))
+    return leftOut(`cargo build failed: ${error ?? build.error?.message ?? `it ended with ${build.status}`}`)
+  }
+  return binary
+}
+
+interface Server {
+  readonly port: number
+  readonly stop: () => Promise<void>
+}
+
+const startServer = async (prefix: ReadonlyArray<string>): Promise<Server> => {
+  const [command, ...args] = [...prefix, process.execPath, here("canned/server.ts")]
+  const child: ChildProcess = spawn(command!, args, { stdio: ["pipe", "pipe", "inherit"] })
+  const exited = once(child, "exit")
+  const port = await Promise.race([
+    once(child.stdout!, "data").then(([chunk]) => Number(/^ready (\d+)/.exec(String(chunk))?.[1])),
+    exited.then(() => NaN)
+  ])
+  if (Number.isNaN(port)) throw new Error("the canned server did not start")
+  return {
+    port,
+    stop: async () => {
+      child.stdin!.end()
+      await exited
+    }
+  }
+}
+
+/** Sized for half a second to a second of work, so that one run is long enough to measure and 120 of them are bearable. */
+const requestsOf = (client: ClientName, inflight: number): number => {
+  if (inflight === 1) return client === "cassandraDriver" ? 10_000 : 20_000
+  const base = inflight < 256 ? 100_000 : 200_000
+  return client === "cassandraDriver" ? base / 2 : client === "rust" ? base : base * 4
+}
+
+const runClient = async (
+  prefix: ReadonlyArray<string>,
+  rust: string | undefined,
+  client: ClientName,
+  operation: Operation,
+  inflight: number,
+  port: number
+): Promise<Measured> => {
+  const requests = requestsOf(client, inflight)
+  const run = [operation, inflight, port, requests].map(String)
+  const program = client === "rust" ? [rust!, ...run] : [process.execPath, here("cql/worker.ts"), client, ...run]
+  const [command, ...args] = [...prefix, ...program]
+  try {
+    const { stdout } = await promisify(execFile)(command!, args, { timeout: 60_000 })
+    return JSON.parse(stdout) as Measured
+  } catch (cause) {
+    const { killed, stderr } = cause as { readonly killed?: boolean; readonly stderr?: string }
+    const why = killed === true ? "it did not end within 60 s" : stderr?.trim() ?? String(cause)
+    throw new Error(`${client}, ${operation}, ${inflight} in flight: ${why}`, { cause })
+  }
+}
+
+const median = (values: ReadonlyArray<number>): number => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
+
+const figuresOf = (inflight: number, runs: ReadonlyMap<ClientName, ReadonlyArray<Measured>>): Figures => {
+  const p99: Figures["p99"] = {}
+  const figures: Omit<Figures, "p99"> = {}
+  for (const [client, measured] of runs) {
+    figures[client] = rounded(median(measured.map(({ cpuMicros }) => cpuMicros)), 3)
+    p99[client] = rounded(median(measured.map(({ p99 }) => p99)), 1)
+  }
+  /** Paired: what slows the machine down for a while slows both runs of a round. */
+  const ratioTo = (other: ClientName): number | undefined => {
+    const [ours, theirs] = [runs.get("ours"), runs.get(other)]
+    if (ours === undefined || theirs === undefined) return undefined
+    return rounded(median(ours.map(({ cpuMicros }, round) => cpuMicros / theirs[round]!.cpuMicros)), 3)
+  }
+  const limits = budget[inflight]
+  for (
+    const [key, other, limit] of [
+      ["ratio", "cassandraDriver", limits?.cassandraDriver],
+      ["ratioRust", "rust", limits?.rust]
+    ] as const
+  ) {
+    const ratio = ratioTo(other)
+    if (ratio === undefined) continue
+    figures[key] = ratio
+    if (limit !== undefined) figures.withinBudget = figures.withinBudget !== false && ratio <= limit
+  }
+  return { ...figures, p99 }
+}
+
+const titles: Readonly<Record<ClientName, string>> = {
+  ours: "ours",
+  cassandraDriver: "cassandra-driver",
+  rust: "Rust driver",
+  raw: "raw"
+}
+
+const print = (result: Result, ran: ReadonlyArray<ClientName>, rounds: number): void => {
+  const number = (value: number | undefined, digits: number) => value === undefined ? "-" : value.toFixed(digits)
+  const line = (cells: ReadonlyArray<string>) =>
+    console.log(cells.map((cell, i) => cell.padStart(i === 0 ? 9 : 17)).join(""))
+  const compared = (["cassandraDriver", "rust"] as const).filter((other) => ran.includes("ours") && ran.includes(other))
+  for (const operation of operations) {
+    const what = operation === "select" ? "SELECT of one row" : "INSERT of four values"
+    console.log(`\n${what}: client CPU µs per request, then p99 in µs; median of ${rounds} rounds`)
+    line(["in flight", ...ran.map((client) => titles[client]), ...compared.map((other) => `ours to ${other}`)])
+    for (const [inflight, figures] of Object.entries(result[operation])) {
+      line([
+        inflight,
+        ...ran.map((client) => number(figures[client], 2)),
+        ...compared.map((other) => number(other === "rust" ? figures.ratioRust : figures.ratio, 3))
+      ])
+      line(["p99", ...ran.map((client) => number(figures.p99[client], 0))])
+    }
+  }
+  const judged = operations
+    .flatMap((operation) => Object.values(result[operation]).map(({ withinBudget }) => withinBudget))
+    .filter((within) => within !== undefined)
+  const limits = Object.entries(budget)
+  console.log(
+    `\nbudget: at most ${
+      limits.map(([, limit]) => limit.cassandraDriver.toFixed(2)).join(" / ")
+    } of cassandra-driver at ` +
+      `${limits.map(([inflight]) => inflight).join(" / ")} in flight, ${
+        budget[32]!.rust!.toFixed(2)
+      } of Rust at 32 and ` +
+      `256; within budget: ${judged.length === 0 ? "not measured" : judged.every((within) => within) ? "yes" : "no"}`
+  )
+}
+
+const chosen = (only: ReadonlyArray<string> | undefined): Array<ClientName> => {
+  const unknown = only?.find((name) => !clients.some((client) => client === name))
+  if (unknown !== undefined) throw new Error(`there is no client ${unknown}, there are ${clients.join(", ")}`)
+  return clients.filter((client) => only === undefined || only.includes(client))
+}
+
+export const run = async (options: Options): Promise<Result> => {
+  const rounds = options.rounds ?? 5
+  const levels = options.inflight ?? [1, 32, 256]
+  let ran = chosen(options.only)
+  const rust = ran.includes("rust") ? buildRust() : undefined
+  if (rust === undefined) ran = ran.filter((client) => client !== "rust")
+
+  const pin = pinning()
+  const server = await startServer(pin(1))
+  const measured = new Map<string, Array<Measured>>()
+  const keyOf = (operation: Operation, inflight: number, client: ClientName) => `${operation} ${inflight} ${client}`
+  try {
+    for (let round = 0; round < rounds; round++) {
+      say(`round ${round + 1} of ${rounds}`)
+      for (const operation of operations) {
+        for (const inflight of levels) {
+          for (const client of ran) {
+            const key = keyOf(operation, inflight, client)
+            const runs = measured.get(key) ?? []
+            measured.set(key, runs)
+            runs.push(await runClient(pin(0), rust, client, operation, inflight, server.port))
+          }
+        }
+      }
+    }
+  } finally {
+    await server.stop()
+  }
+
+  const resultOf = (operation: Operation) =>
+    Object.fromEntries(
+      levels.map((inflight) => [
+        inflight,
+        figuresOf(inflight, new Map(ran.map((client) => [client, measured.get(keyOf(operation, inflight, client))!])))
+      ])
+    )
+  const result: Result = { select: resultOf("select"), insert: resultOf("insert") }
+  if (options.json) console.log(JSON.stringify(result))
+  else print(result, ran, rounds)
+  return result
+}

@@ -1,0 +1,24 @@
+/**
+ * What every client of the benchmark sends, and what the canned server answers. The Rust client repeats it
+ * (clients/rust/src/main.rs). Nothing here is random.
+ */
+
+export const SELECT = "SELECT id, name, age, score FROM ks.t WHERE id = ?"
+export const INSERT = "INSERT INTO ks.t (id, name, age, score) VALUES (?, ?, ?, ?)"
+
+export type Operation = "select" | "insert"
+export const operations: ReadonlyArray<Operation> = ["select", "insert"]
+
+/** The keys are sent in turn, so that no client can keep a routed or encoded request. */
+export const keyCount = 256
+
+export const keys: ReadonlyArray<string> = Array.from(
+  { length: keyCount },
+  (_, i) => `01020304-0506-4708-8910-1112${i.toString(16).padStart(8, "0")}`
+)
+
+/** Twenty characters. */
+export const name = "twenty characters .."
+
+/** The row that every SELECT answers. The bigint is one that a JavaScript number cannot hold. */
+export const row = { id: keys[0]!, name, age: 42, score: 1234567890123456789n }
