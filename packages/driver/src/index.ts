@@ -1,1 +1,15 @@
-export {}
+/**
+ * A CQL driver for ScyllaDB and Apache Cassandra: token-aware, shard-aware, on Effect.
+ *
+ * @since 0.1.0
+ */
+export * as CqlClient from "./CqlClient.ts"
+export * as CqlError from "./CqlError.ts"
+export * as ExecuteOptions from "./ExecuteOptions.ts"
+export * as Options from "./Options.ts"
+export * as Prepared from "./Prepared.ts"
+export * as ResultSet from "./ResultSet.ts"
+export * as RetryPolicy from "./RetryPolicy.ts"
+export * as Snapshot from "./Snapshot.ts"
+export * as Statement from "./Statement.ts"
+export * as StatementKind from "./StatementKind.ts"

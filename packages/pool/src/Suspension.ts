@@ -12,9 +12,10 @@
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 
 /** What a running fiber has besides its type. */
-interface RunningFiber {
+interface RunningFiber extends Fiber.Fiber<unknown, unknown> {
   evaluate(effect: Effect.Effect<any, any>): void
   yieldWith(onYield: () => void): Effect.Effect<never>
 }
@@ -33,7 +34,8 @@ const Base: new<A, E>() => Effect.Effect<A, E> = (() => {
   Base.prototype = Effectable.Prototype<any>({
     label: "Suspension",
     evaluate(this: Suspension<any, any>, fiber) {
-      return native ? this.runNative(fiber as unknown as RunningFiber) : this.runCallback()
+      const running = fiber as unknown as RunningFiber
+      return native ? this.runNative(running) : this.runCallback(running)
     }
   })
   return Base as any
@@ -61,6 +63,11 @@ export abstract class Suspension<A, E> extends Base<A, E> {
   /** A copy in the state before `start`. */
   protected abstract renew(): Suspension<A, E>
 
+  /** An effect to run instead, decided by what the fiber carries (an installed tracer). Asked before each evaluation. */
+  protected around(_fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<A, E> | undefined {
+    return undefined
+  }
+
   /** Whether the fiber no longer waits. */
   get isSettled(): boolean {
     return this.state === SETTLED
@@ -84,6 +91,8 @@ export abstract class Suspension<A, E> extends Base<A, E> {
 
   /** @internal */
   runNative(fiber: RunningFiber): Effect.Effect<A, E> {
+    const instead = this.around(fiber)
+    if (instead !== undefined) return instead
     const self = this.state === FRESH ? this : this.renew()
     self.state = STARTING
     self.start()
@@ -95,7 +104,9 @@ export abstract class Suspension<A, E> extends Base<A, E> {
   }
 
   /** @internal */
-  runCallback(): Effect.Effect<A, E> {
+  runCallback(fiber: RunningFiber): Effect.Effect<A, E> {
+    const instead = this.around(fiber)
+    if (instead !== undefined) return instead
     return Effect.callback<A, E>((resume) => {
       const self = this.state === FRESH ? this : this.renew()
       self.state = STARTING

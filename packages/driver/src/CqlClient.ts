@@ -1,0 +1,276 @@
+/**
+ * The client: a cluster to ask, as a service.
+ *
+ * The client is itself the template tag: ``yield* cql`SELECT name FROM users WHERE id = ${id}` `` binds `id` and gives the
+ * rows. Requests go to a replica of their partition, on the connection of the core that owns it.
+ *
+ * @since 0.1.0
+ */
+import { ConnectLimiter } from "@effect-scylla/pool/ConnectLimiter"
+import type * as NodePool from "@effect-scylla/pool/NodePool"
+import * as Ticker from "@effect-scylla/pool/Ticker"
+import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { CqlError, InvalidStatement, ResultTooLarge } from "./CqlError.ts"
+import * as ExecuteOptions from "./ExecuteOptions.ts"
+import * as Cluster from "./internal/cluster.ts"
+import { Core, type RoutingCounters } from "./internal/core.ts"
+import { ExecuteRequest, type Subject } from "./internal/executeRequest.ts"
+import { PreparedCache } from "./internal/preparedCache.ts"
+import * as Options from "./Options.ts"
+import type { Prepared } from "./Prepared.ts"
+import type { ResultSet } from "./ResultSet.ts"
+import * as Snapshot from "./Snapshot.ts"
+import { compile, Identifier, InValues, pages, Statement } from "./Statement.ts"
+
+/**
+ * Values of a prepared statement: in its order, or by the variables' names.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Values = ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
+
+/**
+ * How requests found their way, and what the pools look like.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ShardAwareStats {
+  readonly isShardAware: boolean
+  /** Requests by the connection they left on, seen from their token. */
+  readonly routing: Readonly<RoutingCounters>
+  readonly nodes: ReadonlyArray<
+    NodePool.Stats & { readonly hostId: string; readonly datacenter: string; readonly rack: string }
+  >
+}
+
+/**
+ * The service.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CqlClient {
+  /** A statement whose values are bound, never written into the text. */
+  <A = Row>(strings: TemplateStringsArray, ...args: ReadonlyArray<unknown>): Statement<A>
+  /** A name (`cql("users")`, `cql("shop", "users")`) to put into a template. */
+  (...path: readonly [string, ...ReadonlyArray<string>]): Identifier
+  /** The values of an `IN`, bound as one list. */
+  readonly in: (values: ReadonlyArray<unknown>) => InValues
+  /**
+   * Prepares a statement; prepared once for all who ask for the same text, and remembered. The templates and `execute`
+   * with a text do this by themselves.
+   */
+  readonly prepare: (text: string) => Effect.Effect<Prepared, CqlError>
+  /** Runs a statement and gives one page. A text with values is prepared first. */
+  readonly execute: (
+    statement: Prepared | string,
+    values?: Values,
+    options?: ExecuteOptions.ExecuteOptions
+  ) => Effect.Effect<ResultSet, CqlError>
+  /** The rows of all pages, each page asked for when the one before is used up. */
+  readonly stream: (
+    statement: Prepared | string,
+    values?: Values,
+    options?: ExecuteOptions.ExecuteOptions
+  ) => Stream.Stream<Row, CqlError>
+  /** The cluster as it is known now. */
+  readonly cluster: () => Snapshot.Snapshot
+  /** Whether requests are routed to shards: some node says it has them. */
+  readonly isShardAware: () => boolean
+  readonly shardAwareStats: () => ShardAwareStats
+  /** Waits until every shard of every local node has its connection. */
+  readonly awaitConnected: Effect.Effect<void>
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export const CqlClient: Context.Service<CqlClient, CqlClient> = Context.Service<CqlClient>(
+  "@effect-scylla/driver/CqlClient"
+)
+
+const NO_VALUES: ReadonlyArray<unknown> = []
+
+/** The facts that a caller gets wrong with a text. */
+const refuse = (text: string): CqlError | undefined =>
+  /^\s*use\s/i.test(text)
+    ? new CqlError({
+      reason: new InvalidStatement({
+        message:
+          "USE would change one connection of many: set `keyspace` of the client, or name the keyspace in the statement"
+      }),
+      outcome: "NotSent",
+      attempts: [],
+      statement: text
+    })
+    : undefined
+
+/**
+ * Connects to a cluster. Succeeds when at least one node of the local datacenter takes requests, the rest follows in the
+ * background; everything is closed, with requests in flight drained, at the end of the scope.
+ *
+ * Fails with one `CqlError` that says what to do: wrong options, no contact point that answers, wrong credentials, an
+ * unknown datacenter or keyspace.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const checked = yield* Options.check(options)
+    const scope = yield* Effect.scope
+    const ticker = yield* Ticker.make
+    const core = new Core({
+      ticker,
+      defaults: checked.defaults,
+      clock: yield* Clock.Clock,
+      clientTimestamps: options.timestamps !== "server",
+      maxRows: checked.maxRows,
+      decoders: new RowDecoders({ uuid: options.uuid }),
+      snapshot: Snapshot.make("", "", [], [])
+    })
+    const cache = new PreparedCache(core, scope, checked.maxPrepared)
+    // One limiter for all pools of the process, unless the program provides another.
+    yield* ConnectLimiter
+    const cluster = yield* Cluster.make({
+      contactPoints: checked.contactPoints,
+      localDatacenter: options.localDatacenter,
+      core,
+      session: {
+        ticker,
+        credentials: checked.credentials,
+        keyspace: options.keyspace,
+        startup: checked.startup,
+        connectTimeout: checked.connectTimeout,
+        handshakeTimeout: checked.handshakeTimeout
+      },
+      pool: {
+        tls: checked.tls,
+        shardAwarePort: options.shardAwarePort,
+        shutdownTimeout: checked.shutdownTimeout
+      }
+    })
+    core.slow = { reprepare: cache.reprepare, schemaChanged: cluster.schemaChanged }
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        core.closed = true
+      })
+    )
+    return fromCore(core, cache)
+  })
+
+const fromCore = (core: Core, cache: PreparedCache): CqlClient => {
+  const request = (subject: Subject, values: Values, options?: ExecuteOptions.ExecuteOptions): ExecuteRequest => {
+    const list = Array.isArray(values) || typeof subject === "string"
+      ? values as ReadonlyArray<unknown>
+      : subject.encoder.order(values as Readonly<Record<string, unknown>>)
+    return new ExecuteRequest(core, subject, list, ExecuteOptions.resolve(core.defaults, options))
+  }
+  const bound = (subject: Prepared, values: Values, options?: ExecuteOptions.ExecuteOptions) =>
+    Array.isArray(values)
+      ? request(subject, values, options)
+      : Effect.suspend(() => {
+        try {
+          return request(subject, values, options)
+        } catch (error) {
+          return Effect.fail(
+            new CqlError({
+              reason: error as CqlError["reason"],
+              outcome: "NotSent",
+              attempts: [],
+              statement: subject.text
+            })
+          )
+        }
+      })
+  const execute: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
+    if (typeof statement !== "string") return bound(statement, values, options)
+    const refused = refuse(statement)
+    if (refused !== undefined) return Effect.fail(refused)
+    if (Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0) {
+      return request(statement, NO_VALUES, options)
+    }
+    const known = cache.get(statement)
+    return known !== undefined
+      ? bound(known, values, options)
+      : Effect.flatMap(cache.prepare(statement), (prepared) => bound(prepared, values, options))
+  }
+  const rows = (text: string, values: ReadonlyArray<unknown>, options?: ExecuteOptions.ExecuteOptions) =>
+    Effect.flatMap(execute(text, values, options), (first) => {
+      if (first.pagingState === null) return Effect.succeed(first.rows)
+      const all = first.rows
+      const more = (pagingState: Uint8Array): Effect.Effect<Array<Row>, CqlError> =>
+        all.length > core.maxRows
+          ? Effect.fail(
+            new CqlError({
+              reason: new ResultTooLarge({
+                message: `the result has more than ${core.maxRows} rows: use \`stream\`, or set \`maxRows\``
+              }),
+              attempts: [],
+              statement: text
+            })
+          )
+          : Effect.flatMap(execute(text, values, { ...options, pagingState }), (page) => {
+            for (const row of page.rows) all.push(row)
+            return page.pagingState === null ? Effect.succeed(all) : more(page.pagingState)
+          })
+      return more(first.pagingState)
+    })
+  const runner = { page: execute, rows }
+  const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): Statement<any> | Identifier => {
+    if (typeof first === "string") return new Identifier([first, ...rest as ReadonlyArray<string>])
+    const { text, values } = compile(first, rest)
+    return new Statement(runner, text, values)
+  }
+  const isShardAware = (): boolean => core.snapshot.local.some((node) => node.pool?.sharding !== undefined)
+  return Object.assign(tag as any, {
+    in: (values: ReadonlyArray<unknown>) => new InValues(values),
+    prepare: (text: string) => cache.prepare(text),
+    execute,
+    stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
+      pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),
+    cluster: () => core.snapshot,
+    isShardAware,
+    shardAwareStats: (): ShardAwareStats => ({
+      isShardAware: isShardAware(),
+      routing: { ...core.counters },
+      nodes: core.snapshot.local.flatMap(({ datacenter, hostId, pool, rack }) =>
+        pool === undefined ? [] : [{ ...pool.stats, hostId, datacenter, rack }]
+      )
+    }),
+    awaitConnected: Effect.suspend(() =>
+      Effect.forEach(core.snapshot.local, (node) => node.pool?.awaitFull ?? Effect.void, {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+  }) as CqlClient
+}
+
+/**
+ * The client as a layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options.Options): Layer.Layer<CqlClient, CqlError> =>
+  Layer.effect(CqlClient, make(options))
+
+/**
+ * The client as a layer whose options come from the configuration: every field may be a `Config`. One error names every
+ * field that is wrong.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (options: Options.FromConfig): Layer.Layer<CqlClient, CqlError> =>
+  Layer.effect(CqlClient, Effect.flatMap(Options.fromConfig(options), make))

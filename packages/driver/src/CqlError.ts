@@ -1,0 +1,123 @@
+/**
+ * The one error of this package: why a request failed for good, what became of a write, and what was tried.
+ *
+ * @since 0.1.0
+ */
+import type { PoolReason } from "@effect-scylla/pool/PoolError"
+import type { EncodeError } from "@effect-scylla/protocol/ProtocolError"
+import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import * as Data from "effect/Data"
+
+/** Wrong options; `issues` names every wrong field. @category errors @since 0.1.0 */
+export class InvalidConfiguration extends Data.TaggedError("InvalidConfiguration")<{
+  readonly message: string
+  readonly issues: ReadonlyArray<{ readonly path: string; readonly message: string }>
+}> {}
+/** No contact point could be used; `reasons` has one for each. @category errors @since 0.1.0 */
+export class NoContactPoint extends Data.TaggedError("NoContactPoint")<{
+  readonly message: string
+  readonly reasons: ReadonlyArray<{ readonly contactPoint: string; readonly reason: PoolReason | ServerError }>
+}> {}
+/** No node of the local datacenter has a connection that takes requests. @category errors @since 0.1.0 */
+export class NoNodeAvailable extends Data.TaggedError("NoNodeAvailable")<{ readonly message: string }> {}
+/** The statement was prepared again and became another one: its columns changed. @category errors @since 0.1.0 */
+export class StatementChanged extends Data.TaggedError("StatementChanged")<{ readonly message: string }> {}
+/** The statement cannot be sent this way. @category errors @since 0.1.0 */
+export class InvalidStatement extends Data.TaggedError("InvalidStatement")<{ readonly message: string }> {}
+/** A statement that is read as a whole has more rows than `maxRows`. @category errors @since 0.1.0 */
+export class ResultTooLarge extends Data.TaggedError("ResultTooLarge")<{ readonly message: string }> {}
+/** The client was closed. @category errors @since 0.1.0 */
+export class ClientClosed extends Data.TaggedError("ClientClosed")<{ readonly message: string }> {}
+
+/**
+ * The closed union of reasons.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type CqlReason =
+  | ServerError
+  | PoolReason
+  | EncodeError
+  | InvalidConfiguration
+  | NoContactPoint
+  | NoNodeAvailable
+  | StatementChanged
+  | InvalidStatement
+  | ResultTooLarge
+  | ClientClosed
+
+/**
+ * What became of a write that failed.
+ *
+ * - `NotSent`: it never left this process.
+ * - `Rejected`: it was certainly not applied.
+ * - `Ambiguous`: it may have been applied, wholly or in part, now or later.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome = "NotSent" | "Rejected" | "Ambiguous"
+
+/**
+ * One try of a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempt {
+  /** The node, `address:port`. */
+  readonly node: string
+  readonly shard: number
+  readonly reason: CqlReason
+  readonly sent: boolean
+  /** Milliseconds, as coarse as the ticker (100 ms). */
+  readonly durationMillis: number
+  /** What was done about it. */
+  readonly decision: "Fail" | "SameNode" | "NextNode" | "Prepare"
+}
+
+const RETRYABLE: ReadonlySet<string> = new Set([
+  "Unavailable",
+  "Overloaded",
+  "IsBootstrapping",
+  "ReadTimeout",
+  "WriteTimeout",
+  "RateLimitReached",
+  "ConnectionLost",
+  "ConnectionClosed",
+  "ConnectionBusy",
+  "HeartbeatTimeout",
+  "RequestTimeout",
+  "NoNodeAvailable",
+  "NoContactPoint",
+  "DialFailed",
+  "ConnectTimeout"
+])
+
+/**
+ * A request that failed, after whatever was retried.
+ *
+ * `Effect.catchReason("CqlError", "Unavailable", …)` handles one reason; `attempts` tells every try, the last one last.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CqlError extends Data.TaggedError("CqlError")<{
+  readonly reason: CqlReason
+  /** What became of it, for everything but reads. */
+  readonly outcome?: Outcome | undefined
+  readonly attempts?: ReadonlyArray<Attempt> | undefined
+  /** The statement's text. Values are never part of an error. */
+  readonly statement?: string | undefined
+}> {
+  override get message(): string {
+    const outcome = this.outcome === undefined ? "" : ` [${this.outcome}]`
+    const tried = (this.attempts?.length ?? 0) > 1 ? ` (after ${this.attempts!.length} attempts)` : ""
+    return `${this.reason.message}${outcome}${tried}`
+  }
+  /** Whether the same request may succeed later. Whether it may be sent again is another question: see `outcome`. */
+  get isRetryable(): boolean {
+    return RETRYABLE.has(this.reason._tag)
+  }
+}

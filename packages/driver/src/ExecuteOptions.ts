@@ -1,0 +1,72 @@
+/**
+ * What may be said of a single execution.
+ *
+ * @since 0.1.0
+ */
+import type { Consistency, SerialConsistency } from "@effect-scylla/protocol/Consistency"
+import type * as Request from "@effect-scylla/protocol/Request"
+import * as Duration from "effect/Duration"
+import type { StatementKind } from "./StatementKind.ts"
+
+/**
+ * Everything is optional; what is left out is the client's default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ExecuteOptions {
+  readonly consistency?: Consistency | undefined
+  readonly serialConsistency?: SerialConsistency | undefined
+  /**
+   * Doing it twice is the same as doing it once, so it may be sent again after an attempt that may have been applied.
+   * Default false: only reads, and what was certainly not applied, are repeated.
+   */
+  readonly idempotent?: boolean | undefined
+  /** For the whole request, all attempts included. Default 12 seconds, 65 seconds for schema changes and TRUNCATE. */
+  readonly timeout?: Duration.Input | undefined
+  /** Rows of a page. Default 5000. */
+  readonly pageSize?: number | undefined
+  readonly pagingState?: Uint8Array | null | undefined
+  /** Microseconds since 1970 that a write is stamped with. Default: now, never the same twice. */
+  readonly timestamp?: bigint | undefined
+  /** Asks the server for a trace; its id is in the result. */
+  readonly tracing?: boolean | undefined
+}
+
+/** {@link ExecuteOptions} with every default filled in. @internal */
+export interface Resolved {
+  readonly request: Request.Options
+  readonly idempotent: boolean
+  readonly timeoutMillis: number
+  readonly schemaTimeoutMillis: number
+  readonly tracing: boolean
+  readonly isSerial: boolean
+}
+
+/** @internal */
+export const resolve = (defaults: Resolved, options: ExecuteOptions | undefined): Resolved => {
+  if (options === undefined) return defaults
+  const millis = options.timeout === undefined
+    ? undefined
+    : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+  const consistency = options.consistency ?? defaults.request.consistency
+  return {
+    request: {
+      ...defaults.request,
+      consistency,
+      ...(options.serialConsistency === undefined ? {} : { serialConsistency: options.serialConsistency }),
+      ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }),
+      ...(options.pagingState === undefined ? {} : { pagingState: options.pagingState }),
+      ...(options.timestamp === undefined ? {} : { timestamp: options.timestamp })
+    },
+    idempotent: options.idempotent ?? defaults.idempotent,
+    timeoutMillis: millis ?? defaults.timeoutMillis,
+    schemaTimeoutMillis: millis ?? defaults.schemaTimeoutMillis,
+    tracing: options.tracing ?? defaults.tracing,
+    isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
+  }
+}
+
+/** @internal */
+export const timeoutOf = (options: Resolved, kind: StatementKind): number =>
+  kind.type === "schema" ? options.schemaTimeoutMillis : options.timeoutMillis

@@ -1,0 +1,79 @@
+/**
+ * What a statement answers: one page of rows and what came with it.
+ *
+ * @since 0.1.0
+ */
+import type { Column } from "@effect-scylla/protocol/Metadata"
+import type { Prefix } from "@effect-scylla/protocol/Response"
+import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
+import type { Uuid } from "@effect-scylla/protocol/Uuid"
+
+/**
+ * The node and shard that answered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Coordinator {
+  readonly address: string
+  readonly port: number
+  readonly hostId: string
+  readonly datacenter: string
+  readonly rack: string
+}
+
+/**
+ * A page of a result.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ResultSet<A = Row> {
+  /** The rows of this page; empty for a statement that answers none. A page may be empty and not the last. */
+  readonly rows: Array<A>
+  /** Ask for the next page with it; `null` after the last one. */
+  readonly pagingState: Uint8Array | null
+  /** Who answered. */
+  readonly coordinator: Coordinator
+  private readonly decoder: RowDecoder | undefined
+  private readonly prefix: Prefix
+
+  constructor(
+    rows: Array<A>,
+    pagingState: Uint8Array | null,
+    decoder: RowDecoder | undefined,
+    prefix: Prefix,
+    coordinator: Coordinator
+  ) {
+    this.rows = rows
+    this.pagingState = pagingState
+    this.decoder = decoder
+    this.prefix = prefix
+    this.coordinator = coordinator
+  }
+
+  /** The columns, in order. */
+  get columns(): ReadonlyArray<Column> {
+    return this.decoder?.columns ?? []
+  }
+  /** What the server warns of, for example a large batch. */
+  get warnings(): ReadonlyArray<string> {
+    return this.prefix.warnings
+  }
+  /** The trace, when one was asked for. */
+  get tracingId(): Uuid | undefined {
+    return this.prefix.tracingId
+  }
+  get customPayload(): ReadonlyMap<string, Uint8Array | null> | undefined {
+    return this.prefix.customPayload
+  }
+  /** Whether a conditional statement was applied: its `[applied]` column; true for all others. */
+  get wasApplied(): boolean {
+    const first = this.rows[0] as Row | undefined
+    return first === undefined || !("[applied]" in first) || first["[applied]"] === true
+  }
+}
+
+/** @internal */
+export const empty = (prefix: Prefix, coordinator: Coordinator): ResultSet<any> =>
+  new ResultSet([], null, undefined, prefix, coordinator)

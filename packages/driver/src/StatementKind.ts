@@ -1,0 +1,60 @@
+/**
+ * What a statement does, as far as its text tells: enough to know whether it may be repeated, never more than is certain.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface StatementKind {
+  readonly type: "read" | "write" | "batch" | "schema" | "use" | "other"
+  /** Has an IF of its own (a lightweight transaction), or may have: `IF` as a word outside of strings and comments. */
+  readonly isConditional: boolean
+  /** Writes one partition for certain: an INSERT, or an UPDATE or DELETE without IN. */
+  readonly isSinglePartition: boolean
+  /** Only of a batch. */
+  readonly batch?: "logged" | "unlogged" | "counter" | undefined
+}
+
+/** Strings, quoted names, $$-strings and comments are skipped; words are kept. */
+const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/|[A-Za-z_]\w*/g
+
+const SCHEMA = new Set(["CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE"])
+
+/**
+ * Reads the words of a statement. A text that it does not understand is `other`, which is never repeated unasked.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const of = (text: string): StatementKind => {
+  const words: Array<string> = []
+  for (const [token] of text.matchAll(TOKEN)) {
+    const first = token.charCodeAt(0)
+    if ((first >= 65 && first <= 90) || (first >= 97 && first <= 122) || first === 95) words.push(token.toUpperCase())
+  }
+  const [verb = "", second = ""] = words
+  const isConditional = verb !== "SELECT" && !SCHEMA.has(verb) && words.includes("IF")
+  switch (verb) {
+    case "SELECT":
+      return { type: "read", isConditional: false, isSinglePartition: false }
+    case "INSERT":
+      return { type: "write", isConditional, isSinglePartition: true }
+    case "UPDATE":
+    case "DELETE":
+      return { type: "write", isConditional, isSinglePartition: !words.includes("IN") }
+    case "BEGIN":
+      return {
+        type: "batch",
+        isConditional,
+        isSinglePartition: false,
+        batch: second === "UNLOGGED" ? "unlogged" : second === "COUNTER" ? "counter" : "logged"
+      }
+    case "USE":
+      return { type: "use", isConditional: false, isSinglePartition: false }
+    default:
+      return { type: SCHEMA.has(verb) ? "schema" : "other", isConditional, isSinglePartition: false }
+  }
+}

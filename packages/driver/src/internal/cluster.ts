@@ -1,0 +1,374 @@
+import { type Connection, type Owner } from "@effect-scylla/pool/Connection"
+import * as Handshake from "@effect-scylla/pool/Handshake"
+import * as NodePool from "@effect-scylla/pool/NodePool"
+import { DialFailed, PoolError, type PoolReason } from "@effect-scylla/pool/PoolError"
+import type * as Response from "@effect-scylla/protocol/Response"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeAvailable } from "../CqlError.ts"
+import * as Snapshot from "../Snapshot.ts"
+import * as ContactPoints from "./contactPoints.ts"
+import type { Core } from "./core.ts"
+import * as SystemTables from "./systemTables.ts"
+
+/** What the cluster needs of the client's options. */
+export interface Options {
+  readonly contactPoints: ReadonlyArray<ContactPoints.ContactPoint>
+  readonly localDatacenter: string | undefined
+  readonly session: Handshake.Session
+  readonly pool: Pick<NodePool.Options, "tls" | "shardAwarePort" | "shutdownTimeout" | "reconnect">
+  readonly core: Core
+}
+
+type Message =
+  | { readonly _tag: "Event"; readonly event: Response.Event }
+  | { readonly _tag: "Lost" }
+
+interface Control {
+  readonly connection: Connection
+  readonly address: string
+  readonly port: number
+}
+
+interface Member {
+  readonly row: SystemTables.NodeRow
+  readonly scope: Scope.Closeable
+  readonly node: Snapshot.Node
+}
+
+/** A burst of events becomes one refresh. */
+const DEBOUNCE = "1 second"
+/** Schema agreement: polled as Java, Go and Rust do, for at most 10 seconds as Java does. */
+const AGREEMENT_INTERVAL = "200 millis"
+const AGREEMENT_POLLS = 50
+
+const cqlError = (reason: CqlReason): CqlError => new CqlError({ reason, attempts: [] })
+const reasonOf = (error: PoolError | ServerError): PoolReason | ServerError =>
+  error instanceof PoolError ? error.reason : error
+
+/**
+ * The control connection and what it tells: one actor that owns the list of nodes, their pools, and the snapshot.
+ */
+export class Cluster {
+  private readonly options: Options
+  private readonly core: Core
+  private readonly decoders = new RowDecoders({ uuid: "string" })
+  private readonly inbox: Queue.Queue<Message>
+  private readonly members = new Map<string, Member>()
+  private readonly scope: Scope.Scope
+  private control: Control | undefined
+  private isLost = false
+  private datacenter = ""
+  private clusterName = ""
+  private keyspaces: ReadonlyArray<Snapshot.KeyspaceRow> = []
+
+  constructor(options: Options, inbox: Queue.Queue<Message>, scope: Scope.Scope) {
+    this.options = options
+    this.core = options.core
+    this.inbox = inbox
+    this.scope = scope
+  }
+
+  private get owner(): Owner {
+    const { inbox } = this
+    const lost = (connection: Connection): void => {
+      if (connection !== this.control?.connection) return
+      // A flag, because a flood of events may push the message out of the queue.
+      this.isLost = true
+      Queue.offerUnsafe(inbox, { _tag: "Lost" })
+    }
+    return {
+      onClosed: lost,
+      onExhausted: lost,
+      // Never waits: the read loop must not depend on whoever reads events.
+      onEvent: (event) => void Queue.offerUnsafe(inbox, { _tag: "Event", event })
+    }
+  }
+
+  /** Opens the control connection, on known nodes first, then on the contact points. */
+  private readonly open = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const reasons: Array<{ readonly contactPoint: string; readonly reason: PoolReason | ServerError }> = []
+    const known = yield* Random.shuffle([...this.members.values()].filter(({ node }) => node.isLocal))
+    const targets = known.map(({ node }) => ({
+      given: `${node.address}:${node.port}`,
+      host: node.address,
+      port: node.port
+    }))
+    for (const point of [...targets, ...this.options.contactPoints]) {
+      const { addresses, problem } = yield* ContactPoints.resolve(point)
+      if (problem !== undefined) {
+        reasons.push({ contactPoint: point.given, reason: new DialFailed({ message: problem, kind: "Unreachable" }) })
+      }
+      for (const address of addresses) {
+        const attempt = yield* Effect.result(this.openAt(address, point.port))
+        if (Result.isSuccess(attempt)) return attempt.success
+        reasons.push({ contactPoint: point.given, reason: reasonOf(attempt.failure) })
+        // No other node will like these credentials better.
+        if (attempt.failure._tag === "PoolError" && attempt.failure.reason._tag === "AuthenticationFailed") {
+          return yield* cqlError(attempt.failure.reason)
+        }
+      }
+    }
+    return yield* cqlError(
+      new NoContactPoint({
+        message: `none of the contact points could be used: ${
+          reasons.map(({ contactPoint, reason }) => `${contactPoint}: ${reason.message}`).join("; ")
+        }. Check addresses, port and TLS`,
+        reasons
+      })
+    )
+  })
+
+  private readonly openAt = Effect.fnUntraced({ self: this }, function*(this: Cluster, address: string, port: number) {
+    const { keyspace: _, ...session } = this.options.session
+    const connection = yield* Handshake.connect({
+      session,
+      endpoint: { address, port, tls: this.options.pool.tls },
+      owner: this.owner,
+      events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"],
+      onReady: (connection) => {
+        this.control = { connection, address, port }
+      }
+    })
+    const read = Effect.gen({ self: this }, function*() {
+      const topology = yield* SystemTables.topology(connection, this.decoders, address)
+      const keyspaces = yield* SystemTables.keyspaces(connection, this.decoders)
+      return { topology, keyspaces, address, port }
+    })
+    return yield* Effect.onError(read, () => connection.close(0))
+  })
+
+  private readonly refresh = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const { control } = this
+    if (control === undefined) return
+    const topology = yield* SystemTables.topology(control.connection, this.decoders, control.address)
+    const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
+    yield* this.apply(topology, keyspaces, control.port)
+  })
+
+  /** Starts pools of new nodes, ends those of nodes that left, publishes the snapshot. */
+  private readonly apply = Effect.fnUntraced({ self: this }, function*(
+    this: Cluster,
+    topology: SystemTables.Topology,
+    keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>,
+    port: number
+  ) {
+    for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
+    this.clusterName = topology.clusterName
+    this.keyspaces = keyspaces
+    const seen = new Set<string>()
+    for (const row of topology.nodes) {
+      seen.add(row.hostId)
+      const member = this.members.get(row.hostId)
+      const same = member !== undefined && member.row.address === row.address &&
+        member.row.datacenter === row.datacenter && member.row.rack === row.rack && member.node.port === port
+      if (member !== undefined && !same) yield* this.remove(row.hostId)
+      yield* this.admit(row, port, same ? member : undefined)
+    }
+    for (const hostId of this.members.keys()) {
+      if (!seen.has(hostId)) yield* this.remove(hostId)
+    }
+    this.publish()
+  })
+
+  private readonly admit = Effect.fnUntraced({ self: this }, function*(
+    this: Cluster,
+    row: SystemTables.NodeRow,
+    port: number,
+    before: Member | undefined
+  ) {
+    const isLocal = row.datacenter === this.datacenter
+    const scope = before?.scope ?? (yield* Scope.make())
+    const pool = before !== undefined
+      ? before.node.pool
+      : isLocal
+      ? yield* Scope.provide(
+        NodePool.make({ ...this.options.pool, session: this.options.session, address: row.address, port }),
+        scope
+      )
+      : undefined
+    const node: Snapshot.Node = {
+      hostId: row.hostId,
+      address: row.address,
+      port,
+      peer: row.peer,
+      datacenter: row.datacenter,
+      rack: row.rack,
+      tokens: row.tokens,
+      releaseVersion: row.releaseVersion,
+      isLocal,
+      pool
+    }
+    this.members.set(row.hostId, { row, scope, node })
+  })
+
+  private remove(hostId: string): Effect.Effect<void> {
+    const member = this.members.get(hostId)
+    this.members.delete(hostId)
+    return member === undefined
+      ? Effect.void
+      : Effect.asVoid(Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true }))
+  }
+
+  private publish(): void {
+    const nodes = [...this.members.values()].map(({ node }) => node)
+    this.core.snapshot = Snapshot.make(this.clusterName, this.datacenter, nodes, this.keyspaces)
+  }
+
+  /** The datacenter to use: the one asked for, or the contact points' common one. */
+  private chooseDatacenter(topology: SystemTables.Topology): Effect.Effect<string, CqlError> {
+    const all = [...new Set(topology.nodes.map((node) => node.datacenter))].sort()
+    const { contactPoints, localDatacenter } = this.options
+    const wrong = (message: string): Effect.Effect<never, CqlError> =>
+      Effect.fail(
+        cqlError(new InvalidConfiguration({ message, issues: [{ path: "localDatacenter", message }] }))
+      )
+    if (localDatacenter !== undefined) {
+      return all.includes(localDatacenter)
+        ? Effect.succeed(localDatacenter)
+        : wrong(`the cluster has no datacenter ${JSON.stringify(localDatacenter)}: it has ${all.join(", ")}`)
+    }
+    const hosts = new Set(contactPoints.map((point) => point.host))
+    const contacted = topology.nodes.filter((node) => hosts.has(node.address) || hosts.has(node.peer))
+    const chosen = [...new Set((contacted.length === 0 ? [topology.local] : contacted).map((node) => node.datacenter))]
+    return chosen.length === 1
+      ? Effect.as(Effect.logInfo(`the local datacenter is ${chosen[0]}, that of the contact points`), chosen[0]!)
+      : wrong(`the contact points are in different datacenters (${chosen.sort().join(", ")}): set localDatacenter`)
+  }
+
+  /** Everything up to the first usable pool. */
+  readonly start = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const first = yield* this.open()
+    this.datacenter = yield* this.chooseDatacenter(first.topology)
+    const { keyspace } = this.options.session
+    if (keyspace !== undefined && !first.keyspaces.some(({ name }) => name === keyspace)) {
+      const names = first.keyspaces.map(({ name }) => name).filter((name) => !name.startsWith("system")).sort()
+      const message = `the keyspace ${JSON.stringify(keyspace)} does not exist (there are: ${
+        names.join(", ") || "none"
+      }). Names are case-sensitive here; create it, or leave \`keyspace\` out`
+      return yield* cqlError(new InvalidConfiguration({ message, issues: [{ path: "keyspace", message }] }))
+    }
+    yield* this.apply(first.topology, first.keyspaces, first.port)
+    const pools = this.core.snapshot.local.flatMap((node) => node.pool ?? [])
+    // One dial each: all that can be reached at once are there, and a dead node holds nobody up for long.
+    const { connectTimeout = 5_000, handshakeTimeout = 5_000 } = this.options.session
+    yield* Effect.timeoutOption(
+      Effect.forEach(pools, (pool) => pool.awaitFirst, { concurrency: "unbounded", discard: true }),
+      connectTimeout + handshakeTimeout
+    )
+    if (!pools.some((pool) => pool.isUp)) {
+      const [reason] = pools.flatMap((pool) => pool.lastReason ?? [])
+      return yield* cqlError(
+        reason ?? new NoNodeAvailable({ message: `no node of the datacenter ${this.datacenter} could be reached` })
+      )
+    }
+  })
+
+  /** The actor: takes one message after the other for as long as the client lives. */
+  readonly run = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    while (true) {
+      const message = yield* Queue.take(this.inbox)
+      if (this.isLost) yield* this.failOver()
+      else if (message._tag === "Event" && !this.hint(message.event)) {
+        // What arrives meanwhile is answered by the same refresh.
+        yield* Effect.sleep(DEBOUNCE)
+        for (const other of yield* Queue.clear(this.inbox)) {
+          if (other._tag === "Event") this.hint(other.event)
+        }
+        yield* Effect.ignore(this.refresh())
+        if (this.isLost) yield* this.failOver()
+      }
+    }
+  })
+
+  /** Lets the pool of a known node know; answers whether that is all there is to do. */
+  private hint(event: Response.Event): boolean {
+    if (event._tag === "UnknownEvent") return true
+    if (event._tag === "SchemaChange") return event.schema.target !== "KEYSPACE"
+    if (event._tag !== "StatusChange") return false
+    // ScyllaDB's events name the peer address, Cassandra's the native one; the port is the listener's, not the node's.
+    const node = this.core.snapshot.nodes.find(({ address, peer }) =>
+      address === event.address || peer === event.address
+    )
+    if (node === undefined) return false
+    if (event.change === "UP") node.pool?.nodeUp()
+    else if (event.change === "DOWN") node.pool?.nodeDown()
+    return true
+  }
+
+  private readonly failOver = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const lost = this.control
+    this.control = undefined
+    this.isLost = false
+    if (lost !== undefined && lost.connection.isOpen) {
+      yield* Effect.forkIn(lost.connection.close("5 seconds"), this.scope, { startImmediately: true })
+    }
+    for (let attempt = 0;; attempt++) {
+      const opened = yield* Effect.result(this.open())
+      if (Result.isSuccess(opened)) {
+        const { keyspaces, port, topology } = opened.success
+        return yield* this.apply(topology, keyspaces, port)
+      }
+      if (attempt === 0) yield* Effect.logWarning(`the control connection is lost: ${opened.failure.message}`)
+      yield* Effect.sleep((yield* Random.next) * Math.min(10_000, 100 * 2 ** Math.min(attempt, 10)))
+    }
+  })
+
+  /** After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. */
+  get schemaChanged(): Effect.Effect<void> {
+    const isUp = (address: string): boolean =>
+      this.core.snapshot.nodes.some((node) => node.address === address && (node.pool === undefined || node.pool.isUp))
+    return Effect.gen({ self: this }, function*() {
+      for (let poll = 0; poll < AGREEMENT_POLLS; poll++) {
+        const { control } = this
+        if (control !== undefined) {
+          const versions = yield* Effect.option(SystemTables.schemaVersions(control.connection, this.decoders, isUp))
+          if (versions._tag === "Some" && versions.value.size <= 1) {
+            const rows = yield* Effect.option(SystemTables.keyspaces(control.connection, this.decoders))
+            if (rows._tag === "Some") {
+              this.keyspaces = rows.value
+              this.publish()
+              return
+            }
+          }
+        }
+        yield* Effect.sleep(AGREEMENT_INTERVAL)
+      }
+      yield* Effect.logWarning("the nodes did not agree on the schema within 10 seconds")
+    })
+  }
+
+  /** Closes everything, requests in flight drained. */
+  get shutdown(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const members = [...this.members.values()]
+      const control = this.control?.connection
+      this.control = undefined
+      return Effect.andThen(
+        Effect.forEach(members, (member) => Scope.close(member.scope, Exit.void), {
+          concurrency: "unbounded",
+          discard: true
+        }),
+        control === undefined ? Effect.void : control.close(0)
+      )
+    })
+  }
+}
+
+/** Starts the actor; it ends, and everything is closed, with the scope. */
+export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const inbox = yield* Queue.sliding<Message>(1024)
+    const scope = yield* Effect.scope
+    const cluster = new Cluster(options, inbox, scope)
+    yield* Effect.addFinalizer(() => cluster.shutdown)
+    yield* cluster.start()
+    yield* Effect.forkScoped(cluster.run())
+    return cluster
+  })

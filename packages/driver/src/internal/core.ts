@@ -1,0 +1,175 @@
+import type { Connection } from "@effect-scylla/pool/Connection"
+import type { Ticker } from "@effect-scylla/pool/Ticker"
+import type { Page, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { Writer } from "@effect-scylla/protocol/Writer"
+import { hashInto } from "@effect-scylla/sharding/Murmur3"
+import { shardOf } from "@effect-scylla/sharding/Sharding"
+import { TokenWords } from "@effect-scylla/sharding/Token"
+import { segmentOf } from "@effect-scylla/sharding/TokenRing"
+import type * as Clock from "effect/Clock"
+import type * as Effect from "effect/Effect"
+import type { CqlError } from "../CqlError.ts"
+import type { Resolved } from "../ExecuteOptions.ts"
+import type { Prepared } from "../Prepared.ts"
+import type { Node, Snapshot } from "../Snapshot.ts"
+
+/** What happens once in a while, and is therefore an effect. */
+export interface SlowPath {
+  /** Teaches the node of `connection` the statement again. */
+  readonly reprepare: (node: Node, connection: Connection, prepared: Prepared) => Effect.Effect<void, CqlError>
+  /** After a change of the schema: waits until the nodes agree on it, and reads what routing needs. */
+  readonly schemaChanged: Effect.Effect<void>
+}
+
+/** How requests found their way, for stats. */
+export interface RoutingCounters {
+  /** On the connection of the shard that owns the token. */
+  owned: number
+  /** On a replica, but on a connection of another shard: the right one was missing or full. */
+  otherShard: number
+  /** On a node that is no replica, because none was reachable. */
+  otherNode: number
+  /** Without a token: no partition key bound, or a tablet keyspace. */
+  unrouted: number
+}
+
+/**
+ * The state that all requests of a client share, and the way of a request to a connection. Plain and synchronous: this is
+ * the hot path.
+ */
+export class Core {
+  readonly ticker: Ticker
+  readonly defaults: Resolved
+  readonly clock: Clock.Clock
+  readonly clientTimestamps: boolean
+  readonly maxRows: number
+  readonly decoders: RowDecoders
+  snapshot: Snapshot
+  closed = false
+  slow!: SlowPath
+
+  /** A request is encoded here and then copied behind the others of its connection. */
+  readonly scratch = new Writer(64 * 1024)
+  readonly page: Page = { pagingState: null, decoder: undefined }
+  readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unrouted: 0 }
+
+  /** The node of the connection that `route` answered. */
+  node: Node | undefined
+  private readonly key = new Writer(1024)
+  private readonly token = new TokenWords()
+  private turn = 0
+  private lastTimestamp = 0
+
+  constructor(options: {
+    readonly ticker: Ticker
+    readonly defaults: Resolved
+    readonly clock: Clock.Clock
+    readonly clientTimestamps: boolean
+    readonly maxRows: number
+    readonly decoders: RowDecoders
+    readonly snapshot: Snapshot
+  }) {
+    this.ticker = options.ticker
+    this.defaults = options.defaults
+    this.clock = options.clock
+    this.clientTimestamps = options.clientTimestamps
+    this.maxRows = options.maxRows
+    this.decoders = options.decoders
+    this.snapshot = options.snapshot
+  }
+
+  /** Microseconds since 1970, growing with every call. */
+  nextTimestamp(): number {
+    const now = this.clock.currentTimeMillisUnsafe() * 1000
+    return this.lastTimestamp = now > this.lastTimestamp ? now : this.lastTimestamp + 1
+  }
+
+  /**
+   * Hashes the partition key out of the values just written to `scratch`; answers false when there is none.
+   */
+  private hash(prepared: Prepared): boolean {
+    const { encoder, partitionKey } = prepared
+    const { scratch } = this
+    const parts = partitionKey.length
+    if (parts === 0) return false
+    const first = encoder.offsets[partitionKey[0]!]!
+    const size = scratch.view.getInt32(first)
+    // A null key is the server's to refuse; the empty key has another token on Cassandra than on ScyllaDB.
+    if (size <= 0 && parts === 1) return false
+    if (parts === 1) {
+      hashInto(scratch.bytes, first + 4, size, this.token)
+      return true
+    }
+    const { key } = this
+    key.reset()
+    for (let i = 0; i < parts; i++) {
+      const at = encoder.offsets[partitionKey[i]!]!
+      const length = scratch.view.getInt32(at)
+      if (length < 0 || length > 0xffff) return false
+      key.u16(length)
+      key.raw(scratch.bytes.subarray(at + 4, at + 4 + length))
+      key.u8(0)
+    }
+    hashInto(key.bytes, 0, key.pos, this.token)
+    return true
+  }
+
+  /**
+   * The connection for the request in `scratch`: a local replica's, the one that lands on the owning shard; else any local
+   * node's. Leaves its node in `node`. `skip` holds nodes that were tried. `undefined` when no connection takes requests.
+   */
+  route(
+    prepared: Prepared | undefined,
+    isSerial: boolean,
+    skip: ReadonlyArray<Node> | undefined
+  ): Connection | undefined {
+    const { counters, snapshot } = this
+    let replicas: ReadonlyArray<Node> | undefined
+    if (prepared !== undefined && this.hash(prepared)) {
+      if (prepared.routedBy !== snapshot) {
+        prepared.routedBy = snapshot
+        prepared.replicas = snapshot.keyspaces.get(prepared.keyspace)?.replicas
+      }
+      const { token } = this
+      if (prepared.replicas !== undefined) {
+        replicas = prepared.replicas[segmentOf(snapshot.ring, token.hi, token.lo)]
+      }
+      if (replicas !== undefined && replicas.length > 0) {
+        const { hi, lo } = token
+        const count = replicas.length
+        // Conditional statements always start at the primary replica, so that Paxos rounds for a row do not contend.
+        const start = isSerial || prepared.kind.isConditional ? 0 : this.turn++ % count
+        for (let i = 0; i < count; i++) {
+          const at = start + i
+          const node = replicas[at < count ? at : at - count]!
+          const { pool } = node
+          if (pool === undefined || (skip !== undefined && skip.includes(node))) continue
+          const { sharding } = pool
+          const shard = sharding === undefined ? 0 : shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
+          const connection = pool.pick(shard)
+          if (connection !== undefined) {
+            if (connection.shard === shard) counters.owned++
+            else counters.otherShard++
+            this.node = node
+            return connection
+          }
+        }
+      }
+    }
+    const { local } = snapshot
+    const count = local.length
+    const start = this.turn++
+    for (let i = 0; i < count; i++) {
+      const node = local[(start + i) % count]!
+      if (node.pool === undefined || (skip !== undefined && skip.includes(node))) continue
+      const connection = node.pool.pickAny()
+      if (connection !== undefined) {
+        if (replicas === undefined) counters.unrouted++
+        else counters.otherNode++
+        this.node = node
+        return connection
+      }
+    }
+    return undefined
+  }
+}

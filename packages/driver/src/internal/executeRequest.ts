@@ -1,0 +1,270 @@
+import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
+import { ConnectionBusy, type PoolReason } from "@effect-scylla/pool/PoolError"
+import { Suspension } from "@effect-scylla/pool/Suspension"
+import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
+import * as Frame from "@effect-scylla/protocol/Frame"
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
+import type { Reader } from "@effect-scylla/protocol/Reader"
+import * as Request from "@effect-scylla/protocol/Request"
+import * as Response from "@effect-scylla/protocol/Response"
+import type { Row } from "@effect-scylla/protocol/RowDecoder"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Tracer from "effect/Tracer"
+import { type Attempt, ClientClosed, CqlError, type CqlReason, NoNodeAvailable, type Outcome } from "../CqlError.ts"
+import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
+import type { Prepared } from "../Prepared.ts"
+import { empty, ResultSet } from "../ResultSet.ts"
+import { decide, outcomeOf } from "../RetryPolicy.ts"
+import type { Node } from "../Snapshot.ts"
+import * as StatementKind from "../StatementKind.ts"
+import type { Core } from "./core.ts"
+
+const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rejected", "Ambiguous"]
+
+/** What the statement is: prepared with its values, or a text without any. */
+export type Subject = Prepared | string
+
+/**
+ * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
+ * entered only from a failure; the success path allocates this object, the rows and the result.
+ */
+export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements ResponseHandler {
+  private readonly core: Core
+  private readonly prepared: Prepared | undefined
+  private readonly text: string
+  private readonly values: ReadonlyArray<unknown>
+  private readonly options: Resolved
+  private readonly traced: boolean
+
+  private node: Node | undefined = undefined
+  private connection: Connection | undefined = undefined
+  private stream = -1
+  private deadline = 0
+  private begun = 0
+  /** Drawn once: every attempt sends the same. */
+  private timestamp = 0
+  // What only a failure fills in.
+  private attempts: Array<Attempt> | undefined = undefined
+  private tried: Array<Node> | undefined = undefined
+  private sameNode = 0
+  private unavailable = 0
+  private prepares = 0
+  private worst: Outcome | undefined = undefined
+  /** Where a continued request goes first. */
+  private preferred: Node | undefined = undefined
+
+  constructor(core: Core, subject: Subject, values: ReadonlyArray<unknown>, options: Resolved, traced = false) {
+    super()
+    this.core = core
+    if (typeof subject === "string") {
+      this.prepared = undefined
+      this.text = subject
+    } else {
+      this.prepared = subject
+      this.text = subject.text
+    }
+    this.values = values
+    this.options = options
+    this.traced = traced
+  }
+
+  protected override around(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<ResultSet, CqlError> | undefined {
+    if (this.traced) return undefined
+    const services = fiber.context.mapUnsafe
+    if (!services.has(Tracer.TracerKey) && !services.has(Tracer.ParentSpanKey)) return undefined
+    const attributes = { "db.system.name": "cassandra", "db.query.text": this.text }
+    return Effect.useSpan("cql.execute", { kind: "client", attributes }, (span) =>
+      Effect.tap(
+        Effect.provideService(
+          new ExecuteRequest(this.core, this.prepared ?? this.text, this.values, this.options, true),
+          Tracer.ParentSpan,
+          span
+        ),
+        (result) =>
+          Effect.sync(() => {
+            span.attribute("server.address", result.coordinator.address)
+            span.attribute("server.port", result.coordinator.port)
+          })
+      ))
+  }
+
+  protected renew(): ExecuteRequest {
+    return new ExecuteRequest(this.core, this.prepared ?? this.text, this.values, this.options, this.traced)
+  }
+
+  private get kind(): StatementKind.StatementKind {
+    return this.prepared?.kind ?? StatementKind.of(this.text)
+  }
+
+  protected start(): void {
+    const { core, options, prepared } = this
+    if (this.deadline === 0) {
+      this.begun = core.ticker.now
+      const millis = prepared !== undefined && prepared.kind.type !== "schema"
+        ? options.timeoutMillis
+        : timeoutOf(options, this.kind)
+      this.deadline = core.ticker.deadline(millis)
+      if (
+        prepared !== undefined && core.clientTimestamps && prepared.kind.type === "write" &&
+        !prepared.kind.isConditional && options.request.timestamp === undefined
+      ) {
+        this.timestamp = core.nextTimestamp()
+      }
+    }
+    this.attempt()
+  }
+
+  /** Encodes, routes and sends; or ends the request when that cannot be done. */
+  private attempt(): void {
+    const { core, prepared } = this
+    if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
+    const { scratch } = core
+    scratch.reset()
+    try {
+      if (prepared !== undefined) {
+        Frame.begin(scratch, Frame.VERSION, this.options.tracing ? Frame.Flags.TRACING : 0, 0, Frame.Opcode.EXECUTE)
+        Request.writeExecute(
+          scratch,
+          prepared.id,
+          this.options.request,
+          prepared.encoder,
+          this.values,
+          this.timestamp
+        )
+        Frame.end(scratch, 0)
+      } else {
+        const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
+        Request.encode(scratch, 0, request, { tracing: this.options.tracing })
+      }
+    } catch (error) {
+      return this.end(
+        error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
+      )
+    }
+    let connection: Connection | undefined
+    if (this.preferred !== undefined) {
+      connection = this.preferred.pool?.pickAny()
+      core.node = this.preferred
+      this.preferred = undefined
+    }
+    connection ??= core.route(prepared, this.options.isSerial, this.tried)
+    if (connection === undefined) return this.noConnection()
+    this.node = core.node
+    this.connection = connection
+    this.stream = connection.send(scratch, this, this.deadline)
+    // The pool answers only connections that take a request, so this is a connection that was closed in between.
+    if (this.stream < 0) this.failed(new ConnectionBusy({ message: "the connection takes no more requests" }), false)
+  }
+
+  private noConnection(): void {
+    const reason = this.attempts?.at(-1)?.reason
+    if (reason !== undefined) return this.end(reason)
+    const why = this.core.snapshot.local.map((node) =>
+      `${node.address}:${node.port} (${node.pool?.lastReason?.message ?? "no connection takes a request now"})`
+    ).join(", ")
+    this.end(
+      new NoNodeAvailable({
+        message: `no node of the datacenter ${this.core.snapshot.datacenter} can be asked: ${why || "it has no nodes"}`
+      })
+    )
+  }
+
+  protected abandon(): void {
+    this.connection?.abandon(this.stream, this)
+  }
+
+  onResponse(flags: number, opcode: number, body: Reader): void {
+    const prefix = Response.readPrefix(flags, body)
+    const node = this.node!
+    if (opcode === Frame.Opcode.RESULT) {
+      const { core, prepared } = this
+      const kind = body.i32()
+      if (kind === Response.ResultKind.ROWS) {
+        const { page } = core
+        const rows = core.decoders.read(body, prepared?.decoder, page)
+        if (prepared !== undefined && prepared.decoder !== page.decoder) prepared.decoder = page.decoder
+        return this.settle(Exit.succeed(new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node)))
+      }
+      const result = empty(prefix, node)
+      return this.settle(
+        kind === Response.ResultKind.SCHEMA_CHANGE ? Effect.as(core.slow.schemaChanged, result) : Exit.succeed(result)
+      )
+    }
+    if (opcode === Frame.Opcode.ERROR) {
+      return this.failed(ServerError.read(body, this.connection!.features.rateLimitCode), true)
+    }
+    throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
+  }
+
+  onFailure(reason: PoolReason, sent: boolean): void {
+    this.failed(reason, sent)
+  }
+
+  private failed(reason: CqlReason, sent: boolean): void {
+    const { kind, options } = this
+    const node = this.node!
+    const outcome = outcomeOf({ reason, sent, kind })
+    if (SEVERITY.indexOf(outcome) > SEVERITY.indexOf(this.worst)) this.worst = outcome
+    if (reason._tag === "Unprepared" && this.prepared !== undefined && this.prepares < 2) {
+      this.record(node, reason, sent, "Prepare")
+      return this.settle(
+        Effect.flatMap(this.core.slow.reprepare(node, this.connection!, this.prepared), () => this.continued(node))
+      )
+    }
+    const decision = decide({
+      reason,
+      sent,
+      kind,
+      isIdempotent: options.idempotent,
+      isSerial: options.isSerial,
+      sameNode: this.sameNode,
+      unavailable: this.unavailable
+    })
+    this.record(node, reason, sent, decision)
+    if (decision === "Fail") return this.end(reason)
+    if (decision === "SameNode") {
+      this.sameNode++
+      this.preferred = node
+    } else {
+      if (reason._tag === "Unavailable") this.unavailable++
+      ;(this.tried ??= []).push(node)
+    }
+    this.attempt()
+  }
+
+  private record(node: Node, reason: CqlReason, sent: boolean, decision: Attempt["decision"]): void {
+    ;(this.attempts ??= []).push({
+      node: `${node.address}:${node.port}`,
+      shard: this.connection?.shard ?? 0,
+      reason,
+      sent,
+      durationMillis: (this.core.ticker.now - this.begun) * TICK_MILLIS,
+      decision
+    })
+  }
+
+  /** The same request, on a node that has just learned the statement. */
+  private continued(node: Node): ExecuteRequest {
+    const next = this.renew()
+    next.deadline = this.deadline
+    next.begun = this.begun
+    next.timestamp = this.timestamp
+    next.attempts = this.attempts
+    next.tried = this.tried
+    next.sameNode = this.sameNode
+    next.unavailable = this.unavailable
+    next.worst = this.worst
+    next.prepares = this.prepares + 1
+    next.preferred = node
+    return next
+  }
+
+  private end(reason: CqlReason): void {
+    // An earlier attempt may have been applied even where the last one was not even sent.
+    const outcome = this.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
+    this.settle(Exit.fail(new CqlError({ reason, outcome, attempts: this.attempts ?? [], statement: this.text })))
+  }
+}

@@ -1,0 +1,166 @@
+import type { Connection } from "@effect-scylla/pool/Connection"
+import { MalformedResponse } from "@effect-scylla/pool/PoolError"
+import { format } from "@effect-scylla/protocol/CqlType"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { ClientClosed, CqlError, NoNodeAvailable, StatementChanged } from "../CqlError.ts"
+import { Prepared } from "../Prepared.ts"
+import { decide } from "../RetryPolicy.ts"
+import type { Node } from "../Snapshot.ts"
+import type { Core } from "./core.ts"
+
+const READ = { type: "read", isConditional: false, isSinglePartition: false } as const
+
+/**
+ * Prepared statements by their text (a client has one keyspace). Least recently used ones are forgotten past the bound,
+ * so that texts with values inlined cannot fill the memory. Each text is prepared once however many ask for it, and once
+ * for each node that has forgotten it; whoever gives up waiting does not stop it for the others.
+ */
+export class PreparedCache {
+  private readonly statements = new Map<string, Prepared>()
+  private readonly preparing = new Map<string, Deferred.Deferred<Prepared, CqlError>>()
+  private readonly core: Core
+  private readonly scope: Scope.Scope
+  private readonly bound: number
+
+  constructor(core: Core, scope: Scope.Scope, bound: number) {
+    this.core = core
+    this.scope = scope
+    this.bound = bound
+  }
+
+  /** The statement, if it is prepared. */
+  get(text: string): Prepared | undefined {
+    return this.statements.get(text)
+  }
+
+  /** Marks it as used. Called by slow paths only: a statement in use every microsecond needs no note of each use. */
+  private touch(text: string, prepared: Prepared): void {
+    this.statements.delete(text)
+    this.statements.set(text, prepared)
+    if (this.statements.size > this.bound) this.statements.delete(this.statements.keys().next().value!)
+  }
+
+  prepare(text: string): Effect.Effect<Prepared, CqlError> {
+    return Effect.suspend(() => {
+      const known = this.statements.get(text)
+      if (known !== undefined) {
+        this.touch(text, known)
+        return Effect.succeed(known)
+      }
+      return this.once(text, this.anywhere(text))
+    })
+  }
+
+  /** Teaches a node that has forgotten the statement. */
+  readonly reprepare = (node: Node, connection: Connection, prepared: Prepared): Effect.Effect<void, CqlError> =>
+    Effect.flatMap(
+      this.once(`${node.hostId} ${prepared.text}`, this.on(connection, prepared.text)),
+      (again) => this.same(prepared, again)
+    )
+
+  private same(before: Prepared, after: Prepared): Effect.Effect<void, CqlError> {
+    const shape = (prepared: Prepared): string =>
+      prepared.variables.map((variable) => `${variable.name} ${format(variable.type)}`).join(", ")
+    const sameId = before.id.length === after.id.length && before.id.every((byte, i) => byte === after.id[i])
+    if (sameId && shape(before) === shape(after)) return Effect.void
+    this.statements.delete(before.text)
+    return Effect.fail(
+      new CqlError({
+        reason: new StatementChanged({
+          message: `the statement means something else since the schema changed (variables were: ${
+            shape(before)
+          }; are: ${shape(after)}): prepare it again`
+        }),
+        outcome: "Rejected",
+        attempts: [],
+        statement: before.text
+      })
+    )
+  }
+
+  /** Runs `prepare` unless somebody does already; it goes on when the caller is interrupted. */
+  private once(key: string, prepare: Effect.Effect<Prepared, CqlError>): Effect.Effect<Prepared, CqlError> {
+    return Effect.suspend(() => {
+      const running = this.preparing.get(key)
+      if (running !== undefined) return Deferred.await(running)
+      const deferred = Deferred.makeUnsafe<Prepared, CqlError>()
+      this.preparing.set(key, deferred)
+      const work = prepare.pipe(
+        Effect.tap((prepared) =>
+          Effect.sync(() => this.touch(prepared.text, this.statements.get(prepared.text) ?? prepared))
+        ),
+        Effect.onInterrupt(() =>
+          Deferred.fail(
+            deferred,
+            new CqlError({
+              reason: new ClientClosed({ message: "the client was closed while it prepared a statement" })
+            })
+          )
+        ),
+        Effect.exit,
+        Effect.flatMap((exit) => {
+          this.preparing.delete(key)
+          return Deferred.done(deferred, exit)
+        })
+      )
+      return Effect.andThen(Effect.forkIn(work, this.scope, { startImmediately: true }), Deferred.await(deferred))
+    })
+  }
+
+  private on(connection: Connection, text: string): Effect.Effect<Prepared, CqlError> {
+    const { core } = this
+    const fail = (reason: CqlError["reason"]) =>
+      Effect.fail(new CqlError({ reason, outcome: "NotSent", attempts: [], statement: text }))
+    return Effect.matchEffect(
+      connection.request({ _tag: "Prepare", query: text }, {
+        timeoutMillis: core.defaults.timeoutMillis,
+        decoders: core.decoders
+      }),
+      {
+        onFailure: (error) => fail(error.reason),
+        onSuccess: ({ response }) =>
+          response._tag === "Prepared"
+            ? Effect.succeed(new Prepared(text, response, connection.features))
+            : response._tag === "Error"
+            ? fail(response.error)
+            : fail(new MalformedResponse({ message: `PREPARE was answered with ${response._tag}` }))
+      }
+    )
+  }
+
+  /** On one local node after the other until one answers. */
+  private anywhere(text: string): Effect.Effect<Prepared, CqlError> {
+    return Effect.gen({ self: this }, function*() {
+      const { core } = this
+      let last: CqlError | undefined
+      const tried: Array<Node> = []
+      while (true) {
+        const connection = core.route(undefined, false, tried)
+        if (connection === undefined) break
+        tried.push(core.node!)
+        const attempt = yield* Effect.result(this.on(connection, text))
+        if (attempt._tag === "Success") return attempt.success
+        last = attempt.failure
+        const { reason } = last
+        const decision = decide({
+          reason,
+          sent: true,
+          kind: READ,
+          isIdempotent: true,
+          isSerial: false,
+          sameNode: 0,
+          unavailable: 0
+        })
+        if (decision === "Fail") break
+      }
+      return yield* last ?? new CqlError({
+        reason: new NoNodeAvailable({ message: "no node has a connection on which the statement could be prepared" }),
+        outcome: "NotSent",
+        attempts: [],
+        statement: text
+      })
+    })
+  }
+}

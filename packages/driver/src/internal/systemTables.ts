@@ -1,0 +1,176 @@
+import type { Connection } from "@effect-scylla/pool/Connection"
+import type { PoolError } from "@effect-scylla/pool/PoolError"
+import type { Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import * as Effect from "effect/Effect"
+import type { KeyspaceRow } from "../Snapshot.ts"
+
+/** Milliseconds for a read of metadata: 5 s on the server where it lets itself be told, a second more here. */
+const SERVER_TIMEOUT = 5_000
+const CLIENT_TIMEOUT = 6_000
+
+/** A node as the system tables know it. */
+export interface NodeRow {
+  readonly hostId: string
+  /** Where clients reach it. */
+  readonly address: string
+  /** Where its peers reach it, which is what ScyllaDB's events say. */
+  readonly peer: string
+  readonly datacenter: string
+  readonly rack: string
+  readonly tokens: ReadonlyArray<bigint>
+  readonly releaseVersion: string
+  readonly schemaVersion: string
+}
+
+export interface Topology {
+  readonly clusterName: string
+  readonly local: NodeRow
+  readonly nodes: ReadonlyArray<NodeRow>
+  /** Rows that had to be left out, a sentence each. */
+  readonly skipped: ReadonlyArray<string>
+}
+
+type Problem = PoolError | ServerError
+
+/** Reads a system table on the control connection. */
+export const query = (
+  connection: Connection,
+  decoders: RowDecoders,
+  text: string
+): Effect.Effect<ReadonlyArray<Row>, Problem> => {
+  const bounded = connection.features.isScylla ? `${text} USING TIMEOUT ${SERVER_TIMEOUT}ms` : text
+  return Effect.flatMap(
+    connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE" } }, {
+      timeoutMillis: CLIENT_TIMEOUT,
+      decoders
+    }),
+    ({ response }) =>
+      response._tag === "Rows"
+        ? Effect.succeed(response.rows)
+        : response._tag === "Error"
+        ? Effect.fail(response.error)
+        : Effect.succeed([])
+  )
+}
+
+const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
+const isWildcard = (address: string): boolean => address === "" || address === "0.0.0.0" || address === "::"
+
+const tokensOf = (value: unknown): ReadonlyArray<bigint> =>
+  value instanceof Set
+    ? [...value].flatMap((token) => /^-?\d+$/.test(String(token)) ? [BigInt(String(token))] : [])
+    : []
+
+/** One row of local or peers. `undefined` for a row that is not whole: a node that is joining has one. */
+const nodeOf = (row: Row, address: string, peer: string): NodeRow | undefined => {
+  const hostId = text(row["host_id"])
+  const datacenter = text(row["data_center"])
+  if (hostId === "" || address === "" || datacenter === "") return undefined
+  return {
+    hostId,
+    address,
+    peer,
+    datacenter,
+    rack: text(row["rack"]),
+    tokens: tokensOf(row["tokens"]),
+    releaseVersion: text(row["release_version"]),
+    schemaVersion: text(row["schema_version"])
+  }
+}
+
+/** Reads who is in the cluster. `dialled` is the address of the control connection. */
+export const topology = (
+  connection: Connection,
+  decoders: RowDecoders,
+  dialled: string
+): Effect.Effect<Topology, Problem> =>
+  Effect.gen(function*() {
+    const [own] = yield* query(connection, decoders, "SELECT * FROM system.local WHERE key = 'local'")
+    const peers = yield* query(connection, decoders, "SELECT * FROM system.peers")
+    const skipped: Array<string> = []
+    const rpc = text(own?.["rpc_address"])
+    const local = own === undefined
+      ? undefined
+      : nodeOf(own, isWildcard(rpc) ? dialled : rpc, text(own["broadcast_address"]) || dialled)
+    if (local === undefined) {
+      // Nothing can be routed without it, but the node itself can still be used.
+      skipped.push(`system.local of ${dialled} has no host id or datacenter`)
+    }
+    const nodes = new Map<string, NodeRow>()
+    if (local !== undefined) nodes.set(local.hostId, local)
+    for (const row of peers) {
+      const peer = text(row["peer"])
+      const rpc = text(row["rpc_address"])
+      const node = nodeOf(row, isWildcard(rpc) ? peer : rpc, peer)
+      if (node === undefined) skipped.push(`the row of ${peer} in system.peers is not whole`)
+      else if (nodes.has(node.hostId)) skipped.push(`the row of ${peer} in system.peers is the asked node itself`)
+      else nodes.set(node.hostId, node)
+    }
+    const unknown: NodeRow = {
+      hostId: dialled,
+      address: dialled,
+      peer: dialled,
+      datacenter: text(own?.["data_center"]),
+      rack: "",
+      tokens: [],
+      releaseVersion: "",
+      schemaVersion: ""
+    }
+    if (local === undefined) nodes.set(unknown.hostId, unknown)
+    return {
+      clusterName: text(own?.["cluster_name"]),
+      local: local ?? unknown,
+      nodes: [...nodes.values()],
+      skipped
+    }
+  })
+
+/** Reads how keyspaces are replicated. */
+export const keyspaces = (
+  connection: Connection,
+  decoders: RowDecoders
+): Effect.Effect<ReadonlyArray<KeyspaceRow>, Problem> =>
+  Effect.gen(function*() {
+    const rows = yield* query(connection, decoders, "SELECT keyspace_name, replication FROM system_schema.keyspaces")
+    // Only ScyllaDB has this table, and only since tablets; elsewhere there are none.
+    const scylla = connection.features.isScylla
+      ? yield* query(
+        connection,
+        decoders,
+        "SELECT keyspace_name, initial_tablets FROM system_schema.scylla_keyspaces"
+      ).pipe(Effect.catchTag("InvalidRequest", () => Effect.succeed([])))
+      : []
+    const tablets = new Set(
+      scylla.filter((row) => row["initial_tablets"] !== null && row["initial_tablets"] !== undefined)
+        .map((row) => text(row["keyspace_name"]))
+    )
+    return rows.map((row) => {
+      const name = text(row["keyspace_name"])
+      const replication = row["replication"]
+      return {
+        name,
+        replication: replication instanceof Map ? Object.fromEntries(replication) as Record<string, string> : {},
+        hasTablets: tablets.has(name)
+      }
+    })
+  })
+
+/** The schema versions that the asked node and its live peers have. */
+export const schemaVersions = (
+  connection: Connection,
+  decoders: RowDecoders,
+  isUp: (address: string) => boolean
+): Effect.Effect<ReadonlySet<string>, Problem> =>
+  Effect.gen(function*() {
+    const own = yield* query(connection, decoders, "SELECT schema_version FROM system.local WHERE key = 'local'")
+    const peers = yield* query(connection, decoders, "SELECT peer, rpc_address, schema_version FROM system.peers")
+    const versions = new Set(own.map((row) => text(row["schema_version"])))
+    for (const row of peers) {
+      const rpc = text(row["rpc_address"])
+      if (isUp(isWildcard(rpc) ? text(row["peer"]) : rpc) && row["schema_version"] !== null) {
+        versions.add(text(row["schema_version"]))
+      }
+    }
+    return versions
+  })
