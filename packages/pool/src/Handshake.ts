@@ -176,6 +176,7 @@ const greet = Effect.fnUntraced(
       if (registered._tag !== "Ready") return yield* unexpected("REGISTER", where, registered)
     }
     connection.ready()
+    options.onReady?.(connection)
     return connection
   }
 )
