@@ -1,1 +1,11 @@
-export {}
+/**
+ * Simulated clusters and launchers of real servers, for tests.
+ *
+ * @since 0.1.0
+ */
+export * as CassandraServer from "./CassandraServer.ts"
+export * as MemoryTransport from "./MemoryTransport.ts"
+export * as Ports from "./Ports.ts"
+export * as ScyllaContainer from "./ScyllaContainer.ts"
+export * as SimulatedCluster from "./SimulatedCluster.ts"
+export * as TestServer from "./TestServer.ts"

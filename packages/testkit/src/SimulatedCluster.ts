@@ -1,0 +1,532 @@
+/**
+ * A cluster that speaks CQL as ScyllaDB does, in this process: several nodes with several shards each, over TCP on loopback
+ * addresses or in memory.
+ *
+ * It is a server for tests of clients. It keeps one copy of the data for the whole cluster, and everything that a client can
+ * see of distribution is real: tokens, replicas, shards, consistency levels that fail when replicas are down, prepared
+ * statements that a restarted node has forgotten, events. What it cannot do it refuses with INVALID (`not simulated: …`).
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import * as Transport from "@effect-scylla/pool/Transport"
+import { parseAddress } from "@effect-scylla/protocol/Reader"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { Engine } from "./internal/sim/engine.ts"
+import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
+import type { Schema } from "./internal/sim/schema.ts"
+import { Counters, shardCounters } from "./internal/sim/stats.ts"
+import * as SystemTables from "./internal/sim/systemTables.ts"
+import * as Tcp from "./internal/sim/tcp.ts"
+import { type SimNode, tokensOf, Topology, uuidOf } from "./internal/sim/topology.ts"
+import * as MemoryTransport from "./MemoryTransport.ts"
+import * as Ports from "./Ports.ts"
+
+export type {
+  /**
+   * The request that an interceptor is asked about: the index of the node, the shard and id of the connection, the
+   * opcode, and the decoded request.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  InterceptContext,
+  /**
+   * What an interceptor does with a request: never answers it, answers an error, closes the connection, answers it
+   * later, or sends bytes of its own (whole frames, header included).
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Intercepted,
+  /**
+   * Looks at each request before it is handled; `undefined` lets it pass.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Interceptor
+}
+
+/**
+ * A node could not be started, or there is no such node.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SimulatedClusterError extends Data.TaggedError("SimulatedClusterError")<{
+  readonly reason: "PortInUse" | "AddressUnusable" | "NoSuchNode" | "BadOptions"
+  readonly message: string
+}> {}
+
+/**
+ * A datacenter of the cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Datacenter {
+  readonly name: string
+  readonly nodes: number
+  /** Racks `rack1`, `rack2`, … that its nodes are dealt to in turn. Default: that of the options. */
+  readonly racks?: number | undefined
+}
+
+/**
+ * The shape of a cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Nodes of the one datacenter `datacenter1`. Default: 3. Not used where `datacenters` is given. */
+  readonly nodes?: number | undefined
+  /** Shards of each node. Default: 4. */
+  readonly shards?: number | undefined
+  readonly datacenters?: ReadonlyArray<Datacenter> | undefined
+  /** Racks of a datacenter. Default: 1. */
+  readonly racks?: number | undefined
+  /** Tokens of each node, the same in every run. Default: 16. */
+  readonly vnodes?: number | undefined
+  /** Token bits that do not count for the shard. Default: 12, as ScyllaDB's. */
+  readonly ignoreMsb?: number | undefined
+  /** The plain port of all nodes. Default: a free one over TCP, 9042 in memory. */
+  readonly port?: number | undefined
+  /** The shard-aware port; `false` for none. Default: a free one over TCP, 19042 in memory. */
+  readonly shardAwarePort?: number | false | undefined
+  /** Whether SUPPORTED names the shard-aware port. Default: true. */
+  readonly advertiseShardAwarePort?: boolean | undefined
+  /** With these everybody has to log in (`PasswordAuthenticator`). Default: nobody has to. */
+  readonly credentials?: { readonly username: string; readonly password: string } | undefined
+  /** Real sockets or connections in memory. Default: `"tcp"`. */
+  readonly transport?: "tcp" | "memory" | undefined
+  /** Changes SUPPORTED before it is sent, for tests of clients that must bear a forged one. */
+  readonly supported?:
+    | ((supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>)
+    | undefined
+}
+
+/**
+ * A node as tests see it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SimulatedNode {
+  readonly index: number
+  readonly address: string
+  readonly hostId: Uuid.Uuid
+  readonly datacenter: string
+  readonly rack: string
+  readonly tokens: ReadonlyArray<bigint>
+  readonly nrShards: number
+  readonly isRunning: boolean
+  /** Connections that are open now. */
+  readonly connections: ReadonlyArray<{ readonly id: number; readonly shard: number; readonly port: number }>
+}
+
+/**
+ * Counters of data requests: QUERY, EXECUTE and BATCH on tables of users.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestStats {
+  /** All of them. */
+  readonly requests: number
+  /** Of one partition, and received by a replica on the shard that owns it. */
+  readonly owned: number
+  /** Of one partition, and received elsewhere. */
+  readonly misrouted: number
+  /** Without a single partition: scans, several keys, batches over partitions, TRUNCATE. */
+  readonly unrouted: number
+}
+
+/**
+ * Counters of a shard. `connections` were opened since the last reset, by the port they came through.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ShardStats extends RequestStats {
+  readonly shard: number
+  readonly prepares: number
+  readonly connections: { readonly plain: number; readonly shardAware: number }
+}
+
+/**
+ * Counters of a node.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeStats extends RequestStats {
+  readonly address: string
+  readonly shards: ReadonlyArray<ShardStats>
+}
+
+/**
+ * Counters of the cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClusterStats extends RequestStats {
+  readonly prepares: number
+  readonly connections: { readonly plain: number; readonly shardAware: number }
+  /** Every frame received, by the name of its opcode. */
+  readonly byOpcode: Readonly<Record<string, number>>
+  /** By `keyspace.table`; a batch counts for the table of its last statement. */
+  readonly byTable: Readonly<Record<string, RequestStats>>
+  readonly nodes: ReadonlyArray<NodeStats>
+}
+
+/**
+ * A running cluster.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface SimulatedCluster {
+  /** `address:port` of every node. */
+  readonly contactPoints: ReadonlyArray<string>
+  readonly port: number
+  readonly shardAwarePort: number | undefined
+  /** The first datacenter. */
+  readonly datacenter: string
+  readonly nodes: ReadonlyArray<SimulatedNode>
+  /** How to reach it: in memory, or node's TCP. */
+  readonly transport: Transport.Transport
+  readonly credentials: { readonly username: string; readonly password: string } | undefined
+  /** Ends a node as a power cut would: its connections are reset, the others tell their clients that it is down. */
+  readonly stop: (index: number) => Effect.Effect<void, SimulatedClusterError>
+  /** Starts it again, with the data and without what was prepared on it; the others tell their clients that it is up. */
+  readonly start: (index: number) => Effect.Effect<void, SimulatedClusterError>
+  /** Restarts it with another number of shards. */
+  readonly reshard: (index: number, shards: number) => Effect.Effect<void, SimulatedClusterError>
+  readonly stats: Effect.Effect<ClusterStats>
+  readonly resetStats: Effect.Effect<void>
+  /** Sets what looks at every request first; `undefined` clears it. */
+  readonly intercept: (interceptor: Interceptor | undefined) => Effect.Effect<void>
+}
+
+/**
+ * The cluster as a service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const SimulatedCluster: Context.Service<SimulatedCluster, SimulatedCluster> = Context.Service<SimulatedCluster>(
+  "@effect-scylla/testkit/SimulatedCluster"
+)
+
+const DATACENTER = "datacenter1"
+
+const nodesOf = (options: Options): Array<SimNode> => {
+  const datacenters = options.datacenters ?? [{ name: DATACENTER, nodes: options.nodes ?? 3 }]
+  const out: Array<SimNode> = []
+  for (const { name, nodes, racks = options.racks ?? 1 } of datacenters) {
+    for (let i = 0; i < nodes; i++) {
+      const index = out.length
+      out.push({
+        index,
+        address: `127.0.0.${index + 1}`,
+        hostId: uuidOf(`host/${index}`),
+        datacenter: name,
+        rack: `rack${i % racks + 1}`,
+        tokens: tokensOf("effect-scylla", index, options.vnodes ?? 16),
+        nrShards: options.shards ?? 4,
+        isRunning: false
+      })
+    }
+  }
+  return out
+}
+
+const between = (value: number, low: number, high: number): boolean =>
+  Number.isInteger(value) && value >= low && value <= high
+
+const checkOptions = (options: Options, nodes: ReadonlyArray<SimNode>): Effect.Effect<void, SimulatedClusterError> => {
+  const wrong: Array<string> = []
+  if (!between(nodes.length, 1, 250)) wrong.push(`nodes must be 1 to 250, got ${nodes.length}`)
+  if (!between(options.shards ?? 4, 1, 1024)) wrong.push(`shards must be 1 to 1024, got ${options.shards}`)
+  if (!between(options.racks ?? 1, 1, 250)) wrong.push(`racks must be 1 to 250, got ${options.racks}`)
+  if (!between(options.vnodes ?? 16, 1, 256)) wrong.push(`vnodes must be 1 to 256, got ${options.vnodes}`)
+  if (!between(options.ignoreMsb ?? 12, 0, 63)) wrong.push(`ignoreMsb must be 0 to 63, got ${options.ignoreMsb}`)
+  for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {
+    if (!between(port, 1, 65_535)) wrong.push(`ports must be 1 to 65535, got ${port}`)
+  }
+  if (options.port !== undefined && options.port === options.shardAwarePort) wrong.push("the two ports must differ")
+  return wrong.length === 0
+    ? Effect.void
+    : Effect.fail(new SimulatedClusterError({ reason: "BadOptions", message: wrong.join("; ") }))
+}
+
+/** The ports of the cluster: those asked for, else free ones on all addresses. */
+const choosePorts = Effect.fnUntraced(function*(options: Options, addresses: ReadonlyArray<string>) {
+  const isMemory = options.transport === "memory"
+  const wanted = (options.port === undefined ? 1 : 0) + (options.shardAwarePort === undefined ? 1 : 0)
+  const found = isMemory || wanted === 0 ? [] : yield* Effect.mapError(
+    Ports.freePorts({ addresses, count: wanted }),
+    ({ message, reason }) =>
+      new SimulatedClusterError({ reason: reason === "NoneFree" ? "PortInUse" : "AddressUnusable", message })
+  )
+  const port = options.port ?? (isMemory ? 9042 : found[0]!)
+  const shardAwarePort = options.shardAwarePort === false
+    ? undefined
+    : options.shardAwarePort ?? (isMemory ? 19_042 : found[found.length - 1]!)
+  return { port, shardAwarePort }
+})
+
+const sum = (parts: ReadonlyArray<RequestStats>): RequestStats => {
+  const out = { requests: 0, owned: 0, misrouted: 0, unrouted: 0 }
+  for (const part of parts) {
+    out.requests += part.requests
+    out.owned += part.owned
+    out.misrouted += part.misrouted
+    out.unrouted += part.unrouted
+  }
+  return out
+}
+
+const snapshot = (counters: Counters, nodes: ReadonlyArray<SimNode>): ClusterStats => {
+  const byNode = nodes.map((node): NodeStats => {
+    const known = counters.shards[node.index]!
+    const shards = Array.from({ length: Math.max(node.nrShards, known.length) }, (_, shard): ShardStats => {
+      const { connections, ...rest } = known[shard] ?? shardCounters()
+      return { shard, ...rest, connections: { ...connections } }
+    })
+    return { address: node.address, ...sum(shards), shards }
+  })
+  const shards = byNode.flatMap((node) => node.shards)
+  return {
+    ...sum(byNode),
+    prepares: shards.reduce((total, shard) => total + shard.prepares, 0),
+    connections: {
+      plain: shards.reduce((total, shard) => total + shard.connections.plain, 0),
+      shardAware: shards.reduce((total, shard) => total + shard.connections.shardAware, 0)
+    },
+    byOpcode: Object.fromEntries(counters.byOpcode),
+    byTable: Object.fromEntries(Array.from(counters.byTable, ([name, stats]) => [name, { ...stats }])),
+    nodes: byNode
+  }
+}
+
+/**
+ * Starts a cluster, which stops with the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(
+  function*(options: Options = {}): Effect.fn.Return<SimulatedCluster, SimulatedClusterError, Scope.Scope> {
+    const nodes = nodesOf(options)
+    yield* checkOptions(options, nodes)
+    const { port, shardAwarePort } = yield* choosePorts(options, nodes.map((node) => node.address))
+    const clock = yield* Clock.Clock
+    const runLater = yield* FiberSet.makeRuntime<never>()
+    const topology = new Topology(nodes)
+    const counters = new Counters(nodes.length)
+    const now = clock.currentTimeMillisUnsafe()
+    const schema: Schema = { keyspaces: new Map(), version: Uuid.fromTimestamp(now) }
+    const generations = nodes.map(() => Math.floor(now / 1000))
+    const { credentials } = options
+    let interceptor: Interceptor | undefined
+    let connections = 0
+
+    const hosts: Array<NodeHost> = []
+    const announce = (type: string, event: Parameters<NodeHost["push"]>[1], except?: SimNode): void => {
+      for (const host of hosts) if (host.node.isRunning && host.node !== except) host.push(type, event)
+    }
+    const engine = new Engine(
+      schema,
+      topology,
+      { millis: () => clock.currentTimeMillisUnsafe() },
+      (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
+    )
+    for (const node of nodes) {
+      hosts.push(
+        new NodeHost(node, {
+          engine,
+          counters,
+          ignoreMsb: options.ignoreMsb ?? 12,
+          credentials,
+          shardAwarePort: options.advertiseShardAwarePort === false ? undefined : shardAwarePort,
+          forge: options.supported ?? ((supported) => supported),
+          intercept: () => interceptor,
+          delay: (millis, task) => void runLater(Effect.andThen(Effect.sleep(millis), Effect.sync(task))),
+          nextConnection: () => ++connections
+        })
+      )
+    }
+    SystemTables.install({
+      schema,
+      topology,
+      clusterName: "effect-scylla simulated",
+      generation: (node) => generations[node.index]!,
+      clients: (node) => hosts[node.index]!.clients(),
+      roles: credentials === undefined ? [] : [credentials.username]
+    })
+
+    const memory = options.transport === "memory" ? MemoryTransport.make() : undefined
+    const closers: Array<ReadonlyArray<Effect.Effect<void>>> = nodes.map(() => [])
+    const ports: ReadonlyArray<Port> = [
+      { kind: "plain", number: port },
+      ...(shardAwarePort === undefined ? [] : [{ kind: "shardAware", number: shardAwarePort } as const])
+    ]
+
+    const listen = (host: NodeHost, on: Port): Effect.Effect<Effect.Effect<void>, SimulatedClusterError> => {
+      if (memory !== undefined) {
+        return Effect.sync(() => {
+          const close = memory.listen(host.node.address, on.number, (peer) => {
+            const connection = host.accept(on, peer)
+            return { onData: (bytes) => connection.receive(bytes), onClose: () => connection.closed() }
+          })
+          return Effect.sync(close)
+        })
+      }
+      return Effect.mapBoth(Tcp.listen(host, on), {
+        onSuccess: (listener) => listener.close,
+        onFailure: (error) => {
+          const where = `${host.node.address}:${on.number}`
+          return error.code === "EADDRINUSE"
+            ? new SimulatedClusterError({
+              reason: "PortInUse",
+              message: `${where} is in use: stop what listens there, or choose another port`
+            })
+            : new SimulatedClusterError({
+              reason: "AddressUnusable",
+              message: `cannot listen on ${where}: ${error.message}`
+            })
+        }
+      })
+    }
+
+    const hostOf = (index: number): Effect.Effect<NodeHost, SimulatedClusterError> => {
+      const host = hosts[index]
+      return host !== undefined ? Effect.succeed(host) : Effect.fail(
+        new SimulatedClusterError({
+          reason: "NoSuchNode",
+          message: `there is no node ${index}: nodes are counted from 0 and there are ${nodes.length}`
+        })
+      )
+    }
+
+    const status = (node: SimNode, change: "UP" | "DOWN"): void =>
+      announce("STATUS_CHANGE", (number) => ({
+        _tag: "NodeEvent",
+        type: "STATUS_CHANGE",
+        change,
+        address: parseAddress(node.address)!,
+        port: number
+      }), node)
+
+    const down = (host: NodeHost): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (!host.node.isRunning) return Effect.void
+        host.node.isRunning = false
+        const closing = closers[host.node.index]!
+        closers[host.node.index] = []
+        host.crash()
+        status(host.node, "DOWN")
+        return Effect.forEach(closing, (close) => close, { discard: true, concurrency: "unbounded" })
+      })
+
+    const up = (host: NodeHost): Effect.Effect<void, SimulatedClusterError> =>
+      Effect.suspend(() => {
+        if (host.node.isRunning) return Effect.void
+        const opened: Array<Effect.Effect<void>> = []
+        const all = Effect.forEach(ports, (on) => Effect.map(listen(host, on), (close) => opened.push(close)), {
+          discard: true
+        })
+        return Effect.onError(all, () => Effect.forEach(opened, (close) => close, { discard: true })).pipe(
+          Effect.andThen(Effect.sync(() => {
+            closers[host.node.index] = opened
+            generations[host.node.index] = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
+            host.node.isRunning = true
+            status(host.node, "UP")
+          }))
+        )
+      })
+
+    yield* Effect.addFinalizer(() => Effect.forEach(hosts, down, { discard: true, concurrency: "unbounded" }))
+    for (const host of hosts) yield* up(host)
+
+    return {
+      contactPoints: nodes.map((node) => `${node.address}:${port}`),
+      port,
+      shardAwarePort,
+      datacenter: nodes[0]!.datacenter,
+      credentials,
+      transport: memory?.transport ?? (yield* Transport.Transport),
+      nodes: hosts.map((host): SimulatedNode => ({
+        index: host.node.index,
+        address: host.node.address,
+        hostId: host.node.hostId,
+        datacenter: host.node.datacenter,
+        rack: host.node.rack,
+        tokens: host.node.tokens,
+        get nrShards() {
+          return host.node.nrShards
+        },
+        get isRunning() {
+          return host.node.isRunning
+        },
+        get connections() {
+          return Array.from(host.connections, ({ id, port, shard }) => ({ id, shard, port: port.number }))
+        }
+      })),
+      stop: (index) => Effect.flatMap(hostOf(index), down),
+      start: (index) => Effect.uninterruptible(Effect.flatMap(hostOf(index), up)),
+      reshard: (index, shards) =>
+        Effect.gen(function*() {
+          const host = yield* hostOf(index)
+          if (!between(shards, 1, 1024)) {
+            return yield* new SimulatedClusterError({
+              reason: "BadOptions",
+              message: `shards must be 1 to 1024, got ${shards}`
+            })
+          }
+          yield* down(host)
+          host.node.nrShards = shards
+          yield* up(host)
+        }).pipe(Effect.uninterruptible),
+      stats: Effect.sync(() => snapshot(counters, nodes)),
+      resetStats: Effect.sync(() => counters.reset()),
+      intercept: (next) =>
+        Effect.sync(() => {
+          interceptor = next
+        })
+    }
+  }
+)
+
+/**
+ * A cluster for as long as the layer lives.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<SimulatedCluster, SimulatedClusterError> =>
+  Layer.effect(SimulatedCluster, make(options))
+
+/**
+ * A cluster in memory, and the `Transport` that reaches it: clients built over this layer dial nothing else.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMemory = (
+  options: Omit<Options, "transport"> = {}
+): Layer.Layer<SimulatedCluster, SimulatedClusterError> =>
+  Layer.effectContext(
+    Effect.map(make({ ...options, transport: "memory" }), (cluster) =>
+      Context.make(SimulatedCluster, cluster).pipe(Context.add(Transport.Transport, cluster.transport)))
+  )

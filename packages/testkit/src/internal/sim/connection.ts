@@ -1,0 +1,389 @@
+/** One connection as the server sees it: framing, message states, and one answer per request, in order. */
+import * as Frame from "@effect-scylla/protocol/Frame"
+import { Reader } from "@effect-scylla/protocol/Reader"
+import * as Request from "@effect-scylla/protocol/Request"
+import * as Response from "@effect-scylla/protocol/Response"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
+import { Writer } from "@effect-scylla/protocol/Writer"
+import { Buffer } from "node:buffer"
+import { createHash } from "node:crypto"
+import { isRetired } from "./engine.ts"
+import { internal, invalid, protocol, toServerError, unsupported } from "./failure.ts"
+import type { NodeHost, Port } from "./node.ts"
+import type { Call, Plan } from "./plan.ts"
+import { checkFlags } from "./requestFlags.ts"
+
+/** What carries the bytes: a TCP socket, or one in memory. */
+export interface Wire {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  /** Takes a copy of its own. */
+  readonly send: (bytes: Uint8Array) => void
+  /** Closes when everything was sent. */
+  readonly end: () => void
+  /** Closes at once. */
+  readonly destroy: () => void
+}
+
+/** First frames are bounded: nobody who has not logged in makes the server collect megabytes. */
+const MAX_FIRST_BODY = 100_000
+/** A tenth of a shard's memory of 1 GiB, the bound of a request's estimated cost. */
+const MAX_ESTIMATE = 107_374_182
+const EVENTS = ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"]
+const LWT_MARK = 0x80000000 | 0
+const AUTHENTICATOR = "org.apache.cassandra.auth.PasswordAuthenticator"
+/** A writer that grew beyond this is not kept. */
+const KEPT_OUTPUT = 1024 * 1024
+
+type State = "Uninitialized" | "Authentication" | "Ready"
+
+export class Connection {
+  readonly id: number
+  readonly shard: number
+  readonly port: Port
+  readonly wire: Wire
+  private readonly host: NodeHost
+  private state: State = "Uninitialized"
+  private keyspace = ""
+  private lwtMark = false
+  private readonly events = new Set<string>()
+  private startup: Readonly<Record<string, string>> = {}
+  private username: string | undefined
+  private readonly out = { writer: new Writer(4096) }
+  private chunks: Array<Buffer> = []
+  private collected = 0
+  private needed = 0
+  private first = true
+  private receiving = false
+  private isClosed = false
+
+  constructor(host: NodeHost, id: number, shard: number, port: Port, wire: Wire) {
+    this.host = host
+    this.id = id
+    this.shard = shard
+    this.port = port
+    this.wire = wire
+  }
+
+  get client(): {
+    readonly stage: string
+    readonly driverName: string | undefined
+    readonly driverVersion: string | undefined
+    readonly username: string | undefined
+  } {
+    return {
+      stage: this.state === "Ready" ? "READY" : this.state === "Authentication" ? "AUTHENTICATING" : "ESTABLISHED",
+      driverName: this.startup["DRIVER_NAME"],
+      driverVersion: this.startup["DRIVER_VERSION"],
+      username: this.username ?? "anonymous"
+    }
+  }
+
+  /** Takes bytes as they arrive; the buffer may be used again afterwards. */
+  receive(chunk: Uint8Array): void {
+    if (this.isClosed) return
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.receiving = true
+    if (this.collected === 0) this.parse(bytes)
+    else {
+      this.chunks.push(Buffer.from(bytes))
+      this.collected += bytes.length
+      if (this.collected >= this.needed) {
+        const all = Buffer.concat(this.chunks)
+        this.chunks = []
+        this.collected = 0
+        this.parse(all)
+      }
+    }
+    this.receiving = false
+    this.flush()
+  }
+
+  private keep(bytes: Buffer, needed: number): void {
+    if (bytes.length === 0 || this.isClosed) return
+    // A copy: the socket fills its buffer anew.
+    this.chunks = [Buffer.from(bytes)]
+    this.collected = bytes.length
+    this.needed = needed
+  }
+
+  private parse(bytes: Buffer): void {
+    let pos = 0
+    while (!this.isClosed && pos < bytes.length) {
+      const version = bytes[pos]!
+      if (version !== Frame.VERSION) {
+        // A first frame of version 3 is refused as one of version 5 is: its encodings are not simulated.
+        return this.fatal(protocol(
+          this.first || version < 3 || version > 4
+            ? `Invalid or unsupported protocol version: ${version}`
+            : `Invalid message version. Got ${version} but previous messages on this connection had version ${Frame.VERSION}`
+        ))
+      }
+      if (bytes.length - pos < Frame.HEADER_SIZE) return this.keep(bytes.subarray(pos), Frame.HEADER_SIZE)
+      const flags = bytes[pos + 1]!
+      const stream = bytes.readInt16BE(pos + 2)
+      const opcode = bytes[pos + 4]!
+      const length = bytes.readUInt32BE(pos + 5)
+      if (this.first && length > MAX_FIRST_BODY) {
+        return this.fatal(protocol(`Initial message size too large (${length}), rejecting as invalid`))
+      }
+      const estimate = length * 2 + 8000
+      if (estimate > MAX_ESTIMATE) {
+        const text = `request size too large (frame size ${length}; estimate ${estimate}; allowed ${MAX_ESTIMATE})`
+        return this.fatal(invalid(text), stream)
+      }
+      const end = pos + Frame.HEADER_SIZE + length
+      if (end > bytes.length) return this.keep(bytes.subarray(pos), end - pos)
+      this.first = false
+      if ((flags & Frame.Flags.COMPRESSION) !== 0) return this.fatal(protocol("Unknown compression algorithm"))
+      this.frame(flags, stream, opcode, bytes.subarray(pos + Frame.HEADER_SIZE, end))
+      pos = end
+    }
+  }
+
+  /** Answers an error of the connection itself and closes. */
+  private fatal(error: ServerError.ServerError, stream = 0): void {
+    this.answer(stream, { _tag: "Error", error })
+    this.flush()
+    this.isClosed = true
+    this.wire.end()
+    this.host.release(this)
+  }
+
+  private frame(flags: number, stream: number, opcode: number, body: Buffer): void {
+    this.host.counters.opcode(opcode)
+    try {
+      const request = this.decode(flags, opcode, body)
+      if (this.intercept(stream, opcode, request)) return
+      if ((flags & Frame.Flags.TRACING) !== 0) throw unsupported("tracing")
+      this.handle(stream, opcode, request)
+    } catch (thrown) {
+      this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
+    }
+  }
+
+  /** Reads the request, after the state of the connection has let it pass. */
+  private decode(flags: number, opcode: number, body: Buffer): Request.Request {
+    switch (this.state) {
+      case "Uninitialized":
+        if (opcode !== Frame.Opcode.STARTUP && opcode !== Frame.Opcode.OPTIONS) {
+          throw protocol(`Unexpected message ${opcode}, expecting STARTUP or OPTIONS`)
+        }
+        break
+      case "Authentication":
+        if (opcode === 0x04) throw protocol("Unknown opcode 4")
+        if (opcode !== Frame.Opcode.AUTH_RESPONSE) {
+          throw protocol(`Unexpected message ${opcode}, expecting SASL_RESPONSE`)
+        }
+        // The server takes all that is left as the token, whatever length stands in front of it.
+        return { _tag: "AuthResponse", token: Uint8Array.from(body.subarray(Math.min(4, body.length))) }
+      case "Ready":
+        if (opcode === Frame.Opcode.STARTUP) {
+          throw protocol("Unexpected message STARTUP, the connection is already initialized")
+        }
+    }
+    checkFlags(opcode, flags, Reader.from(body))
+    return Request.decode(opcode, flags, Reader.from(body)).request
+  }
+
+  /** Whether a test took the request over. */
+  private intercept(stream: number, opcode: number, request: Request.Request): boolean {
+    const hook = this.host.intercept()
+    if (hook === undefined) return false
+    const action = hook({ node: this.host.node.index, shard: this.shard, connection: this.id, opcode, request })
+    if (action === undefined) return false
+    switch (action._tag) {
+      case "Ignore":
+        return true
+      case "Error":
+        this.answer(stream, { _tag: "Error", error: action.error })
+        return true
+      case "Raw":
+        this.out.writer.raw(action.bytes)
+        return true
+      case "Close":
+        this.flush()
+        this.destroy()
+        return true
+      case "Delay":
+        this.host.delay(action.millis, () => {
+          if (this.isClosed) return
+          try {
+            this.handle(stream, opcode, request)
+          } catch (thrown) {
+            this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
+          }
+          this.flush()
+        })
+        return true
+    }
+  }
+
+  private handle(stream: number, opcode: number, request: Request.Request): void {
+    switch (request._tag) {
+      case "Options":
+        return this.answer(stream, { _tag: "Supported", options: this.host.supported(this.shard) })
+      case "Startup":
+        return this.answer(stream, this.onStartup(request.options))
+      case "AuthResponse":
+        return this.answer(stream, this.onToken(request.token))
+      case "Register":
+        return this.answer(stream, this.onRegister(request.events))
+      case "Prepare":
+        return this.answer(stream, this.onPrepare(request.query))
+      case "Query":
+      case "Execute":
+      case "Batch":
+        return this.onStatement(stream, request)
+      default:
+        throw protocol(`Unknown opcode ${opcode}`)
+    }
+  }
+
+  private onStartup(options: Readonly<Record<string, string>>): Response.ServerResponse {
+    if (options["COMPRESSION"] !== undefined) {
+      throw protocol(`Unknown compression algorithm: ${options["COMPRESSION"]}`)
+    }
+    this.startup = options
+    this.lwtMark = options["SCYLLA_LWT_ADD_METADATA_MARK"] !== undefined
+    if (this.host.credentials === undefined) {
+      this.state = "Ready"
+      return { _tag: "Ready" }
+    }
+    this.state = "Authentication"
+    return { _tag: "Authenticate", authenticator: AUTHENTICATOR }
+  }
+
+  /** `[authzid] NUL username NUL password`, taken apart from the end. */
+  private onToken(token: Uint8Array | null): Response.ServerResponse {
+    if (this.state !== "Authentication") throw protocol("Unexpected message AUTH_RESPONSE")
+    const bytes = token ?? new Uint8Array(0)
+    const second = bytes.lastIndexOf(0)
+    const first = second <= 0 ? -1 : bytes.lastIndexOf(0, second - 1)
+    const text = (from: number, to: number): string => Buffer.from(bytes.subarray(from, to)).toString("utf8")
+    const refuse = (message: string): never => {
+      throw new ServerError.BadCredentials({ code: 0x0100, message })
+    }
+    const username = second < 0 ? "" : text(first + 1, second)
+    const password = second < 0 ? "" : text(second + 1, bytes.length)
+    if (username === "") refuse("Authentication ID must not be null")
+    if (password === "") refuse("Password must not be null")
+    const known = this.host.credentials!
+    if (username !== known.username || password !== known.password) refuse("Username and/or password are incorrect")
+    this.username = username
+    this.state = "Ready"
+    return { _tag: "AuthSuccess", token: new Uint8Array(0) }
+  }
+
+  private onRegister(events: ReadonlyArray<string>): Response.ServerResponse {
+    for (const event of events) {
+      // Those in front of an unknown one stay registered.
+      if (!EVENTS.includes(event)) throw protocol(`Invalid value '${event}' for Event.Type`)
+      this.events.add(event)
+    }
+    return { _tag: "Ready" }
+  }
+
+  private onPrepare(query: string): Response.ServerResponse {
+    this.host.counters.of(this.host.node.index, this.shard).prepares++
+    const id = createHash("md5").update(this.keyspace + query).digest()
+    const key = id.toString("hex")
+    const known = this.host.prepared.get(key)
+    const plan = known !== undefined && !isRetired(known) ? known : this.host.engine.compile(query, this.keyspace)
+    this.host.prepared.set(key, plan)
+    return {
+      _tag: "Prepared",
+      id,
+      variables: { partitionKey: plan.partitionKey, columns: plan.variables },
+      variableFlags: plan.isConditional && this.lwtMark ? LWT_MARK : 0,
+      result: plan.result,
+      globalSpec: false
+    }
+  }
+
+  private readonly prepared = (id: Uint8Array): Plan => {
+    const key = Buffer.from(id.buffer, id.byteOffset, id.length).toString("hex")
+    const plan = this.host.prepared.get(key)
+    if (plan !== undefined && !isRetired(plan)) return plan
+    // A change of the table invalidates what was prepared for it, as in ScyllaDB.
+    this.host.prepared.delete(key)
+    throw new ServerError.Unprepared({ code: 0x2500, message: `No prepared statement with ID ${key} found.`, id })
+  }
+
+  private onStatement(
+    stream: number,
+    request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" | "Batch" }>
+  ): void {
+    const { engine, node } = this.host
+    let call: Call | undefined
+    try {
+      if (request._tag === "Batch") {
+        call = engine.call(node, [], request.options)
+        const { response, warnings } = engine.batch(request, this.keyspace, call, this.prepared)
+        return this.answer(stream, response, warnings)
+      }
+      const plan = request._tag === "Query" ? engine.planOf(request.query, this.keyspace) : this.prepared(request.id)
+      call = engine.call(node, bind(plan, request.values), request.options)
+      const { response, warnings } = engine.execute(plan, call)
+      if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
+      this.answer(stream, response, warnings)
+    } finally {
+      if (call !== undefined) this.host.counters.request(call, this.shard, this.host.ignoreMsb)
+    }
+  }
+
+  private answer(stream: number, response: Response.ServerResponse, warnings: ReadonlyArray<string> = []): void {
+    const { writer } = this.out
+    const start = writer.pos
+    try {
+      Response.encode(writer, stream, response, { warnings })
+    } catch (thrown) {
+      writer.pos = start
+      const error = internal(`cannot encode the answer: ${(thrown as Error).message}`)
+      Response.encode(writer, stream, { _tag: "Error", error })
+    }
+  }
+
+  /** Sends an event if the client asked for its kind. */
+  push(type: string, event: Response.ServerResponse): void {
+    if (this.isClosed || !this.events.has(type)) return
+    this.answer(-1, event)
+    if (!this.receiving) this.flush()
+  }
+
+  private flush(): void {
+    const { writer } = this.out
+    if (writer.pos === 0 || this.isClosed) return
+    this.wire.send(writer.bytes.subarray(0, writer.pos))
+    if (writer.bytes.length > KEPT_OUTPUT) this.out.writer = new Writer(4096)
+    else writer.reset()
+  }
+
+  /** Ends the connection from this side, at once. */
+  destroy(): void {
+    if (!this.isClosed) {
+      this.isClosed = true
+      this.host.release(this)
+    }
+    this.wire.destroy()
+  }
+
+  /** The other side is gone. */
+  closed(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.host.release(this)
+  }
+}
+
+/** The values of a request in the order of the plan's variables; named ones are sorted out. */
+const bind = (plan: Plan, values: Request.Values | undefined): ReadonlyArray<Request.RawValue> => {
+  const list = values?.values ?? []
+  const names = values?.names
+  if (names === undefined) return list
+  return plan.variables.map((variable) => {
+    const at = names.lastIndexOf(variable.name)
+    if (at < 0) throw invalid(`Missing value for bind variable ${variable.name}`)
+    return list[at]!
+  })
+}

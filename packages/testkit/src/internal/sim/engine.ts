@@ -1,0 +1,196 @@
+/** Statements of the whole cluster: text to plan, plan to answer. Nodes differ only in what they have prepared. */
+import type * as Request from "@effect-scylla/protocol/Request"
+import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Response"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
+import type * as Ast from "./ast.ts"
+import { applyStatement } from "./ddl.ts"
+import { invalid } from "./failure.ts"
+import { parse } from "./parser.ts"
+import { type Call, type Plan, VOID } from "./plan.ts"
+import { findTable, type Schema, type Table } from "./schema.ts"
+import { compileSelect } from "./select.ts"
+import type { Bound } from "./terms.ts"
+import type { SimNode, Topology } from "./topology.ts"
+import { type BatchPart, compileBatch, compileModification, executeBatch } from "./write.ts"
+
+/** Where the time comes from. */
+export interface Time {
+  /** Milliseconds since 1970. */
+  readonly millis: () => number
+}
+
+/** What came out of a request beside its answer. */
+export interface Outcome {
+  readonly response: ServerResponse
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** Plans of texts that were not prepared are kept for so many texts. */
+const CACHED_TEXTS = 512
+
+const plain = (execute: (call: Call) => ServerResponse, tables: ReadonlyArray<Table> = []): Plan => ({
+  variables: [],
+  partitionKey: [],
+  result: [],
+  isConditional: false,
+  tables,
+  mutation: undefined,
+  execute
+})
+
+export const isRetired = (plan: Plan): boolean => {
+  for (let i = 0; i < plan.tables.length; i++) if (plan.tables[i]!.isRetired) return true
+  return false
+}
+
+export class Engine {
+  readonly schema: Schema
+  readonly topology: Topology
+  private readonly time: Time
+  private readonly announce: (change: SchemaChange) => void
+  private readonly plans = new Map<string, Plan>()
+  private lastTimestamp = 0n
+  /** Warnings of the statement that runs. */
+  private warnings: ReadonlyArray<string> = []
+
+  constructor(schema: Schema, topology: Topology, time: Time, announce: (change: SchemaChange) => void) {
+    this.schema = schema
+    this.topology = topology
+    this.time = time
+    this.announce = announce
+  }
+
+  /** Microseconds, later than every timestamp before. */
+  private readonly timestamp = (): bigint => {
+    const now = BigInt(this.time.millis()) * 1000n
+    this.lastTimestamp = now > this.lastTimestamp ? now : this.lastTimestamp + 1n
+    return this.lastTimestamp
+  }
+
+  call(node: SimNode, values: Bound, options: Request.Options): Call {
+    return {
+      topology: this.topology,
+      node,
+      values,
+      options,
+      now: this.time.millis(),
+      timestamp: this.timestamp,
+      partitions: 0,
+      table: undefined,
+      hi: 0,
+      lo: 0
+    }
+  }
+
+  /** Compiles a statement for a connection that uses `keyspace` ("" for none). */
+  compile(text: string, keyspace: string): Plan {
+    const { markers, statement } = parse(text)
+    const find = (name: Ast.TableName): Table => findTable(this.schema, name.keyspace, keyspace, name.name)
+    switch (statement._tag) {
+      case "Select":
+        return compileSelect(statement, find(statement.table), markers)
+      case "Insert":
+      case "Update":
+      case "Delete":
+        return compileModification(statement, find(statement.table), markers)
+      case "Batch":
+        return compileBatch(statement, find, markers)
+      case "Truncate": {
+        const table = find(statement.table)
+        if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
+        return plain((call) => this.truncate(table, call), [table])
+      }
+      case "Use":
+        return plain(() => {
+          if (!this.schema.keyspaces.has(statement.keyspace)) {
+            throw invalid(`Keyspace '${statement.keyspace}' does not exist`)
+          }
+          return { _tag: "SetKeyspace", keyspace: statement.keyspace }
+        })
+      default:
+        if (markers.length > 0) throw invalid("Bind variables are not allowed in schema statements")
+        return plain(() => this.changeSchema(statement, keyspace))
+    }
+  }
+
+  private truncate(table: Table, call: Call): ServerResponse {
+    call.table = table
+    call.partitions = 0
+    const { nodes } = this.topology
+    const alive = nodes.filter((node) => node.isRunning).length
+    if (alive < nodes.length) {
+      throw new ServerError.Unavailable({
+        code: 0x1000,
+        message: `Cannot achieve consistency level for cl ALL. Requires ${nodes.length}, alive ${alive}`,
+        consistency: "ALL",
+        required: nodes.length,
+        alive
+      })
+    }
+    table.data.clear()
+    return VOID
+  }
+
+  private changeSchema(statement: Ast.SchemaStatement, keyspace: string): ServerResponse {
+    const change = applyStatement(
+      {
+        schema: this.schema,
+        datacenters: [...new Set(this.topology.nodes.map((node) => node.datacenter))],
+        now: this.time.millis()
+      },
+      statement,
+      keyspace
+    )
+    this.warnings = change.warnings
+    for (const event of change.events) this.announce(event)
+    return change.answer === undefined ? VOID : { _tag: "SchemaChanged", schema: change.answer }
+  }
+
+  /** Runs a plan. The call tells afterwards what it touched, a failed one too. */
+  execute(plan: Plan, call: Call): Outcome {
+    if (call.values.length !== plan.variables.length) {
+      throw invalid(
+        `Invalid amount of bind variables: expected ${plan.variables.length} received ${call.values.length}`
+      )
+    }
+    this.warnings = []
+    const response = plan.execute(call)
+    return { response, warnings: this.warnings }
+  }
+
+  /** The plan of a text that was not prepared; plans of data statements are remembered while their tables stand. */
+  planOf(text: string, keyspace: string): Plan {
+    const id = `${keyspace}\u0000${text}`
+    const known = this.plans.get(id)
+    if (known !== undefined && !isRetired(known)) return known
+    const plan = this.compile(text, keyspace)
+    // System tables do not change, and statements without tables do something else each time.
+    if (plan.tables.length > 0 && text.length < 4096) {
+      if (this.plans.size >= CACHED_TEXTS) this.plans.clear()
+      this.plans.set(id, plan)
+    }
+    return plan
+  }
+
+  /** Runs a BATCH message. `prepared` finds what a node has prepared, or throws UNPREPARED. */
+  batch(
+    request: Extract<Request.Request, { readonly _tag: "Batch" }>,
+    keyspace: string,
+    call: Call,
+    prepared: (id: Uint8Array) => Plan
+  ): Outcome {
+    const parts = request.entries.map((entry): BatchPart => {
+      const plan = entry._tag === "Text" ? this.planOf(entry.query, keyspace) : prepared(entry.id)
+      if (plan.mutation === undefined) {
+        throw invalid("Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.")
+      }
+      if (entry.values.length !== plan.variables.length) {
+        throw invalid(
+          `There were ${plan.variables.length} markers(?) in CQL but ${entry.values.length} bound variables`
+        )
+      }
+      return { mutation: plan.mutation, values: entry.values }
+    })
+    return { response: executeBatch(request.kind, parts, call), warnings: [] }
+  }
+}

@@ -1,0 +1,133 @@
+/** A node while it runs: its listeners' connections, what it has prepared, what it says about itself. */
+import type { Request } from "@effect-scylla/protocol/Request"
+import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import { Connection, type Wire } from "./connection.ts"
+import type { Engine } from "./engine.ts"
+import type { Plan } from "./plan.ts"
+import type { Counters } from "./stats.ts"
+import type { ClientRow } from "./systemTables.ts"
+import type { SimNode } from "./topology.ts"
+
+/** Which listener a connection came through. */
+export interface Port {
+  readonly kind: "plain" | "shardAware"
+  readonly number: number
+}
+
+export interface InterceptContext {
+  readonly node: number
+  readonly shard: number
+  readonly connection: number
+  readonly opcode: number
+  readonly request: Request
+}
+
+export type Intercepted =
+  | { readonly _tag: "Ignore" }
+  | { readonly _tag: "Error"; readonly error: ServerError }
+  | { readonly _tag: "Close" }
+  | { readonly _tag: "Delay"; readonly millis: number }
+  | { readonly _tag: "Raw"; readonly bytes: Uint8Array }
+
+export type Interceptor = (context: InterceptContext) => Intercepted | undefined
+
+/** What all nodes share. */
+export interface Shared {
+  readonly engine: Engine
+  readonly counters: Counters
+  readonly ignoreMsb: number
+  readonly credentials: { readonly username: string; readonly password: string } | undefined
+  readonly shardAwarePort: number | undefined
+  readonly forge: (supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>
+  readonly intercept: () => Interceptor | undefined
+  readonly delay: (millis: number, task: () => void) => void
+  readonly nextConnection: () => number
+}
+
+export class NodeHost {
+  readonly node: SimNode
+  readonly prepared = new Map<string, Plan>()
+  readonly connections = new Set<Connection>()
+  readonly engine: Engine
+  readonly counters: Counters
+  readonly ignoreMsb: number
+  readonly credentials: Shared["credentials"]
+  readonly intercept: Shared["intercept"]
+  readonly delay: Shared["delay"]
+  /** Open connections by shard, of the plain listener alone: each listener balances for itself. */
+  private open: Array<number> = []
+  private readonly shared: Shared
+
+  constructor(node: SimNode, shared: Shared) {
+    this.node = node
+    this.shared = shared
+    this.engine = shared.engine
+    this.counters = shared.counters
+    this.ignoreMsb = shared.ignoreMsb
+    this.credentials = shared.credentials
+    this.intercept = shared.intercept
+    this.delay = shared.delay
+  }
+
+  /** The shard for a new connection: by its source port, or the one with the fewest connections, the first of equals. */
+  private assign(port: Port, remotePort: number): number {
+    const { nrShards } = this.node
+    if (port.kind === "shardAware") return remotePort % nrShards
+    let best = 0
+    for (let shard = 1; shard < nrShards; shard++) {
+      if ((this.open[shard] ?? 0) < (this.open[best] ?? 0)) best = shard
+    }
+    this.open[best] = (this.open[best] ?? 0) + 1
+    return best
+  }
+
+  accept(port: Port, wire: Wire): Connection {
+    const shard = this.assign(port, wire.remotePort)
+    const connection = new Connection(this, this.shared.nextConnection(), shard, port, wire)
+    this.counters.of(this.node.index, shard).connections[port.kind]++
+    this.connections.add(connection)
+    return connection
+  }
+
+  release(connection: Connection): void {
+    if (this.connections.delete(connection) && connection.port.kind === "plain") this.open[connection.shard]!--
+  }
+
+  /** What this node answers to OPTIONS. Keys in byte order, as recorded from ScyllaDB, without what is not simulated. */
+  supported(shard: number): ReadonlyMap<string, ReadonlyArray<string>> {
+    const out = new Map<string, ReadonlyArray<string>>([
+      ["CQL_VERSION", ["3.3.1"]],
+      ["SCYLLA_LWT_ADD_METADATA_MARK", ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"]],
+      ["SCYLLA_NR_SHARDS", [String(this.node.nrShards)]],
+      ["SCYLLA_PARTITIONER", ["org.apache.cassandra.dht.Murmur3Partitioner"]],
+      ["SCYLLA_SHARD", [String(shard)]],
+      ["SCYLLA_SHARDING_ALGORITHM", ["biased-token-round-robin"]],
+      ["SCYLLA_SHARDING_IGNORE_MSB", [String(this.ignoreMsb)]]
+    ])
+    if (this.shared.shardAwarePort !== undefined) {
+      out.set("SCYLLA_SHARD_AWARE_PORT", [String(this.shared.shardAwarePort)])
+    }
+    return this.shared.forge(out)
+  }
+
+  push(type: string, event: (port: number) => ServerResponse): void {
+    for (const connection of this.connections) connection.push(type, event(connection.port.number))
+  }
+
+  clients(): ReadonlyArray<ClientRow> {
+    return Array.from(this.connections, (connection) => ({
+      ...connection.client,
+      address: connection.wire.remoteAddress,
+      port: connection.wire.remotePort,
+      shard: connection.shard
+    }))
+  }
+
+  /** The process is gone: connections are cut, what was prepared is forgotten. */
+  crash(): void {
+    for (const connection of [...this.connections]) connection.destroy()
+    this.prepared.clear()
+    this.open = []
+  }
+}
