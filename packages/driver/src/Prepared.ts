@@ -6,8 +6,10 @@
 import { BindEncoder } from "@effect-scylla/protocol/BindEncoder"
 import type * as Features from "@effect-scylla/protocol/Features"
 import type { Column } from "@effect-scylla/protocol/Metadata"
+import type * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
+import type { Resolved } from "./ExecuteOptions.ts"
 import type { Keyspace, Snapshot } from "./Snapshot.ts"
 import * as StatementKind from "./StatementKind.ts"
 
@@ -32,6 +34,10 @@ export class Prepared {
   readonly encoder: BindEncoder
   /** Reads the rows; replaced by the shape that was seen last. Results are always checked against it. @internal */
   decoder: RowDecoder | undefined
+  /** The frames' constant parts, and the options they were made for. @internal */
+  template: Request.ExecuteTemplate | undefined = undefined
+  /** @internal */
+  templateOf: Resolved | undefined = undefined
   /** The snapshot that `replicas` was looked up in. @internal */
   routedBy: Snapshot | undefined = undefined
   /** @internal */

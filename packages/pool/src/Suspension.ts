@@ -18,6 +18,7 @@ import type * as Fiber from "effect/Fiber"
 interface RunningFiber extends Fiber.Fiber<unknown, unknown> {
   evaluate(effect: Effect.Effect<any, any>): void
   yieldWith(onYield: () => void): Effect.Effect<never>
+  succeedWith(value: unknown): Effect.Effect<any, any>
 }
 
 /** Not evaluated yet. */
@@ -28,6 +29,8 @@ const STARTING = 1
 const WAITING = 2
 /** Settled or interrupted. */
 const SETTLED = 3
+/** Settled with a value that the fiber is about to take. */
+const DELIVERING = 4
 
 const Base: new<A, E>() => Effect.Effect<A, E> = (() => {
   const Base = function() {}
@@ -54,6 +57,7 @@ export abstract class Suspension<A, E> extends Base<A, E> {
   private state: number = FRESH
   private fiber: RunningFiber | undefined = undefined
   private outcome: Effect.Effect<A, E> | undefined = undefined
+  private value: A | undefined = undefined
   private resume: ((effect: Effect.Effect<A, E>) => void) | undefined = undefined
 
   /** Starts the work. May call `settle` at once. Must not throw. */
@@ -70,7 +74,7 @@ export abstract class Suspension<A, E> extends Base<A, E> {
 
   /** Whether the fiber no longer waits. */
   get isSettled(): boolean {
-    return this.state === SETTLED
+    return this.state >= SETTLED
   }
 
   /**
@@ -89,8 +93,27 @@ export abstract class Suspension<A, E> extends Base<A, E> {
     }
   }
 
+  /** `settle` with a success, without an `Exit` around it: the way of every request that goes well. */
+  succeed(value: A): void {
+    const { fiber } = this
+    if (this.state === WAITING && fiber !== undefined) {
+      this.state = DELIVERING
+      this.value = value
+      // The fiber evaluates this object once more and finds the value in it.
+      fiber.evaluate(this)
+      this.value = undefined
+      this.state = SETTLED
+    } else {
+      this.settle(Exit.succeed(value))
+    }
+  }
+
   /** @internal */
   runNative(fiber: RunningFiber): Effect.Effect<A, E> {
+    if (this.state === DELIVERING && this.fiber === fiber) {
+      this.state = SETTLED
+      return fiber.succeedWith(this.value)
+    }
     const instead = this.around(fiber)
     if (instead !== undefined) return instead
     const self = this.state === FRESH ? this : this.renew()
@@ -154,9 +177,12 @@ native = (() => {
   try {
     const probe = new Probe()
     const fiber = Effect.runFork(probe)
-    probe.settle(Exit.succeed(42))
+    probe.succeed(42)
+    const failing = new Probe()
+    const failed = Effect.runFork(failing)
+    failing.settle(Exit.die("probe"))
     const exit = fiber.pollUnsafe()
-    return exit !== undefined && Exit.isSuccess(exit) && exit.value === 42
+    return exit !== undefined && Exit.isSuccess(exit) && exit.value === 42 && failed.pollUnsafe()?._tag === "Failure"
   } catch {
     return false
   }

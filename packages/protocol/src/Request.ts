@@ -9,7 +9,7 @@ import * as Frame from "./Frame.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import { Unset } from "./Value.ts"
-import type { Writer } from "./Writer.ts"
+import { Writer } from "./Writer.ts"
 
 /**
  * A value that is encoded already: bytes, null, or {@link Unset}.
@@ -157,45 +157,73 @@ const writeParameters = (w: Writer, options: Options, values: Values | undefined
 }
 
 /**
- * Writes the body of an EXECUTE with values that are encoded on the way, straight into the buffer: the path of every
- * prepared statement. Throws `EncodeError` for values that do not fit.
+ * The frame of an EXECUTE but for its values and its timestamp: everything that is the same each time a statement is
+ * executed with the same options, put together once.
  *
- * `timestamp` is the write's time in whole microseconds since 1970, 0 for none: a number, because a `bigint` for every
- * request costs more than the rest of the frame. It is for options without a `timestamp` of their own.
+ * @category models
+ * @since 0.1.0
+ */
+export interface ExecuteTemplate {
+  /** From the header to the count of values. */
+  readonly head: Uint8Array
+  /** What comes behind the values, but for the timestamp. */
+  readonly tail: Uint8Array
+}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const executeTemplate = (
+  id: Uint8Array,
+  options: Options,
+  count: number,
+  settings: { readonly tracing: boolean; readonly stamped: boolean }
+): ExecuteTemplate => {
+  const w = new Writer(128)
+  Frame.begin(w, Frame.VERSION, settings.tracing ? Frame.Flags.TRACING : 0, 0, Frame.Opcode.EXECUTE)
+  w.shortBytes(id)
+  w.u16(Consistency.toCode(options.consistency))
+  w.u8(flagsOf(options) | (settings.stamped ? QueryFlags.TIMESTAMP : 0) | (count > 0 ? QueryFlags.VALUES : 0))
+  if (count > 0) w.u16(count)
+  const head = w.toUint8Array()
+  w.reset()
+  writeTail(w, options)
+  return { head, tail: w.toUint8Array() }
+}
+
+/**
+ * Writes the frame of an EXECUTE at the start of an empty writer, its values encoded straight into the buffer: the way of
+ * every prepared statement. Throws `EncodeError` for values that do not fit.
+ *
+ * `timestamp` is the write's time in whole microseconds since 1970, for a template that is `stamped`: a number, because a
+ * `bigint` for every request costs more than the rest of the frame.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const writeExecute = (
   w: Writer,
-  id: Uint8Array,
-  options: Options,
+  template: ExecuteTemplate,
   encoder: BindEncoder,
   values: ReadonlyArray<unknown>,
-  timestamp = 0
+  timestamp: number
 ): void => {
-  w.shortBytes(id)
-  w.ensure(5)
-  const pos = w.pos
-  const flags = flagsOf(options) | (timestamp > 0 ? QueryFlags.TIMESTAMP : 0)
-  w.view.setUint16(pos, Consistency.toCode(options.consistency))
-  const count = encoder.columns.length
-  if (count > 0 || values.length > 0) {
-    w.bytes[pos + 2] = flags | QueryFlags.VALUES
-    w.view.setUint16(pos + 3, count)
-    w.pos = pos + 5
-    encoder.write(w, values)
-  } else {
-    w.bytes[pos + 2] = flags
-    w.pos = pos + 3
-  }
-  writeTail(w, options)
+  const { head, tail } = template
+  w.ensure(head.length)
+  w.bytes.set(head, 0)
+  w.pos = head.length
+  encoder.write(w, values)
+  const size = tail.length
+  w.ensure(size + 8)
+  for (let i = 0, pos = w.pos; i < size; i++) w.bytes[pos + i] = tail[i]!
+  w.pos += size
   if (timestamp > 0) {
-    w.ensure(8)
     w.view.setInt32(w.pos, Math.floor(timestamp / 4_294_967_296))
     w.view.setUint32(w.pos + 4, timestamp % 4_294_967_296)
     w.pos += 8
   }
+  Frame.end(w, 0)
 }
 
 const readParameters = (r: Reader): { readonly options: Options; readonly values: Values | undefined } => {

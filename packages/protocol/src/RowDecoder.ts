@@ -8,6 +8,7 @@ import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
 import { decoderOf, define, type ValueDecoder } from "./internal/decoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import { canGenerate } from "./internal/generate.ts"
 import { type Column, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import { type Reader } from "./Reader.ts"
@@ -62,15 +63,6 @@ const interpret = (names: ReadonlyArray<string>, decoders: ReadonlyArray<ValueDe
   return out
 }
 
-/** Whether code may be generated here (not under `--disallow-code-generation-from-strings`). */
-const canGenerate = ((): boolean => {
-  try {
-    return new Function("return true")() === true
-  } catch {
-    return false
-  }
-})()
-
 /**
  * How to compile decoders: `generated` false takes the slower way without `new Function`, which gives the same results
  * and is what happens anyway where code generation is forbidden.
@@ -92,6 +84,7 @@ export class RowDecoder {
   readonly columns: ReadonlyArray<Column>
   /** The metadata it was compiled from: flags, column count and column specs as they are on the wire, without paging. */
   readonly signature: Uint8Array
+  private readonly signatureView: DataView
   private readonly rows: Rows
   private readonly leastRow: number
 
@@ -102,6 +95,7 @@ export class RowDecoder {
   ) {
     this.columns = columns
     this.signature = signature
+    this.signatureView = new DataView(signature.buffer, signature.byteOffset, signature.length)
     this.leastRow = 4 * columns.length
     const names = columns.map((column) => column.name)
     const decoders = columns.map((column) => decoderOf(column.type, options))
@@ -149,7 +143,13 @@ export class RowDecoder {
     if (bytes[start + 3]! & ~Flags.HAS_MORE_PAGES ^ signature[3]!) return false
     if (view.getInt32(start + 4) !== this.columns.length) return false
     const shift = pos - 8
-    for (let i = 8; i < size; i++) {
+    const { signatureView } = this
+    // Four bytes at a time, then the rest.
+    let i = 8
+    for (; i + 4 <= size; i += 4) {
+      if (view.getInt32(shift + i) !== signatureView.getInt32(i)) return false
+    }
+    for (; i < size; i++) {
       if (bytes[shift + i] !== signature[i]) return false
     }
     r.pos = shift + size

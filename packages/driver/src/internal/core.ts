@@ -78,6 +78,13 @@ export class Core {
     this.snapshot = options.snapshot
   }
 
+  /** Whether this client stamps the statement: plain writes that have no time of their own. */
+  stamps(prepared: Prepared, options: Resolved): boolean {
+    const { kind } = prepared
+    return this.clientTimestamps && kind.type === "write" && !kind.isConditional &&
+      options.request.timestamp === undefined
+  }
+
   /** Microseconds since 1970, growing with every call. */
   nextTimestamp(): number {
     const now = this.clock.currentTimeMillisUnsafe() * 1000

@@ -27,6 +27,20 @@ const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rej
 /** What the statement is: prepared with its values, or a text without any. */
 export type Subject = Prepared | string
 
+/** What a request has been through. */
+class History {
+  readonly attempts: Array<Attempt> = []
+  /** Nodes that are not asked again. */
+  readonly tried: Array<Node> = []
+  sameNode = 0
+  unavailable = 0
+  prepares = 0
+  /** The gravest outcome of an attempt. */
+  worst: Outcome | undefined = undefined
+  /** Where the next attempt goes first. */
+  preferred: Node | undefined = undefined
+}
+
 /**
  * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
  * entered only from a failure; the success path allocates this object, the rows and the result.
@@ -46,15 +60,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   private begun = 0
   /** Drawn once: every attempt sends the same. */
   private timestamp = 0
-  // What only a failure fills in.
-  private attempts: Array<Attempt> | undefined = undefined
-  private tried: Array<Node> | undefined = undefined
-  private sameNode = 0
-  private unavailable = 0
-  private prepares = 0
-  private worst: Outcome | undefined = undefined
-  /** Where a continued request goes first. */
-  private preferred: Node | undefined = undefined
+  /** What only a failure fills in. */
+  private history: History | undefined = undefined
 
   constructor(core: Core, subject: Subject, values: ReadonlyArray<unknown>, options: Resolved, traced = false) {
     super()
@@ -107,12 +114,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
         ? options.timeoutMillis
         : timeoutOf(options, this.kind)
       this.deadline = core.ticker.deadline(millis)
-      if (
-        prepared !== undefined && core.clientTimestamps && prepared.kind.type === "write" &&
-        !prepared.kind.isConditional && options.request.timestamp === undefined
-      ) {
-        this.timestamp = core.nextTimestamp()
-      }
+      if (prepared !== undefined && core.stamps(prepared, options)) this.timestamp = core.nextTimestamp()
     }
     this.attempt()
   }
@@ -125,16 +127,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     scratch.reset()
     try {
       if (prepared !== undefined) {
-        Frame.begin(scratch, Frame.VERSION, this.options.tracing ? Frame.Flags.TRACING : 0, 0, Frame.Opcode.EXECUTE)
-        Request.writeExecute(
-          scratch,
-          prepared.id,
-          this.options.request,
-          prepared.encoder,
-          this.values,
-          this.timestamp
-        )
-        Frame.end(scratch, 0)
+        const template = prepared.templateOf === this.options ? prepared.template! : this.template(prepared)
+        Request.writeExecute(scratch, template, prepared.encoder, this.values, this.timestamp)
       } else {
         const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
         Request.encode(scratch, 0, request, { tracing: this.options.tracing })
@@ -145,12 +139,13 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       )
     }
     let connection: Connection | undefined
-    if (this.preferred !== undefined) {
-      connection = this.preferred.pool?.pickAny()
-      core.node = this.preferred
-      this.preferred = undefined
+    const { history } = this
+    if (history?.preferred !== undefined) {
+      connection = history.preferred.pool?.pickAny()
+      core.node = history.preferred
+      history.preferred = undefined
     }
-    connection ??= core.route(prepared, this.options.isSerial, this.tried)
+    connection ??= core.route(prepared, this.options.isSerial, history?.tried)
     if (connection === undefined) return this.noConnection()
     this.node = core.node
     this.connection = connection
@@ -159,8 +154,26 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     if (this.stream < 0) this.failed(new ConnectionBusy({ message: "the connection takes no more requests" }), false)
   }
 
+  /** The constant parts of the frame. Those for the options used last, which are nearly always the same, are kept. */
+  private template(prepared: Prepared): Request.ExecuteTemplate {
+    const { core, options } = this
+    const { serialConsistency: _, ...unconditional } = options.request
+    const template = Request.executeTemplate(
+      prepared.id,
+      prepared.kind.isConditional ? options.request : unconditional,
+      prepared.variables.length,
+      { tracing: options.tracing, stamped: core.stamps(prepared, options) }
+    )
+    // Options of a single call come and go.
+    if (options === core.defaults) {
+      prepared.template = template
+      prepared.templateOf = options
+    }
+    return template
+  }
+
   private noConnection(): void {
-    const reason = this.attempts?.at(-1)?.reason
+    const reason = this.history?.attempts.at(-1)?.reason
     if (reason !== undefined) return this.end(reason)
     const why = this.core.snapshot.local.map((node) =>
       `${node.address}:${node.port} (${node.pool?.lastReason?.message ?? "no connection takes a request now"})`
@@ -186,12 +199,12 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
         const { page } = core
         const rows = core.decoders.read(body, prepared?.decoder, page)
         if (prepared !== undefined && prepared.decoder !== page.decoder) prepared.decoder = page.decoder
-        return this.settle(Exit.succeed(new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node)))
+        return this.succeed(new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node))
       }
       const result = empty(prefix, node)
-      return this.settle(
-        kind === Response.ResultKind.SCHEMA_CHANGE ? Effect.as(core.slow.schemaChanged, result) : Exit.succeed(result)
-      )
+      return kind === Response.ResultKind.SCHEMA_CHANGE
+        ? this.settle(Effect.as(core.slow.schemaChanged, result))
+        : this.succeed(result)
     }
     if (opcode === Frame.Opcode.ERROR) {
       return this.failed(ServerError.read(body, this.connection!.features.rateLimitCode), true)
@@ -206,37 +219,41 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   private failed(reason: CqlReason, sent: boolean): void {
     const { kind, options } = this
     const node = this.node!
+    const history = this.history ??= new History()
     const outcome = outcomeOf({ reason, sent, kind })
-    if (SEVERITY.indexOf(outcome) > SEVERITY.indexOf(this.worst)) this.worst = outcome
-    if (reason._tag === "Unprepared" && this.prepared !== undefined && this.prepares < 2) {
-      this.record(node, reason, sent, "Prepare")
+    if (SEVERITY.indexOf(outcome) > SEVERITY.indexOf(history.worst)) history.worst = outcome
+    if (reason._tag === "Unprepared" && this.prepared !== undefined && history.prepares < 2) {
+      this.record(history, node, reason, sent, "Prepare")
+      history.prepares++
+      history.preferred = node
       return this.settle(
-        Effect.flatMap(this.core.slow.reprepare(node, this.connection!, this.prepared), () => this.continued(node))
+        Effect.flatMap(this.core.slow.reprepare(node, this.connection!, this.prepared), () => this.continued(history))
       )
     }
+    const { sameNode, unavailable } = history
     const decision = decide({
       reason,
       sent,
       kind,
       isIdempotent: options.idempotent,
       isSerial: options.isSerial,
-      sameNode: this.sameNode,
-      unavailable: this.unavailable
+      sameNode,
+      unavailable
     })
-    this.record(node, reason, sent, decision)
+    this.record(history, node, reason, sent, decision)
     if (decision === "Fail") return this.end(reason)
     if (decision === "SameNode") {
-      this.sameNode++
-      this.preferred = node
+      history.sameNode++
+      history.preferred = node
     } else {
-      if (reason._tag === "Unavailable") this.unavailable++
-      ;(this.tried ??= []).push(node)
+      if (reason._tag === "Unavailable") history.unavailable++
+      history.tried.push(node)
     }
     this.attempt()
   }
 
-  private record(node: Node, reason: CqlReason, sent: boolean, decision: Attempt["decision"]): void {
-    ;(this.attempts ??= []).push({
+  private record(history: History, node: Node, reason: CqlReason, sent: boolean, decision: Attempt["decision"]): void {
+    history.attempts.push({
       node: `${node.address}:${node.port}`,
       shard: this.connection?.shard ?? 0,
       reason,
@@ -246,25 +263,21 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     })
   }
 
-  /** The same request, on a node that has just learned the statement. */
-  private continued(node: Node): ExecuteRequest {
+  /** The same request once more, with what it has been through. */
+  private continued(history: History): ExecuteRequest {
     const next = this.renew()
     next.deadline = this.deadline
     next.begun = this.begun
     next.timestamp = this.timestamp
-    next.attempts = this.attempts
-    next.tried = this.tried
-    next.sameNode = this.sameNode
-    next.unavailable = this.unavailable
-    next.worst = this.worst
-    next.prepares = this.prepares + 1
-    next.preferred = node
+    next.history = history
     return next
   }
 
   private end(reason: CqlReason): void {
+    const { history } = this
     // An earlier attempt may have been applied even where the last one was not even sent.
-    const outcome = this.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
-    this.settle(Exit.fail(new CqlError({ reason, outcome, attempts: this.attempts ?? [], statement: this.text })))
+    const outcome = history?.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
+    const attempts = history?.attempts ?? []
+    this.settle(Exit.fail(new CqlError({ reason, outcome, attempts, statement: this.text })))
   }
 }

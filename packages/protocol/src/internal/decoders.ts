@@ -5,6 +5,7 @@ import { DecodeError } from "../ProtocolError.ts"
 import { Uuid } from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime } from "../Value.ts"
 import { copyBytes, type FastBuffer } from "./fastBuffer.ts"
+import { decodeText } from "./text.ts"
 import { VintCursor } from "./vint.ts"
 
 /**
@@ -17,39 +18,7 @@ const wrongSize = (name: string, length: number): never => {
   throw new DecodeError({ message: `a value of type ${name} cannot have ${length} bytes` })
 }
 
-/** Short ASCII by character codes: half the price of a call into V8's UTF-8 reader up to about 8 characters (measured). */
-const text: ValueDecoder = (b, _v, p, l) => {
-  if (l > 8) return b.utf8Slice(p, p + l)
-  switch (l) {
-    case 0:
-      return ""
-    case 1:
-      if (b[p]! < 128) return String.fromCharCode(b[p]!)
-      break
-    case 2:
-      if ((b[p]! | b[p + 1]!) < 128) return String.fromCharCode(b[p]!, b[p + 1]!)
-      break
-    case 3:
-      if ((b[p]! | b[p + 1]! | b[p + 2]!) < 128) return String.fromCharCode(b[p]!, b[p + 1]!, b[p + 2]!)
-      break
-    case 4:
-      if ((b[p]! | b[p + 1]! | b[p + 2]! | b[p + 3]!) < 128) {
-        return String.fromCharCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!)
-      }
-      break
-    case 5:
-      if ((b[p]! | b[p + 1]! | b[p + 2]! | b[p + 3]! | b[p + 4]!) < 128) {
-        return String.fromCharCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!, b[p + 4]!)
-      }
-      break
-    case 6:
-      if ((b[p]! | b[p + 1]! | b[p + 2]! | b[p + 3]! | b[p + 4]! | b[p + 5]!) < 128) {
-        return String.fromCharCode(b[p]!, b[p + 1]!, b[p + 2]!, b[p + 3]!, b[p + 4]!, b[p + 5]!)
-      }
-      break
-  }
-  return b.utf8Slice(p, p + l)
-}
+const text: ValueDecoder = (b, _v, p, l) => decodeText(b, p, l)
 
 const int: ValueDecoder = (_b, v, p, l) => l === 4 ? v.getInt32(p) : l === 0 ? Empty : wrongSize("int", l)
 const bigint: ValueDecoder = (_b, v, p, l) => l === 8 ? v.getBigInt64(p) : l === 0 ? Empty : wrongSize("bigint", l)
