@@ -29,13 +29,13 @@ const ask = async (socket: Socket, request: Request.Request): Promise<Response.R
 const frames = (prepared: Response.Prepared): ReadonlyArray<Uint8Array> => {
   const encoder = new BindEncoder.BindEncoder(prepared.variables.columns)
   const options: Request.Options = { consistency: "LOCAL_ONE" }
+  const count = prepared.variables.columns.length
+  const template = Request.executeTemplate(prepared.id, options, count, { tracing: false, stamped: false })
   return keys.map((key, i) => {
     const id = Uuid.parseUnsafe(key)
     const values = encoder.columns.length === 1 ? [id] : [id, name, i, BigInt(i)]
     const w = new Writer.Writer()
-    const start = Frame.begin(w, Frame.VERSION, 0, 0, Frame.Opcode.EXECUTE)
-    Request.writeExecute(w, prepared.id, options, encoder, values)
-    Frame.end(w, start)
+    Request.writeExecute(w, template, encoder, values, 0)
     return w.toUint8Array()
   })
 }
