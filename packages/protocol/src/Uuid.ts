@@ -41,10 +41,10 @@ export class Uuid implements Equal.Equal {
   readonly d: number
 
   constructor(a: number, b: number, c: number, d: number) {
-    this.a = a
-    this.b = b
-    this.c = c
-    this.d = d
+    this.a = a | 0
+    this.b = b | 0
+    this.c = c | 0
+    this.d = d | 0
   }
 
   /** The canonical lower-case text. */

@@ -37,8 +37,9 @@ class History {
   prepares = 0
   /** The gravest outcome of an attempt. */
   worst: Outcome | undefined = undefined
-  /** Where the next attempt goes first. */
-  preferred: Node | undefined = undefined
+  /** The next attempt goes to the same connection, as long as that takes requests. */
+  again: Connection | undefined = undefined
+  node: Node | undefined = undefined
 }
 
 /**
@@ -140,10 +141,10 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     }
     let connection: Connection | undefined
     const { history } = this
-    if (history?.preferred !== undefined) {
-      connection = history.preferred.pool?.pickAny()
-      core.node = history.preferred
-      history.preferred = undefined
+    if (history?.again !== undefined) {
+      connection = history.again.isAvailable ? history.again : history.node?.pool?.pickAny()
+      core.node = history.node
+      history.again = undefined
     }
     connection ??= core.route(prepared, this.options.isSerial, history?.tried)
     if (connection === undefined) return this.noConnection()
@@ -225,7 +226,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     if (reason._tag === "Unprepared" && this.prepared !== undefined && history.prepares < 2) {
       this.record(history, node, reason, sent, "Prepare")
       history.prepares++
-      history.preferred = node
+      history.again = this.connection
+      history.node = node
       return this.settle(
         Effect.flatMap(this.core.slow.reprepare(node, this.connection!, this.prepared), () => this.continued(history))
       )
@@ -244,7 +246,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     if (decision === "Fail") return this.end(reason)
     if (decision === "SameNode") {
       history.sameNode++
-      history.preferred = node
+      history.again = this.connection
+      history.node = node
     } else {
       if (reason._tag === "Unavailable") history.unavailable++
       history.tried.push(node)
