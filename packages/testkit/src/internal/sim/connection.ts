@@ -29,7 +29,7 @@ export interface Wire {
 const MAX_FIRST_BODY = 100_000
 /** A tenth of a shard's memory of 1 GiB, the bound of a request's estimated cost. */
 const MAX_ESTIMATE = 107_374_182
-const EVENTS = ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"]
+const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
 const LWT_MARK = 0x80000000 | 0
 const AUTHENTICATOR = "org.apache.cassandra.auth.PasswordAuthenticator"
 /** A writer that grew beyond this is not kept. */
@@ -46,6 +46,7 @@ export class Connection {
   private state: State = "Uninitialized"
   private keyspace = ""
   private lwtMark = false
+  private hasRateLimitError = false
   private readonly events = new Set<string>()
   private startup: Readonly<Record<string, string>> = {}
   private username: string | undefined
@@ -55,6 +56,7 @@ export class Connection {
   private needed = 0
   private first = true
   private receiving = false
+  private readonly pushed: Array<Response.ServerResponse> = []
   private isClosed = false
 
   constructor(host: NodeHost, id: number, shard: number, port: Port, wire: Wire) {
@@ -160,6 +162,7 @@ export class Connection {
     } catch (thrown) {
       this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
     }
+    if (this.pushed.length > 0) { for (const event of this.pushed.splice(0)) this.answer(-1, event) }
   }
 
   /** Reads the request, after the state of the connection has let it pass. */
@@ -246,6 +249,7 @@ export class Connection {
     }
     this.startup = options
     this.lwtMark = options["SCYLLA_LWT_ADD_METADATA_MARK"] !== undefined
+    this.hasRateLimitError = options["SCYLLA_RATE_LIMIT_ERROR"] !== undefined
     if (this.host.credentials === undefined) {
       this.state = "Ready"
       return { _tag: "Ready" }
@@ -278,7 +282,7 @@ export class Connection {
   private onRegister(events: ReadonlyArray<string>): Response.ServerResponse {
     for (const event of events) {
       // Those in front of an unknown one stay registered.
-      if (!EVENTS.includes(event)) throw protocol(`Invalid value '${event}' for Event.Type`)
+      if (!EVENTS.has(event)) throw protocol(`Invalid value '${event}' for Event.Type`)
       this.events.add(event)
     }
     return { _tag: "Ready" }
@@ -318,12 +322,12 @@ export class Connection {
     let call: Call | undefined
     try {
       if (request._tag === "Batch") {
-        call = engine.call(node, [], request.options)
+        call = engine.call(node, [], request.options, this.hasRateLimitError)
         const { response, warnings } = engine.batch(request, this.keyspace, call, this.prepared)
         return this.answer(stream, response, warnings)
       }
       const plan = request._tag === "Query" ? engine.planOf(request.query, this.keyspace) : this.prepared(request.id)
-      call = engine.call(node, bind(plan, request.values), request.options)
+      call = engine.call(node, bind(plan, request.values), request.options, this.hasRateLimitError)
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
       this.answer(stream, response, warnings)
@@ -347,8 +351,12 @@ export class Connection {
   /** Sends an event if the client asked for its kind. */
   push(type: string, event: Response.ServerResponse): void {
     if (this.isClosed || !this.events.has(type)) return
-    this.answer(-1, event)
-    if (!this.receiving) this.flush()
+    // The client that caused it gets its answer first.
+    if (this.receiving) this.pushed.push(event)
+    else {
+      this.answer(-1, event)
+      this.flush()
+    }
   }
 
   private flush(): void {

@@ -6,6 +6,7 @@ import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
 import type * as Ast from "./ast.ts"
 import { config, invalid, syntax, unsupported } from "./failure.ts"
+import * as RateLimit from "./rateLimit.ts"
 import {
   alterTable,
   type ColumnInput,
@@ -253,7 +254,8 @@ const checkTableOptions = (options: ReadonlyMap<string, Ast.Property>): void => 
       if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'`)
     } else if (MAPS.has(key)) {
       if (typeof value === "string") throw syntax(`Invalid value for property '${key}'. It should be a map.`)
-    } else if (["cdc", "id", "per_partition_rate_limit", "in_memory", "synchronous_updates"].includes(key)) {
+    } else if (key === "per_partition_rate_limit") RateLimit.check(value)
+    else if (["cdc", "id", "in_memory", "synchronous_updates"].includes(key)) {
       throw unsupported(`the table option ${key}`)
     } else throw syntax(`Unknown property '${key}'`)
   }

@@ -67,7 +67,7 @@ export class Engine {
     return this.lastTimestamp
   }
 
-  call(node: SimNode, values: Bound, options: Request.Options): Call {
+  call(node: SimNode, values: Bound, options: Request.Options, hasRateLimitError: boolean): Call {
     return {
       topology: this.topology,
       node,
@@ -75,6 +75,7 @@ export class Engine {
       options,
       now: this.time.millis(),
       timestamp: this.timestamp,
+      hasRateLimitError,
       partitions: 0,
       table: undefined,
       hi: 0,

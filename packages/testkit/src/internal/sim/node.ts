@@ -5,6 +5,7 @@ import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import { Connection, type Wire } from "./connection.ts"
 import type { Engine } from "./engine.ts"
 import type { Plan } from "./plan.ts"
+import { RATE_LIMIT_CODE } from "./rateLimit.ts"
 import type { Counters } from "./stats.ts"
 import type { ClientRow } from "./systemTables.ts"
 import type { SimNode } from "./topology.ts"
@@ -101,6 +102,7 @@ export class NodeHost {
       ["SCYLLA_LWT_ADD_METADATA_MARK", ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"]],
       ["SCYLLA_NR_SHARDS", [String(this.node.nrShards)]],
       ["SCYLLA_PARTITIONER", ["org.apache.cassandra.dht.Murmur3Partitioner"]],
+      ["SCYLLA_RATE_LIMIT_ERROR", [`ERROR_CODE=${RATE_LIMIT_CODE}`]],
       ["SCYLLA_SHARD", [String(shard)]],
       ["SCYLLA_SHARDING_ALGORITHM", ["biased-token-round-robin"]],
       ["SCYLLA_SHARDING_IGNORE_MSB", [String(this.ignoreMsb)]]
@@ -126,7 +128,8 @@ export class NodeHost {
 
   /** The process is gone: connections are cut, what was prepared is forgotten. */
   crash(): void {
-    for (const connection of [...this.connections]) connection.destroy()
+    // Each one removes itself, which a Set allows while it is gone through.
+    for (const connection of this.connections) connection.destroy()
     this.prepared.clear()
     this.open = []
   }

@@ -7,7 +7,7 @@ const ifNotExists = (c: Cursor): boolean => c.accept("if", "not", "exists")
 const ifExists = (c: Cursor): boolean => c.accept("if", "exists")
 
 /** What can be created, altered or dropped in CQL and is not simulated. */
-const OTHER = [
+const OTHER = new Set([
   "index",
   "custom",
   "materialized",
@@ -18,11 +18,11 @@ const OTHER = [
   "trigger",
   "service",
   "service_level"
-]
+])
 
 const refuseOther = (c: Cursor, verb: string): never => {
   const word = c.token.text
-  if (c.token.kind === "ident" && (OTHER.includes(word) || (word === "or" && c.isKeyword("replace", 1)))) {
+  if (c.token.kind === "ident" && (OTHER.has(word) || (word === "or" && c.isKeyword("replace", 1)))) {
     throw unsupported(`${verb} ${word.toUpperCase()}`)
   }
   return c.fail()

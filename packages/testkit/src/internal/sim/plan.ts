@@ -24,6 +24,8 @@ export interface Call {
   readonly now: number
   /** A fresh timestamp of the server, microseconds, later than all before. */
   readonly timestamp: () => bigint
+  /** Whether the client understands the error of the rate limit. */
+  readonly hasRateLimitError: boolean
   /** Partitions touched: a request of exactly one can be owned by a shard. */
   partitions: number
   table: Table | undefined

@@ -5,6 +5,7 @@ import type * as Replication from "@effect-scylla/sharding/Replication"
 import type { Property } from "./ast.ts"
 import { type Comparator, comparatorOf } from "./compare.ts"
 import { invalid } from "./failure.ts"
+import { RateLimiter } from "./rateLimit.ts"
 import { TableData } from "./storage.ts"
 import type { SimNode } from "./topology.ts"
 import type { SimType, UserType } from "./types.ts"
@@ -42,6 +43,8 @@ export interface Table {
   /** Slots given to regular columns so far. */
   readonly slots: number
   readonly dropped: ReadonlyArray<{ readonly name: string; readonly type: string; readonly time: number }>
+  /** Present for a table with `per_partition_rate_limit`. */
+  readonly rateLimiter: RateLimiter | undefined
   /** Set once the table was altered or dropped: plans that were compiled against it are void. */
   isRetired: boolean
 }
@@ -98,6 +101,7 @@ const assemble = (
 ): Table => {
   const sorted = [...regular].sort(byName)
   const columns = [...partitionKey, ...clustering, ...sorted]
+  const limits = input.options.get("per_partition_rate_limit")
   return {
     keyspace: input.keyspace,
     name: input.name,
@@ -114,6 +118,7 @@ const assemble = (
     rows: input.rows,
     slots,
     dropped: input.dropped ?? [],
+    rateLimiter: limits instanceof Map ? new RateLimiter(limits) : undefined,
     isRetired: false
   }
 }

@@ -188,6 +188,7 @@ const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): 
     call.lo = scratch.lo
     const replicas = call.topology.replicas(table.keyspace, scratch.hi, scratch.lo)
     call.topology.ensureAlive(table.keyspace, consistency, call.node, replicas)
+    table.rateLimiter?.count("read", table, key.bytes, call)
   }
 }
 

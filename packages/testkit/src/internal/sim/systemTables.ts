@@ -1,6 +1,6 @@
 /** The tables of `system` and `system_schema`, made anew whenever they are read. Columns as ScyllaDB 6.0.4 has them. */
 import { encode } from "@effect-scylla/protocol/Codec"
-import * as Uuid from "@effect-scylla/protocol/Uuid"
+import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
 import { type Column, type ColumnInput, type Keyspace, makeTable, type Schema, type Table } from "./schema.ts"
 import type { TableData } from "./storage.ts"
@@ -47,7 +47,7 @@ interface Definition {
 }
 
 const userAndSystemTables = (input: SystemInput): ReadonlyArray<Table> =>
-  [...input.schema.keyspaces.values()].flatMap((keyspace) => [...keyspace.tables.values()])
+  [...input.schema.keyspaces.values()].flatMap((keyspace) => Array.from(keyspace.tables.values()))
 
 const common = (input: SystemInput, node: SimNode): Values => ({
   data_center: node.datacenter,
@@ -151,10 +151,7 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     columns: "peer inet || data_center text, host_id uuid, preferred_ip inet, rack text, release_version text, " +
       "rpc_address inet, schema_version uuid, supported_features text, tokens set<text>",
     rows: (input, node) =>
-      input.topology.nodes.filter((other) => other !== node).map((other) => ({
-        ...common(input, other),
-        peer: other.address
-      }))
+      input.topology.nodes.filter((other) => other !== node).map((other) => Object.assign({ peer: other.address }, common(input, other)))
   },
   {
     keyspace: "system",

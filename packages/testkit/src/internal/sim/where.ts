@@ -73,12 +73,25 @@ const inList = (
   return (values) => tidy(items.map((item) => item(values)))
 }
 
+/** Most combinations that one statement may name (`max_partition_key_restrictions_per_query` and its like). */
+const MAX_PRODUCT = 100
+
 /** Every combination of the restrictions' values, the last column varying fastest. */
-const product = (restrictions: ReadonlyArray<Restriction>, values: Bound): ReadonlyArray<Clustering> => {
+const product = (
+  restrictions: ReadonlyArray<Restriction>,
+  values: Bound,
+  part: "partition" | "clustering"
+): ReadonlyArray<Clustering> => {
   let out: Array<Array<Uint8Array>> = [[]]
   for (const restriction of restrictions) {
     const options = restriction._tag === "One" ? [restriction.value(values)] : restriction.list(values)
-    out = out.flatMap((prefix) => options.map((option) => [...prefix, option]))
+    const size = out.length * options.length
+    if (size > MAX_PRODUCT) {
+      throw invalid(`${part}-key cartesian product size ${size} is greater than maximum ${MAX_PRODUCT}`)
+    }
+    const next: Array<Array<Uint8Array>> = []
+    for (const prefix of out) for (const option of options) next.push(prefix.concat(option))
+    out = next
   }
   return out
 }
@@ -265,15 +278,16 @@ export const compileWhere = (relations: ReadonlyArray<Relation>, table: Table, v
     isFullKey: clustering.length === table.clustering.length,
     keys: simple !== undefined
       ? (values) => [makeKey(simple.map((value) => value(values)))]
-      : (values) => product(partition, values).map(makeKey),
+      : (values) => product(partition, values, "partition").map(makeKey),
     ranges: clustering.length === 0 && range === undefined
       ? () => everything
       : (values) => {
         const side = (of: Side | undefined): Bounds["lower"] =>
           of === undefined ? undefined : { value: of.value(values), inclusive: of.inclusive }
         const bounds = { lower: side(range?.lower), upper: side(range?.upper) }
-        const prefixes = product(clustering, values).map((prefix): Bounds => ({ prefix, ...bounds }))
-        return prefixes.length < 2 ? prefixes : [...prefixes].sort((a, b) => {
+        const { lower, upper } = bounds
+        const prefixes = product(clustering, values, "clustering").map((prefix): Bounds => ({ prefix, lower, upper }))
+        return prefixes.length < 2 ? prefixes : prefixes.sort((a, b) => {
           for (let i = 0; i < a.prefix.length; i++) {
             const result = order[i]!(a.prefix[i]!, b.prefix[i]!)
             if (result !== 0) return result

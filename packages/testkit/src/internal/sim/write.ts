@@ -76,7 +76,10 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   const staged = mutation.stage(call.values, timestampOf(call), call.now)
   call.table = mutation.table
   call.partitions = staged.keys.length
-  for (const key of staged.keys) route(call, mutation.table, key)
+  for (const key of staged.keys) {
+    route(call, mutation.table, key)
+    mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
+  }
   for (const key of staged.keys) staged.apply(key)
   return VOID
 }
@@ -90,6 +93,7 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
   route(call, table, key)
+  table.rateLimiter?.count("write", table, key.bytes, call)
   const partition = table.data.get(key.bytes)
   const row = partition?.find(staged.clustering!)
   const isApplied = condition!.holds(call.values, row, call.now)
@@ -205,6 +209,7 @@ export const executeBatch = (
     call.table = mutation.table
     for (const key of each.keys) {
       route(call, mutation.table, key)
+      mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
       partitions.add(`${mutation.table.keyspace.name}/${Buffer.from(key.bytes).toString("latin1")}`)
     }
   }
