@@ -5,8 +5,8 @@
  *
  * prints one line, `ready 127.0.0.1:9042 …`, and serves until it is stopped.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { SimulatedCluster } from "@effect-scylla/testkit"
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Option, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
 
@@ -22,7 +22,10 @@ const flags = {
     Flag.withDefault(false),
     Flag.withDescription("Print the counters as JSON when stopped")
   ),
-  username: Flag.String("username").pipe(Flag.withDescription("Ask for this name and --password at login"), Flag.optional),
+  username: Flag.String("username").pipe(
+    Flag.withDescription("Ask for this name and --password at login"),
+    Flag.optional
+  ),
   password: Flag.Redacted("password").pipe(Flag.optional)
 }
 

@@ -1,5 +1,5 @@
-import { Reader, ServerError } from "@effect-scylla/protocol"
 import { Transport } from "@effect-scylla/pool"
+import { Reader, ServerError } from "@effect-scylla/protocol"
 import { Murmur3, Sharding } from "@effect-scylla/sharding"
 import { SimulatedCluster, SimulatedServer, TestServer } from "@effect-scylla/testkit"
 import { assert, describe, it, layer } from "@effect/vitest"
@@ -235,7 +235,10 @@ describe("in memory, under TestClock", () => {
       yield* cluster.stop(4)
       const insert = "INSERT INTO ks.t (pk) VALUES (1)"
       const local = yield* client.query(insert, { consistency: "LOCAL_QUORUM" })
-      assert.strictEqual(errorOf(local).message, "Cannot achieve consistency level for cl LOCAL_QUORUM. Requires 2, alive 1")
+      assert.strictEqual(
+        errorOf(local).message,
+        "Cannot achieve consistency level for cl LOCAL_QUORUM. Requires 2, alive 1"
+      )
       assert.strictEqual((yield* client.query(insert, { consistency: "QUORUM" }))._tag, "Void")
       assert.strictEqual(errorOf(yield* client.query(insert, { consistency: "EACH_QUORUM" })).code, 0x1000)
       const other = yield* connect("127.0.0.1", 9042, cluster.transport)
@@ -251,7 +254,9 @@ describe("in memory, under TestClock", () => {
       const client = yield* connect("127.0.0.1", 9042, cluster.transport)
       yield* setUp(client)
       const query = (stream: number) =>
-        client.send(frameOf({ _tag: "Query", query: "SELECT * FROM ks.t WHERE pk = 1", options: { consistency: "ONE" } }, stream))
+        client.send(
+          frameOf({ _tag: "Query", query: "SELECT * FROM ks.t WHERE pk = 1", options: { consistency: "ONE" } }, stream)
+        )
 
       yield* cluster.intercept(({ request }) => request._tag === "Query" ? { _tag: "Ignore" } : undefined)
       yield* query(11)
@@ -310,7 +315,10 @@ describe("in memory, under TestClock", () => {
       const client = yield* connect("127.0.0.1", 9042, cluster.transport)
       yield* setUp(client)
       const version = rowsOf(yield* client.query("SELECT schema_version FROM system.local"))
-      yield* setUp(yield* connect("127.0.0.1", 9042, cluster.transport), ["CREATE TYPE ks.u (a int)", "DROP KEYSPACE ks"])
+      yield* setUp(yield* connect("127.0.0.1", 9042, cluster.transport), [
+        "CREATE TYPE ks.u (a int)",
+        "DROP KEYSPACE ks"
+      ])
       const texts: Array<string> = []
       for (let i = 0; i < 6; i++) {
         const event = decode(yield* watcher.next)

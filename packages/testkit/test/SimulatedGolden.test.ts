@@ -1,5 +1,5 @@
 /** The simulator against frames recorded from ScyllaDB 6.0.4: the same requests must get the same bytes. */
-import { Frame, type Reader as ReaderModule, Reader, Response } from "@effect-scylla/protocol"
+import { Frame, Reader, type Reader as ReaderModule, Response } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -144,7 +144,10 @@ describe("frames recorded from ScyllaDB 6.0.4", () => {
       const old = yield* connect("127.0.0.1", 9042, cluster.transport)
       yield* old.send(bytesOf(frameNamed("version-3").request!))
       const refused = decode(yield* old.next)
-      assert.strictEqual(refused._tag === "Error" && refused.error.message, "Invalid or unsupported protocol version: 3")
+      assert.strictEqual(
+        refused._tag === "Error" && refused.error.message,
+        "Invalid or unsupported protocol version: 3"
+      )
     }))
 
   it.effect("system.local and system.peers have the recorded columns, types and form", () =>
@@ -153,10 +156,12 @@ describe("frames recorded from ScyllaDB 6.0.4", () => {
       const client = yield* connect("127.0.0.1", 9042, cluster.transport)
       yield* client.startup()
       const frames = golden("cql-v4-scylla-6.0.4-events-and-timeouts")
-      for (const [name, text] of [
-        ["system-local-3-nodes", "SELECT * FROM system.local"],
-        ["system-peers-3-nodes", "SELECT * FROM system.peers"]
-      ] as const) {
+      for (
+        const [name, text] of [
+          ["system-local-3-nodes", "SELECT * FROM system.local"],
+          ["system-peers-3-nodes", "SELECT * FROM system.peers"]
+        ] as const
+      ) {
         const expected = decode(recorded(frames.find((frame) => frame.name === name)!.response!))
         const got = yield* client.query(text)
         if (got._tag !== "Rows" || expected._tag !== "Rows") return assert.fail("rows expected")
@@ -168,7 +173,19 @@ describe("frames recorded from ScyllaDB 6.0.4", () => {
             // The same columns hold something, and what does not depend on the cluster is equal.
             assert.strictEqual(row[column] === null, other[column] === null, `${name} ${column}`)
           }
-          for (const column of ["key", "bootstrapped", "cql_version", "data_center", "native_protocol_version", "partitioner", "rack", "release_version", "thrift_version"]) {
+          for (
+            const column of [
+              "key",
+              "bootstrapped",
+              "cql_version",
+              "data_center",
+              "native_protocol_version",
+              "partitioner",
+              "rack",
+              "release_version",
+              "thrift_version"
+            ]
+          ) {
             assert.deepStrictEqual(row[column], other[column], `${name} ${column}`)
           }
         }

@@ -1,6 +1,6 @@
 /** A CQL client of nothing but frames: what a test sends is what it wrote. */
-import { Reader, Request, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
 import { Transport } from "@effect-scylla/pool"
+import { Reader, Request, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
 import { Deferred, Effect, Queue, Schedule } from "effect"
 import { Buffer } from "node:buffer"
 

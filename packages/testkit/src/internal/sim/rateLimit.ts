@@ -1,6 +1,6 @@
 /** `per_partition_rate_limit` of a table: requests that a partition may get in a second. */
-import { Buffer } from "node:buffer"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import { Buffer } from "node:buffer"
 import type { Property } from "./ast.ts"
 import { config } from "./failure.ts"
 import type { Call } from "./plan.ts"
@@ -47,7 +47,8 @@ export class RateLimiter {
     const count = (this.counts.get(id) ?? 0) + 1
     this.counts.set(id, count)
     if (count <= limit) return
-    const message = `Per-partition rate limit reached for ${operation} in table ${table.keyspace.name}.${table.name}, ` +
+    const message =
+      `Per-partition rate limit reached for ${operation} in table ${table.keyspace.name}.${table.name}, ` +
       "rejected by coordinator"
     throw call.hasRateLimitError
       ? new ServerError.RateLimitReached({ code: RATE_LIMIT_CODE, message, operation, rejectedByCoordinator: true })

@@ -151,7 +151,9 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     columns: "peer inet || data_center text, host_id uuid, preferred_ip inet, rack text, release_version text, " +
       "rpc_address inet, schema_version uuid, supported_features text, tokens set<text>",
     rows: (input, node) =>
-      input.topology.nodes.filter((other) => other !== node).map((other) => Object.assign({ peer: other.address }, common(input, other)))
+      input.topology.nodes.filter((other) => other !== node).map((other) =>
+        Object.assign({ peer: other.address }, common(input, other))
+      )
   },
   {
     keyspace: "system",
