@@ -1,0 +1,147 @@
+/**
+ * `node scripts/pack-check.mjs [--summary FILE]`: builds all packages, packs them as they would be published, and uses each
+ * in an empty project of its own, with its siblings' tarballs.
+ *
+ * Prints a line with PASS or FAIL for the build and for each package. FILE gets the same as JSON:
+ * `{"passed", "failed", "results": [{"name", "ok", "detail"}]}`.
+ */
+import { spawnSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import {
+  ensureInstalled,
+  environment,
+  Failure,
+  nodeBinary,
+  packageDirectories,
+  pnpm,
+  root,
+  run,
+  runMain,
+  seconds
+} from "./workspace.mjs"
+
+const { values: { summary } } = parseArgs({ options: { summary: { type: "string" } } })
+
+const work = mkdtempSync(join(tmpdir(), "effect-scylla-pack-"))
+const results = []
+
+const report = (name, ok, detail) => {
+  results.push({ name, ok, detail })
+  console.log(`${ok ? "PASS" : "FAIL"} ${name}: ${detail}`)
+}
+
+const readJson = (...path) => JSON.parse(readFileSync(join(...path), "utf8"))
+
+/** Runs a command; its output, or a failure that names the step and shows the output. */
+const capture = (step, [command, ...args], cwd) => {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env: environment(), encoding: "utf8" })
+  if (status === 0) return stdout
+  const output = `${stdout ?? ""}\n${stderr ?? ""}`.trim().split("\n").slice(-20).join("\n    ")
+  throw new Failure(`${step}: ${error?.message ?? `exit code ${status}`}\n    ${output}`)
+}
+
+const pack = (directory) => {
+  const target = join(work, "tarballs", directory)
+  mkdirSync(target, { recursive: true })
+  capture("pack", [...pnpm, "pack", "--pack-destination", target], join(root, "packages", directory))
+  const [file, ...others] = readdirSync(target)
+  if (file === undefined || others.length > 0) throw new Failure(`pack: made ${others.length + 1} files in ${target}`)
+  return join(target, file)
+}
+
+/** Run inside the project: what the package gives to somebody who imports it. Prints JSON. */
+const importer = `
+import { readdirSync } from "node:fs"
+const [name] = process.argv.slice(1)
+const list = (path) => {
+  try { return readdirSync("node_modules/" + name + "/dist" + path, { recursive: path !== "" }) } catch { return [] }
+}
+const modules = (files) => files.filter((file) => file.endsWith(".js")).map((file) => file.slice(0, -3))
+const problems = []
+const index = await import(name)
+const namespaces = Object.keys(index).filter((key) => index[key][Symbol.toStringTag] === "Module")
+if (namespaces.length === 0) problems.push("exports no namespace")
+const subpaths = modules(list("")).filter((module) => module !== "index")
+if (subpaths.length === 0) problems.push("has no module of its own")
+for (const module of subpaths) {
+  const loaded = await import(name + "/" + module)
+  if (module in index && index[module] !== loaded) problems.push(module + " is not the one of the index")
+}
+const hidden = ["nothing", ...modules(list("/internal"))]
+for (const module of hidden) {
+  const code = await import(name + "/internal/" + module).then(() => "it loads", (error) => error.code)
+  if (code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") problems.push("internal/" + module + " is not refused: " + code)
+}
+console.log(JSON.stringify({ problems, namespaces: namespaces.length, subpaths, hidden: hidden.length }))
+`
+
+/** Installs a package's tarball where nothing else is, and uses it. Gives a line of what was seen. */
+const use = (directory, tarballs) => {
+  const { name } = readJson(root, "packages", directory, "package.json")
+  const project = join(work, "projects", directory)
+  mkdirSync(project, { recursive: true })
+  const tarball = tarballs.get(name)
+  capture("publint", ["publint", "run", tarball, "--strict"], project)
+  const siblings = [...tarballs].filter(([sibling]) => sibling !== name)
+  const manifest = {
+    private: true,
+    type: "module",
+    dependencies: { [name]: `file:${tarball}`, effect: readJson(root, "node_modules/effect/package.json").version },
+    overrides: Object.fromEntries(siblings.map(([sibling, path]) => [sibling, `file:${path}`]))
+  }
+  writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
+  capture("install", ["npm", "install", "--no-audit", "--no-fund"], project)
+  const installed = readFileSync(join(project, "node_modules", name, "package.json"), "utf8")
+  if (/"(?:workspace|catalog):/.test(installed)) throw new Failure("pack: package.json has workspace: or catalog: left")
+  const args = ["--input-type=module", "--eval", importer, name]
+  const seen = JSON.parse(capture("import", [nodeBinary(), ...args], project))
+  if (seen.problems.length > 0) throw new Failure(`import: ${seen.problems.join("; ")}`)
+  const imports = [name, ...seen.subpaths.map((module) => `${name}/${module}`)]
+  const lines = imports.map((path, i) => `import * as M${i} from "${path}"\nexport const k${i} = Object.keys(M${i})`)
+  writeFileSync(join(project, "index.ts"), lines.join("\n"))
+  const strict = ["--noEmit", "--strict", "--target", "ES2023", "--module", "NodeNext", "--skipLibCheck"]
+  const types = ["--typeRoots", join(root, "node_modules", "@types"), "--types", "node"]
+  capture("types", ["tsc", ...strict, ...types, "index.ts"], project)
+  return `packed, linted, installed, imported: ${seen.namespaces} namespaces, ${seen.subpaths.length} subpaths with types, ` +
+    `${seen.hidden} internal paths refused`
+}
+
+await runMain(async () => {
+  try {
+    await ensureInstalled()
+    const begun = performance.now()
+    const code = await run("tsc", ["-b", "tsconfig.packages.json"])
+    report("build", code === 0, `${code === 0 ? "all packages" : `tsc exit code ${code}`} (${seconds(begun)})`)
+    const directories = packageDirectories()
+    const tarballs = new Map()
+    const failed = new Set()
+    const attempt = (directory, f) => {
+      const { name } = readJson(root, "packages", directory, "package.json")
+      try {
+        return f(name)
+      } catch (error) {
+        failed.add(directory)
+        report(name, false, error instanceof Failure ? error.message : String(error))
+      }
+    }
+    if (code === 0) {
+      for (const directory of directories) attempt(directory, (name) => tarballs.set(name, pack(directory)))
+      for (const directory of directories.filter((directory) => !failed.has(directory))) {
+        const begun = performance.now()
+        attempt(directory, (name) => report(name, true, `${use(directory, tarballs)} (${seconds(begun)})`))
+      }
+    } else {
+      for (const directory of directories) attempt(directory, (name) => report(name, false, "not built, so not packed"))
+    }
+    const bad = results.filter(({ ok }) => !ok).length
+    if (summary !== undefined) {
+      writeFileSync(summary, JSON.stringify({ passed: results.length - bad, failed: bad, results }, null, 2))
+    }
+    return bad === 0 ? 0 : 1
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+})
