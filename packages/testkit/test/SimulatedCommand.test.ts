@@ -13,7 +13,9 @@ const start = (...args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] })
-      const exit = Deferred.makeUnsafe<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>()
+      const exit = Deferred.makeUnsafe<
+        { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+      >()
       const firstLine = Deferred.makeUnsafe<string>()
       let stdout = ""
       let stderr = ""
@@ -41,7 +43,17 @@ describe("the sim command", () => {
   it.live("says what it took, serves, and prints its counters when it is stopped", () =>
     Effect.gen(function*() {
       const [port, aware] = yield* Ports.freePorts({ addresses: ["127.0.0.1", "127.0.0.2"], count: 2 })
-      const sim = yield* start("--nodes", "2", "--shards", "3", "--port", `${port}`, "--shard-aware-port", `${aware}`, "--stats")
+      const sim = yield* start(
+        "--nodes",
+        "2",
+        "--shards",
+        "3",
+        "--port",
+        `${port}`,
+        "--shard-aware-port",
+        `${aware}`,
+        "--stats"
+      )
       assert.strictEqual(
         yield* sim.firstLine,
         `ready 127.0.0.1:${port} 127.0.0.2:${port} nodes=2 shards=3 shard-aware-port=${aware}`

@@ -32,7 +32,9 @@ layer(SimulatedCluster.layer({ nodes: 3, shards: 2, credentials: { username: "u"
         ["datacenter1", "rack1", true],
         ["datacenter1", "rack1", true]
       ])
-      yield* run("CREATE KEYSPACE foreign_ks WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 2}")
+      yield* run(
+        "CREATE KEYSPACE foreign_ks WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 2}"
+      )
       yield* run("CREATE TYPE foreign_ks.addr (street text, zip int)")
       yield* run(
         "CREATE TABLE foreign_ks.t (a int, b text, c timeuuid, d map<text, int>, e frozen<addr>, PRIMARY KEY ((a, b), c)) " +
@@ -53,9 +55,16 @@ layer(SimulatedCluster.layer({ nodes: 3, shards: 2, credentials: { username: "u"
   it.effect("writes and reads rows, with prepared statements, pages, batches and conditions", () =>
     Effect.gen(function*() {
       const client = yield* connect
-      const run = (query: string, values?: ReadonlyArray<unknown>, options: cassandra.QueryOptions = { prepare: true }) =>
-        Effect.promise(() => client.execute(query, values as Array<unknown>, options))
-      yield* run("CREATE KEYSPACE rows_ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}", [], {})
+      const run = (
+        query: string,
+        values?: ReadonlyArray<unknown>,
+        options: cassandra.QueryOptions = { prepare: true }
+      ) => Effect.promise(() => client.execute(query, values as Array<unknown>, options))
+      yield* run(
+        "CREATE KEYSPACE rows_ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}",
+        [],
+        {}
+      )
       yield* run("CREATE TABLE rows_ks.t (pk int, ck int, v text, s set<text>, u uuid, PRIMARY KEY (pk, ck))", [], {})
       const insert = "INSERT INTO rows_ks.t (pk, ck, v, s, u) VALUES (?, ?, ?, ?, ?)"
       const uuid = cassandra.types.Uuid.random()
@@ -66,13 +75,19 @@ layer(SimulatedCluster.layer({ nodes: 3, shards: 2, credentials: { username: "u"
       assert.isTrue(uuid.equals(one.rows[0]!["u"]))
       const seen: Array<number> = []
       yield* Effect.promise(async () => {
-        const result = await client.execute("SELECT ck FROM rows_ks.t WHERE pk = ?", [1], { prepare: true, fetchSize: 4 })
+        const result = await client.execute("SELECT ck FROM rows_ks.t WHERE pk = ?", [1], {
+          prepare: true,
+          fetchSize: 4
+        })
         for await (const row of result) seen.push(row["ck"])
       })
       assert.deepStrictEqual(seen, Array.from({ length: 25 }, (_, i) => i))
       yield* Effect.promise(() =>
         client.batch(
-          [{ query: insert, params: [2, 1, "x", null, uuid] }, { query: "DELETE FROM rows_ks.t WHERE pk = ?", params: [1] }],
+          [{ query: insert, params: [2, 1, "x", null, uuid] }, {
+            query: "DELETE FROM rows_ks.t WHERE pk = ?",
+            params: [1]
+          }],
           { prepare: true }
         )
       )

@@ -7,9 +7,11 @@ import { parse } from "../src/internal/sim/parser.ts"
 const WORDS = [
   ..."SELECT INSERT UPDATE DELETE BEGIN APPLY BATCH CREATE TABLE KEYSPACE TYPE ALTER DROP USE TRUNCATE FROM INTO VALUES WHERE AND"
     .split(" "),
-  ..."IF NOT EXISTS USING TTL TIMESTAMP IN ORDER BY LIMIT ALLOW FILTERING PRIMARY KEY WITH ADD token count frozen list map".split(" "),
+  ..."IF NOT EXISTS USING TTL TIMESTAMP IN ORDER BY LIMIT ALLOW FILTERING PRIMARY KEY WITH ADD token count frozen list map"
+    .split(" "),
   ..."( ) [ ] { } , ; . = < > <= >= != + - : ? * * ( )".split(" "),
-  ..."a b ks t \"Q\" 'text' 12 -3 1.5 0xff 1h2m true null NaN 00000000-0000-0000-0000-000000000000 :n /* -- $$ ' \"".split(" ")
+  ..."a b ks t \"Q\" 'text' 12 -3 1.5 0xff 1h2m true null NaN 00000000-0000-0000-0000-000000000000 :n /* -- $$ ' \""
+    .split(" ")
 ]
 
 const outcome = (text: string): string => {
@@ -48,7 +50,12 @@ describe("the parser", () => {
       assert.strictEqual(outcome(statement), "Parsed", statement)
       for (let i = 0; i < statement.length; i++) {
         for (const size of [1, 3, 10]) {
-          for (const text of [statement.slice(0, i) + statement.slice(i + size), statement.slice(0, i + size) + statement.slice(i)]) {
+          for (
+            const text of [
+              statement.slice(0, i) + statement.slice(i + size),
+              statement.slice(0, i + size) + statement.slice(i)
+            ]
+          ) {
             assert.include(EXPECTED, outcome(text), text)
           }
         }
