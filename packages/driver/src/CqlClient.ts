@@ -159,7 +159,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
         shutdownTimeout: checked.shutdownTimeout
       }
     })
-    core.slow = { reprepare: cache.reprepare, schemaChanged: cluster.schemaChanged }
+    core.slow = { reprepare: cache.reprepare, schemaChanged: (connection) => cluster.schemaChanged(connection) }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         core.closed = true

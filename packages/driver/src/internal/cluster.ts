@@ -320,15 +320,19 @@ export class Cluster {
     }
   })
 
-  /** After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. */
-  get schemaChanged(): Effect.Effect<void> {
+  /**
+   * After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. The node that made
+   * the change is asked: any other may still be in agreement on how things were before.
+   */
+  schemaChanged(connection: Connection): Effect.Effect<void> {
     const isUp = (address: string): boolean =>
       this.core.snapshot.nodes.some((node) => node.address === address && (node.pool === undefined || node.pool.isUp))
     return Effect.gen({ self: this }, function*() {
       for (let poll = 0; poll < AGREEMENT_POLLS; poll++) {
         const { control } = this
         if (control !== undefined) {
-          const versions = yield* Effect.option(SystemTables.schemaVersions(control.connection, this.decoders, isUp))
+          const asked = connection.isOpen ? connection : control.connection
+          const versions = yield* Effect.option(SystemTables.schemaVersions(asked, this.decoders, isUp))
           if (versions._tag === "Some" && versions.value.size <= 1) {
             const rows = yield* Effect.option(SystemTables.keyspaces(control.connection, this.decoders))
             if (rows._tag === "Some") {

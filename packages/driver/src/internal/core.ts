@@ -17,8 +17,10 @@ import type { Node, Snapshot } from "../Snapshot.ts"
 export interface SlowPath {
   /** Teaches the node of `connection` the statement again. */
   readonly reprepare: (node: Node, connection: Connection, prepared: Prepared) => Effect.Effect<void, CqlError>
-  /** After a change of the schema: waits until the nodes agree on it, and reads what routing needs. */
-  readonly schemaChanged: Effect.Effect<void>
+  /**
+   * After a change of the schema on `connection`: waits until the nodes agree with that node, and reads what routing needs.
+   */
+  readonly schemaChanged: (connection: Connection) => Effect.Effect<void>
 }
 
 /** How requests found their way, for stats. */

@@ -204,7 +204,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       }
       const result = empty(prefix, node)
       return kind === Response.ResultKind.SCHEMA_CHANGE
-        ? this.settle(Effect.as(core.slow.schemaChanged, result))
+        ? this.settle(Effect.as(core.slow.schemaChanged(this.connection!), result))
         : this.succeed(result)
     }
     if (opcode === Frame.Opcode.ERROR) {
