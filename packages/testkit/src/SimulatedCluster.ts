@@ -213,6 +213,13 @@ export interface SimulatedCluster {
   readonly reshard: (index: number, shards: number) => Effect.Effect<void, SimulatedClusterError>
   readonly stats: Effect.Effect<ClusterStats>
   readonly resetStats: Effect.Effect<void>
+  /** Tells the clients of all running nodes something that has not happened, for tests of event floods and lies. */
+  readonly announce: (event: {
+    readonly type: "STATUS_CHANGE" | "TOPOLOGY_CHANGE"
+    /** `UP`, `DOWN`, `NEW_NODE`, `REMOVED_NODE`, or anything else. */
+    readonly change: string
+    readonly address: string
+  }) => Effect.Effect<void>
   /** Sets what looks at every request first; `undefined` clears it. */
   readonly intercept: (interceptor: Interceptor | undefined) => Effect.Effect<void>
 }
@@ -419,14 +426,14 @@ export const make = Effect.fnUntraced(
       )
     }
 
+    const nodeEvent = (
+      type: "STATUS_CHANGE" | "TOPOLOGY_CHANGE",
+      change: string,
+      address: Uint8Array,
+      except?: SimNode
+    ): void => announce(type, (number) => ({ _tag: "NodeEvent", type, change, address, port: number }), except)
     const status = (node: SimNode, change: "UP" | "DOWN"): void =>
-      announce("STATUS_CHANGE", (number) => ({
-        _tag: "NodeEvent",
-        type: "STATUS_CHANGE",
-        change,
-        address: parseAddress(node.address)!,
-        port: number
-      }), node)
+      nodeEvent("STATUS_CHANGE", change, parseAddress(node.address)!, node)
 
     const down = (host: NodeHost): Effect.Effect<void> =>
       Effect.suspend(() => {
@@ -500,6 +507,12 @@ export const make = Effect.fnUntraced(
         }).pipe(Effect.uninterruptible),
       stats: Effect.sync(() => snapshot(counters, nodes)),
       resetStats: Effect.sync(() => counters.reset()),
+      announce: ({ address, change, type }) =>
+        Effect.sync(() => {
+          const bytes = parseAddress(address)
+          if (bytes === undefined) throw new TypeError(`not an address: ${address}`)
+          nodeEvent(type, change, bytes)
+        }),
       intercept: (next) =>
         Effect.sync(() => {
           interceptor = next

@@ -251,6 +251,12 @@ describe("frames recorded from ScyllaDB 6.0.4", () => {
       assert.strictEqual((yield* client.next).hex, event("node 3 terminated"))
       yield* cluster.start(3)
       assert.strictEqual((yield* client.next).hex, event("node 3 restarted"))
+      yield* client.request({ _tag: "Register", events: ["TOPOLOGY_CHANGE"] })
+      yield* cluster.announce({ type: "TOPOLOGY_CHANGE", change: "NEW_NODE", address: "127.0.0.3" })
+      assert.strictEqual(
+        (yield* client.next).hex,
+        frames.find((frame) => frame.note.endsWith("node 2 joins"))!.response
+      )
 
       const three = yield* SimulatedCluster.make({ nodes: 3, transport: "memory" })
       const other = yield* connect("127.0.0.1", 9042, three.transport)

@@ -1,5 +1,5 @@
 /** What statements do, and what is refused. */
-import { Codec, CqlType, type Request, Value } from "@effect-scylla/protocol"
+import { Codec, CqlType, type Request, type Response, Value } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -72,7 +72,7 @@ describe("reading", () => {
       const rows = (rest: string, values?: ReadonlyArray<Request.RawValue>) =>
         read(c, `SELECT b, c, d FROM e WHERE a = 1 ${rest}`, values)
       assert.deepStrictEqual(yield* rows(""), all)
-      assert.deepStrictEqual(yield* rows("ORDER BY b DESC, c ASC, d DESC"), [...all].reverse())
+      assert.deepStrictEqual(yield* rows("ORDER BY b DESC, c ASC, d DESC"), all.toReversed())
       assert.deepStrictEqual(yield* rows("ORDER BY b DESC LIMIT 2"), ["2 1 y", "2 1 x"])
       assert.deepStrictEqual(yield* rows("ORDER BY b ASC"), all)
       assert.deepStrictEqual(yield* rows("AND b = 2"), all.slice(6))
@@ -108,7 +108,7 @@ describe("reading", () => {
         const sizes: Array<number> = []
         let pagingState: Uint8Array | null = null
         do {
-          const answer = yield* ok(c, query, { pageSize, pagingState })
+          const answer: Response.Response = yield* ok(c, query, { pageSize, pagingState })
           if (answer._tag !== "Rows") return assert.fail("rows expected")
           sizes.push(answer.rows.length)
           rows.push(...answer.rows.map((row) => Object.values(row).join(" ")))
@@ -290,6 +290,14 @@ describe("writing", () => {
       ])
       const [after] = rowsOf(yield* c.query("SELECT s, l, f FROM t"))
       assert.deepStrictEqual(after, { s: new Set([2, 9]), l: null, f: new Set() })
+      const bad = Uint8Array.of(0, 0, 0, 1, 255, 255, 255, 255)
+      assert.strictEqual(
+        yield* refusal(c, "UPDATE t SET s = ? WHERE pk = 1", [bad]),
+        "null is not supported inside collections"
+      )
+      assert.deepStrictEqual(yield* read(c, "UPDATE t SET l = [4] WHERE pk = 1 IF l = [] AND s = {9, 2}"), [
+        "true null [object Set]"
+      ])
       assert.match(yield* refusal(c, "UPDATE t SET l = l + [1] WHERE pk = 1"), /^not simulated: /)
       assert.match(yield* refusal(c, "UPDATE t SET m['a'] = 1 WHERE pk = 1"), /^not simulated: /)
       assert.match(yield* refusal(c, "UPDATE t SET x.a = 1 WHERE pk = 1"), /^not simulated: /)

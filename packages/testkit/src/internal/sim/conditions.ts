@@ -5,6 +5,7 @@ import { invalid, unsupported } from "./failure.ts"
 import { type Column, findColumn, type Table } from "./schema.ts"
 import type { Row } from "./storage.ts"
 import { type Bound, compile, type Compiled, type Variables } from "./terms.ts"
+import { isEmptyCollection } from "./values.ts"
 
 export interface RowCheck {
   /** The columns that the answer shows, in the table's order. */
@@ -45,12 +46,14 @@ const compareTest = (column: Column, op: Exclude<Ast.Operator, "in">, term: Comp
   }
 }
 
+/** An empty collection that is not frozen is null, as it is once it is stored. */
 const value = (term: Compiled, values: Bound, column: Column): Uint8Array | null => {
   const bytes = term(values)
   if (bytes !== null && !(bytes instanceof Uint8Array)) {
     throw invalid(`Invalid unset value in condition for column ${column.name}`)
   }
-  return bytes
+  const isCollection = column.type.multiCell && column.type.cql._tag !== "Udt"
+  return bytes !== null && isCollection && isEmptyCollection(bytes) ? null : bytes
 }
 
 const testOf = (relation: Ast.Relation, table: Table, variables: Variables): readonly [Column, Test] => {
@@ -58,13 +61,6 @@ const testOf = (relation: Ast.Relation, table: Table, variables: Variables): rea
   if (relation._tag === "Token") throw invalid("token() cannot be used in a condition")
   const column = findColumn(table, relation.column)
   if (column.kind !== "regular") throw invalid(`PRIMARY KEY column '${column.name}' cannot have IF conditions`)
-  if (
-    column.type.multiCell && column.type.cql._tag !== "Udt" && relation._tag === "Column" &&
-    relation.term._tag !== "Null"
-  ) {
-    // An empty collection is null once it is stored, but not while it is compared.
-    if (relation.op !== "=" && relation.op !== "!=") throw unsupported("an order of collections in a condition")
-  }
   if (relation._tag === "Column") {
     return [column, compareTest(column, relation.op, compile(relation.term, column.type.cql, column.name, variables))]
   }

@@ -9,6 +9,9 @@ import type { NodeHost, Port } from "./node.ts"
 /** A client that does not read what it asked for is not read from either, beyond so many bytes that wait for it. */
 const MAX_UNSENT = 4 * 1024 * 1024
 
+/** How long a connection that the server ended waits for the client to close, milliseconds. */
+const LINGER = 1000
+
 const serve = (host: NodeHost, port: Port, socket: Net.Socket): void => {
   socket.setNoDelay(true)
   let connection: Connection | undefined
@@ -28,8 +31,10 @@ const serve = (host: NodeHost, port: Port, socket: Net.Socket): void => {
       }
     },
     end: () => {
-      // What the client still sends is read and dropped, so that the close does not become a reset that eats the answer.
-      socket.end(() => socket.destroySoon())
+      // What the client still sends is read and dropped: a socket that is closed over unread bytes is reset, and the reset
+      // may eat the answer.
+      socket.end()
+      socket.setTimeout(LINGER, () => socket.destroy())
     },
     destroy: () => {
       if (!socket.destroyed) socket.resetAndDestroy()
@@ -49,9 +54,15 @@ export interface Listener {
 /** Listens on one port of a node. Fails with the error of the system. */
 export const listen = (host: NodeHost, port: Port): Effect.Effect<Listener, NodeJS.ErrnoException> =>
   Effect.callback((resume) => {
-    const server = Net.createServer({ allowHalfOpen: true }, (socket) => serve(host, port, socket))
+    const sockets = new Set<Net.Socket>()
+    const server = Net.createServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+      serve(host, port, socket)
+    })
     const close = Effect.callback<void>((done) => {
       server.close(() => done(Exit.void))
+      for (const socket of sockets) socket.destroy()
     })
     server.once("error", (error: NodeJS.ErrnoException) => resume(Exit.fail(error)))
     server.listen({ host: host.node.address, port: port.number, exclusive: true }, () => {

@@ -86,14 +86,22 @@ export const checkOf = (type: CqlType, name: string): Check => {
     }
   }
   const isSorted = type._tag === "Set" || type._tag === "Map"
+  const isCollection = isSorted || type._tag === "List"
   return (bytes) => {
+    let value: unknown
     try {
-      decode(type, bytes)
+      value = decode(type, bytes)
     } catch {
       return fail(bytes)
     }
+    if (isCollection && hasNull(value)) throw invalid("null is not supported inside collections")
     return isSorted ? normalize(type, bytes) : bytes
   }
+}
+
+const hasNull = (value: unknown): boolean => {
+  if (value instanceof Map) { for (const [key, each] of value) if (key === null || each === null) return true }
+  return (Array.isArray(value) && value.includes(null)) || (value instanceof Set && value.has(null))
 }
 
 const isUtf8 = (bytes: Uint8Array): boolean => {
