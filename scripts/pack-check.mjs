@@ -102,7 +102,16 @@ const use = (directory, tarballs) => {
   const imports = [name, ...seen.subpaths.map((module) => `${name}/${module}`)]
   const lines = imports.map((path, i) => `import * as M${i} from "${path}"\nexport const k${i} = Object.keys(M${i})`)
   writeFileSync(join(project, "index.ts"), lines.join("\n"))
-  const strict = ["--noEmit", "--strict", "--target", "ES2023", "--module", "NodeNext", "--skipLibCheck"]
+  const strict = [
+    "--noEmit",
+    "--strict",
+    "--target",
+    "ES2023",
+    "--module",
+    "NodeNext",
+    "--lib",
+    "ES2024,ESNext.Disposable,DOM"
+  ]
   const types = ["--typeRoots", join(root, "node_modules", "@types"), "--types", "node"]
   capture("types", ["tsc", ...strict, ...types, "index.ts"], project)
   return `packed, linted, installed, imported: ${seen.namespaces} namespaces, ${seen.subpaths.length} subpaths with types, ` +
