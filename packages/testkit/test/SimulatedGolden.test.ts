@@ -122,8 +122,11 @@ describe("frames recorded from ScyllaDB 6.0.4", () => {
       const got = yield* client.request({ _tag: "Options" })
       const expected = decode(recorded(frameNamed("supported").response!))
       if (got._tag !== "Supported" || expected._tag !== "Supported") return assert.fail("SUPPORTED expected")
-      const without = [...expected.options].filter(([key]) => key !== "COMPRESSION" && key !== "TABLETS_ROUTING_V1")
-      assert.deepStrictEqual([...got.options], without)
+      // Of compression there is the key, which the Python driver wants to see, and no algorithm.
+      const without = [...expected.options].flatMap(([key, values]) =>
+        key === "TABLETS_ROUTING_V1" ? [] : [[key, key === "COMPRESSION" ? [] : values]]
+      )
+      assert.deepStrictEqual<unknown>([...got.options], without)
     }))
 
   it.effect("READY and the answers to other versions", () =>

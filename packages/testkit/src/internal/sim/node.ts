@@ -98,6 +98,8 @@ export class NodeHost {
   /** What this node answers to OPTIONS. Keys in byte order, as recorded from ScyllaDB, without what is not simulated. */
   supported(shard: number): ReadonlyMap<string, ReadonlyArray<string>> {
     const out = new Map<string, ReadonlyArray<string>>([
+      // No algorithm yet, but the key: the Python driver takes it for granted.
+      ["COMPRESSION", []],
       ["CQL_VERSION", ["3.3.1"]],
       ["SCYLLA_LWT_ADD_METADATA_MARK", ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"]],
       ["SCYLLA_NR_SHARDS", [String(this.node.nrShards)]],
