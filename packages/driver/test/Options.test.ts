@@ -1,0 +1,69 @@
+import { CqlClient, type CqlError } from "@effect-scylla/driver"
+import { assert, describe, it } from "@effect/vitest"
+import { Config, ConfigProvider, Effect, Layer, Redacted, Schema } from "effect"
+
+const issuesOf = (error: CqlError.CqlError): ReadonlyArray<string> =>
+  error.reason._tag === "InvalidConfiguration" ? error.reason.issues.map((issue) => issue.path) : [error.reason._tag]
+
+describe("options", () => {
+  it.effect("every wrong field is named at once, before anything is dialled", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(CqlClient.make({
+        contactPoints: ["a:b:c", "good:9042", "h:99999"],
+        port: 0,
+        username: "only",
+        consistency: "MOST" as any,
+        serialConsistency: "QUORUM" as any,
+        requestTimeout: "soon" as any,
+        pageSize: 0,
+        keyspace: ""
+      })))
+      assert.deepStrictEqual(
+        [...issuesOf(error)].sort(),
+        [
+          "consistency",
+          "contactPoints[0]",
+          "contactPoints[2]",
+          "keyspace",
+          "pageSize",
+          "password",
+          "port",
+          "requestTimeout",
+          "serialConsistency"
+        ].sort()
+      )
+      assert.include(error.message, 'contactPoints[0]: "a:b:c" is no host, host:port or [IPv6]:port')
+    }))
+
+  it.effect("no contact points", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(CqlClient.make({ contactPoints: [] })))
+      assert.deepStrictEqual(issuesOf(error), ["contactPoints"])
+    }))
+
+  it.effect("from the configuration: every field that is missing or wrong in one error", () =>
+    Effect.gen(function*() {
+      const layer = CqlClient.layerConfig({
+        contactPoints: Config.Array(Schema.String, "CONTACT_POINTS"),
+        port: Config.Port("PORT"),
+        username: "constant",
+        password: Config.Redacted("PASSWORD"),
+        requestTimeout: Config.Duration("TIMEOUT")
+      }).pipe(
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ PORT: "x", TIMEOUT: "never ever" })))
+      )
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.deepStrictEqual(issuesOf(error), ["contactPoints", "port", "password", "requestTimeout"])
+    }))
+
+  it.effect("secrets are never in an error", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(CqlClient.make({
+        contactPoints: ["127.0.0.1:1"],
+        username: "u",
+        password: Redacted.make("hunter2"),
+        port: -1
+      })))
+      assert.notInclude(JSON.stringify(error) + error.message + String(error), "hunter2")
+    }))
+})

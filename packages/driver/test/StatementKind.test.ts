@@ -1,0 +1,42 @@
+import { StatementKind } from "@effect-scylla/driver"
+import { assert, describe, it } from "@effect/vitest"
+
+describe("StatementKind", () => {
+  const cases: ReadonlyArray<readonly [string, Partial<StatementKind.StatementKind>]> = [
+    ["SELECT * FROM t", { type: "read", isConditional: false }],
+    ["select if FROM t", { type: "read", isConditional: false }],
+    ["  -- IF in a comment\n INSERT INTO t (a) VALUES (1)", {
+      type: "write",
+      isConditional: false,
+      isSinglePartition: true
+    }],
+    ["/* UPDATE */ DELETE FROM t WHERE a = 1 // IF", { type: "write", isConditional: false, isSinglePartition: true }],
+    ["INSERT INTO t (a) VALUES ('IF NOT EXISTS')", { type: "write", isConditional: false }],
+    ["INSERT INTO t (a) VALUES ('it''s IF')", { type: "write", isConditional: false }],
+    ['INSERT INTO t ("IF") VALUES (1)', { type: "write", isConditional: false }],
+    ["INSERT INTO t (a) VALUES ($$ IF $$)", { type: "write", isConditional: false }],
+    ["INSERT INTO t (a) VALUES (1) IF NOT EXISTS", { type: "write", isConditional: true }],
+    ["UPDATE t SET a = 1 WHERE b = 2 if a = 3", { type: "write", isConditional: true, isSinglePartition: true }],
+    ["UPDATE t SET a = 1 WHERE b IN (2, 3)", { type: "write", isConditional: false, isSinglePartition: false }],
+    ["UPDATE t SET a = 'IN' WHERE b = 2", { type: "write", isSinglePartition: true }],
+    ["DELETE FROM t WHERE b IN ?", { type: "write", isSinglePartition: false }],
+    ["BEGIN BATCH INSERT INTO t (a) VALUES (1) APPLY BATCH", { type: "batch", batch: "logged", isConditional: false }],
+    ["BEGIN UNLOGGED BATCH UPDATE t SET a = 1 WHERE b = 1 IF a = 2 APPLY BATCH", {
+      type: "batch",
+      batch: "unlogged",
+      isConditional: true
+    }],
+    ["begin counter batch apply batch", { type: "batch", batch: "counter" }],
+    ["CREATE TABLE IF NOT EXISTS t (a int PRIMARY KEY)", { type: "schema", isConditional: false }],
+    ["TRUNCATE t", { type: "schema" }],
+    ["USE ks", { type: "use" }],
+    ["EXPLAIN everything", { type: "other" }],
+    ["", { type: "other", isSinglePartition: false }]
+  ]
+  it.each(cases)("%s", (text, expected) => {
+    const kind = StatementKind.of(text)
+    for (const [key, value] of Object.entries(expected)) {
+      assert.strictEqual(kind[key as keyof StatementKind.StatementKind], value, `${text}: ${key}`)
+    }
+  })
+})
