@@ -414,6 +414,13 @@ describe("framing", () => {
       badLevel[badLevel.length - 2] = 99
       yield* client.send(badLevel)
       assert.strictEqual(errorOf(decode(yield* client.next)).message, "Unknown code 99 for a consistency level")
+      const badText = whole.slice()
+      badText[9 + 4 + 3] = 0xc3
+      yield* client.send(badText)
+      assert.strictEqual(
+        errorOf(decode(yield* client.next)).message,
+        "Cannot decode string as UTF8, invalid character at byte offset 3"
+      )
       // Byte by byte is as good as at once.
       for (const byte of whole) yield* client.send(Uint8Array.of(byte))
       assert.strictEqual(rowsOf(decode(yield* client.next)).length, 1)

@@ -595,6 +595,8 @@ describe("what is refused", () => {
     ["CREATE TABLE x (pk int PRIMARY KEY) WITH cdc = {'enabled': true}", /^not simulated: the table option cdc/],
     ["CREATE TABLE x (pk int PRIMARY KEY) WITH nonsense = 1", /Unknown property 'nonsense'/],
     ["CREATE TABLE x (pk int)", /No PRIMARY KEY/],
+    ["CREATE TABLE x (select int PRIMARY KEY)", /no viable alternative at input 'select'/],
+    ["SELECT token(pk) FROM t", /^not simulated: /],
     ["CREATE TABLE nope.x (pk int PRIMARY KEY)", /non existing keyspace 'nope'/],
     [
       "CREATE KEYSPACE x WITH replication = {'class': 'NetworkTopologyStrategy', 'mars': 1}",

@@ -11,7 +11,7 @@ import { isRetired } from "./engine.ts"
 import { internal, invalid, protocol, toServerError, unsupported } from "./failure.ts"
 import type { NodeHost, Port } from "./node.ts"
 import type { Call, Plan } from "./plan.ts"
-import { checkFlags } from "./requestFlags.ts"
+import { checkRequest } from "./requestCheck.ts"
 
 /** What carries the bytes: a TCP socket, or one in memory. */
 export interface Wire {
@@ -32,6 +32,8 @@ const MAX_ESTIMATE = 107_374_182
 const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
 const LWT_MARK = 0x80000000 | 0
 const AUTHENTICATOR = "org.apache.cassandra.auth.PasswordAuthenticator"
+/** Statements that a node keeps prepared. */
+const MAX_PREPARED = 10_000
 /** A writer that grew beyond this is not kept. */
 const KEPT_OUTPUT = 1024 * 1024
 
@@ -185,7 +187,7 @@ export class Connection {
           throw protocol("Unexpected message STARTUP, the connection is already initialized")
         }
     }
-    checkFlags(opcode, flags, Reader.from(body))
+    checkRequest(opcode, flags, Reader.from(body))
     return Request.decode(opcode, flags, Reader.from(body)).request
   }
 
@@ -295,6 +297,8 @@ export class Connection {
     const known = this.host.prepared.get(key)
     const plan = known !== undefined && !isRetired(known) ? known : this.host.engine.compile(query, this.keyspace)
     this.host.prepared.set(key, plan)
+    // The oldest makes room, as in any bounded cache: its next EXECUTE is told so.
+    if (this.host.prepared.size > MAX_PREPARED) this.host.prepared.delete(this.host.prepared.keys().next().value!)
     return {
       _tag: "Prepared",
       id,

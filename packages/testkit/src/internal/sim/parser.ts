@@ -109,7 +109,7 @@ const selector = (c: Cursor): Ast.Selector => {
     alias()
     return { _tag: "Other", what: "selecting a constant" }
   }
-  const name = c.name()
+  const name = c.isKeyword("token") && c.isOp("(", 1) ? c.next().text : c.name()
   if (c.isOp("(") || c.isOp(".") || c.isOp("[")) {
     skipSelector(c)
     alias()

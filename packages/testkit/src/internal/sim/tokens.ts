@@ -6,6 +6,14 @@ import { position, type Token, tokenize } from "./lexer.ts"
 /** Nesting past this is not a statement but an attack on the stack. */
 const MAX_DEPTH = 64
 
+/** Reserved words of CQL. */
+const RESERVED = new Set(
+  ("add allow alter and apply asc authorize batch begin by columnfamily create delete desc describe drop entries execute " +
+    "from full grant if in index infinity insert into is keyspace limit materialized modify nan norecursive not null of on " +
+    "or order primary rename replace revoke schema select set table to token truncate unlogged update use using view where " +
+    "with").split(" ")
+)
+
 /** `P1Y2M3DT4H5M6S` and `P4W`. */
 const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
 
@@ -74,10 +82,10 @@ export class Cursor {
     if (!this.acceptOp(op)) this.fail()
   }
 
-  /** An identifier, quoted or not. */
-  name(): string {
+  /** An identifier, quoted or not. Reserved words are none without quotes. */
+  name(isType = false): string {
     const token = this.token
-    if (token.kind !== "ident" && token.kind !== "quoted") this.fail()
+    if (token.kind !== "quoted" && (token.kind !== "ident" || (!isType && RESERVED.has(token.text)))) this.fail()
     this.at++
     return token.text
   }
@@ -224,7 +232,7 @@ export class Cursor {
       const token = this.token
       if (token.kind === "string") throw unsupported(`the custom type '${token.text}'`)
       const quoted = token.kind === "quoted"
-      const name = this.name()
+      const name = this.name(true)
       if (!quoted && this.acceptOp("<")) {
         const args = this.list(() => this.type())
         this.expectOp(">")
