@@ -1,7 +1,7 @@
 /** The main job: rows to the cores that own them, through a node's death and return. */
-import { CqlClient, CqlError } from "@effect-scylla/driver"
+import { CqlClient, type CqlError } from "@effect-scylla/driver"
 import { Uuid } from "@effect-scylla/protocol"
-import { SimulatedCluster } from "@effect-scylla/testkit"
+import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { Console, Duration, Effect, Fiber, Ref } from "effect"
 import { heading, percent, progress, table } from "./terminal.ts"
 

@@ -103,6 +103,8 @@ describe("requests", () => {
       const select = yield* passing(cql.prepare(SELECT))
       yield* passing(cql.execute(select, [Uuid.random()]))
       yield* cluster.stop(0)
+      // The client hears of it before the node is back.
+      yield* settle
       yield* cluster.start(0)
       yield* passing(cql.awaitConnected)
       yield* cluster.resetStats

@@ -71,7 +71,7 @@ describe("outcomeOf", () => {
     }
   })
 
-  const rejected = [
+  const rejected = new Set([
     "ProtocolError",
     "BadCredentials",
     "IsBootstrapping",
@@ -82,10 +82,10 @@ describe("outcomeOf", () => {
     "AlreadyExists",
     "Unprepared",
     "RateLimitCoordinator"
-  ]
+  ])
   for (const [name, reason] of Object.entries(reasons)) {
     if (name === "Unavailable") continue
-    const expected = rejected.includes(name) ? "Rejected" : "Ambiguous"
+    const expected = rejected.has(name) ? "Rejected" : "Ambiguous"
     it(`${name} is ${expected}`, () => {
       for (const kind of [write, writeIn, lwt, logged, unlogged, schema]) {
         assert.strictEqual(RetryPolicy.outcomeOf({ reason, sent: true, kind }), expected)
