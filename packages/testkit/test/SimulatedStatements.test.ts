@@ -406,6 +406,13 @@ describe("batches", () => {
         { _tag: "Text", query: "UPDATE n SET c = c + 1 WHERE pk = 1", values: [] }
       ], "unlogged")
       assert.match(errorOf(mixed).message, /Counter and non-counter mutations/)
+      yield* ok(c, "CREATE TABLE o (pk int PRIMARY KEY)")
+      const two = yield* c.request({
+        _tag: "Prepare",
+        query: "BEGIN BATCH INSERT INTO t (pk, v) VALUES (?, 'x'); INSERT INTO o (pk) VALUES (?) APPLY BATCH"
+      })
+      if (two._tag !== "Prepared") return assert.fail("prepared expected")
+      assert.deepStrictEqual(two.variables.columns.map((column) => `${column.table}.${column.name}`), ["t.pk", "o.pk"])
       // Nothing of a batch that is refused was written.
       assert.deepStrictEqual((yield* read(c, "SELECT pk FROM t")).sort(), ["1", "2"])
     }))

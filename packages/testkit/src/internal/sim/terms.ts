@@ -16,12 +16,18 @@ export type Compiled = (values: Bound) => RawValue
 export class Variables {
   readonly columns: Array<Column | undefined>
   readonly names: ReadonlyArray<string>
-  private readonly keyspace: string
-  private readonly table: string
+  private keyspace: string
+  private table: string
 
   constructor(names: ReadonlyArray<string>, keyspace: string, table: string) {
     this.names = names
     this.columns = names.map(() => undefined)
+    this.keyspace = keyspace
+    this.table = table
+  }
+
+  /** What is added next belongs to another table, as in a batch. */
+  of(keyspace: string, table: string): void {
     this.keyspace = keyspace
     this.table = table
   }

@@ -228,7 +228,11 @@ export const compileBatch = (
   const first = tables[0]
   const variables = new Variables(markers, first?.keyspace.name ?? "", first?.name ?? "")
   const using = compileUsing(statement.using, undefined, variables)
-  const mutations = statement.statements.map((each, i) => compileMutation(each, tables[i]!, variables))
+  const mutations = statement.statements.map((each, i) => {
+    const table = tables[i]!
+    variables.of(table.keyspace.name, table.name)
+    return compileMutation(each, table, variables)
+  })
   const hasTimestamp = statement.using.timestamp !== undefined
   checkKinds(statement.kind, mutations.map((mutation) => ({ mutation, values: [] })), hasTimestamp)
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
