@@ -124,7 +124,7 @@ const authenticate = (
   if (credentials === undefined) {
     return fail(
       new AuthenticationFailed({
-        message: `${where} wants a user name and a password: set \`credentials\` of the client`
+        message: `${where} wants a user name and a password: set \`username\` and \`password\` of the client`
       })
     )
   }
