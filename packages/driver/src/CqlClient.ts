@@ -6,7 +6,6 @@
  *
  * @since 0.1.0
  */
-import { ConnectLimiter } from "@effect-scylla/pool/ConnectLimiter"
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
@@ -139,8 +138,6 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       snapshot: Snapshot.make("", "", [], [])
     })
     const cache = new PreparedCache(core, scope, checked.maxPrepared)
-    // One limiter for all pools of the process, unless the program provides another.
-    yield* ConnectLimiter
     const cluster = yield* Cluster.make({
       contactPoints: checked.contactPoints,
       localDatacenter: options.localDatacenter,
