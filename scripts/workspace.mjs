@@ -83,7 +83,8 @@ export const run = (command, args, env = environment()) =>
     }
     child.on("error", (error) => {
       release()
-      reject(new Failure(`cannot run ${command}: ${error.message}`, 127))
+      const why = command === "npx" && error.code === "ENOENT" ? "it comes with npm, which is not here" : error.message
+      reject(new Failure(`cannot run ${command}: ${why}`, 127))
     })
     child.on("exit", (code, signal) => {
       release()
@@ -115,7 +116,9 @@ export const ensureInstalled = async () => {
   console.error("installing dependencies (pnpm through npx) …")
   const [command, ...args] = [...pnpm, "install", "--frozen-lockfile"]
   if (!process.stderr.isTTY) args.push("--reporter=append-only")
-  const code = await run(command, args, process.env)
+  // npm would be silent for more than a minute before it says that nobody answers
+  const patience = { npm_config_fetch_retry_mintimeout: "1000", npm_config_fetch_retry_maxtimeout: "4000" }
+  const code = await run(command, args, { ...patience, ...process.env })
   if (code > 128) throw new Failure("the install was stopped", code)
   if (code !== 0) {
     throw new Failure(
