@@ -19,25 +19,26 @@ import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
-import { Writer } from "@effect-scylla/protocol/Writer"
+import { MAX_FRAME, Writer } from "@effect-scylla/protocol/Writer"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Buffer } from "node:buffer"
+import { type Answer, Ask } from "./internal/ask.ts"
+import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
 import { StreamIds } from "./internal/streamIds.ts"
 import {
   ConnectionClosed,
   ConnectionLost,
   HeartbeatTimeout,
   MalformedResponse,
-  PoolError,
+  type PoolError,
   type PoolReason,
   ProtocolViolation,
   RequestTimeout
 } from "./PoolError.ts"
 import type { Handlers, Socket } from "./Socket.ts"
-import { Suspension } from "./Suspension.ts"
 import { TICK_MILLIS, type Ticker } from "./Ticker.ts"
 
 /**
@@ -66,6 +67,8 @@ export interface ResponseHandler {
 export interface Limits {
   /** Requests in flight, orphans included; at most 32766, one id being the heartbeat's. Default 32766. */
   readonly maxInFlight: number
+  /** Bytes that wait to be sent; past it no further request is taken until some have left. Default 64 MiB. */
+  readonly maxOutput: number
   /** Bytes of a response. Default 256 MiB. */
   readonly maxFrame: number
   /** Silence after which the peer is asked whether it lives. Default 30 000. */
@@ -84,6 +87,7 @@ export interface Limits {
  */
 export const defaultLimits: Limits = {
   maxInFlight: StreamIds.MAX - 1,
+  maxOutput: 64 * 1024 * 1024,
   maxFrame: 256 * 1024 * 1024,
   heartbeatInterval: 30_000,
   heartbeatTimeout: 5_000,
@@ -108,26 +112,8 @@ export interface Owner {
 
 /** Holds the place of a request that nobody waits for any more until the server has answered it. */
 const ORPHAN: ResponseHandler = { onResponse() {}, onFailure() {} }
-/** Output buffers larger than this are let go of after a flush. */
-const KEEP_OUTPUT = 1024 * 1024
-const INITIAL_OUTPUT = 16 * 1024
-
-/** An output buffer, and what to do when the socket is done with it. */
-class Output extends Writer {
-  readonly done: () => void
-  constructor(free: Array<Output>, limit: number) {
-    super(INITIAL_OUTPUT, limit)
-    this.done = () => {
-      if (this.bytes.length <= KEEP_OUTPUT) {
-        this.reset()
-        free.push(this)
-      }
-    }
-  }
-}
-
-/** Output held back by one connection at most; past it the process, not the network, would be the queue. */
-const MAX_OUTPUT = 1024 * 1024 * 1024
+/** The first byte of an answer. */
+const ANSWER = Frame.VERSION | Frame.RESPONSE_BIT
 
 let connections = 0
 
@@ -159,6 +145,10 @@ export class Connection implements Handlers {
   private earliest = 0x7fffffff
   private readonly freeOutputs: Array<Output> = []
   private out: Output
+  /** Bytes that the socket was given and is not done with. */
+  private held = 0
+  /** Whether requests are taken: open, not draining, and not too much output waiting. */
+  private accepts = true
   /** Ids in `out`: their frames were not given to the socket yet. */
   private unsent: Array<number> = []
   private handshaking = true
@@ -170,15 +160,26 @@ export class Connection implements Handlers {
   private readonly closed = Deferred.makeUnsafe<PoolReason>()
   private readonly drained = Deferred.makeUnsafe<void>()
   private inFlightCount = 0
+  private readonly maxInFlight: number
+  private readonly maxOutput: number
+  /** Waits for the answer to a heartbeat. No request: it is not counted, and a close does not wait for it. */
+  private readonly heartbeat: ResponseHandler = {
+    onResponse: () => {
+      this.beating = false
+    },
+    onFailure() {}
+  }
 
   constructor(socket: Socket, ticker: Ticker, limits: Limits, owner: Owner) {
     this.socket = socket
     this.ticker = ticker
     this.limits = limits
+    this.maxInFlight = Math.max(1, Math.min(limits.maxInFlight, StreamIds.MAX - 1))
+    this.maxOutput = Math.min(limits.maxOutput, MAX_OUTPUT - MAX_FRAME)
     this.owner = owner
     this.lastRead = ticker.now
     this.parser = new FrameParser(this, limits.maxFrame)
-    this.out = new Output(this.freeOutputs, MAX_OUTPUT)
+    this.out = new Output(this.release)
     socket.start(this)
   }
 
@@ -189,7 +190,7 @@ export class Connection implements Handlers {
 
   /** Whether it takes a request now. */
   get isAvailable(): boolean {
-    return this.reason === undefined && !this.draining && this.ids.taken < this.limits.maxInFlight
+    return this.accepts && this.ids.taken < this.maxInFlight
   }
 
   /** Requests somebody waits for. */
@@ -212,7 +213,7 @@ export class Connection implements Handlers {
    * closed or full: then nothing was done. `deadline` is a tick of the `Ticker`.
    */
   send(frame: Writer, handler: ResponseHandler, deadline: number): number {
-    if (this.reason !== undefined || this.draining || this.ids.taken >= this.limits.maxInFlight) return -1
+    if (!this.accepts || this.ids.taken >= this.maxInFlight) return -1
     const id = this.ids.acquire()
     this.requests++
     this.put(id, frame, handler, deadline)
@@ -237,6 +238,7 @@ export class Connection implements Handlers {
     out.bytes[start + 3] = id
     out.pos = start + size
     if (start === 0) this.ticker.flush(this)
+    if (out.pos + this.held > this.maxOutput) this.accepts = false
     this.unsent.push(id)
     if (deadline < this.earliest) {
       this.earliest = deadline
@@ -253,12 +255,13 @@ export class Connection implements Handlers {
     this.handlers[id] = ORPHAN
     this.deadlines[id] = -this.ticker.now - 1
     this.orphans++
-    this.settledOne()
+    this.inFlightCount--
+    this.checkDrained()
     this.checkOrphans()
   }
 
-  private settledOne(): void {
-    if (--this.inFlightCount === 0 && this.draining) Deferred.doneUnsafe(this.drained, Exit.void)
+  private checkDrained(): void {
+    if (this.draining && this.inFlightCount === 0) Deferred.doneUnsafe(this.drained, Exit.void)
   }
 
   private checkOrphans(): void {
@@ -283,12 +286,34 @@ export class Connection implements Handlers {
     const { out } = this
     if (this.reason !== undefined || out.pos === 0) return
     this.unsent.length = 0
-    if (this.socket.write(out.bytes.subarray(0, out.pos), out.done)) {
-      if (out.bytes.length > KEEP_OUTPUT) this.out = this.freeOutputs.pop() ?? new Output(this.freeOutputs, MAX_OUTPUT)
-      else out.reset()
-    } else {
-      this.out = this.freeOutputs.pop() ?? new Output(this.freeOutputs, MAX_OUTPUT)
+    const size = out.pos
+    let isTaken: boolean
+    try {
+      isTaken = this.socket.write(out.bytes.subarray(0, size), out.done)
+    } catch (cause) {
+      return this.fail(new ConnectionLost({ message: `cannot write to ${this.where}: ${String(cause)}`, cause }))
     }
+    if (isTaken && out.bytes.length <= KEEP_OUTPUT) {
+      out.reset()
+    } else {
+      if (!isTaken) this.held += size
+      this.out = this.freeOutputs.pop() ?? new Output(this.release)
+    }
+    if (!this.accepts) this.checkOutput()
+  }
+
+  /** The socket is done with what it did not take at once. */
+  private readonly release = (output: Output): void => {
+    this.held -= output.pos
+    if (output.bytes.length <= KEEP_OUTPUT && this.freeOutputs.length < KEEP_OUTPUTS) {
+      output.reset()
+      this.freeOutputs.push(output)
+    }
+    if (!this.accepts) this.checkOutput()
+  }
+
+  private checkOutput(): void {
+    this.accepts = this.isOpen && this.out.pos + this.held <= this.maxOutput
   }
 
   /** Called by the socket. */
@@ -315,9 +340,7 @@ export class Connection implements Handlers {
 
   /** Called by the parser. */
   onFrame(version: number, flags: number, stream: number, opcode: number, body: Reader): void {
-    if ((version & Frame.RESPONSE_BIT) === 0) {
-      return this.fail(new ProtocolViolation({ message: `${this.where} sent a request: is it a CQL server?` }))
-    }
+    if (version !== ANSWER && !this.isReadable(version, opcode)) return
     const handler = stream >= 0 ? this.handlers[stream] : undefined
     if (handler === undefined) return this.unexpected(flags, stream, opcode, body)
     this.handlers[stream] = undefined
@@ -328,7 +351,7 @@ export class Connection implements Handlers {
       this.orphans--
       return
     }
-    this.settledOne()
+    if (handler !== this.heartbeat) this.inFlightCount--
     try {
       handler.onResponse(flags, opcode, body)
     } catch (cause) {
@@ -338,6 +361,18 @@ export class Connection implements Handlers {
         true
       )
     }
+    if (this.draining) this.checkDrained()
+  }
+
+  /** Ends the connection for a frame that is no answer in our version; only an error may say so in the server's own. */
+  private isReadable(version: number, opcode: number): boolean {
+    const isAnswer = (version & Frame.RESPONSE_BIT) !== 0
+    if (isAnswer && opcode === Frame.Opcode.ERROR) return true
+    const what = isAnswer
+      ? `an answer in protocol version ${version & ~Frame.RESPONSE_BIT}, not ${Frame.VERSION}`
+      : "a request: is it a CQL server?"
+    this.fail(new ProtocolViolation({ message: `${this.where} sent ${what}` }))
+    return false
   }
 
   private unexpected(flags: number, stream: number, opcode: number, body: Reader): void {
@@ -371,7 +406,9 @@ export class Connection implements Handlers {
     if (this.reason !== undefined) return false
     if (now >= this.earliest) this.expire(now)
     if (this.reason === undefined && !this.handshaking) {
-      if (!this.beating && (now - this.lastRead) * TICK_MILLIS >= this.limits.heartbeatInterval) this.beat()
+      if (!this.beating && !this.draining && (now - this.lastRead) * TICK_MILLIS >= this.limits.heartbeatInterval) {
+        this.beat()
+      }
       this.checkOrphans()
     }
     // Once the handshake is over the heartbeat waits for ever.
@@ -391,6 +428,14 @@ export class Connection implements Handlers {
       }
       const handler = this.handlers[id]
       if (handler === undefined) continue
+      if (handler === this.heartbeat) {
+        // Bytes that came meanwhile are a sign of life too: the answer may be behind a large one.
+        const due = this.lastRead + Math.ceil(this.limits.heartbeatTimeout / TICK_MILLIS) + 1
+        if (due <= now) return this.dead()
+        this.deadlines[id] = due
+        if (due < earliest) earliest = due
+        continue
+      }
       this.abandon(id, handler)
       handler.onFailure(new RequestTimeout({ message: `${this.where} did not answer in time` }), true)
       if (this.reason !== undefined) return
@@ -405,24 +450,15 @@ export class Connection implements Handlers {
     this.beating = true
     SCRATCH.reset()
     Request.encode(SCRATCH, 0, { _tag: "Options" })
-    const dead = (reason: PoolReason): void => {
-      if (reason._tag !== "RequestTimeout") return
-      this.fail(
-        new HeartbeatTimeout({
-          message: `${this.where} was silent for ${this.limits.heartbeatInterval} ms and did not answer a heartbeat`
-        })
-      )
-    }
-    this.put(
-      id,
-      SCRATCH,
-      {
-        onResponse: () => {
-          this.beating = false
-        },
-        onFailure: dead
-      },
-      this.ticker.deadline(this.limits.heartbeatTimeout)
+    this.put(id, SCRATCH, this.heartbeat, this.ticker.deadline(this.limits.heartbeatTimeout))
+    this.inFlightCount--
+  }
+
+  private dead(): void {
+    this.fail(
+      new HeartbeatTimeout({
+        message: `${this.where} was silent and did not answer a heartbeat within ${this.limits.heartbeatTimeout} ms`
+      })
     )
   }
 
@@ -435,12 +471,14 @@ export class Connection implements Handlers {
   fail(reason: PoolReason): void {
     if (this.reason !== undefined) return
     this.reason = reason
+    this.accepts = false
     this.parser.stop()
     this.socket.destroy()
     const { handlers } = this
     const unsent = new Set(this.unsent)
     this.handlers = []
     this.unsent = []
+    this.freeOutputs.length = 0
     this.inFlightCount = 0
     this.orphans = 0
     // The owner first: whoever is resumed by a failure must not be given this connection again.
@@ -472,6 +510,7 @@ export class Connection implements Handlers {
   close(timeout: Duration.Input): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.draining = true
+      this.accepts = false
       const end = Effect.sync(() =>
         this.fail(new ConnectionClosed({ message: `the connection to ${this.where} was closed by this client` }))
       )
@@ -484,7 +523,7 @@ export class Connection implements Handlers {
   request(
     request: Request.Request,
     options: { readonly timeoutMillis: number; readonly decoders: RowDecoders }
-  ): Effect.Effect<{ readonly response: Response.Response; readonly prefix: Response.Prefix }, PoolError> {
+  ): Effect.Effect<Answer, PoolError> {
     return new Ask(this, request, options.timeoutMillis, options.decoders)
   }
 
@@ -506,49 +545,3 @@ export class Connection implements Handlers {
 
 const SCRATCH = new Writer(4096)
 const NO_ROWS = new RowDecoders()
-
-type Answer = { readonly response: Response.Response; readonly prefix: Response.Prefix }
-
-/** One question, its answer decoded in the general way. */
-class Ask extends Suspension<Answer, PoolError> implements ResponseHandler {
-  private readonly connection: Connection
-  private readonly message: Request.Request
-  private readonly timeoutMillis: number
-  private readonly decoders: RowDecoders
-  private stream = -1
-
-  constructor(connection: Connection, message: Request.Request, timeoutMillis: number, decoders: RowDecoders) {
-    super()
-    this.connection = connection
-    this.message = message
-    this.timeoutMillis = timeoutMillis
-    this.decoders = decoders
-  }
-
-  protected renew(): Ask {
-    return new Ask(this.connection, this.message, this.timeoutMillis, this.decoders)
-  }
-
-  protected start(): void {
-    this.stream = this.connection.askNow(this.message, this, this.timeoutMillis)
-    if (this.stream < 0) {
-      const reason = this.connection.closeReason ??
-        new ConnectionClosed({ message: "the connection takes no more requests: it is full or about to close" })
-      this.settle(Exit.fail(new PoolError({ reason })))
-    }
-  }
-
-  protected abandon(): void {
-    this.connection.abandon(this.stream, this)
-  }
-
-  onResponse(flags: number, opcode: number, body: Reader): void {
-    const prefix = Response.readPrefix(flags, body)
-    const response = Response.decode(opcode, body, this.decoders, this.connection.features)
-    this.settle(Exit.succeed({ response, prefix }))
-  }
-
-  onFailure(reason: PoolReason): void {
-    this.settle(Exit.fail(new PoolError({ reason })))
-  }
-}

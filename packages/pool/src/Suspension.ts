@@ -99,10 +99,8 @@ export abstract class Suspension<A, E> extends Base<A, E> {
     if (this.state === WAITING && fiber !== undefined) {
       this.state = DELIVERING
       this.value = value
-      // The fiber evaluates this object once more and finds the value in it.
+      // The fiber evaluates this object once more and finds the value in it: now, or after it has yielded to others.
       fiber.evaluate(this)
-      this.value = undefined
-      this.state = SETTLED
     } else {
       this.settle(Exit.succeed(value))
     }
@@ -112,7 +110,9 @@ export abstract class Suspension<A, E> extends Base<A, E> {
   runNative(fiber: RunningFiber): Effect.Effect<A, E> {
     if (this.state === DELIVERING && this.fiber === fiber) {
       this.state = SETTLED
-      return fiber.succeedWith(this.value)
+      const { value } = this
+      this.value = undefined
+      return fiber.succeedWith(value)
     }
     const instead = this.around(fiber)
     if (instead !== undefined) return instead
@@ -165,14 +165,17 @@ export const setNativeUnsafe = (enabled: boolean): boolean => {
 }
 
 class Probe extends Suspension<number, never> {
+  isAbandoned = false
   protected start(): void {}
-  protected abandon(): void {}
+  protected abandon(): void {
+    this.isAbandoned = true
+  }
   protected renew(): Probe {
     return new Probe()
   }
 }
 
-/** Runs the fast way once; anything unexpected turns it off. */
+/** Runs the fast way once for each way to end; anything unexpected turns it off. */
 native = (() => {
   try {
     const probe = new Probe()
@@ -182,7 +185,10 @@ native = (() => {
     const failed = Effect.runFork(failing)
     failing.settle(Exit.die("probe"))
     const exit = fiber.pollUnsafe()
-    return exit !== undefined && Exit.isSuccess(exit) && exit.value === 42 && failed.pollUnsafe()?._tag === "Failure"
+    const interrupted = new Probe()
+    Effect.runFork(interrupted).interruptUnsafe()
+    return exit !== undefined && Exit.isSuccess(exit) && exit.value === 42 && !probe.isAbandoned &&
+      failed.pollUnsafe()?._tag === "Failure" && interrupted.isAbandoned
   } catch {
     return false
   }

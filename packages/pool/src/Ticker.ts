@@ -14,7 +14,7 @@ import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 
 /**
- * Milliseconds of a tick. Deadlines are coarse: a request expires up to one tick late and never early.
+ * Milliseconds of a tick. Deadlines are coarse: a request expires up to two ticks late and never early.
  *
  * @category constants
  * @since 0.1.0
@@ -48,7 +48,7 @@ export interface Flushable {
  * @since 0.1.0
  */
 export interface Ticker {
-  /** Ticks since the ticker was made, up to date whenever something waits. */
+  /** Ticks since the ticker was made in which something waited, as of the last tick. */
   readonly now: number
   /** Runs `task` at the end of this turn of the event loop. */
   readonly defer: (task: () => void) => void
@@ -56,7 +56,10 @@ export interface Ticker {
   readonly flush: (target: Flushable) => void
   /** `target` gets ticks until its `onTick` answers false; free while it is armed. */
   readonly arm: (target: Tickable) => void
-  /** The tick at which something that starts now and may take `millis` is overdue. */
+  /**
+   * The tick at which something that starts now and may take `millis` is overdue. Looks at the clock once for each turn
+   * of the event loop, so a turn that takes long itself makes the deadlines that are set at its end early by as much.
+   */
   readonly deadline: (millis: number) => number
 }
 
@@ -67,20 +70,28 @@ class Impl implements Ticker {
   private flushing: Array<Flushable> = []
   private scheduled = false
   private running = false
+  /** Milliseconds at which tick `now` was due, while ticking. */
+  private last = 0
+  /** Ticks that have passed since, as of this turn of the event loop; -1 when nobody looked in this turn. */
+  private behind = -1
+  private readonly clock: Clock.Clock
   private readonly start: () => void
   readonly defer: (task: () => void) => void
 
-  constructor(defer: (task: () => void) => void, start: (ticker: Impl) => void) {
+  constructor(clock: Clock.Clock, defer: (task: () => void) => void, start: (ticker: Impl) => void) {
+    this.clock = clock
     this.defer = defer
     this.start = () => start(this)
   }
 
   readonly flush = (target: Flushable): void => {
     this.dirty.push(target)
-    if (!this.scheduled) {
-      this.scheduled = true
-      this.defer(this.flushAll)
-    }
+    if (!this.scheduled) this.schedule()
+  }
+
+  private schedule(): void {
+    this.scheduled = true
+    this.defer(this.flushAll)
   }
 
   private readonly flushAll = (): void => {
@@ -89,6 +100,7 @@ class Impl implements Ticker {
     this.dirty = this.flushing
     this.flushing = targets
     this.scheduled = false
+    this.behind = -1
     for (let i = 0; i < targets.length; i++) targets[i]!.flush()
     targets.length = 0
   }
@@ -97,16 +109,38 @@ class Impl implements Ticker {
     this.waiting.add(target)
     if (!this.running) {
       this.running = true
+      this.last = this.millis
       this.start()
     }
   }
 
-  // Two more: the tick that is under way may be nearly over, and time since the last one is not counted yet.
-  readonly deadline = (millis: number): number => this.now + Math.ceil(millis / TICK_MILLIS) + 1
+  // One more, because the tick that is under way may be nearly over; and those that are due and did not come, because the
+  // event loop was busy.
+  readonly deadline = (millis: number): number =>
+    this.now + (this.behind < 0 ? this.look() : this.behind) + Math.ceil(millis / TICK_MILLIS) + 1
 
-  /** Passes time; answers whether anything still waits. */
-  advance(ticks: number): boolean {
-    this.now += ticks
+  private look(): number {
+    this.behind = this.running ? this.due : 0
+    if (!this.scheduled) this.schedule()
+    return this.behind
+  }
+
+  private get millis(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1_000_000
+  }
+
+  /** Ticks that have passed and were not counted. */
+  get due(): number {
+    return Math.floor((this.millis - this.last) / TICK_MILLIS)
+  }
+
+  /** Counts what has passed; answers whether anything still waits. */
+  advance(): boolean {
+    const { due } = this
+    if (due <= 0) return true
+    this.now += due
+    this.last += due * TICK_MILLIS
+    this.behind = -1
     for (const target of this.waiting) {
       if (!target.onTick(this.now)) this.waiting.delete(target)
     }
@@ -125,17 +159,13 @@ export const make: Effect.Effect<Ticker, never, Scope.Scope> = Effect.gen(functi
   const clock = yield* Clock.Clock
   const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
   const run = yield* FiberHandle.makeRuntime<never>()
-  const tickNanos = BigInt(TICK_MILLIS) * 1_000_000n
   const loop = (ticker: Impl): Effect.Effect<void> =>
     Effect.gen(function*() {
-      let last = clock.monotonicTimeNanosUnsafe()
-      while (true) {
+      do {
         yield* Effect.sleep(Duration.millis(TICK_MILLIS))
-        // A stalled event loop catches up here.
-        const ticks = (clock.monotonicTimeNanosUnsafe() - last) / tickNanos
-        last += ticks * tickNanos
-        if (ticks > 0n && !ticker.advance(Number(ticks))) return
-      }
+        // The event loop stalled. Timers come before sockets: what has arrived meanwhile is read first.
+        if (ticker.due > 1) yield* Effect.yieldNow
+      } while (ticker.advance())
     })
-  return new Impl((task) => dispatcher.scheduleTask(task, 0), (ticker) => run(loop(ticker)))
+  return new Impl(clock, (task) => dispatcher.scheduleTask(task, 0), (ticker) => run(loop(ticker)))
 })

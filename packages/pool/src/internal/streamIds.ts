@@ -1,3 +1,6 @@
+/** Ids that are used once before any is used again. */
+const SMALL = 64
+
 /**
  * Stream ids 1..32767 of a connection (DESIGN invariant 4.2): fresh ones while the table is small, then the one that was
  * freed longest ago, so that an answer which comes twice meets a free id rather than another request. 0 is the
@@ -6,7 +9,7 @@
 export class StreamIds {
   static readonly MAX = 32_767
   /** Freed ids, oldest at `head`: a ring. */
-  private ring = new Int16Array(64)
+  private ring = new Int16Array(SMALL)
   private head = 0
   private count = 0
   /** Ids 1..issued have been used. */
@@ -19,7 +22,7 @@ export class StreamIds {
 
   /** Takes an id, or answers -1 when all are taken. */
   acquire(): number {
-    if (this.count > 0) {
+    if (this.count > 0 && this.issued >= SMALL) {
       const id = this.ring[this.head]!
       this.head = (this.head + 1) & (this.ring.length - 1)
       this.count--

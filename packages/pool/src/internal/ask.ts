@@ -1,0 +1,56 @@
+import type { Reader } from "@effect-scylla/protocol/Reader"
+import type * as Request from "@effect-scylla/protocol/Request"
+import * as Response from "@effect-scylla/protocol/Response"
+import type { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import * as Exit from "effect/Exit"
+import type { Connection, ResponseHandler } from "../Connection.ts"
+import { ConnectionBusy, ConnectionClosed, PoolError, type PoolReason } from "../PoolError.ts"
+import { Suspension } from "../Suspension.ts"
+
+/** A response, and what is in front of it. */
+export type Answer = { readonly response: Response.Response; readonly prefix: Response.Prefix }
+
+/** One question, its answer decoded in the general way. */
+export class Ask extends Suspension<Answer, PoolError> implements ResponseHandler {
+  private readonly connection: Connection
+  private readonly message: Request.Request
+  private readonly timeoutMillis: number
+  private readonly decoders: RowDecoders
+  private stream = -1
+
+  constructor(connection: Connection, message: Request.Request, timeoutMillis: number, decoders: RowDecoders) {
+    super()
+    this.connection = connection
+    this.message = message
+    this.timeoutMillis = timeoutMillis
+    this.decoders = decoders
+  }
+
+  protected renew(): Ask {
+    return new Ask(this.connection, this.message, this.timeoutMillis, this.decoders)
+  }
+
+  protected start(): void {
+    this.stream = this.connection.askNow(this.message, this, this.timeoutMillis)
+    if (this.stream < 0) {
+      const reason = this.connection.closeReason ?? (this.connection.isOpen
+        ? new ConnectionBusy({ message: "the connection has as many requests under way as it may" })
+        : new ConnectionClosed({ message: "the connection takes no more requests: it is about to close" }))
+      this.settle(Exit.fail(new PoolError({ reason })))
+    }
+  }
+
+  protected abandon(): void {
+    this.connection.abandon(this.stream, this)
+  }
+
+  onResponse(flags: number, opcode: number, body: Reader): void {
+    const prefix = Response.readPrefix(flags, body)
+    const response = Response.decode(opcode, body, this.decoders, this.connection.features)
+    this.settle(Exit.succeed({ response, prefix }))
+  }
+
+  onFailure(reason: PoolReason): void {
+    this.settle(Exit.fail(new PoolError({ reason })))
+  }
+}

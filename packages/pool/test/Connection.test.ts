@@ -1,0 +1,747 @@
+import { defaultLimits } from "@effect-scylla/pool/Connection"
+import * as Frame from "@effect-scylla/protocol/Frame"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import * as Fake from "./support/connection.ts"
+import * as Network from "./support/network.ts"
+import { error } from "./support/node.ts"
+import { SeededRandom } from "./support/random.ts"
+import { turns, until } from "./support/turns.ts"
+
+const { VOID, echo, named } = Fake
+
+const header = (stream: number, opcode: number, length: number, version = 0x84): Uint8Array => {
+  const bytes = Buffer.alloc(9)
+  bytes[0] = version
+  bytes.writeInt16BE(stream, 2)
+  bytes[4] = opcode
+  bytes.writeInt32BE(length, 5)
+  return bytes
+}
+
+describe("Connection: requests and answers", () => {
+  it.effect("answers may come in any order", () =>
+    Effect.gen(function*() {
+      const { query, socket } = yield* Fake.open()
+      const requests = ["a", "b", "c"].map((text) => query(text))
+      yield* until(() => socket.received.length === 3)
+      for (const { request, stream } of socket.received.toReversed()) {
+        socket.respond(stream, named(request._tag === "Query" ? request.query : ""))
+      }
+      yield* until(() => requests.every(({ told }) => told.length === 1))
+      for (const { answer, text } of requests) assert.include(answer!.toString(), text)
+    }))
+
+  for (const seed of [1, 2, 3]) {
+    it.effect(`nobody gets another one's answer, seed ${seed}`, () =>
+      Effect.gen(function*() {
+        const random = new SeededRandom(seed)
+        const { connection, query, socket } = yield* Fake.open()
+        const requests: Array<Fake.Query> = []
+        const waiting: Array<Network.Received> = []
+        socket.onRequest = (_, received) => void waiting.push(received)
+        // Answers cut into pieces anywhere.
+        let rest: Uint8Array = new Uint8Array(0)
+        for (let step = 0; step < 400; step++) {
+          for (let i = random.below(4); i > 0; i--) requests.push(query(`request ${requests.length}`))
+          if (random.below(5) === 0) requests[random.below(requests.length)]?.abandon()
+          for (let i = random.below(5); i > 0 && waiting.length > 0; i--) {
+            const [{ request, stream }] = waiting.splice(random.below(waiting.length), 1) as [Network.Received]
+            const bytes = Network.frame(stream, named(request._tag === "Query" ? request.query : ""))
+            rest = Buffer.concat([rest, bytes])
+          }
+          const cut = random.below(rest.length + 1)
+          if (cut > 0) socket.send(rest.subarray(0, cut))
+          rest = rest.subarray(cut)
+          if (random.below(3) === 0) yield* turns(random.below(4))
+        }
+        socket.send(rest)
+        yield* until(() => socket.received.length === requests.filter(({ stream }) => stream > 0).length)
+        for (const { request, stream } of waiting) {
+          socket.respond(stream, named(request._tag === "Query" ? request.query : ""))
+        }
+        yield* until(() => connection.inFlight === 0 && connection.orphans === 0)
+        assert.isTrue(connection.isOpen)
+        const answered = requests.filter(({ told }) => told.length > 0)
+        assert.isAbove(answered.length, 300)
+        for (const { answer, text, told } of answered) {
+          assert.strictEqual(told.length, 1)
+          assert.isTrue(answer!.toString().endsWith(text), `${text} got ${answer!.toString()}`)
+        }
+      }))
+  }
+
+  it.effect("many requests of one turn are one write", () =>
+    Effect.gen(function*() {
+      const { query, socket } = yield* Fake.open()
+      for (let i = 0; i < 1_000; i++) query(`request ${i}`)
+      assert.strictEqual(socket.writes.length, 0)
+      yield* until(() => socket.received.length === 1_000)
+      assert.strictEqual(socket.writes.length, 1)
+      query("one more")
+      query("and another")
+      yield* until(() => socket.received.length === 1_002)
+      assert.strictEqual(socket.writes.length, 2)
+      assert.deepStrictEqual(
+        socket.received.map(({ request }) => request._tag === "Query" ? request.query : "").slice(-3),
+        ["request 999", "one more", "and another"]
+      )
+    }))
+
+  it.effect("what a resumed request sends at once goes out with the same turn", () =>
+    Effect.gen(function*() {
+      const { query, socket } = yield* Fake.open()
+      socket.onRequest = echo
+      const done: Array<string> = []
+      const chain = (n: number): void => {
+        const request = query(`step ${n}`)
+        request.onTold = () => {
+          done.push(request.text)
+          if (n < 20) chain(n + 1)
+        }
+      }
+      chain(1)
+      yield* until(() => done.length === 20)
+      assert.strictEqual(socket.writes.length, 20)
+    }))
+
+  for (const seed of [1, 2]) {
+    it.effect(`a socket that does not take its writes at once never sees their bytes change, seed ${seed}`, () =>
+      Effect.gen(function*() {
+        const random = new SeededRandom(seed)
+        const { query, socket } = yield* Fake.open()
+        socket.onRequest = echo
+        const requests: Array<Fake.Query> = []
+        for (let step = 0; step < 200; step++) {
+          socket.taking = random.below(4) === 0 && socket.pendingBytes === 0
+          for (let i = random.below(5); i > 0; i--) {
+            // Some larger than any buffer so far.
+            const size = random.below(20) === 0 ? 60_000 : random.below(300)
+            requests.push(query(`${requests.length} ${"x".repeat(size)}`))
+          }
+          yield* turns(1)
+          if (random.below(3) === 0) socket.drain(1 + random.below(3))
+        }
+        yield* turns(3)
+        socket.drain()
+        yield* until(() => requests.every(({ told }) => told.length === 1))
+        for (const { answer, text } of requests) assert.isTrue(answer!.toString().endsWith(text))
+        assert.deepStrictEqual(
+          socket.received.map(({ request }) => request._tag === "Query" ? request.query : ""),
+          requests.map(({ text }) => text)
+        )
+      }))
+  }
+
+  it.effect("buffers of a backlog are let go of when it is over", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      socket.taking = false
+      for (let i = 0; i < 200; i++) {
+        query("x".repeat(1_000))
+        yield* turns(2)
+      }
+      assert.strictEqual(socket.writes.length, 200)
+      socket.drain()
+      const { freeOutputs } = connection as unknown as { readonly freeOutputs: ReadonlyArray<unknown> }
+      assert.isAtMost(freeOutputs.length, 8)
+    }))
+
+  it.effect("a peer that does not read is no unbounded queue: past the bound requests are refused", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open({ maxOutput: 1024 * 1024 })
+      socket.onRequest = echo
+      socket.taking = false
+      const admitted: Array<Fake.Query> = []
+      for (let i = 0; i < 64; i++) {
+        const request = query("x".repeat(64_000))
+        if (request.stream > 0) admitted.push(request)
+        yield* turns(2)
+      }
+      assert.isAtMost(admitted.length, 17)
+      assert.isAtLeast(admitted.length, 15)
+      assert.isFalse(connection.isAvailable)
+      assert.isTrue(connection.isOpen)
+      socket.taking = true
+      socket.drain()
+      assert.isTrue(connection.isAvailable)
+      admitted.push(query("more"))
+      yield* until(() => admitted.every(({ told }) => told.length === 1))
+    }))
+
+  it.effect("one frame larger than that bound goes out all the same", () =>
+    Effect.gen(function*() {
+      const { query, socket } = yield* Fake.open({ maxOutput: 1024 })
+      socket.onRequest = echo
+      const large = query("x".repeat(10_000))
+      assert.strictEqual(query("refused").stream, -1)
+      yield* until(() => large.told.length === 1)
+      assert.isAbove(query("accepted").stream, 0)
+    }))
+
+  it.effect("a full connection refuses; a heartbeat still has its id", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open({ maxInFlight: 1_000_000 })
+      const requests = Array.from({ length: 32_766 }, () => query("x", 600_000))
+      assert.isTrue(requests.every(({ stream }) => stream > 0 && stream <= 32_767))
+      assert.isFalse(connection.isAvailable)
+      assert.isTrue(connection.isOpen)
+      assert.strictEqual(query("one too many").stream, -1)
+      yield* TestClock.adjust(31_000)
+      assert.strictEqual(socket.received.at(-1)!.request._tag, "Options")
+      assert.isTrue(connection.isOpen)
+    }))
+
+  it.effect("`request` answers errors of the server as responses, and may be evaluated twice", () =>
+    Effect.gen(function*() {
+      const { connection, socket } = yield* Fake.open()
+      let count = 0
+      socket.onRequest = (_, { stream }) =>
+        socket.respond(stream, ++count === 1 ? error("Overloaded", "too many") : named("ks"))
+      const ask = connection.request({ _tag: "Prepare", query: "SELECT" }, {
+        timeoutMillis: 1_000,
+        decoders: new RowDecoders()
+      })
+      const first = yield* ask
+      assert.strictEqual(first.response._tag, "Error")
+      const second = yield* ask
+      assert.strictEqual(second.response._tag, "SetKeyspace")
+      assert.strictEqual(count, 2)
+    }))
+
+  it.effect("`request` on a full connection says that it is busy, on a closed one why it closed", () =>
+    Effect.gen(function*() {
+      const { connection, query } = yield* Fake.open({ maxInFlight: 1 })
+      query("x")
+      const ask = Effect.flip(
+        connection.request({ _tag: "Options" }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
+      )
+      assert.strictEqual((yield* ask).reason._tag, "ConnectionBusy")
+      yield* connection.close(0)
+      assert.strictEqual((yield* ask).reason, connection.closeReason)
+    }))
+})
+
+describe("Connection: orphans", () => {
+  it.effect("a late answer frees the id of an abandoned request and is dropped; before, the id is not used", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("slow")
+      yield* until(() => socket.received.length === 1)
+      request.abandon()
+      assert.strictEqual(connection.orphans, 1)
+      assert.strictEqual(connection.inFlight, 0)
+      // Twice does nothing.
+      request.abandon()
+      assert.strictEqual(connection.orphans, 1)
+      const others = Array.from({ length: 200 }, () => query("other"))
+      assert.isFalse(others.some(({ stream }) => stream === request.stream))
+      for (const { stream } of others) socket.respond(stream, VOID)
+      yield* until(() => others.every(({ told }) => told.length === 1))
+      const again = Array.from({ length: 200 }, () => query("again"))
+      assert.isFalse(again.some(({ stream }) => stream === request.stream))
+      socket.respond(request.stream, named("too late"))
+      yield* until(() => connection.orphans === 0)
+      assert.deepStrictEqual(request.told, [])
+      assert.isTrue(connection.isOpen)
+    }))
+
+  it.effect("an interrupted `request` becomes an orphan", () =>
+    Effect.gen(function*() {
+      const { connection, socket } = yield* Fake.open()
+      const ask = connection.request({ _tag: "Options" }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
+      const fiber = yield* Effect.forkChild(ask, { startImmediately: true })
+      yield* until(() => socket.received.length === 1)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(connection.orphans, 1)
+      socket.respond(socket.received[0]!.stream, { _tag: "Ready" })
+      yield* until(() => connection.orphans === 0)
+    }))
+
+  it.effect("abandoning an id that was answered and is somebody else's now does nothing", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      socket.onRequest = echo
+      const first = query("first")
+      yield* until(() => first.told.length === 1)
+      socket.onRequest = () => {}
+      for (;;) {
+        const next = query("next")
+        if (next.stream === first.stream) break
+        socket.respond(next.stream, VOID)
+        yield* until(() => next.told.length === 1)
+      }
+      first.abandon()
+      assert.strictEqual(connection.orphans, 0)
+      assert.strictEqual(connection.inFlight, 1)
+    }))
+
+  it.effect("a timeout is told once, not early, and leaves an orphan", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("slow", 1_000)
+      const later = query("slower", 5_000)
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(request.told, [])
+      yield* TestClock.adjust(201)
+      assert.strictEqual(request.failure?.reason._tag, "RequestTimeout")
+      assert.isTrue(request.failure.sent)
+      assert.deepStrictEqual(later.told, [])
+      assert.strictEqual(connection.orphans, 1)
+      assert.strictEqual(connection.inFlight, 1)
+      yield* TestClock.adjust(5_000)
+      assert.strictEqual(later.failure?.reason._tag, "RequestTimeout")
+      assert.strictEqual(request.told.length, 1)
+      socket.respond(request.stream, VOID)
+      socket.respond(later.stream, VOID)
+      yield* until(() => connection.orphans === 0)
+      assert.strictEqual(request.told.length, 1)
+      assert.isTrue(connection.isOpen)
+    }))
+
+  it.effect("what is sent while others time out has its own deadline", () =>
+    Effect.gen(function*() {
+      const { query } = yield* Fake.open()
+      const retries: Array<Fake.Query> = []
+      for (let i = 0; i < 10; i++) {
+        const request = query("x", 500)
+        request.onTold = () => void retries.push(query("retry", 1_000))
+      }
+      yield* TestClock.adjust(800)
+      assert.strictEqual(retries.length, 10)
+      yield* TestClock.adjust(700)
+      assert.isTrue(retries.every(({ told }) => told.length === 0))
+      yield* TestClock.adjust(600)
+      assert.isTrue(retries.every(({ failure }) => failure?.reason._tag === "RequestTimeout"))
+    }))
+
+  it.effect("too many orphans ask for a replacement, once", () =>
+    Effect.gen(function*() {
+      const { connection, owner, query } = yield* Fake.open({ maxOrphans: 10, maxOldOrphans: 10 })
+      const requests = Array.from({ length: 20 }, () => query("x"))
+      for (const request of requests.slice(0, 9)) request.abandon()
+      assert.strictEqual(owner.exhausted.length, 0)
+      for (const request of requests.slice(9)) request.abandon()
+      assert.deepStrictEqual(owner.exhausted, [connection])
+      yield* TestClock.adjust(5_000)
+      assert.strictEqual(owner.exhausted.length, 1)
+      assert.isTrue(connection.isOpen)
+    }))
+
+  it.effect("fewer are enough when they are old", () =>
+    Effect.gen(function*() {
+      const { owner, query } = yield* Fake.open({ maxOrphans: 100, maxOldOrphans: 4 })
+      for (const request of Array.from({ length: 4 }, () => query("x"))) request.abandon()
+      yield* TestClock.adjust(800)
+      assert.strictEqual(owner.exhausted.length, 0)
+      yield* TestClock.adjust(400)
+      assert.strictEqual(owner.exhausted.length, 1)
+    }))
+})
+
+describe("Connection: a peer that breaks the protocol", () => {
+  /** Two requests in flight, one orphan; what `attack` sends ends the connection for all of them alike. */
+  const ends = (
+    name: string,
+    tag: string,
+    attack: (socket: Network.FakeSocket, streams: ReadonlyArray<number>) => void,
+    text?: string
+  ) =>
+    it.effect(name, () =>
+      Effect.gen(function*() {
+        const { connection, owner, query, socket } = yield* Fake.open()
+        const requests = [query("a"), query("b")]
+        const orphan = query("c")
+        yield* until(() => socket.received.length === 3)
+        orphan.abandon()
+        const unsent = query("d")
+        attack(socket, requests.map(({ stream }) => stream))
+        // In the same turn as the attack arrives.
+        yield* until(() => !connection.isOpen)
+        const reason = connection.closeReason!
+        assert.strictEqual(reason._tag, tag)
+        if (text !== undefined) assert.include(reason.message, text)
+        assert.include(reason.message, "10.0.0.1")
+        for (const request of [...requests, unsent]) {
+          const failure = request.told.at(-1)
+          if (typeof failure !== "object") assert.fail("no failure")
+          assert.strictEqual(failure.reason, reason)
+        }
+        assert.strictEqual(orphan.told.length, 0)
+        assert.deepStrictEqual(owner.closed, [reason])
+        assert.isTrue(socket.isDestroyed)
+        yield* turns()
+        assert.strictEqual(yield* connection.awaitClosed, reason)
+        assert.deepStrictEqual(owner.closed, [reason])
+        assert.strictEqual(connection.inFlight, 0)
+        assert.strictEqual(query("refused").stream, -1)
+        for (const request of requests) assert.strictEqual(request.told.length, 1)
+      }))
+
+  ends("an answer on an id that was never issued", "ProtocolViolation", (socket) => socket.respond(77, VOID), "77")
+  ends("an answer on an id above all tables", "ProtocolViolation", (socket) => socket.respond(30_000, VOID))
+  ends("an answer on a negative id", "ProtocolViolation", (socket) => socket.respond(-5, VOID))
+  ends("an answer that is no event on the events' id", "ProtocolViolation", (socket) => socket.respond(-1, VOID))
+  ends(
+    "an error on stream 0 is the connection's, and its text is kept",
+    "ProtocolViolation",
+    (socket) => socket.respond(0, error("ProtocolError", "Invalid message version")),
+    "Invalid message version"
+  )
+  ends(
+    "an unreadable error on stream 0 is the connection's too",
+    "ProtocolViolation",
+    (socket) => socket.send(header(0, Frame.Opcode.ERROR, 0))
+  )
+  ends("a request from the server", "ProtocolViolation", (socket) => socket.send(header(1, 5, 0, 0x04)), "request")
+  ends(
+    "an answer in another version",
+    "ProtocolViolation",
+    (socket, [stream]) => socket.send(header(stream!, Frame.Opcode.READY, 0, 0x83)),
+    "version 3"
+  )
+  ends(
+    "text of another protocol",
+    "ProtocolViolation",
+    (socket) => socket.send(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"))
+  )
+  ends(
+    "a frame over the bound",
+    "ProtocolViolation",
+    (socket, [stream]) => socket.send(header(stream!, Frame.Opcode.RESULT, 0x7fffffff)),
+    "2147483647"
+  )
+  ends(
+    "a frame of negative length",
+    "ProtocolViolation",
+    (socket, [stream]) => socket.send(header(stream!, Frame.Opcode.RESULT, -1))
+  )
+  ends("the peer closes", "ConnectionLost", (socket) => socket.end(), "closed")
+  ends("the peer resets", "ConnectionLost", (socket) => socket.end(new Error("read ECONNRESET")), "ECONNRESET")
+  ends("the peer closes in the middle of a frame", "ConnectionLost", (socket, [stream]) => {
+    socket.send(Network.frame(stream!, named("never complete")).subarray(0, 14))
+    socket.end()
+  })
+
+  it.effect("an answer that comes twice closes the connection", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const first = query("a")
+      const second = query("b")
+      yield* until(() => socket.received.length === 2)
+      socket.respond(first.stream, named("a"))
+      yield* until(() => first.told.length === 1)
+      // Somebody new is in flight: it must not get the second copy.
+      const third = query("c")
+      socket.respond(first.stream, named("a"))
+      yield* until(() => !connection.isOpen)
+      assert.strictEqual(connection.closeReason?._tag, "ProtocolViolation")
+      assert.deepStrictEqual([first, second, third].map(({ told }) => told.length), [1, 1, 1])
+      assert.strictEqual(second.failure?.reason, connection.closeReason)
+      assert.strictEqual(third.failure?.reason, connection.closeReason)
+    }))
+
+  it.effect("what follows a broken frame in the same chunk is not looked at", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("a")
+      yield* until(() => socket.received.length === 1)
+      socket.send(Buffer.concat([Network.frame(77, VOID), Network.frame(request.stream, named("a"))]))
+      yield* until(() => !connection.isOpen)
+      assert.strictEqual(request.told.length, 1)
+      assert.strictEqual(request.failure?.reason._tag, "ProtocolViolation")
+    }))
+
+  it.effect("an answer that cannot be read fails its own request only", () =>
+    Effect.gen(function*() {
+      const { connection, socket } = yield* Fake.open()
+      const ask = (query: string) =>
+        connection.request({ _tag: "Query", query, options: { consistency: "ONE" } }, {
+          timeoutMillis: 1_000,
+          decoders: new RowDecoders()
+        })
+      const bad = [
+        header(1, Frame.Opcode.RESULT, 0),
+        Buffer.concat([header(1, Frame.Opcode.RESULT, 4), Buffer.from([0, 0, 0, 99])]),
+        Buffer.concat([header(1, Frame.Opcode.ERROR, 2), Buffer.from([0, 0])]),
+        header(1, 0x77, 0)
+      ]
+      for (const bytes of bad) {
+        const first = yield* Effect.forkChild(Effect.flip(ask("bad")), { startImmediately: true })
+        const second = yield* Effect.forkChild(ask("good"), { startImmediately: true })
+        yield* until(() => socket.received.length === 2)
+        const [one, two] = socket.received.splice(0) as [Network.Received, Network.Received]
+        const frame = Buffer.from(bytes)
+        frame.writeInt16BE(one.stream, 2)
+        socket.send(frame)
+        socket.respond(two.stream, named("good"))
+        assert.strictEqual((yield* Fiber.join(first)).reason._tag, "MalformedResponse")
+        assert.strictEqual((yield* Fiber.join(second)).response._tag, "SetKeyspace")
+      }
+      assert.isTrue(connection.isOpen)
+      assert.strictEqual(connection.inFlight, 0)
+    }))
+
+  it.effect("`sent` is false for frames that were not given to the socket, and only for those", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const before = query("flushed")
+      yield* turns(2)
+      const held = query("flushed to a socket that takes nothing")
+      socket.taking = false
+      yield* turns(2)
+      const after = query("not flushed")
+      connection.fail(new Error("x") as never)
+      assert.deepStrictEqual([before, held, after].map(({ failure }) => failure?.sent), [true, true, false])
+    }))
+
+  it.effect("a socket that throws while it is written to fails the connection, not the process", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("x")
+      socket.write = () => {
+        throw new Error("broken transport")
+      }
+      yield* until(() => request.told.length === 1)
+      assert.strictEqual(request.failure?.reason._tag, "ConnectionLost")
+      assert.isTrue(request.failure.sent)
+      assert.isFalse(connection.isOpen)
+    }))
+})
+
+describe("Connection: events", () => {
+  it.effect("reach the owner; those that cannot be read, or are not known, do no harm", () =>
+    Effect.gen(function*() {
+      const { connection, owner, query, socket } = yield* Fake.open()
+      const address = Uint8Array.of(10, 0, 0, 2)
+      socket.respond(-1, { _tag: "NodeEvent", type: "STATUS_CHANGE", change: "UP", address, port: 9042 })
+      socket.send(header(-1, Frame.Opcode.EVENT, 0))
+      socket.send(Buffer.concat([header(-1, Frame.Opcode.EVENT, 3), Buffer.from([0, 200, 1])]))
+      socket.respond(-1, { _tag: "NodeEvent", type: "TOPOLOGY_CHANGE", change: "NEW_NODE", address, port: 9042 })
+      yield* until(() => owner.events.length === 2)
+      assert.deepStrictEqual(owner.events.map(({ _tag }) => _tag), ["StatusChange", "TopologyChange"])
+      assert.isTrue(connection.isOpen)
+      socket.onRequest = echo
+      const request = query("still here")
+      yield* until(() => request.told.length === 1)
+    }))
+})
+
+describe("Connection: heartbeat", () => {
+  it.effect("asks a peer that was silent for long, and goes on", () =>
+    Effect.gen(function*() {
+      const { connection, socket } = yield* Fake.open()
+      socket.onRequest = echo
+      yield* TestClock.adjust("29 seconds")
+      assert.strictEqual(socket.received.length, 0)
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(socket.received.map(({ request }) => request._tag), ["Options"])
+      yield* TestClock.adjust("5 minutes")
+      assert.isTrue(connection.isOpen)
+      assert.isAtLeast(socket.received.length, 9)
+      assert.isAtMost(socket.received.length, 11)
+      assert.strictEqual(connection.inFlight, 0)
+    }))
+
+  it.effect("is skipped under traffic", () =>
+    Effect.gen(function*() {
+      const { query, socket } = yield* Fake.open()
+      socket.onRequest = echo
+      for (let i = 0; i < 30; i++) {
+        query("x")
+        yield* TestClock.adjust("10 seconds")
+      }
+      assert.isTrue(socket.received.every(({ request }) => request._tag === "Query"))
+    }))
+
+  it.effect("no answer in time closes the connection", () =>
+    Effect.gen(function*() {
+      const { connection, owner, query, socket } = yield* Fake.open()
+      const request = query("in flight", 600_000)
+      yield* TestClock.adjust("34 seconds")
+      assert.isTrue(connection.isOpen)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
+      assert.isTrue(socket.isDestroyed)
+      assert.strictEqual(request.failure?.reason, connection.closeReason)
+      assert.strictEqual(owner.closed.length, 1)
+    }))
+
+  it.effect("bytes that keep coming are a sign of life, even if the answer does not", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("a large answer", 600_000)
+      yield* until(() => socket.received.length === 1)
+      const bytes = Network.frame(request.stream, named("x".repeat(30_000)))
+      connection.probe()
+      let at = 0
+      for (; at < bytes.length - 1_000; at += 1_000) {
+        socket.send(bytes.subarray(at, at + 1_000))
+        yield* TestClock.adjust("1 second")
+        assert.isTrue(connection.isOpen)
+      }
+      socket.send(bytes.subarray(at))
+      yield* until(() => request.told.length === 1)
+      // Silence from here on.
+      yield* TestClock.adjust("11 seconds")
+      assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
+    }))
+
+  it.effect("`probe` asks at once, one at a time", () =>
+    Effect.gen(function*() {
+      const { connection, socket } = yield* Fake.open()
+      connection.probe()
+      connection.probe()
+      yield* until(() => socket.received.length > 0)
+      assert.strictEqual(socket.received.length, 1)
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
+    }))
+
+  it.effect("is not a request: a close does not wait for it", () =>
+    Effect.gen(function*() {
+      const { connection, socket } = yield* Fake.open()
+      connection.probe()
+      yield* until(() => socket.received.length === 1)
+      assert.strictEqual(connection.inFlight, 0)
+      // No clock is moved: this would hang if it waited.
+      yield* connection.close("5 seconds")
+      assert.isTrue(socket.isDestroyed)
+    }))
+
+  it.effect("its answer does not end a close that waits for a request", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("slow")
+      connection.probe()
+      yield* until(() => socket.received.length === 2)
+      const closing = yield* Effect.forkChild(connection.close("5 seconds"), { startImmediately: true })
+      socket.respond(socket.received[1]!.stream, { _tag: "Supported", options: new Map() })
+      yield* turns()
+      assert.isFalse(socket.isDestroyed)
+      socket.respond(request.stream, VOID)
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(request.told, [Frame.Opcode.RESULT])
+    }))
+
+  it.effect("stops with the close", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      query("slow", 600_000)
+      const closing = yield* Effect.forkChild(connection.close("2 minutes"), { startImmediately: true })
+      yield* TestClock.adjust("100 seconds")
+      assert.strictEqual(socket.received.length, 1)
+      yield* TestClock.adjust("21 seconds")
+      yield* Fiber.join(closing)
+      assert.strictEqual(connection.closeReason?._tag, "ConnectionClosed")
+    }))
+})
+
+describe("Connection: close", () => {
+  it.effect("is immediate with nothing in flight, and idempotent", () =>
+    Effect.gen(function*() {
+      const { connection, owner, socket } = yield* Fake.open()
+      yield* connection.close("5 seconds")
+      assert.strictEqual(connection.closeReason?._tag, "ConnectionClosed")
+      assert.isTrue(socket.isDestroyed)
+      yield* connection.close("5 seconds")
+      connection.fail(new Error("late") as never)
+      yield* turns()
+      assert.strictEqual(owner.closed.length, 1)
+    }))
+
+  it.effect("is delayed until the last request in flight is answered, and refuses new ones", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const requests = [query("a"), query("b")]
+      yield* until(() => socket.received.length === 2)
+      const closing = yield* Effect.forkChild(connection.close("5 seconds"), { startImmediately: true })
+      assert.isFalse(connection.isOpen)
+      assert.isFalse(connection.isAvailable)
+      assert.strictEqual(query("refused").stream, -1)
+      socket.respond(requests[0]!.stream, VOID)
+      yield* turns()
+      assert.isFalse(socket.isDestroyed)
+      socket.respond(requests[1]!.stream, VOID)
+      yield* Fiber.join(closing)
+      assert.isTrue(socket.isDestroyed)
+      assert.deepStrictEqual(requests.map(({ told }) => told), [[Frame.Opcode.RESULT], [Frame.Opcode.RESULT]])
+    }))
+
+  it.effect("requests of the same turn still go out", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      socket.onRequest = echo
+      const request = query("a")
+      yield* connection.close("5 seconds")
+      assert.deepStrictEqual(request.told, [Frame.Opcode.RESULT])
+    }))
+
+  it.effect("is delayed until the last request in flight is given up", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("a")
+      const closing = yield* Effect.forkChild(connection.close("5 seconds"), { startImmediately: true })
+      yield* turns()
+      assert.isFalse(socket.isDestroyed)
+      request.abandon()
+      yield* Fiber.join(closing)
+      assert.isTrue(socket.isDestroyed)
+      assert.deepStrictEqual(request.told, [])
+    }))
+
+  it.effect("orphans do not hold it up", () =>
+    Effect.gen(function*() {
+      const { connection, query } = yield* Fake.open()
+      query("a").abandon()
+      yield* connection.close("5 seconds")
+      assert.isFalse(connection.isOpen)
+    }))
+
+  it.effect("is forced at its deadline", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("a", 60_000)
+      yield* turns(3)
+      const closing = yield* Effect.forkChild(connection.close("5 seconds"), { startImmediately: true })
+      yield* TestClock.adjust(4_999)
+      assert.isFalse(socket.isDestroyed)
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(closing)
+      assert.isTrue(socket.isDestroyed)
+      assert.strictEqual(request.failure?.reason, connection.closeReason)
+      assert.strictEqual(request.failure?.reason._tag, "ConnectionClosed")
+      assert.isTrue(request.failure.sent)
+    }))
+
+  it.effect("with a deadline of 0 it does not wait, and is forced when it is interrupted", () =>
+    Effect.gen(function*() {
+      const one = yield* Fake.open()
+      const first = one.query("a")
+      yield* one.connection.close(0)
+      assert.strictEqual(first.failure?.reason._tag, "ConnectionClosed")
+      const two = yield* Fake.open()
+      const second = two.query("a")
+      const closing = yield* Effect.forkChild(two.connection.close("1 hour"), { startImmediately: true })
+      yield* Fiber.interrupt(closing)
+      assert.strictEqual(second.failure?.reason._tag, "ConnectionClosed")
+      assert.isTrue(two.socket.isDestroyed)
+    }))
+
+  it.effect("ends when the connection is lost meanwhile", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const request = query("a")
+      const closing = yield* Effect.forkChild(connection.close("1 hour"), { startImmediately: true })
+      socket.end()
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(closing)))
+      assert.strictEqual(request.failure?.reason._tag, "ConnectionLost")
+      assert.strictEqual(connection.closeReason?._tag, "ConnectionLost")
+    }))
+
+  it("limits have sensible defaults", () => {
+    assert.strictEqual(defaultLimits.maxInFlight, 32_766)
+  })
+})

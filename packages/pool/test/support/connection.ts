@@ -1,0 +1,94 @@
+/** A connection to a fake peer, and requests that note what becomes of them. */
+import {
+  Connection,
+  defaultLimits,
+  type Limits,
+  type Owner,
+  type ResponseHandler
+} from "@effect-scylla/pool/Connection"
+import type { PoolReason } from "@effect-scylla/pool/PoolError"
+import * as Ticker from "@effect-scylla/pool/Ticker"
+import type { Reader } from "@effect-scylla/protocol/Reader"
+import * as Request from "@effect-scylla/protocol/Request"
+import type * as Response from "@effect-scylla/protocol/Response"
+import { Writer } from "@effect-scylla/protocol/Writer"
+import * as Effect from "effect/Effect"
+import * as Network from "./network.ts"
+
+/** Notes what it is told. */
+export class RecordingOwner implements Owner {
+  readonly closed: Array<PoolReason> = []
+  readonly exhausted: Array<Connection> = []
+  readonly events: Array<Response.Event> = []
+  onClosed(_connection: Connection, reason: PoolReason): void {
+    this.closed.push(reason)
+  }
+  onExhausted(connection: Connection): void {
+    this.exhausted.push(connection)
+  }
+  onEvent(event: Response.Event): void {
+    this.events.push(event)
+  }
+}
+
+const FRAME = new Writer()
+
+/** A request whose text comes back in the log of what was told. */
+export class Query implements ResponseHandler {
+  readonly text: string
+  readonly connection: Connection
+  /** Opcodes of answers, then failures: what it was told in all. */
+  readonly told: Array<number | { readonly reason: PoolReason; readonly sent: boolean }> = []
+  /** The body of the answer. */
+  answer: Buffer | undefined
+  stream = -1
+  onTold: (() => void) | undefined
+
+  constructor(connection: Connection, text: string, deadline: number) {
+    this.connection = connection
+    this.text = text
+    FRAME.reset()
+    Request.encode(FRAME, 0, { _tag: "Query", query: text, options: { consistency: "ONE" } })
+    this.stream = connection.send(FRAME, this, deadline)
+  }
+
+  onResponse(_flags: number, opcode: number, body: Reader): void {
+    this.told.push(opcode)
+    this.answer = Buffer.from(body.copy(body.end - body.pos))
+    this.onTold?.()
+  }
+
+  onFailure(reason: PoolReason, sent: boolean): void {
+    this.told.push({ reason, sent })
+    this.onTold?.()
+  }
+
+  abandon(): void {
+    this.connection.abandon(this.stream, this)
+  }
+
+  get failure(): { readonly reason: PoolReason; readonly sent: boolean } | undefined {
+    const [first] = this.told
+    return typeof first === "object" ? first : undefined
+  }
+}
+
+/** A connection past its handshake, its peer silent unless told otherwise. */
+export const open = Effect.fnUntraced(function*(limits: Partial<Limits> = {}) {
+  const network = yield* Network.make
+  const ticker = yield* Ticker.make
+  const socket = new Network.FakeSocket({ address: "10.0.0.1", port: 9042 }, 40_000, network.defer, () => {})
+  const owner = new RecordingOwner()
+  const connection = new Connection(socket, ticker, { ...defaultLimits, ...limits }, owner)
+  connection.ready()
+  const query = (text: string, millis = 12_000): Query => new Query(connection, text, ticker.deadline(millis))
+  return { network, ticker, socket, owner, connection, query }
+})
+
+export const VOID: Response.ServerResponse = { _tag: "Void" }
+/** An answer that says which request it belongs to. */
+export const named = (name: string): Response.ServerResponse => ({ _tag: "SetKeyspace", keyspace: name })
+
+/** Answers every query with its own text. */
+export const echo: Network.OnRequest = (socket, { request, stream }) =>
+  socket.respond(stream, request._tag === "Query" ? named(request.query) : { _tag: "Supported", options: new Map() })
