@@ -11,11 +11,20 @@ import type * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { Buffer } from "node:buffer"
 import { Connection, defaultLimits, type Limits, type Owner } from "./Connection.ts"
-import { AuthenticationFailed, ConnectTimeout, DialFailed, HandshakeFailed, PoolError } from "./PoolError.ts"
+import {
+  AuthenticationFailed,
+  ConnectionClosed,
+  ConnectTimeout,
+  DialFailed,
+  HandshakeFailed,
+  PoolError
+} from "./PoolError.ts"
 import type { Endpoint } from "./Socket.ts"
 import type { Ticker } from "./Ticker.ts"
 import { Transport } from "./Transport.ts"
@@ -42,7 +51,10 @@ export interface Session {
   readonly credentials?: Credentials | undefined
   /** Set on every connection before it takes requests. */
   readonly keyspace?: string | undefined
-  /** Further STARTUP options; the driver's own win. */
+  /**
+   * Further STARTUP options, such as APPLICATION_NAME; the driver's own win. What changes the wire format (COMPRESSION,
+   * SCYLLA_*, TABLETS_*) is left out: it is negotiated, not set.
+   */
   readonly startup?: Readonly<Record<string, string>> | undefined
   readonly limits?: Partial<Limits> | undefined
   /** Milliseconds for the dial. Default 5 000. */
@@ -136,6 +148,16 @@ const authenticate = (
 
 type Ask = (request: Request.Request) => Effect.Effect<Response.Response, PoolError>
 
+const NEGOTIATED = /^(COMPRESSION$|SCYLLA_|TABLETS_)/
+
+const startupOptions = (given: Session["startup"], features: Features.Features): Record<string, string> => ({
+  ...Object.fromEntries(Object.entries(given ?? {}).filter(([key]) => !NEGOTIATED.test(key))),
+  CQL_VERSION: "3.0.0",
+  DRIVER_NAME: driver.name,
+  DRIVER_VERSION: driver.version,
+  ...Features.startupOptions(features)
+})
+
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const greet = Effect.fnUntraced(
@@ -149,16 +171,7 @@ const greet = Effect.fnUntraced(
     const features = Features.fromSupported(supported.options)
     for (const warning of features.warnings) yield* Effect.logWarning(`${where}: ${warning}`)
 
-    const started = yield* ask({
-      _tag: "Startup",
-      options: {
-        ...session.startup,
-        CQL_VERSION: "3.0.0",
-        DRIVER_NAME: driver.name,
-        DRIVER_VERSION: driver.version,
-        ...Features.startupOptions(features)
-      }
-    })
+    const started = yield* ask({ _tag: "Startup", options: startupOptions(session.startup, features) })
     if (started._tag === "Authenticate") yield* authenticate(started.authenticator, session.credentials, where, ask)
     else if (started._tag !== "Ready") return yield* unexpected("STARTUP", where, started)
     connection.features = features
@@ -175,6 +188,8 @@ const greet = Effect.fnUntraced(
       const registered = yield* ask({ _tag: "Register", events: options.events })
       if (registered._tag !== "Ready") return yield* unexpected("REGISTER", where, registered)
     }
+    // Nobody is told of a connection after it was told that it is closed.
+    if (connection.closeReason !== undefined) return yield* fail(connection.closeReason)
     connection.ready()
     options.onReady?.(connection)
     return connection
@@ -196,12 +211,14 @@ export const connect = (options: Options): Effect.Effect<Connection, PoolError> 
     fail(new ConnectTimeout({ message: `${where} did not answer ${what} within ${millis} ms` }))
   return Effect.flatMap(Transport, (transport) => {
     let connection: Connection | undefined
-    const dialed = Effect.map(transport.dial(endpoint), (socket) => {
-      // Known from here on to whoever gives up: nothing stays open behind an interruption.
-      connection = new Connection(socket, session.ticker, { ...defaultLimits, ...session.limits }, options.owner)
-      options.onDialed?.()
-      return connection
-    })
+    // A socket that was handed over is known to whoever gives up: no interruption comes in between.
+    const dialed = Effect.uninterruptibleMask((restore) =>
+      Effect.map(restore(transport.dial(endpoint)), (socket) => {
+        connection = new Connection(socket, session.ticker, { ...defaultLimits, ...session.limits }, options.owner)
+        options.onDialed?.()
+        return connection
+      })
+    )
     return dialed.pipe(
       Effect.mapError((error) =>
         new PoolError({ reason: new DialFailed({ message: error.message, cause: error, kind: error.kind }) })
@@ -217,10 +234,15 @@ export const connect = (options: Options): Effect.Effect<Connection, PoolError> 
         (error) =>
           error.reason._tag === "RequestTimeout" ? timedOut("the handshake", handshakeTimeout)() : Effect.fail(error)
       ),
-      Effect.onError(() =>
-        Effect.sync(() =>
-          connection?.fail(new HandshakeFailed({ message: `the handshake with ${where} was given up` }))
-        )
+      Effect.onError((cause) =>
+        Effect.sync(() => {
+          const error = Cause.findErrorOption(cause)
+          connection?.fail(
+            Option.isSome(error)
+              ? error.value.reason
+              : new ConnectionClosed({ message: `the handshake with ${where} was given up` })
+          )
+        })
       )
     )
   })
