@@ -56,6 +56,19 @@ export class BindEncoder {
   }
 
   /**
+   * Writes one variable alone: its 4-byte length and the value. For the parts of a partition key, which must be known
+   * before it is known to whom the values go. Throws `EncodeError`.
+   */
+  writeOne(w: Writer, index: number, value: unknown): void {
+    try {
+      if (typeof value === "object" || value === undefined) bind(w, this.encoders[index]!, this.types[index]!, value)
+      else this.encoders[index]!(w, value)
+    } catch (error) {
+      throw toEncodeError(error, this.columns[index]!.name)
+    }
+  }
+
+  /**
    * The values in the statement's order, of an object that has them by the variables' names. Throws `EncodeError` for a
    * name that is missing or unknown.
    */

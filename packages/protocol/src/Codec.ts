@@ -8,7 +8,9 @@ import * as Type from "./CqlType.ts"
 import { decoderOf } from "./internal/decoders.ts"
 import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import { EncodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
+import { Unset } from "./Value.ts"
 import { Writer } from "./Writer.ts"
 
 /**
@@ -20,6 +22,11 @@ import { Writer } from "./Writer.ts"
 export interface CodecOptions {
   /** `uuid` and `timeuuid` as the `Uuid` class (default, an order of magnitude cheaper) or as canonical strings. */
   readonly uuid?: "class" | "string" | undefined
+  /**
+   * `timestamp` as `Date` (default) or as milliseconds since 1970 in a `bigint`. `Date` ends in the year 275760: what lies
+   * past it, such as the largest 64-bit number that some write for "forever", is a `DecodeError` as a `Date`.
+   */
+  readonly timestamp?: "date" | "bigint" | undefined
 }
 
 /**
@@ -42,6 +49,13 @@ export const encode = (type: CqlType, value: unknown): Uint8Array | null => {
     bind(w, encoderOf(type), Type.format(type), value)
   } catch (error) {
     throw toEncodeError(error, "value")
+  }
+  if (value === Unset) {
+    throw new EncodeError({
+      message: `expected ${Type.format(type)}, got Unset: it can be bound, but has no bytes`,
+      path: "value",
+      cqlType: Type.format(type)
+    })
   }
   const length = w.view.getInt32(0)
   return length < 0 ? null : copyBytes(w.bytes, 4, 4 + length)

@@ -126,8 +126,12 @@ export const udt = (keyspace: string, name: string, fields: ReadonlyArray<UdtFie
   fields
 })
 
+/** Types that take types, and how many; a tuple takes any number from one. */
+const ARITY: ReadonlyMap<string, number> = new Map([["list", 1], ["set", 1], ["map", 2], ["tuple", 0], ["frozen", 1]])
+
 /**
- * The type as it is written in CQL, `map<text, frozen<list<int>>>` without the `frozen`.
+ * The type as it is written in CQL, `map<text, frozen<list<int>>>` without the `frozen`. The name of a user-defined type
+ * is quoted where CQL needs it, the keyspace is left out.
  *
  * @category encoding
  * @since 0.1.0
@@ -145,11 +149,25 @@ export const format = (type: CqlType): string => {
     case "Tuple":
       return `tuple<${type.elements.map(format).join(", ")}>`
     case "Udt":
-      return type.name
+      return /^[a-z][a-z0-9_]*$/.test(type.name) && !scalars.has(type.name) && !ARITY.has(type.name)
+        ? type.name
+        : `"${type.name.replaceAll('"', '""')}"`
     case "Custom":
-      return `'${type.className}'`
+      return `'${type.className.replaceAll("'", "''")}'`
   }
 }
+
+/** Any other character is a token of its own, which no type has. */
+const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\w.]+|[^\s]/g
+
+/** Nesting past this is not a schema but an attack on the stack. */
+const MAX_DEPTH = 64
+
+/** Cassandra announces `duration`, which protocol v4 has no code for, by its class name. */
+const DURATION_CLASS = "org.apache.cassandra.db.marshal.DurationType"
+
+const custom = (className: string): CqlType =>
+  className === DURATION_CLASS ? scalar("duration") : { _tag: "Custom", className }
 
 /**
  * Reads a type as schema tables and DDL write it: `frozen<map<text, int>>`, `'org.apache…'`, or the name of a
@@ -162,52 +180,52 @@ export const parse = (
   text: string,
   resolve: (name: string) => CqlType | undefined = () => undefined
 ): CqlType | string => {
-  const tokens = text.match(/'[^']*'|"(?:[^"]|"")*"|[\w.]+|[<>,]/g) ?? []
+  const tokens = text.match(TOKEN) ?? []
   let at = 0
+  let depth = 0
   const fail = (why: string): never => {
-    throw new DecodeError({ message: `${why} in the type ${JSON.stringify(text)}` })
+    throw new DecodeError({ message: `${why} in the type ${JSON.stringify(text.slice(0, 200))}` })
   }
   const argumentsOf = (name: string): ReadonlyArray<CqlType> => {
     if (tokens[at++] !== "<") fail(`"<" expected after ${name}`)
+    if (++depth > MAX_DEPTH) fail(`more than ${MAX_DEPTH} levels`)
     const out = [type()]
     while (tokens[at] === ",") {
       at++
       out.push(type())
     }
     if (tokens[at++] !== ">") fail(`">" expected`)
+    depth--
     return out
   }
   const type = (): CqlType => {
     const token = tokens[at++]
-    if (token === undefined || token === "<" || token === ">" || token === ",") return fail("a type name expected")
-    if (token.startsWith("'")) return { _tag: "Custom", className: token.slice(1, -1) }
+    if (token === undefined || !/^["'\w]/.test(token)) return fail("a type name expected")
+    if (token.startsWith("'")) return custom(token.slice(1, -1).replaceAll("''", "'"))
     const quoted = token.startsWith('"')
     const name = quoted ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
     if (!quoted) {
       const known = scalars.get(name)
       if (known !== undefined) return known
-      const arity = name === "map"
-        ? 2
-        : name === "tuple"
-        ? 0
-        : name === "list" || name === "set" || name === "frozen"
-        ? 1
-        : -1
-      if (arity >= 0) {
+      const arity = ARITY.get(name)
+      if (arity !== undefined) {
         const inner = argumentsOf(name)
         if (arity > 0 && inner.length !== arity) fail(`${name} takes ${arity} type argument${arity > 1 ? "s" : ""}`)
-        return name === "frozen" ?
-          inner[0]! :
-          name === "list" ?
-          list(inner[0]!) :
-          name === "set" ?
-          set(inner[0]!) :
-          name === "map" ?
-          map(inner[0]!, inner[1]!) :
-          tuple(...inner)
+        switch (name) {
+          case "frozen":
+            return inner[0]!
+          case "list":
+            return list(inner[0]!)
+          case "set":
+            return set(inner[0]!)
+          case "map":
+            return map(inner[0]!, inner[1]!)
+          default:
+            return tuple(...inner)
+        }
       }
     }
-    return resolve(name) ?? fail(`unknown type ${name}`)
+    return resolve(name) ?? fail(`unknown type ${name.slice(0, 200)}`)
   }
   try {
     const parsed = type()
@@ -217,15 +235,6 @@ export const parse = (
     throw error
   }
 }
-
-/** Cassandra announces `duration`, which protocol v4 has no code for, by its class name. */
-const DURATION_CLASS = "org.apache.cassandra.db.marshal.DurationType"
-
-const custom = (className: string): CqlType =>
-  className === DURATION_CLASS ? scalar("duration") : { _tag: "Custom", className }
-
-/** Nesting past this is not a schema but an attack on the stack. */
-const MAX_DEPTH = 64
 
 /**
  * Reads an `[option]`.

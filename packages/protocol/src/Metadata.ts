@@ -87,6 +87,10 @@ export const readResult = (r: Reader): ResultMetadata => {
   const flags = r.i32()
   const columnCount = r.i32()
   if (columnCount < 0) throw new DecodeError({ message: `a result of ${columnCount} columns` })
+  // It would be followed by an id of metadata.
+  if ((flags & Flags.METADATA_CHANGED) !== 0) {
+    throw new DecodeError({ message: "a result with new metadata, on a connection that negotiated no metadata ids" })
+  }
   const pagingState = (flags & Flags.HAS_MORE_PAGES) !== 0 ? r.bytesValue() : null
   const columns = (flags & Flags.NO_METADATA) !== 0 ? undefined : readColumns(r, flags, columnCount)
   return { flags, columnCount, pagingState, columns }

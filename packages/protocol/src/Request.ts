@@ -6,7 +6,7 @@
 import type { BindEncoder } from "./BindEncoder.ts"
 import * as Consistency from "./Consistency.ts"
 import * as Frame from "./Frame.ts"
-import { DecodeError } from "./ProtocolError.ts"
+import { DecodeError, EncodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import { Unset } from "./Value.ts"
 import { Writer } from "./Writer.ts"
@@ -147,7 +147,14 @@ const writeParameters = (w: Writer, options: Options, values: Values | undefined
   const names = values?.names
   w.u8(flagsOf(options) | (list === undefined ? 0 : QueryFlags.VALUES) | (names === undefined ? 0 : QueryFlags.NAMES))
   if (list !== undefined) {
-    w.u16(list.length)
+    if (names !== undefined && names.length !== list.length) {
+      throw new EncodeError({
+        message: `${list.length} values and ${names.length} names: each value needs a name of its own`,
+        path: "",
+        cqlType: ""
+      })
+    }
+    w.count(list.length, "values")
     for (let i = 0; i < list.length; i++) {
       if (names !== undefined) w.string(names[i]!)
       writeRaw(w, list[i]!)
@@ -185,7 +192,7 @@ export const executeTemplate = (
   w.shortBytes(id)
   w.u16(Consistency.toCode(options.consistency))
   w.u8(flagsOf(options) | (settings.stamped ? QueryFlags.TIMESTAMP : 0) | (count > 0 ? QueryFlags.VALUES : 0))
-  if (count > 0) w.u16(count)
+  if (count > 0) w.count(count, "values")
   const head = w.toUint8Array()
   w.reset()
   writeTail(w, options)
@@ -193,7 +200,7 @@ export const executeTemplate = (
 }
 
 /**
- * Writes the frame of an EXECUTE at the start of an empty writer, its values encoded straight into the buffer: the way of
+ * Appends the frame of an EXECUTE, its values encoded straight into the buffer: the way of
  * every prepared statement. Throws `EncodeError` for values that do not fit.
  *
  * `timestamp` is the write's time in whole microseconds since 1970, for a template that is `stamped`: a number, because a
@@ -210,9 +217,10 @@ export const writeExecute = (
   timestamp: number
 ): void => {
   const { head, tail } = template
+  const start = w.pos
   w.ensure(head.length)
-  w.bytes.set(head, 0)
-  w.pos = head.length
+  w.bytes.set(head, start)
+  w.pos = start + head.length
   encoder.write(w, values)
   const size = tail.length
   w.ensure(size + 8)
@@ -223,7 +231,7 @@ export const writeExecute = (
     w.view.setUint32(w.pos + 4, timestamp % 4_294_967_296)
     w.pos += 8
   }
-  Frame.end(w, 0)
+  Frame.end(w, start)
 }
 
 const readParameters = (r: Reader): { readonly options: Options; readonly values: Values | undefined } => {
@@ -310,7 +318,7 @@ export const encode = (w: Writer, stream: number, request: Request, envelope: En
       break
     case "Batch":
       w.u8(BATCH_KINDS.indexOf(request.kind))
-      w.u16(request.entries.length)
+      w.count(request.entries.length, "statements of a batch: split it")
       for (const entry of request.entries) {
         if (entry._tag === "Text") {
           w.u8(0)
@@ -319,7 +327,7 @@ export const encode = (w: Writer, stream: number, request: Request, envelope: En
           w.u8(1)
           w.shortBytes(entry.id)
         }
-        w.u16(entry.values.length)
+        w.count(entry.values.length, "values")
         for (const value of entry.values) writeRaw(w, value)
       }
       w.u16(Consistency.toCode(request.options.consistency))

@@ -6,12 +6,13 @@
 import { Buffer } from "node:buffer"
 import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
-import { decoderOf, define, type ValueDecoder } from "./internal/decoders.ts"
+import { decoderOf, define, inline, type ValueDecoder } from "./internal/decoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
 import { canGenerate } from "./internal/generate.ts"
 import { type Column, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
-import { type Reader } from "./Reader.ts"
+import type { Reader } from "./Reader.ts"
+import { Uuid } from "./Uuid.ts"
 
 /**
  * A row: the columns by name, in the order of the result. Where a result has two columns of one name, the later wins, as
@@ -29,16 +30,24 @@ const cutOff = (): never => {
   throw new DecodeError({ message: "a row is cut off" })
 }
 
-/** Straight-line code for one shape: half the price of the loop below (measured), where the platform allows `new Function`. */
+/** Wider shapes are interpreted: their code would take long to compile, and a function takes 65,535 parameters at most. */
+const MAX_GENERATED = 256
+
+/**
+ * Straight-line code for one shape: half the price of the loop below (measured), where the platform allows `new Function`.
+ * Values that are a few loads are read in place; everything else through its decoder.
+ */
 const generate = (names: ReadonlyArray<string>, decoders: ReadonlyArray<ValueDecoder>): Rows => {
   const params = decoders.map((_, i) => `d${i}`)
-  const cells = decoders.map((_, i) =>
-    `l=v.getInt32(p);p+=4;let c${i}=null;if(l>=0){if(l>e-p)x();c${i}=d${i}(b,v,p,l);p+=l}`
-  )
+  const cells = decoders.map((decoder, i) => {
+    const inlined = inline.get(decoder)
+    const value = inlined === undefined ? `d${i}(b,v,p,l)` : `${inlined}:d${i}(b,v,p,l)`
+    return `l=v.getInt32(p);p+=4;let c${i}=null;if(l>=0){if(l>e-p)x();c${i}=${value};p+=l}`
+  })
   const fields = names.map((name, i) => `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}:c${i}`)
-  const body = `return function(r,n){const b=r.bytes,v=r.view,e=r.end,o=new Array(n);let p=r.pos,l=0;` +
-    `for(let i=0;i<n;i++){${cells.join("")}if(p>e)x();o[i]={${fields.join(",")}}}r.pos=p;return o}`
-  return new Function("x", ...params, body)(cutOff, ...decoders) as Rows
+  const body = `return function(r,n){const b=r.bytes,v=r.view,e=r.end,o=[];let p=r.pos,l=0;` +
+    `for(let i=0;i<n;i++){${cells.join("")}if(p>e)x();o.push({${fields.join(",")}})}r.pos=p;return o}`
+  return new Function("x", "U", ...params, body)(cutOff, Uuid, ...decoders) as Rows
 }
 
 /** The same without code generation, for platforms that forbid it. */
@@ -99,7 +108,9 @@ export class RowDecoder {
     this.leastRow = 4 * columns.length
     const names = columns.map((column) => column.name)
     const decoders = columns.map((column) => decoderOf(column.type, options))
-    this.rows = options.generated !== false && canGenerate ? generate(names, decoders) : interpret(names, decoders)
+    this.rows = options.generated !== false && canGenerate && names.length <= MAX_GENERATED
+      ? generate(names, decoders)
+      : interpret(names, decoders)
   }
 
   /** Reads the row count and the rows that the reader stands at. Throws `DecodeError`. */
@@ -131,6 +142,7 @@ export class RowDecoder {
     let pos = start + 8
     let pagingState: Uint8Array | null = null
     if ((flags & Flags.HAS_MORE_PAGES) !== 0) {
+      if (r.end - pos < 4) return false
       const length = view.getInt32(pos)
       pos += 4
       if (length >= 0) {
@@ -140,10 +152,10 @@ export class RowDecoder {
       }
     }
     if (r.end - pos < size - 8) return false
-    if (bytes[start + 3]! & ~Flags.HAS_MORE_PAGES ^ signature[3]!) return false
-    if (view.getInt32(start + 4) !== this.columns.length) return false
-    const shift = pos - 8
     const { signatureView } = this
+    if ((flags & ~Flags.HAS_MORE_PAGES) !== signatureView.getInt32(0)) return false
+    if (view.getInt32(start + 4) !== signatureView.getInt32(4)) return false
+    const shift = pos - 8
     // Four bytes at a time, then the rest.
     let i = 8
     for (; i + 4 <= size; i += 4) {
@@ -175,9 +187,13 @@ export interface Page {
 /** Bound of the decoders kept for shapes seen; one takes some kilobytes. */
 const MAX_SHAPES = 512
 
+/** Metadata of more bytes than this is not kept: it is its own key. */
+const MAX_KEY = 65_536
+
 /**
  * Decoders by the bytes of the metadata they were compiled from. Two results of the same shape share one, whatever
- * statement they answer; past 512 shapes the one that was made first is forgotten.
+ * statement they answer; past 512 shapes the one that was made first is forgotten, and metadata of more than 64 KiB is
+ * compiled each time it is met.
  *
  * @category models
  * @since 0.1.0
@@ -203,6 +219,7 @@ export class RowDecoders {
   }
 
   private get(signature: Uint8Array, columns: ReadonlyArray<Column>): RowDecoder {
+    if (signature.length > MAX_KEY) return new RowDecoder(columns, signature, this.options)
     const key = Buffer.from(signature.buffer, signature.byteOffset, signature.length).toString("latin1")
     const known = this.shapes.get(key)
     if (known !== undefined) return known

@@ -175,6 +175,12 @@ export class CqlDuration implements Equal.Equal {
     this.days = days
     this.nanos = nanos
   }
+  /** Whether all parts have one sign and fit: 32 bits of months and days, 64 of nanoseconds. */
+  get isValid(): boolean {
+    const { months, days, nanos } = this
+    return (months | 0) === months && (days | 0) === days && BigInt.asIntN(64, nanos) === nanos &&
+      ((months >= 0 && days >= 0 && nanos >= 0n) || (months <= 0 && days <= 0 && nanos <= 0n))
+  }
   /** ISO-like text, `1mo2d3ns`, which CQL reads back. */
   toString(): string {
     const negative = this.months < 0 || this.days < 0 || this.nanos < 0n

@@ -36,7 +36,7 @@ export class Writer {
   readonly limit: number
 
   constructor(capacity = 1024, limit = MAX_FRAME) {
-    this.bytes = Buffer.allocUnsafeSlow(capacity)
+    this.bytes = Buffer.allocUnsafeSlow(Math.min(capacity, limit))
     this.view = new DataView(this.bytes.buffer)
     this.limit = limit
   }
@@ -105,7 +105,8 @@ export class Writer {
   utf8(value: string): number {
     const length = value.length
     const start = this.pos
-    this.ensure(length * 3)
+    // Three bytes a character at most; where that is not there already, the text is measured before anything grows.
+    if (start + length * 3 > this.bytes.length) this.ensure(Buffer.byteLength(value))
     if (length <= LOOP_CHARS) {
       const bytes = this.bytes
       let i = 0
@@ -144,16 +145,24 @@ export class Writer {
     this.view.setInt32(start - 4, written)
   }
 
+  /** A count of 16 bits; throws `EncodeError` for more of `what` than that. */
+  count(count: number, what: string): void {
+    if (count > 0xffff) {
+      throw new EncodeError({ message: `a message takes at most 65535 ${what}, got ${count}`, path: "", cqlType: "" })
+    }
+    this.u16(count)
+  }
+
   /** `[string list]`. */
   stringList(values: ReadonlyArray<string>): void {
-    this.u16(values.length)
+    this.count(values.length, "texts of a list")
     for (const value of values) this.string(value)
   }
 
   /** `[string map]`. */
   stringMap(entries: Readonly<Record<string, string>> | ReadonlyMap<string, string>): void {
     const list = entries instanceof Map ? [...entries] : Object.entries(entries)
-    this.u16(list.length)
+    this.count(list.length, "options")
     for (const [key, value] of list) {
       this.string(key)
       this.string(value)
@@ -162,7 +171,7 @@ export class Writer {
 
   /** `[string multimap]`. */
   stringMultimap(entries: ReadonlyMap<string, ReadonlyArray<string>>): void {
-    this.u16(entries.size)
+    this.count(entries.size, "options")
     for (const [key, values] of entries) {
       this.string(key)
       this.stringList(values)
@@ -194,7 +203,7 @@ export class Writer {
 
   /** `[bytes map]`. */
   bytesMap(entries: ReadonlyMap<string, Uint8Array | null>): void {
-    this.u16(entries.size)
+    this.count(entries.size, "entries of a payload")
     for (const [key, value] of entries) {
       this.string(key)
       this.bytesValue(value)

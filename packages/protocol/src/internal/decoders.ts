@@ -32,6 +32,8 @@ const uuidText: ValueDecoder = (b, v, p, l) => {
   const value = uuid(b, v, p, l)
   return value === Empty ? Empty : String(value)
 }
+const timestampBig: ValueDecoder = (_b, v, p, l) =>
+  l === 8 ? v.getBigInt64(p) : l === 0 ? Empty : wrongSize("timestamp", l)
 const blob: ValueDecoder = (b, _v, p, l) => copyBytes(b, p, p + l)
 
 const signedBig = (b: FastBuffer, p: number, l: number): bigint => {
@@ -55,6 +57,25 @@ const decimal: ValueDecoder = (b, v, p, l) => {
   return BigDecimal.make(varint(b, v, p + 4, l - 4) as bigint, v.getInt32(p))
 }
 
+/** The furthest instants that `Date` can hold. */
+const MAX_DATE = 8.64e15
+
+const dateOf = (v: DataView, p: number): Date => {
+  const millis = v.getInt32(p) * 4_294_967_296 + v.getUint32(p + 4)
+  if (millis > MAX_DATE || millis < -MAX_DATE) {
+    throw new DecodeError({
+      message: `the timestamp ${v.getBigInt64(p)} is past what Date can hold: read it with the codec option timestamp: "bigint"`
+    })
+  }
+  return new Date(millis)
+}
+
+const timeOf = (nanos: bigint): LocalTime => {
+  const time = new LocalTime(nanos)
+  if (!time.isValid) throw new DecodeError({ message: `a time of ${nanos} nanoseconds since midnight` })
+  return time
+}
+
 const scalarDecoders: Record<ScalarName, ValueDecoder> = {
   ascii: text,
   text,
@@ -71,25 +92,42 @@ const scalarDecoders: Record<ScalarName, ValueDecoder> = {
   float: (_b, v, p, l) => l === 4 ? v.getFloat32(p) : l === 0 ? Empty : wrongSize("float", l),
   smallint: (_b, v, p, l) => l === 2 ? v.getInt16(p) : l === 0 ? Empty : wrongSize("smallint", l),
   tinyint: (_b, v, p, l) => l === 1 ? v.getInt8(p) : l === 0 ? Empty : wrongSize("tinyint", l),
-  timestamp: (_b, v, p, l) =>
-    l === 8
-      ? new Date(v.getInt32(p) * 4_294_967_296 + v.getUint32(p + 4))
-      : l === 0
-      ? Empty
-      : wrongSize("timestamp", l),
+  timestamp: (_b, v, p, l) => l === 8 ? dateOf(v, p) : l === 0 ? Empty : wrongSize("timestamp", l),
   date: (_b, v, p, l) =>
     l === 4 ? new LocalDate(v.getUint32(p) - 2_147_483_648) : l === 0 ? Empty : wrongSize("date", l),
-  time: (_b, v, p, l) => l === 8 ? new LocalTime(v.getBigInt64(p)) : l === 0 ? Empty : wrongSize("time", l),
+  time: (_b, v, p, l) => l === 8 ? timeOf(v.getBigInt64(p)) : l === 0 ? Empty : wrongSize("time", l),
   inet: (b, _v, p, l) => l === 4 || l === 16 ? Inet.fromBytes(b, p, l) : l === 0 ? Empty : wrongSize("inet", l),
   duration: (b, _v, p, l) => {
     if (l === 0) return Empty
     const cursor = new VintCursor(b, p, p + l)
-    const months = Number(cursor.signed())
-    const days = Number(cursor.signed())
+    const months = cursor.signed()
+    const days = cursor.signed()
     const nanos = cursor.signed()
-    return cursor.done ? new CqlDuration(months, days, nanos) : wrongSize("duration", l)
+    if (!cursor.done) return wrongSize("duration", l)
+    const duration = new CqlDuration(Number(months), Number(days), nanos)
+    if (!duration.isValid) {
+      throw new DecodeError({
+        message: `months ${months}, days ${days}, nanoseconds ${nanos}: a duration has one sign, and 32 bits of the first two`
+      })
+    }
+    return duration
   }
 }
+
+/**
+ * What compiled row decoders do in place: the source of a condition and of the value where it holds, over the bytes `b`,
+ * the view `v`, the position `p`, the length `l` and the class `U` of UUIDs.
+ */
+export const inline: ReadonlyMap<ValueDecoder, string> = new Map([
+  [int, "l===4?v.getInt32(p)"],
+  [bigint, "l===8?v.getBigInt64(p)"],
+  [scalarDecoders.double, "l===8?v.getFloat64(p)"],
+  [scalarDecoders.float, "l===4?v.getFloat32(p)"],
+  [scalarDecoders.smallint, "l===2?v.getInt16(p)"],
+  [scalarDecoders.tinyint, "l===1?v.getInt8(p)"],
+  [scalarDecoders.boolean, "l===1?b[p]!==0"],
+  [uuid, "l===16?new U(v.getInt32(p),v.getInt32(p+4),v.getInt32(p+8),v.getInt32(p+12))"]
+])
 
 /** Walks the `[bytes]` elements of a collection, tuple or user-defined type. */
 class Elements {
@@ -129,15 +167,21 @@ class Elements {
   get more(): boolean {
     return this.pos < this.end
   }
+  /** Nothing may be behind the last element. */
+  close(): void {
+    if (this.pos !== this.end) {
+      throw new DecodeError({ message: `${this.end - this.pos} bytes are left behind the last element` })
+    }
+  }
 }
 
 /** Compiles the decoder of a type. */
 export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder => {
   switch (type._tag) {
     case "Scalar":
-      return options.uuid === "string" && (type.name === "uuid" || type.name === "timeuuid")
-        ? uuidText
-        : scalarDecoders[type.name]
+      if (options.uuid === "string" && (type.name === "uuid" || type.name === "timeuuid")) return uuidText
+      if (options.timestamp === "bigint" && type.name === "timestamp") return timestampBig
+      return scalarDecoders[type.name]
     case "Custom":
       return blob
     case "List": {
@@ -148,6 +192,7 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
         const count = elements.count(4)
         const out: Array<unknown> = []
         for (let i = 0; i < count; i++) out.push(elements.next(element))
+        elements.close()
         return out
       }
     }
@@ -159,6 +204,7 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
         const elements = new Elements(b, v, p, l)
         const count = elements.count(4)
         for (let i = 0; i < count; i++) out.add(elements.next(element))
+        elements.close()
         return out
       }
     }
@@ -174,6 +220,7 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
           const k = elements.next(key)
           out.set(k, elements.next(value))
         }
+        elements.close()
         return out
       }
     }
@@ -182,7 +229,9 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
       return (b, v, p, l) => {
         const elements = new Elements(b, v, p, l)
         // A value written before an element was added is shorter: what is missing is null.
-        return decoders.map((decode) => elements.more ? elements.next(decode) : null)
+        const out = decoders.map((decode) => elements.more ? elements.next(decode) : null)
+        elements.close()
+        return out
       }
     }
     case "Udt": {
@@ -194,6 +243,7 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
         for (let i = 0; i < names.length; i++) {
           define(out, names[i]!, elements.more ? elements.next(decoders[i]!) : null)
         }
+        // No close: the type may have grown on the server since.
         return out
       }
     }

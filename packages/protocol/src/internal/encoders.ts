@@ -2,7 +2,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { EncodeError } from "../ProtocolError.ts"
 import * as UuidModule from "../Uuid.ts"
-import { CqlDuration, Inet, LocalDate, LocalTime, Unset } from "../Value.ts"
+import { CqlDuration, Empty, Inet, LocalDate, LocalTime, Unset } from "../Value.ts"
 import type { Writer } from "../Writer.ts"
 import { writeUnsigned, zigzag } from "./vint.ts"
 
@@ -22,24 +22,49 @@ export class Mismatch {
   }
 }
 
+/** Texts in messages are cut: a value may be a megabyte. */
+const quote = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+
+const HUGE = 2n ** 128n
+
 const describe = (value: unknown): string => {
   switch (typeof value) {
     case "string":
-      return `string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`
+      return `string ${quote(value)}`
     case "bigint":
-      return `bigint ${value}n`
+      return value > HUGE || value < -HUGE ? "a bigint of more than 128 bits" : `bigint ${value}n`
     case "number":
     case "boolean":
       return `${typeof value} ${value}`
-    case "object":
-      return value === null ? "null" : (value.constructor?.name ?? "an object")
+    case "object": {
+      if (value === null) return "null"
+      if (value === Unset || value === Empty) return String(value)
+      const name: unknown = Object.getPrototypeOf(value)?.constructor?.name
+      return typeof name === "string" && name !== "" && name.length <= 40 ? name : "an object"
+    }
     default:
       return typeof value
   }
 }
 
+/** A key as it stands in a path. */
+const describeKey = (key: unknown): string =>
+  typeof key === "string"
+    ? quote(key)
+    : typeof key === "number" || typeof key === "boolean" || typeof key === "bigint"
+    ? describe(key).replace(/^\w+ /, "").replace(/n$/, "")
+    : key instanceof Uuid || key instanceof LocalDate || key instanceof LocalTime || key instanceof Inet
+    ? String(key)
+    : describe(key)
+
 const mismatch = (cqlType: string, value: unknown, hint = ""): never => {
   throw new Mismatch(cqlType, `expected ${cqlType}, got ${describe(value)}${hint === "" ? "" : ` (${hint})`}`)
+}
+
+/** The way out of encoders of types that have a size: {@link Empty} is their value of no bytes, nothing else is left. */
+const orEmpty = (w: Writer, cqlType: string, value: unknown, hint = ""): void => {
+  if (value === Empty) w.i32(0)
+  else mismatch(cqlType, value, hint)
 }
 
 /** The public error for a mismatch at `name`. */
@@ -50,29 +75,28 @@ export const toEncodeError = (error: unknown, name: string): unknown =>
       path: `${name}${error.path}`,
       cqlType: error.cqlType
     })
+    : error instanceof EncodeError && error.path === ""
+    // Of the writer, which knows no names.
+    ? new EncodeError({ message: `${name}: ${error.message}`, path: name, cqlType: error.cqlType })
     : error
 
 const text: ValueEncoder = (w, value) => {
   if (typeof value !== "string") return mismatch("text", value)
-  w.ensure(4 + value.length * 3)
-  const start = w.pos
-  w.pos = start + 4
-  w.view.setInt32(start, w.utf8(value))
+  w.longString(value)
 }
 
-const intIn = (name: string, size: 1 | 2 | 4): ValueEncoder => {
+const intIn = (name: string, size: 1 | 2): ValueEncoder => {
   const max = 2 ** (8 * size - 1) - 1
   const min = -max - 1
   const hint = `an integer from ${min} to ${max}`
   return (w, value) => {
     if (typeof value !== "number" || !(value >= min && value <= max) || value % 1 !== 0) {
-      return mismatch(name, value, hint)
+      return orEmpty(w, name, value, hint)
     }
     w.ensure(8)
     const pos = w.pos
     w.view.setInt32(pos, size)
-    if (size === 4) w.view.setInt32(pos + 4, value)
-    else if (size === 2) w.view.setInt16(pos + 4, value)
+    if (size === 2) w.view.setInt16(pos + 4, value)
     else w.view.setInt8(pos + 4, value)
     w.pos = pos + 4 + size
   }
@@ -80,7 +104,7 @@ const intIn = (name: string, size: 1 | 2 | 4): ValueEncoder => {
 
 /** `int` on its own: it is in nearly every statement, and one shape per function keeps it inlined. */
 const int: ValueEncoder = (w, value) => {
-  if (typeof value !== "number" || (value | 0) !== value) return mismatch("int", value, "an integer of 32 bits")
+  if (typeof value !== "number" || (value | 0) !== value) return orEmpty(w, "int", value, "an integer of 32 bits")
   w.ensure(8)
   const pos = w.pos
   w.view.setInt32(pos, 4)
@@ -88,8 +112,7 @@ const int: ValueEncoder = (w, value) => {
   w.pos = pos + 8
 }
 
-const MIN_64 = -(2n ** 63n)
-const MAX_64 = 2n ** 63n - 1n
+const fits64 = (value: bigint): boolean => BigInt.asIntN(64, value) === value
 
 const writeInt64 = (w: Writer, value: bigint): void => {
   w.ensure(12)
@@ -99,22 +122,28 @@ const writeInt64 = (w: Writer, value: bigint): void => {
   w.pos = pos + 12
 }
 
-const toBig = (name: string, value: unknown): bigint =>
-  typeof value === "bigint"
-    ? value
-    : typeof value === "number" && Number.isSafeInteger(value)
-    ? BigInt(value)
-    : mismatch(name, value, "a bigint, or a safe integer")
+/** A safe integer as 64 bits, without a `bigint` in between. */
+const writeSafe = (w: Writer, value: number): void => {
+  w.ensure(12)
+  const pos = w.pos
+  const high = Math.floor(value / 4_294_967_296)
+  w.view.setInt32(pos, 8)
+  w.view.setInt32(pos + 4, high)
+  w.view.setUint32(pos + 8, value - high * 4_294_967_296)
+  w.pos = pos + 12
+}
 
 const big = (name: string): ValueEncoder => (w, value) => {
-  const int64 = toBig(name, value)
-  if (int64 < MIN_64 || int64 > MAX_64) return mismatch(name, value, "64 bits")
-  writeInt64(w, int64)
+  if (typeof value === "bigint") {
+    if (!fits64(value)) return mismatch(name, value, "64 bits")
+    writeInt64(w, value)
+  } else if (typeof value === "number" && Number.isSafeInteger(value)) writeSafe(w, value)
+  else orEmpty(w, name, value, "a bigint, or a safe integer")
 }
 
 const uuid = (name: string): ValueEncoder => (w, value) => {
   const id = value instanceof Uuid ? value : typeof value === "string" ? UuidModule.parse(value) : undefined
-  if (id === undefined) return mismatch(name, value, "a Uuid or its canonical text")
+  if (id === undefined) return orEmpty(w, name, value, "a Uuid or its canonical text")
   w.ensure(20)
   const { view, pos } = w
   view.setInt32(pos, 16)
@@ -125,19 +154,24 @@ const uuid = (name: string): ValueEncoder => (w, value) => {
   w.pos = pos + 20
 }
 
-const number = (name: "double" | "float"): ValueEncoder => (w, value) => {
-  if (typeof value !== "number") return mismatch(name, value)
+const double: ValueEncoder = (w, value) => {
+  if (typeof value !== "number") return orEmpty(w, "double", value)
   w.ensure(12)
   const pos = w.pos
-  if (name === "double") {
-    w.view.setInt32(pos, 8)
-    w.view.setFloat64(pos + 4, value)
-    w.pos = pos + 12
-  } else {
-    w.view.setInt32(pos, 4)
-    w.view.setFloat32(pos + 4, value)
-    w.pos = pos + 8
-  }
+  w.view.setInt32(pos, 8)
+  w.view.setFloat64(pos + 4, value)
+  w.pos = pos + 12
+}
+
+const float: ValueEncoder = (w, value) => {
+  if (typeof value !== "number") return orEmpty(w, "float", value)
+  // It would become an infinity.
+  if (!Number.isFinite(Math.fround(value)) && Number.isFinite(value)) return mismatch("float", value, "32 bits")
+  w.ensure(8)
+  const pos = w.pos
+  w.view.setInt32(pos, 4)
+  w.view.setFloat32(pos + 4, value)
+  w.pos = pos + 8
 }
 
 /** The fewest bytes that hold the value in two's complement, as `java.math.BigInteger` writes it. */
@@ -153,19 +187,22 @@ const writeVarint = (w: Writer, value: bigint): void => {
   w.pos += size
 }
 
-/** Writes what `body` writes behind its length. */
-const sized = (w: Writer, body: () => void): void => {
-  const start = w.pos
+/** Leaves room for a length that {@link close} fills in; answers where the value starts. */
+const open = (w: Writer): number => {
   w.i32(0)
-  body()
-  w.view.setInt32(start, w.pos - start - 4)
+  return w.pos
+}
+
+const close = (w: Writer, start: number): void => {
+  w.view.setInt32(start - 4, w.pos - start)
 }
 
 const scalarEncoders: Record<ScalarName, ValueEncoder> = {
   ascii: (w, value) => {
+    if (typeof value !== "string") return mismatch("ascii", value)
     const start = w.pos
-    text(w, value)
-    if (w.pos - start - 4 !== (value as string).length) {
+    w.longString(value)
+    if (w.pos - start - 4 !== value.length) {
       w.pos = start
       return mismatch("ascii", value, "ASCII characters only")
     }
@@ -178,10 +215,10 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
   counter: big("counter"),
   uuid: uuid("uuid"),
   timeuuid: uuid("timeuuid"),
-  double: number("double"),
-  float: number("float"),
+  double,
+  float,
   boolean: (w, value) => {
-    if (typeof value !== "boolean") return mismatch("boolean", value)
+    if (typeof value !== "boolean") return orEmpty(w, "boolean", value)
     w.ensure(5)
     w.view.setInt32(w.pos, 1)
     w.bytes[w.pos + 4] = value ? 1 : 0
@@ -192,88 +229,93 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
     w.bytesValue(value)
   },
   timestamp: (w, value) => {
-    const millis = value instanceof Date ? value.getTime() : value
-    if (typeof millis === "bigint") return writeInt64(w, millis)
-    if (typeof millis !== "number" || !Number.isSafeInteger(millis)) {
-      return mismatch("timestamp", value, "a Date, or whole milliseconds since 1970")
+    if (typeof value === "bigint") {
+      if (!fits64(value)) return mismatch("timestamp", value, "64 bits")
+      return writeInt64(w, value)
     }
-    writeInt64(w, BigInt(millis))
+    const millis = value instanceof Date ? value.getTime() : value
+    if (typeof millis !== "number" || !Number.isSafeInteger(millis)) {
+      return orEmpty(w, "timestamp", value, "a valid Date, or whole milliseconds since 1970")
+    }
+    writeSafe(w, millis)
   },
   date: (w, value) => {
     const day = value instanceof LocalDate ? value : typeof value === "string" ? LocalDate.parse(value) : undefined
-    if (day === undefined || !Number.isInteger(day.epochDay) || Math.abs(day.epochDay) > 2_147_483_648) {
-      return mismatch("date", value, "a LocalDate or YYYY-MM-DD")
+    if (day === undefined || (day.epochDay | 0) !== day.epochDay) {
+      return orEmpty(w, "date", value, "a LocalDate or YYYY-MM-DD")
     }
     w.i32(4)
-    w.i32((day.epochDay + 2_147_483_648) | 0)
+    // Counted from -2^31, unsigned.
+    w.i32(day.epochDay ^ 0x8000_0000)
   },
   time: (w, value) => {
     const time = value instanceof LocalTime ? value : typeof value === "string" ? LocalTime.parse(value) : undefined
-    if (time === undefined || !time.isValid) return mismatch("time", value, "a LocalTime or HH:MM:SS.fraction")
+    if (time === undefined || !time.isValid) return orEmpty(w, "time", value, "a LocalTime or HH:MM:SS.fraction")
     writeInt64(w, time.nanos)
   },
   inet: (w, value) => {
     const inet = value instanceof Inet ? value : typeof value === "string" ? Inet.parse(value) : undefined
-    if (inet === undefined) return mismatch("inet", value, "an Inet or the text of an address")
+    if (inet === undefined) return orEmpty(w, "inet", value, "an Inet or the text of an address")
     w.bytesValue(inet.toBytes())
   },
   varint: (w, value) => {
-    const int = toBig("varint", value)
-    sized(w, () => writeVarint(w, int))
+    const int = typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value
+    if (typeof int !== "bigint") return orEmpty(w, "varint", value, "a bigint, or a safe integer")
+    const start = open(w)
+    writeVarint(w, int)
+    close(w, start)
   },
   decimal: (w, value) => {
-    const parsed = BigDecimal.isBigDecimal(value) ? value : undefined
-    if (parsed === undefined) return mismatch("decimal", value, "a BigDecimal of effect/BigDecimal")
-    if ((parsed.scale | 0) !== parsed.scale) return mismatch("decimal", value, "a scale of 32 bits")
-    sized(w, () => {
-      w.i32(parsed.scale)
-      writeVarint(w, parsed.value)
-    })
+    if (!BigDecimal.isBigDecimal(value)) return orEmpty(w, "decimal", value, "a BigDecimal of effect/BigDecimal")
+    if ((value.scale | 0) !== value.scale) return mismatch("decimal", value, "a scale of 32 bits")
+    const start = open(w)
+    w.i32(value.scale)
+    writeVarint(w, value.value)
+    close(w, start)
   },
   duration: (w, value) => {
-    if (!(value instanceof CqlDuration)) return mismatch("duration", value, "a CqlDuration")
-    const { months, days, nanos } = value
-    const signs = new Set([Math.sign(months), Math.sign(days), nanos < 0n ? -1 : nanos > 0n ? 1 : 0])
-    if (signs.has(1) && signs.has(-1)) return mismatch("duration", value, "months, days and nanoseconds of one sign")
-    if ((months | 0) !== months || (days | 0) !== days || nanos < MIN_64 || nanos > MAX_64) {
-      return mismatch("duration", value, "months and days of 32 bits, nanoseconds of 64")
+    if (!(value instanceof CqlDuration)) return orEmpty(w, "duration", value, "a CqlDuration")
+    if (!value.isValid) {
+      return mismatch(
+        "duration",
+        value,
+        "months and days of 32 bits and nanoseconds of 64, all of one sign"
+      )
     }
-    sized(w, () => {
-      writeUnsigned(w, zigzag(BigInt(months)))
-      writeUnsigned(w, zigzag(BigInt(days)))
-      writeUnsigned(w, zigzag(nanos))
-    })
+    const start = open(w)
+    writeUnsigned(w, zigzag(BigInt(value.months)))
+    writeUnsigned(w, zigzag(BigInt(value.days)))
+    writeUnsigned(w, zigzag(value.nanos))
+    close(w, start)
   }
 }
 
+/** Adds a step to the path of a mismatch further in. Paths are put together on failure only. */
 const inside = (error: unknown, step: string): unknown => {
   if (error instanceof Mismatch) error.path = step + error.path
   return error
 }
 
-/** Writes one element of a collection, where neither null nor unset exists. */
-const element = (w: Writer, encode: ValueEncoder, value: unknown, step: string, owner: string): void => {
-  try {
-    if (value === null || value === undefined || value === Unset) {
-      throw new Mismatch(owner, `expected an element of ${owner}, got ${describe(value)}: collections hold no nulls`)
-    }
-    encode(w, value)
-  } catch (error) {
-    throw inside(error, step)
+/** Writes an element of a collection, where neither null nor unset exists. */
+const element = (w: Writer, encode: ValueEncoder, value: unknown, owner: string): void => {
+  if (value === null || value === undefined || value === Unset) {
+    throw new Mismatch(owner, `expected an element of ${owner}, got ${describe(value)}: collections hold no nulls`)
   }
+  encode(w, value)
 }
 
-/** Writes one part of a tuple or user-defined type, where null exists and unset does not. */
-const part = (w: Writer, encode: ValueEncoder, value: unknown, step: string): void => {
-  if (value === null || value === undefined) {
-    w.i32(-1)
-    return
-  }
-  try {
-    encode(w, value)
-  } catch (error) {
-    throw inside(error, step)
-  }
+/** Writes a part of a tuple or user-defined type, where null exists and unset does not. A missing part is null. */
+const part = (w: Writer, encode: ValueEncoder, type: CqlType, value: unknown): void => {
+  if (value === null || value === undefined) w.i32(-1)
+  else if (value === Unset) {
+    const name = format(type)
+    throw new Mismatch(name, `expected ${name}, got Unset: only a whole column can be left as it is`)
+  } else encode(w, value)
+}
+
+const isPlain = (value: object): boolean => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** Compiles the encoder of a type. */
@@ -281,85 +323,113 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
   switch (type._tag) {
     case "Scalar":
       return scalarEncoders[type.name]
-    case "Custom":
+    case "Custom": {
+      const name = format(type)
       return (w, value) => {
-        if (!(value instanceof Uint8Array)) return mismatch(format(type), value, "a Uint8Array")
+        if (!(value instanceof Uint8Array)) return mismatch(name, value, "a Uint8Array")
         w.bytesValue(value)
       }
+    }
     case "List":
     case "Set": {
       const name = format(type)
       const encode = encoderOf(type.element)
+      const hint = type._tag === "Set" ? "a Set or an array" : "an array"
       return (w, value) => {
         const values = Array.isArray(value) ? value : value instanceof Set ? [...value] : undefined
-        if (values === undefined) return mismatch(name, value, type._tag === "Set" ? "a Set or an array" : "an array")
-        sized(w, () => {
-          w.i32(values.length)
-          for (let i = 0; i < values.length; i++) element(w, encode, values[i], `[${i}]`, name)
-        })
+        if (values === undefined) return mismatch(name, value, hint)
+        const start = open(w)
+        w.i32(values.length)
+        let i = 0
+        try {
+          for (; i < values.length; i++) element(w, encode, values[i], name)
+        } catch (error) {
+          throw inside(error, `[${i}]`)
+        }
+        close(w, start)
       }
     }
     case "Map": {
       const name = format(type)
-      const key = encoderOf(type.key)
+      const encodeKey = encoderOf(type.key)
       const encode = encoderOf(type.value)
       const textKeys = type.key._tag === "Scalar" && (type.key.name === "text" || type.key.name === "ascii")
+      const hint = textKeys ? "a Map or a plain object" : "a Map"
       return (w, value) => {
         const entries = value instanceof Map
-          ? [...value]
-          : textKeys && typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
+          ? value
+          : textKeys && typeof value === "object" && value !== null && isPlain(value)
           ? Object.entries(value)
           : undefined
-        if (entries === undefined) return mismatch(name, value, textKeys ? "a Map or an object" : "a Map")
-        sized(w, () => {
-          w.i32(entries.length)
-          for (const [k, v] of entries) {
-            element(w, key, k, `[key ${String(k)}]`, name)
-            element(w, encode, v, `[${typeof k === "string" ? JSON.stringify(k) : String(k)}]`, name)
+        if (entries === undefined) return mismatch(name, value, hint)
+        const start = open(w)
+        w.i32(entries instanceof Map ? entries.size : entries.length)
+        for (const [k, v] of entries) {
+          let written = false
+          try {
+            element(w, encodeKey, k, name)
+            written = true
+            element(w, encode, v, name)
+          } catch (error) {
+            throw inside(error, written ? `[${describeKey(k)}]` : `[key ${describeKey(k)}]`)
           }
-        })
+        }
+        close(w, start)
       }
     }
     case "Tuple": {
       const name = format(type)
-      const encoders = type.elements.map(encoderOf)
+      const { elements } = type
+      const encoders = elements.map(encoderOf)
       return (w, value) => {
         if (!Array.isArray(value)) return mismatch(name, value, `an array of ${encoders.length}`)
         if (value.length > encoders.length) {
           return mismatch(name, value, `${encoders.length} elements, got ${value.length}`)
         }
-        sized(w, () => {
-          for (let i = 0; i < encoders.length; i++) part(w, encoders[i]!, value[i], `[${i}]`)
-        })
+        const start = open(w)
+        let i = 0
+        try {
+          for (; i < encoders.length; i++) part(w, encoders[i]!, elements[i]!, value[i])
+        } catch (error) {
+          throw inside(error, `[${i}]`)
+        }
+        close(w, start)
       }
     }
     case "Udt": {
-      const encoders = type.fields.map((field) => encoderOf(field.type))
-      const names = new Set(type.fields.map((field) => field.name))
+      const { fields } = type
+      const name = format(type)
+      const encoders = fields.map((field) => encoderOf(field.type))
+      const names = new Set(fields.map((field) => field.name))
+      const hint = (): string => `an object with its fields ${[...names].join(", ")}`
       return (w, value) => {
         if (typeof value !== "object" || value === null || Array.isArray(value)) {
-          return mismatch(type.name, value, "an object with its fields")
+          return mismatch(name, value, hint())
         }
-        for (const key of Object.keys(value)) {
+        const keys = Object.keys(value)
+        for (const key of keys) {
           if (!names.has(key)) {
-            return mismatch(
-              type.name,
-              value,
-              `${type.name} has no field ${JSON.stringify(key)}, it has ${[...names].join(", ")}`
-            )
+            return mismatch(name, value, `${name} has no field ${quote(key)}, it has ${[...names].join(", ")}`)
           }
         }
-        sized(w, () => {
-          for (let i = 0; i < encoders.length; i++) {
-            const field = type.fields[i]!.name
+        // A Map, a Date or the like: it would be written as nulls.
+        if (keys.length === 0 && !isPlain(value)) return mismatch(name, value, hint())
+        const start = open(w)
+        let i = 0
+        try {
+          for (; i < encoders.length; i++) {
+            const field = fields[i]!
             part(
               w,
               encoders[i]!,
-              Object.hasOwn(value, field) ? (value as Record<string, unknown>)[field] : null,
-              `.${field}`
+              field.type,
+              Object.hasOwn(value, field.name) ? (value as Record<string, unknown>)[field.name] : null
             )
           }
-        })
+        } catch (error) {
+          throw inside(error, `.${fields[i]!.name}`)
+        }
+        close(w, start)
       }
     }
   }

@@ -1,0 +1,367 @@
+import { Codec, CqlType, Metadata, ProtocolError, Reader, RowDecoder, Value, Writer } from "@effect-scylla/protocol"
+import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import { Random } from "./support/Random.ts"
+import { column, randomType, valueOf } from "./support/types.ts"
+
+const int = CqlType.scalar("int")
+const text = CqlType.scalar("text")
+
+const emptyPage = (): RowDecoder.Page => ({ pagingState: null, decoder: undefined })
+
+interface Options extends Metadata.WriteResultOptions {
+  readonly count?: number
+}
+
+/** The body of a ROWS result behind its kind. */
+const body = (
+  columns: ReadonlyArray<Metadata.Column>,
+  rows: ReadonlyArray<ReadonlyArray<Uint8Array | null>>,
+  options: Options = {}
+): Uint8Array => {
+  const w = new Writer.Writer()
+  Metadata.writeResult(w, columns, options)
+  w.i32(options.count ?? rows.length)
+  for (const row of rows) for (const cell of row) w.bytesValue(cell)
+  return w.toUint8Array()
+}
+
+const metadata = (columns: ReadonlyArray<Metadata.Column>, options?: Metadata.WriteResultOptions): Uint8Array => {
+  const w = new Writer.Writer()
+  Metadata.writeResult(w, columns, options)
+  return w.toUint8Array()
+}
+
+/** A reader of the bytes between 64 bytes of each side of a neighbour, which must never be read. */
+const among = (bytes: Uint8Array, neighbour: number): Reader.Reader => {
+  const all = Buffer.alloc(bytes.length + 128, neighbour)
+  all.set(bytes, 64)
+  return new Reader.Reader(all, new DataView(all.buffer, all.byteOffset, all.length), 64, 64 + bytes.length)
+}
+
+const decodeError = (run: () => unknown, note?: string): ProtocolError.DecodeError => {
+  try {
+    run()
+  } catch (error) {
+    assert.instanceOf(error, ProtocolError.DecodeError, `${note}: ${String(error)}`)
+    return error as ProtocolError.DecodeError
+  }
+  return assert.fail(`it was decoded: ${note}`)
+}
+
+const prepared = (decoders: RowDecoder.RowDecoders, columns: ReadonlyArray<Metadata.Column>): RowDecoder.RowDecoder =>
+  decoders.prepare(Reader.Reader.from(metadata(columns))).decoder!
+
+describe("generated and interpreted decoders", () => {
+  const both = (columns: ReadonlyArray<Metadata.Column>, rows: ReadonlyArray<ReadonlyArray<Uint8Array | null>>) => {
+    const bytes = body(columns, rows)
+    const read = (generated: boolean) =>
+      new RowDecoder.RowDecoders({ generated }).read(Reader.Reader.from(bytes), undefined, emptyPage())
+    const [a, b] = [read(true), read(false)]
+    assert.deepStrictEqual(a, b)
+    for (let i = 0; i < a.length; i++) {
+      assert.deepStrictEqual(Object.keys(a[i]!), Object.keys(b[i]!))
+      assert.deepStrictEqual(Object.getOwnPropertyDescriptors(a[i]), Object.getOwnPropertyDescriptors(b[i]))
+      assert.strictEqual(Object.getPrototypeOf(a[i]), Object.prototype)
+      assert.strictEqual(Object.getPrototypeOf(b[i]), Object.prototype)
+    }
+    return a
+  }
+  const one = (value: unknown) => Codec.encode(int, value)
+
+  it("give the same rows for names of every kind", () => {
+    const names = [
+      "__proto__",
+      "constructor",
+      "toString",
+      "hasOwnProperty",
+      "",
+      "2",
+      "0",
+      "-1",
+      "a b",
+      "\"quoted\"",
+      "back\\slash",
+      "new\nline\r\u2028\u2029",
+      "`${x}`",
+      "']});throw 1;//",
+      "*/ /*",
+      "žluť 🐎",
+      "\u0000",
+      "\ufeff",
+      "class",
+      "[applied]",
+      "system.now()"
+    ]
+    const rows = both(names.map((name) => column(name, int)), [names.map((_, i) => one(i)), names.map(() => null)])
+    for (const [i, name] of names.entries()) {
+      assert.isTrue(Object.hasOwn(rows[0]!, name), JSON.stringify(name))
+      assert.strictEqual(rows[0]![name], i)
+      assert.isNull(rows[1]![name])
+    }
+    assert.strictEqual(Object.keys(rows[0]!).length, names.length)
+  })
+
+  it("the later of two columns of one name wins", () => {
+    for (const name of ["a", "__proto__", "1", ""]) {
+      const [row] = both([column(name, int), column("b", int), column(name, text)], [[
+        one(1),
+        one(2),
+        Codec.encode(text, "x")
+      ]])
+      assert.strictEqual(row![name], "x")
+      assert.strictEqual(Object.keys(row!).length, 2)
+    }
+  })
+
+  it("empty values and nulls", () => {
+    const types = Object.keys(CqlType.SCALAR_CODES).map((name) => CqlType.scalar(name as CqlType.ScalarName))
+    const columns = types.map((type, i) => column(`c${i}`, type))
+    const [empty, nulls] = both(columns, [types.map(() => new Uint8Array(0)), types.map(() => null)])
+    assert.isTrue(Object.values(nulls!).every((value) => value === null))
+    assert.strictEqual(Object.values(empty!).filter((value) => value === Value.Empty).length, types.length - 3)
+  })
+
+  it("random shapes", () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      const random = new Random(seed * 31_337)
+      const columns = Array.from({ length: 1 + random.below(8) }, () =>
+        column(random.pick(["a", "b", "__proto__", "0", random.text()]), randomType(random, 2)))
+      const rows = Array.from({ length: random.below(4) }, () =>
+        columns.map(({ type }) => random.below(5) === 0 ? null : Codec.encode(type, valueOf(type, random))))
+      both(columns, rows)
+    }
+  })
+
+  it("more columns than a function takes parameters", () => {
+    const columns = Array.from({ length: 70_000 }, (_, i) => column(`c${i}`, int))
+    const [row] = both(columns, [columns.map((_, i) => one(i))])
+    assert.strictEqual(row!["c69999"], 69_999)
+  })
+
+  it("where code generation is forbidden, rows are decoded and values bound all the same", () => {
+    const script = `
+      import { BindEncoder, CqlType, Metadata, Reader, RowDecoder, Writer } from "@effect-scylla/protocol"
+      try { new Function("return 1"); throw new TypeError("allowed") } catch (error) { if (error instanceof TypeError) throw error }
+      const columns = ["id", "name", "__proto__"].map((name, i) => ({ keyspace: "k", table: "t", name, type: CqlType.scalar(["int", "text", "bigint"][i]) }))
+      const w = new Writer.Writer()
+      Metadata.writeResult(w, columns)
+      w.i32(1)
+      new BindEncoder.BindEncoder(columns).write(w, [1, "x", 2n])
+      const rows = new RowDecoder.RowDecoders().read(Reader.Reader.from(w.toUint8Array()), undefined, { pagingState: null, decoder: undefined })
+      console.log(rows.length, rows[0].id, rows[0].name, Object.entries(rows[0]).length, rows[0]["__proto__"])
+    `
+    const output = execFileSync(
+      process.execPath,
+      ["--disallow-code-generation-from-strings", "--input-type=module", "--eval", script],
+      { encoding: "utf8", cwd: new URL(".", import.meta.url), env: { ...process.env, NODE_OPTIONS: "" } }
+    )
+    assert.strictEqual(output, "1 1 x 3 2n\n")
+  })
+})
+
+describe("metadata of a response", () => {
+  const columns = [column("id", int), column("name", text)]
+  const row = [Codec.encode(int, 7), Codec.encode(text, "x")]
+
+  it("the expected decoder is used where the bytes agree, with and without a paging state", () => {
+    for (const pagingState of [null, new Uint8Array(0), new Uint8Array([1, 2, 3])]) {
+      for (const neighbour of [0, 0xff]) {
+        const decoders = new RowDecoder.RowDecoders()
+        const expected = prepared(decoders, columns)
+        const page = emptyPage()
+        page.pagingState = new Uint8Array([9])
+        const r = among(body(columns, [row], { pagingState }), neighbour)
+        assert.deepStrictEqual(decoders.read(r, expected, page), [{ id: 7, name: "x" }])
+        assert.strictEqual(page.decoder, expected)
+        assert.deepStrictEqual(page.pagingState, pagingState)
+        assert.strictEqual(r.remaining, 0)
+        if (pagingState !== null) assert.notStrictEqual(page.pagingState!.buffer, r.bytes.buffer)
+      }
+    }
+  })
+
+  it("a null paging state behind HAS_MORE_PAGES", () => {
+    const w = new Writer.Writer()
+    w.raw(metadata(columns))
+    const bytes = w.toUint8Array()
+    bytes[3] = bytes[3]! | Metadata.Flags.HAS_MORE_PAGES
+    const all = Buffer.concat([bytes.subarray(0, 8), Buffer.from("ffffffff", "hex"), bytes.subarray(8), Buffer.alloc(4)])
+    const decoders = new RowDecoder.RowDecoders()
+    for (const expected of [undefined, prepared(decoders, columns)]) {
+      const page = emptyPage()
+      assert.deepStrictEqual(decoders.read(Reader.Reader.from(all), expected, page), [])
+      assert.isNull(page.pagingState)
+    }
+  })
+
+  it("any other metadata is decoded with its own", () => {
+    const others: ReadonlyArray<ReadonlyArray<Metadata.Column>> = [
+      [column("id", int), column("nama", text)],
+      [column("id", int), column("name", CqlType.scalar("blob"))],
+      [column("id", int, "u"), column("name", text, "u")],
+      [column("id", int), column("name", text, "u")],
+      [column("id", int)],
+      [column("id", int), column("name", text), column("more", int)],
+      [column("name", text), column("id", int)],
+      [column("id", int), column("name", CqlType.list(text))]
+    ]
+    for (const other of others) {
+      for (const pagingState of [null, new Uint8Array([1])]) {
+        const decoders = new RowDecoder.RowDecoders()
+        const expected = prepared(decoders, columns)
+        const page = emptyPage()
+        const cells = other.map(({ type }) => Codec.encode(type, type === int ? 1 : type === text ? "x" : type._tag === "List" ? [] : new Uint8Array(1)))
+        const rows = decoders.read(Reader.Reader.from(body(other, [cells], { pagingState })), expected, page)
+        assert.notStrictEqual(page.decoder, expected)
+        assert.deepStrictEqual(page.decoder!.columns, other)
+        assert.deepStrictEqual(page.pagingState, pagingState)
+        assert.deepStrictEqual(Object.keys(rows[0]!), other.map(({ name }) => name))
+      }
+    }
+  })
+
+  it("every flipped byte of the metadata is noticed", () => {
+    const decoders = new RowDecoder.RowDecoders()
+    const expected = prepared(decoders, columns)
+    const bytes = body(columns, [row])
+    const size = expected.signature.length
+    for (let i = 0; i < size; i++) {
+      for (let bit = 0; bit < 8; bit++) {
+        // With more pages the same columns may follow: that is what the flag is for.
+        if (i === 3 && bit === 1) continue
+        const copy = bytes.slice()
+        copy[i] = copy[i]! ^ (1 << bit)
+        const r = among(copy, 0)
+        assert.isFalse(expected.accept(r, emptyPage()), `byte ${i}, bit ${bit}`)
+        assert.strictEqual(r.pos, 64, "the reader was moved")
+      }
+    }
+  })
+
+  it("metadata cut at every byte is not accepted and fails typed, whatever the neighbour holds", () => {
+    for (const pagingState of [null, new Uint8Array([1, 2, 3])]) {
+      const bytes = metadata(columns, { pagingState })
+      for (const neighbour of [0, 1, 0xff]) {
+        const decoders = new RowDecoder.RowDecoders()
+        const expected = prepared(decoders, columns)
+        for (let end = 0; end < bytes.length; end++) {
+          const r = among(bytes.subarray(0, end), neighbour)
+          assert.isFalse(expected.accept(r, emptyPage()))
+          decodeError(() => decoders.read(r, expected, emptyPage()), `cut at ${end}`)
+        }
+      }
+    }
+    // No columns: the paging state lies past the end of the shortest metadata there is.
+    const none = new RowDecoder.RowDecoder([], new Uint8Array(8))
+    for (const neighbour of [0, 0xff]) {
+      assert.isFalse(none.accept(among(Uint8Array.of(0, 0, 0, 2, 0, 0, 0, 0), neighbour), emptyPage()))
+    }
+    const tight = Reader.Reader.from(Uint8Array.of(0, 0, 0, 2, 0, 0, 0, 0))
+    assert.isFalse(none.accept(tight, emptyPage()))
+  })
+
+  it("without metadata the expected decoder is used, or the read fails typed", () => {
+    const decoders = new RowDecoder.RowDecoders()
+    const expected = prepared(decoders, columns)
+    const bytes = body(columns, [row], { skip: true, pagingState: new Uint8Array([5]) })
+    const page = emptyPage()
+    assert.deepStrictEqual(decoders.read(Reader.Reader.from(bytes), expected, page), [{ id: 7, name: "x" }])
+    assert.strictEqual(page.decoder, expected)
+    assert.deepStrictEqual(page.pagingState, new Uint8Array([5]))
+    assert.match(
+      decodeError(() => decoders.read(Reader.Reader.from(bytes), undefined, emptyPage())).message,
+      /2 columns without metadata/
+    )
+    decodeError(() => decoders.read(Reader.Reader.from(bytes), prepared(decoders, [column("id", int)]), emptyPage()))
+  })
+
+  it("a metadata id that was not negotiated fails typed", () => {
+    const bytes = body(columns, [row])
+    bytes[3] = bytes[3]! | Metadata.Flags.METADATA_CHANGED
+    decodeError(() => new RowDecoder.RowDecoders().read(Reader.Reader.from(bytes), undefined, emptyPage()))
+  })
+
+  it("decoders are shared by shape, and their number is bounded", () => {
+    const decoders = new RowDecoder.RowDecoders()
+    const first = prepared(decoders, columns)
+    assert.strictEqual(prepared(decoders, columns), first)
+    for (let i = 0; i < 600; i++) prepared(decoders, [column(`c${i}`, int)])
+    assert.strictEqual((decoders as unknown as { shapes: Map<string, unknown> }).shapes.size, 512)
+    assert.notStrictEqual(prepared(decoders, columns), first)
+    // Metadata of a megabyte would be kept as its own key.
+    const wide = new RowDecoder.RowDecoders()
+    const huge = [column("x".repeat(60_000), int), column("y".repeat(60_000), int)]
+    prepared(wide, huge)
+    assert.strictEqual((wide as unknown as { shapes: Map<string, unknown> }).shapes.size, 0)
+    assert.deepStrictEqual(
+      Object.values(wide.read(Reader.Reader.from(body(huge, [[Codec.encode(int, 1), null]])), undefined, emptyPage())[0]!),
+      [1, null]
+    )
+  })
+})
+
+describe("hostile rows", () => {
+  const columns = [column("id", int), column("name", text)]
+  const cells = [Codec.encode(int, 7), Codec.encode(text, "x")]
+
+  for (const generated of [true, false]) {
+    describe(generated ? "generated" : "interpreted", () => {
+      const decoders = () => new RowDecoder.RowDecoders({ generated })
+
+      it("counts that cannot be", () => {
+        const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed
+        for (const count of [-1, -(2 ** 31), 2 ** 31 - 1, 2 ** 30, 4, 3]) {
+          const bytes = body(columns, [cells, cells], { count })
+          const error = decodeError(() => decoders().read(Reader.Reader.from(bytes), undefined, emptyPage()), String(count))
+          assert.isBelow(error.message.length, 200)
+        }
+        for (const count of [1, 2 ** 31 - 1, -1]) {
+          decodeError(() => decoders().read(Reader.Reader.from(body([], [], { count })), undefined, emptyPage()))
+        }
+        assert.deepStrictEqual(decoders().read(Reader.Reader.from(body([], [])), undefined, emptyPage()), [])
+        assert.isBelow(process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - before, 50_000_000)
+      })
+
+      it("cut at every byte, with any neighbour", () => {
+        const bytes = body(columns, [cells, [null, cells[1]!], [cells[0]!, null]])
+        for (const neighbour of [0, 1, 4, 0x7f, 0xff]) {
+          for (let end = 0; end < bytes.length; end++) {
+            decodeError(
+              () => decoders().read(among(bytes.subarray(0, end), neighbour), undefined, emptyPage()),
+              `cut at ${end}, neighbour ${neighbour}`
+            )
+          }
+        }
+        for (let end = 0; end < bytes.length; end++) {
+          decodeError(() => decoders().read(Reader.Reader.from(bytes.slice(0, end)), undefined, emptyPage()))
+        }
+      })
+
+      it("a cell that is longer than the frame", () => {
+        for (const type of [int, text, CqlType.scalar("blob"), CqlType.list(int), CqlType.scalar("uuid")]) {
+          for (const length of [1, 2, 4, 16, 2 ** 31 - 1]) {
+            const w = new Writer.Writer()
+            Metadata.writeResult(w, [column("c", type)])
+            w.i32(1)
+            w.i32(length)
+            decodeError(() => decoders().read(among(w.toUint8Array(), 0), undefined, emptyPage()), `${length}`)
+          }
+        }
+      })
+
+      it("a neighbour's bytes are in no value", () => {
+        const type = CqlType.list(text)
+        const w = new Writer.Writer()
+        Metadata.writeResult(w, [column("c", type)])
+        w.i32(1)
+        w.i32(12)
+        w.i32(1)
+        // Longer than its collection, but not than the buffer.
+        w.i32(40)
+        w.i32(0)
+        decodeError(() => decoders().read(among(w.toUint8Array(), 65), undefined, emptyPage()))
+      })
+    })
+  }
+})
