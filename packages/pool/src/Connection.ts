@@ -209,18 +209,30 @@ export class Connection implements Handlers {
   }
 
   /**
-   * Sends the frame in `frame` (its stream id is filled in here) and answers the stream id, or -1 when the connection is
-   * closed or full: then nothing was done. `deadline` is a tick of the `Ticker`.
+   * The buffer to append one frame to, at its `pos`; `commit` then sends it, `discard` forgets it. `undefined` when the
+   * connection is closed or full. What is written goes to the socket with everything else of this turn, uncopied.
    */
-  send(frame: Writer, handler: ResponseHandler, deadline: number): number {
-    if (!this.accepts || this.ids.taken >= this.maxInFlight) return -1
+  begin(): Writer | undefined {
+    return this.accepts && this.ids.taken < this.maxInFlight ? this.out : undefined
+  }
+
+  /** Forgets what was appended from `start` on. */
+  discard(start: number): void {
+    this.out.pos = start
+  }
+
+  /**
+   * Sends the frame that was appended from `start` on; its stream id is filled in here, and answered. `deadline` is a
+   * tick of the `Ticker`. Nothing may happen to the connection between `begin` and `commit`.
+   */
+  commit(start: number, handler: ResponseHandler, deadline: number): number {
     const id = this.ids.acquire()
     this.requests++
-    this.put(id, frame, handler, deadline)
+    this.register(id, start, handler, deadline)
     return id
   }
 
-  private put(id: number, frame: Writer, handler: ResponseHandler, deadline: number): void {
+  private register(id: number, start: number, handler: ResponseHandler, deadline: number): void {
     if (id >= this.deadlines.length) {
       const next = new Int32Array(this.deadlines.length * 2)
       next.set(this.deadlines)
@@ -230,13 +242,8 @@ export class Connection implements Handlers {
     this.deadlines[id] = deadline
     this.inFlightCount++
     const { out } = this
-    const size = frame.pos
-    const start = out.pos
-    out.ensure(size)
-    frame.bytes.copy(out.bytes, start, 0, size)
     out.bytes[start + 2] = id >> 8
     out.bytes[start + 3] = id
-    out.pos = start + size
     if (start === 0) this.ticker.flush(this)
     if (out.pos + this.held > this.maxOutput) this.accepts = false
     this.unsent.push(id)
@@ -244,6 +251,13 @@ export class Connection implements Handlers {
       this.earliest = deadline
       this.ticker.arm(this)
     }
+  }
+
+  /** Appends a request that is on nobody's fast path. */
+  private put(id: number, request: Request.Request, handler: ResponseHandler, timeoutMillis: number): void {
+    const start = this.out.pos
+    Request.encode(this.out, id, request)
+    this.register(id, start, handler, this.ticker.deadline(timeoutMillis))
   }
 
   /**
@@ -448,9 +462,7 @@ export class Connection implements Handlers {
     const id = this.ids.acquire()
     if (id < 0) return
     this.beating = true
-    SCRATCH.reset()
-    Request.encode(SCRATCH, 0, { _tag: "Options" })
-    this.put(id, SCRATCH, this.heartbeat, this.ticker.deadline(this.limits.heartbeatTimeout))
+    this.put(id, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
     this.inFlightCount--
   }
 
@@ -529,13 +541,16 @@ export class Connection implements Handlers {
 
   /** @internal */
   askNow(request: Request.Request, handler: ResponseHandler, timeoutMillis: number): number {
-    SCRATCH.reset()
-    Request.encode(SCRATCH, 0, request)
-    const deadline = this.ticker.deadline(timeoutMillis)
-    if (!this.handshaking) return this.send(SCRATCH, handler, deadline)
-    if (this.reason !== undefined || this.handlers[0] !== undefined) return -1
-    this.put(0, SCRATCH, handler, deadline)
-    return 0
+    if (this.handshaking) {
+      if (this.reason !== undefined || this.handlers[0] !== undefined) return -1
+      this.put(0, request, handler, timeoutMillis)
+      return 0
+    }
+    if (this.begin() === undefined) return -1
+    const id = this.ids.acquire()
+    this.requests++
+    this.put(id, request, handler, timeoutMillis)
+    return id
   }
 
   private get where(): string {
@@ -543,5 +558,4 @@ export class Connection implements Handlers {
   }
 }
 
-const SCRATCH = new Writer(4096)
 const NO_ROWS = new RowDecoders()

@@ -32,18 +32,6 @@ const SETTLED = 3
 /** Settled with a value that the fiber is about to take. */
 const DELIVERING = 4
 
-const Base: new<A, E>() => Effect.Effect<A, E> = (() => {
-  const Base = function() {}
-  Base.prototype = Effectable.Prototype<any>({
-    label: "Suspension",
-    evaluate(this: Suspension<any, any>, fiber) {
-      const running = fiber as unknown as RunningFiber
-      return native ? this.runNative(running) : this.runCallback(running)
-    }
-  })
-  return Base as any
-})()
-
 /**
  * An effect settled by plain code.
  *
@@ -53,12 +41,12 @@ const Base: new<A, E>() => Effect.Effect<A, E> = (() => {
  * @category models
  * @since 0.1.0
  */
-export abstract class Suspension<A, E> extends Base<A, E> {
+export abstract class Suspension<A, E> {
   private state: number = FRESH
-  private fiber: RunningFiber | undefined = undefined
-  private outcome: Effect.Effect<A, E> | undefined = undefined
-  private value: A | undefined = undefined
-  private resume: ((effect: Effect.Effect<A, E>) => void) | undefined = undefined
+  /** Who waits: the fiber, or the `resume` of `Effect.callback`. */
+  private waiter: RunningFiber | ((effect: Effect.Effect<A, E>) => void) | undefined = undefined
+  /** An effect settled in `start`, or a value on its way to the fiber. */
+  private outcome: unknown = undefined
 
   /** Starts the work. May call `settle` at once. Must not throw. */
   protected abstract start(): void
@@ -82,11 +70,11 @@ export abstract class Suspension<A, E> extends Base<A, E> {
    * caller's stack, so the caller has its own state in order first. Only the first call counts.
    */
   settle(outcome: Effect.Effect<A, E>): void {
-    const { state } = this
+    const { state, waiter } = this
     if (state === WAITING) {
       this.state = SETTLED
-      if (this.fiber !== undefined) this.fiber.evaluate(outcome)
-      else this.resume!(outcome)
+      if (typeof waiter === "function") waiter(outcome)
+      else waiter!.evaluate(outcome)
     } else if (state === STARTING) {
       this.state = SETTLED
       this.outcome = outcome
@@ -95,12 +83,12 @@ export abstract class Suspension<A, E> extends Base<A, E> {
 
   /** `settle` with a success, without an `Exit` around it: the way of every request that goes well. */
   succeed(value: A): void {
-    const { fiber } = this
-    if (this.state === WAITING && fiber !== undefined) {
+    const { waiter } = this
+    if (this.state === WAITING && typeof waiter === "object") {
       this.state = DELIVERING
-      this.value = value
+      this.outcome = value
       // The fiber evaluates this object once more and finds the value in it: now, or after it has yielded to others.
-      fiber.evaluate(this)
+      waiter.evaluate(this as unknown as Effect.Effect<A, E>)
     } else {
       this.settle(Exit.succeed(value))
     }
@@ -108,20 +96,20 @@ export abstract class Suspension<A, E> extends Base<A, E> {
 
   /** @internal */
   runNative(fiber: RunningFiber): Effect.Effect<A, E> {
-    if (this.state === DELIVERING && this.fiber === fiber) {
+    if (this.state === DELIVERING && this.waiter === fiber) {
       this.state = SETTLED
-      const { value } = this
-      this.value = undefined
-      return fiber.succeedWith(value)
+      const { outcome } = this
+      this.outcome = undefined
+      return fiber.succeedWith(outcome)
     }
     const instead = this.around(fiber)
     if (instead !== undefined) return instead
     const self = this.state === FRESH ? this : this.renew()
     self.state = STARTING
     self.start()
-    if (self.outcome !== undefined) return self.outcome
+    if (self.outcome !== undefined) return self.outcome as Effect.Effect<A, E>
     self.state = WAITING
-    self.fiber = fiber
+    self.waiter = fiber
     // Called when the fiber goes on for whatever reason; only an interruption finds the state unsettled.
     return fiber.yieldWith(() => self.interrupted())
   }
@@ -134,9 +122,9 @@ export abstract class Suspension<A, E> extends Base<A, E> {
       const self = this.state === FRESH ? this : this.renew()
       self.state = STARTING
       self.start()
-      if (self.outcome !== undefined) return resume(self.outcome)
+      if (self.outcome !== undefined) return resume(self.outcome as Effect.Effect<A, E>)
       self.state = WAITING
-      self.resume = resume
+      self.waiter = resume
       return Effect.sync(() => self.interrupted())
     })
   }
@@ -148,6 +136,21 @@ export abstract class Suspension<A, E> extends Base<A, E> {
     }
   }
 }
+
+/** Every suspension is an Effect: the members come from the prototype set below. */
+export interface Suspension<A, E> extends Effect.Effect<A, E> {}
+
+// Set rather than extended: a constructor fewer for every request.
+Object.setPrototypeOf(
+  Suspension.prototype,
+  Effectable.Prototype<any>({
+    label: "Suspension",
+    evaluate(this: Suspension<any, any>, fiber) {
+      const running = fiber as unknown as RunningFiber
+      return native ? this.runNative(running) : this.runCallback(running)
+    }
+  })
+)
 
 let native = true
 

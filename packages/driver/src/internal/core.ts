@@ -50,8 +50,6 @@ export class Core {
   closed = false
   slow!: SlowPath
 
-  /** A request is encoded here and then copied behind the others of its connection. */
-  readonly scratch = new Writer(64 * 1024)
   readonly page: Page = { pagingState: null, decoder: undefined }
   readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unrouted: 0 }
 
@@ -93,30 +91,30 @@ export class Core {
     return this.lastTimestamp = now > this.lastTimestamp ? now : this.lastTimestamp + 1
   }
 
-  /**
-   * Hashes the partition key out of the values just written to `scratch`; answers false when there is none.
-   */
-  private hash(prepared: Prepared): boolean {
+  /** Hashes the partition key of the values; answers false when there is none. Throws `EncodeError`. */
+  private hash(prepared: Prepared, values: ReadonlyArray<unknown>): boolean {
     const { encoder, partitionKey } = prepared
-    const { scratch } = this
+    const { key } = this
     const parts = partitionKey.length
-    if (parts === 0) return false
-    const first = encoder.offsets[partitionKey[0]!]!
-    const size = scratch.view.getInt32(first)
-    // A null key is the server's to refuse; the empty key has another token on Cassandra than on ScyllaDB.
-    if (size <= 0 && parts === 1) return false
+    // A wrong number of values is the encoder's to refuse.
+    if (parts === 0 || values.length !== prepared.variables.length) return false
+    key.reset()
     if (parts === 1) {
-      hashInto(scratch.bytes, first + 4, size, this.token)
+      encoder.writeOne(key, partitionKey[0]!, values[partitionKey[0]!])
+      // A null key is the server's to refuse; the empty key has another token on Cassandra than on ScyllaDB.
+      if (key.pos <= 4) return false
+      hashInto(key.bytes, 4, key.pos - 4, this.token)
       return true
     }
-    const { key } = this
-    key.reset()
     for (let i = 0; i < parts; i++) {
-      const at = encoder.offsets[partitionKey[i]!]!
-      const length = scratch.view.getInt32(at)
-      if (length < 0 || length > 0xffff) return false
-      key.u16(length)
-      key.raw(scratch.bytes.subarray(at + 4, at + 4 + length))
+      const start = key.pos
+      encoder.writeOne(key, partitionKey[i]!, values[partitionKey[i]!])
+      const size = key.view.getInt32(start)
+      if (size < 0 || size > 0xffff) return false
+      // The 4-byte length becomes the 2 bytes that a composite key has, and a zero ends the component.
+      key.bytes.copyWithin(start + 2, start + 4, key.pos)
+      key.view.setUint16(start, size)
+      key.pos = start + 2 + size
       key.u8(0)
     }
     hashInto(key.bytes, 0, key.pos, this.token)
@@ -124,17 +122,18 @@ export class Core {
   }
 
   /**
-   * The connection for the request in `scratch`: a local replica's, the one that lands on the owning shard; else any local
+   * The connection for a request: a local replica's, the one that lands on the owning shard; else any local
    * node's. Leaves its node in `node`. `skip` holds nodes that were tried. `undefined` when no connection takes requests.
    */
   route(
     prepared: Prepared | undefined,
+    values: ReadonlyArray<unknown>,
     isSerial: boolean,
     skip: ReadonlyArray<Node> | undefined
   ): Connection | undefined {
     const { counters, snapshot } = this
     let replicas: ReadonlyArray<Node> | undefined
-    if (prepared !== undefined && this.hash(prepared)) {
+    if (prepared !== undefined && this.hash(prepared, values)) {
       if (prepared.routedBy !== snapshot) {
         prepared.routedBy = snapshot
         prepared.replicas = snapshot.keyspaces.get(prepared.keyspace)?.replicas

@@ -1,5 +1,5 @@
 import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
-import { ConnectionBusy, type PoolReason } from "@effect-scylla/pool/PoolError"
+import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
 import * as Frame from "@effect-scylla/protocol/Frame"
@@ -23,6 +23,9 @@ import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
 
 const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rejected", "Ambiguous"]
+
+const encodeError = (error: unknown): EncodeError =>
+  error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
 
 /** What the statement is: prepared with its values, or a text without any. */
 export type Subject = Prepared | string
@@ -120,39 +123,39 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     this.attempt()
   }
 
-  /** Encodes, routes and sends; or ends the request when that cannot be done. */
+  /** Routes, encodes and sends; or ends the request when that cannot be done. */
   private attempt(): void {
-    const { core, prepared } = this
+    const { core, history, prepared } = this
     if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
-    const { scratch } = core
-    scratch.reset()
+    let connection: Connection | undefined
+    try {
+      if (history?.again !== undefined) {
+        connection = history.again.isAvailable ? history.again : history.node?.pool?.pickAny()
+        core.node = history.node
+        history.again = undefined
+      }
+      connection ??= core.route(prepared, this.values, this.options.isSerial, history?.tried)
+    } catch (error) {
+      return this.end(encodeError(error))
+    }
+    const out = connection?.begin()
+    if (connection === undefined || out === undefined) return this.noConnection()
+    const start = out.pos
     try {
       if (prepared !== undefined) {
         const template = prepared.templateOf === this.options ? prepared.template! : this.template(prepared)
-        Request.writeExecute(scratch, template, prepared.encoder, this.values, this.timestamp)
+        Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
       } else {
         const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
-        Request.encode(scratch, 0, request, { tracing: this.options.tracing })
+        Request.encode(out, 0, request, { tracing: this.options.tracing })
       }
     } catch (error) {
-      return this.end(
-        error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
-      )
+      connection.discard(start)
+      return this.end(encodeError(error))
     }
-    let connection: Connection | undefined
-    const { history } = this
-    if (history?.again !== undefined) {
-      connection = history.again.isAvailable ? history.again : history.node?.pool?.pickAny()
-      core.node = history.node
-      history.again = undefined
-    }
-    connection ??= core.route(prepared, this.options.isSerial, history?.tried)
-    if (connection === undefined) return this.noConnection()
     this.node = core.node
     this.connection = connection
-    this.stream = connection.send(scratch, this, this.deadline)
-    // The pool answers only connections that take a request, so this is a connection that was closed in between.
-    if (this.stream < 0) this.failed(new ConnectionBusy({ message: "the connection takes no more requests" }), false)
+    this.stream = connection.commit(start, this, this.deadline)
   }
 
   /** The constant parts of the frame. Those for the options used last, which are nearly always the same, are kept. */

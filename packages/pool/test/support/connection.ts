@@ -11,7 +11,6 @@ import * as Ticker from "@effect-scylla/pool/Ticker"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
-import { Writer } from "@effect-scylla/protocol/Writer"
 import * as Effect from "effect/Effect"
 import * as Network from "./network.ts"
 
@@ -31,8 +30,6 @@ export class RecordingOwner implements Owner {
   }
 }
 
-const FRAME = new Writer()
-
 /** A request whose text comes back in the log of what was told. */
 export class Query implements ResponseHandler {
   readonly text: string
@@ -47,9 +44,11 @@ export class Query implements ResponseHandler {
   constructor(connection: Connection, text: string, deadline: number) {
     this.connection = connection
     this.text = text
-    FRAME.reset()
-    Request.encode(FRAME, 0, { _tag: "Query", query: text, options: { consistency: "ONE" } })
-    this.stream = connection.send(FRAME, this, deadline)
+    const out = connection.begin()
+    if (out === undefined) return
+    const start = out.pos
+    Request.encode(out, 0, { _tag: "Query", query: text, options: { consistency: "ONE" } })
+    this.stream = connection.commit(start, this, deadline)
   }
 
   onResponse(_flags: number, opcode: number, body: Reader): void {
