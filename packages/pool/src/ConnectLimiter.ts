@@ -45,16 +45,20 @@ export const make = (options?: Options): ConnectLimiter => {
   const nodes = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
   return {
     limit: (node, dial) =>
-      Effect.suspend(() => {
-        const entry = nodes.get(node) ?? { semaphore: Semaphore.makeUnsafe(perNode), users: 0 }
-        nodes.set(node, entry)
-        entry.users++
-        const release = Effect.sync(() => {
-          if (--entry.users === 0) nodes.delete(node)
-        })
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          const entry = nodes.get(node) ?? { semaphore: Semaphore.makeUnsafe(perNode), users: 0 }
+          nodes.set(node, entry)
+          entry.users++
+          return entry
+        }),
         // The node first: whoever waits for its node must not hold a place that others could use.
-        return entry.semaphore.withPermit(all.withPermit(dial)).pipe(Effect.ensuring(release))
-      })
+        (entry) => entry.semaphore.withPermit(all.withPermit(dial)),
+        (entry) =>
+          Effect.sync(() => {
+            if (--entry.users === 0) nodes.delete(node)
+          })
+      )
   }
 }
 

@@ -21,8 +21,9 @@ import type { ConnectionOptions } from "node:tls"
 import { type Connection, type Owner } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import * as Handshake from "./Handshake.ts"
-import type { PoolError, PoolReason } from "./PoolError.ts"
+import { DialFailed, PoolError, type PoolReason } from "./PoolError.ts"
 import type { Endpoint } from "./Socket.ts"
+import { TICK_MILLIS } from "./Ticker.ts"
 
 /**
  * @category models
@@ -38,7 +39,10 @@ export interface Options {
   readonly shardAwarePort?: boolean | undefined
   /** Longest time that requests in flight hold up the closing of a connection. Default 5 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
-  /** Milliseconds before a dial that follows a failed one: 50, doubled up to 10 000, and a random part of that. */
+  /**
+   * Milliseconds before a dial that follows a failed one or a lost connection: 50, doubled up to 10 000, and a random part
+   * of that. Starts anew once a connection has lived for the longest of these delays.
+   */
   readonly reconnect?: { readonly base?: number | undefined; readonly cap?: number | undefined } | undefined
 }
 
@@ -78,7 +82,10 @@ export interface Stats {
   readonly lastError: PoolReason | undefined
 }
 
-/** How long the shard-aware port is left alone after it led to a wrong shard (a NAT rewrites ports), milliseconds. */
+/**
+ * How long the shard-aware port is left alone after it led to a wrong shard (a NAT rewrites ports) or to nowhere (a
+ * firewall drops packets), milliseconds.
+ */
 const BLOCK_MILLIS = 300_000
 const DEFAULT_SHUTDOWN: Duration.Input = "5 seconds"
 /** Local ports in use that are passed over before the plain port is tried. */
@@ -112,8 +119,16 @@ export class NodePool implements Owner {
   private readonly waiters = new Set<() => boolean>()
   private signalled = false
   private started = false
-  /** Somebody said that the node is up: whoever waits out a delay goes on. */
-  private hinted = false
+  /** How often somebody said that the node is up: whoever waits out a delay goes on. */
+  private hints = 0
+  /** Slots whose dial is under way or waits for its turn. */
+  private dialing = 0
+  /** A slot waits to close excess at the bound; how often that was since the pool was full. */
+  private trimming = false
+  private trims = 0
+  /** By shard: the tick at which its connection came, and milliseconds that the last one lived. */
+  private readonly since: Array<number> = []
+  private readonly lived: Array<number> = []
   /** Closing, their last requests under way. */
   private readonly draining = new Set<Connection>()
 
@@ -206,9 +221,8 @@ export class NodePool implements Owner {
 
   /** The node is said to be up: dial now instead of at the end of the delay. */
   nodeUp(): void {
-    this.hinted = true
+    this.hints++
     this.signal()
-    this.hinted = false
   }
 
   /** The node is said to be down: ask every connection whether it lives. */
@@ -227,6 +241,7 @@ export class NodePool implements Owner {
     if (this.slots[shard] === connection) {
       this.slots[shard] = undefined
       this.states[shard] = "Closed"
+      this.lived[shard] = (this.options.session.ticker.now - this.since[shard]!) * TICK_MILLIS
     } else {
       this.excess = this.excess.filter((other) => other !== connection)
     }
@@ -235,8 +250,13 @@ export class NodePool implements Owner {
   }
 
   onExhausted(connection: Connection): void {
-    this.exhausted.add(connection)
-    this.signalLater()
+    if (this.slots[connection.shard] === connection) {
+      this.exhausted.add(connection)
+      this.signalLater()
+    } else if (this.excess.includes(connection)) {
+      this.excess = this.excess.filter((other) => other !== connection)
+      this.retire([connection])
+    }
   }
 
   onEvent(): void {}
@@ -273,11 +293,13 @@ export class NodePool implements Owner {
     const current = this.slots[shard]
     if (current === undefined || this.exhausted.has(current)) {
       this.slots[shard] = connection
+      this.since[shard] = this.options.session.ticker.now
       if (current !== undefined) drain.push(current)
     } else {
       this.excess.push(connection)
     }
     if (this.isFull) {
+      this.trims = 0
       drain.push(...this.excess)
       this.excess = []
     }
@@ -287,6 +309,7 @@ export class NodePool implements Owner {
   }
 
   private needs(shard: number): boolean {
+    if (shard >= this.slots.length) return false
     const connection = this.slots[shard]
     if (connection !== undefined) return this.exhausted.has(connection)
     // An empty pool makes one connection first: the node may be dead, and its shards are not known.
@@ -297,9 +320,19 @@ export class NodePool implements Owner {
     return Math.max(8, this.slots.length)
   }
 
+  /** As much excess as there may be: no more dials until some of it is closed. */
+  private get isAtBound(): boolean {
+    return this.excess.length >= this.excessBound
+  }
+
+  /** Whether a slot may dial without exceeding the bound, or is the one to see to it that others may. */
+  private get mayAct(): boolean {
+    return this.isAtBound ? !this.trimming : this.excess.length + this.dialing < this.excessBound
+  }
+
   /** At the bound, lets go of the older half. */
   private trimExcess(): void {
-    if (this.excess.length >= this.excessBound) this.retire(this.excess.splice(0, Math.ceil(this.excess.length / 2)))
+    if (this.isAtBound) this.retire(this.excess.splice(0, Math.ceil(this.excess.length / 2)))
   }
 
   /** Closes connections that are in no slot any more, each when its last request is answered. */
@@ -345,11 +378,17 @@ export class NodePool implements Owner {
 
   // ---- slots -------------------------------------------------------------------------------------------------------
 
-  private connect(shard: number, endpoint: Endpoint): Effect.Effect<Connection, PoolError> {
+  /** Dials when it is this dial's turn; `undefined` when it is not `wanted` any more by then. */
+  private connect(
+    shard: number,
+    endpoint: Endpoint,
+    wanted: () => boolean
+  ): Effect.Effect<Connection | undefined, PoolError> {
     return Effect.flatMap(ConnectLimiter, (limiter) =>
       limiter.limit(
         `${this.address}:${this.port}`,
         Effect.suspend(() => {
+          if (!wanted()) return Effect.undefined
           this.dials++
           this.states[shard] = "Dialing"
           return Handshake.connect({
@@ -362,11 +401,18 @@ export class NodePool implements Owner {
             onReady: (connection) => this.adopt(connection)
           })
         })
-      ))
+      )).pipe(
+        // A transport that breaks must not end the slot's supervision.
+        Effect.catchDefect((cause) => {
+          const message = `the transport broke while it dialled ${endpoint.address}:${endpoint.port}: ${String(cause)}`
+          return Effect.fail(new PoolError({ reason: new DialFailed({ message, cause, kind: "Unreachable" }) }))
+        })
+      )
   }
 
-  private plain(shard: number): Effect.Effect<Connection, PoolError> {
-    return this.connect(shard, { address: this.address, port: this.port, tls: this.options.tls })
+  private plain(shard: number): Effect.Effect<Connection | undefined, PoolError> {
+    const { address, port } = this
+    return this.connect(shard, { address, port, tls: this.options.tls }, () => this.needs(shard))
   }
 
   /** Through the shard-aware port where it is advertised and believed, else through the plain one. */
@@ -378,56 +424,94 @@ export class NodePool implements Owner {
     const sharding = this.shards!
     const cursor = PortCursor.make({ nrShards: sharding.nrShards, shard, pivot: yield* Random.next })
     if (Result.isFailure(cursor)) return yield* this.plain(shard)
+    const wanted = (): boolean => this.blockedUntil === 0 && this.needs(shard)
     for (let tried = 0; tried < MAX_LOCAL_PORTS; tried++) {
       const localPort = cursor.success.next()
       if (localPort < 0) break
       const attempt = yield* Effect.result(
-        this.connect(shard, { address: this.address, port, localPort, tls: this.options.tls })
+        this.connect(shard, { address: this.address, port, localPort, tls: this.options.tls }, wanted)
       )
       if (Result.isSuccess(attempt)) {
+        if (attempt.success === undefined) break
         const landed = attempt.success.features.shards
         const moved = landed?.nrShards !== sharding.nrShards || landed.ignoreMsb !== sharding.ignoreMsb
         // Another shard on an unchanged node: something between us rewrites ports.
-        if (!moved && landed.shard !== shard) this.blockedUntil = now + BLOCK_MILLIS
+        if (!moved && landed.shard !== shard) yield* this.block
         return attempt.success
       }
       const { reason } = attempt.failure
-      if (reason._tag !== "DialFailed" || reason.kind !== "LocalPortInUse") {
-        this.lastError = reason
-        break
-      }
+      // No other port will like these credentials better.
+      if (reason._tag === "AuthenticationFailed") return yield* attempt.failure
+      if (reason._tag === "DialFailed" && reason.kind === "LocalPortInUse") continue
+      this.lastError = reason
+      // Refused is cheap to try again. Silence is not: a firewall may let the plain port through only.
+      if (reason._tag === "ConnectTimeout" && !this.isEmpty) yield* this.block
+      break
     }
     return yield* this.plain(shard)
+  })
+
+  /** Leaves the shard-aware port alone for a while. */
+  private readonly block = Effect.map(Clock.currentTimeMillis, (now) => {
+    if (this.blockedUntil === 0) this.blockedUntil = now + BLOCK_MILLIS
   })
 
   /** One life of a slot after the other. Ends when the node has fewer shards. @internal */
   readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, shard: number, spawn: () => void) {
     const base = this.options.reconnect?.base ?? 50
     const cap = this.options.reconnect?.cap ?? 10_000
+    /** Delays in a row. */
     let attempt = 0
-    const backoff = Effect.gen({ self: this }, function*() {
-      const delay = (yield* Random.next) * Math.min(cap, base * 2 ** Math.min(attempt++, 20))
-      yield* Effect.raceFirst(Effect.sleep(delay), this.until(() => this.hinted))
+    let { hints } = this
+    const wait = Effect.fnUntraced({ self: this }, function*(this: NodePool, exponent: number) {
+      if (hints !== this.hints) return
+      const delay = (yield* Random.next) * Math.min(cap, base * 2 ** Math.min(exponent, 20))
+      yield* Effect.raceFirst(Effect.sleep(delay), this.until(() => hints !== this.hints))
     })
-    while (shard < this.slots.length) {
-      yield* this.until(() => shard >= this.slots.length || this.needs(shard))
+    const backoff = Effect.gen({ self: this }, function*() {
+      yield* wait(attempt++)
+      // The node is said to be up: what failed before is the past.
+      if (hints !== this.hints) attempt = 0
+    })
+    while (true) {
+      yield* this.until(() => shard >= this.slots.length || (this.needs(shard) && this.mayAct))
       if (shard >= this.slots.length) return
-      const dialed = yield* Effect.result(this.dial(shard))
-      if (Result.isFailure(dialed)) {
-        this.failures++
-        this.lastError = dialed.failure.reason
+      hints = this.hints
+      if (this.states[shard] === "Closed") {
         this.states[shard] = "Idle"
-        this.signalLater()
+        // A server that accepts and closes is no better than one that refuses.
+        if (this.lived[shard]! >= cap) attempt = 0
         yield* backoff
         continue
       }
-      spawn()
-      if (dialed.success.shard === shard) {
-        attempt = 0
-      } else if (this.excess.length >= this.excessBound) {
+      if (this.isAtBound) {
         // Closing everything would only repeat itself: the plain port hands out the core with the fewest connections.
-        yield* backoff
+        this.trimming = true
+        yield* Effect.ensuring(
+          wait(this.trims++),
+          Effect.sync(() => {
+            this.trimming = false
+          })
+        )
         this.trimExcess()
+        this.signalLater()
+        continue
+      }
+      this.dialing++
+      const dialed = yield* Effect.ensuring(
+        Effect.result(this.dial(shard)),
+        Effect.sync(() => {
+          this.dialing--
+          if (this.slots[shard] === undefined && this.states[shard] !== "Closed") this.states[shard] = "Idle"
+          this.signalLater()
+        })
+      )
+      if (Result.isSuccess(dialed)) {
+        spawn()
+      } else {
+        this.failures++
+        this.lastError = dialed.failure.reason
+        yield* backoff
       }
     }
   })
