@@ -62,7 +62,9 @@ const SHARD_KEYS = [
   "SCYLLA_NR_SHARDS",
   "SCYLLA_SHARDING_IGNORE_MSB",
   "SCYLLA_SHARDING_ALGORITHM",
-  "SCYLLA_PARTITIONER"
+  "SCYLLA_PARTITIONER",
+  "SCYLLA_SHARD_AWARE_PORT",
+  "SCYLLA_SHARD_AWARE_PORT_SSL"
 ]
 const LWT = "SCYLLA_LWT_ADD_METADATA_MARK"
 const RATE_LIMIT = "SCYLLA_RATE_LIMIT_ERROR"
@@ -119,8 +121,8 @@ const readShards = (supported: Supported, warnings: Array<string>): ShardFeature
 const assigned = (supported: Supported, key: string, name: string, warnings: Array<string>): number | undefined => {
   if (!supported.has(key)) return undefined
   for (const value of supported.get(key)!) {
-    const [left, right] = value.split("=")
-    const number = left === name ? integer(right, 1, 0xffff_ffff) : undefined
+    // Each text of the list is one parameter of the extension.
+    const number = value.startsWith(`${name}=`) ? integer(value.slice(name.length + 1), 1, 0xffff_ffff) : undefined
     if (number !== undefined) return number
   }
   warnings.push(`SUPPORTED has ${key}=${JSON.stringify(supported.get(key))} without ${name}: it is not used`)

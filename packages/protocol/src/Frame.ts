@@ -145,15 +145,17 @@ export class FrameParser {
   }
 
   private bodyLength(view: DataView, pos: number): number {
-    const length = view.getInt32(pos + 5)
-    if (length < 0 || length > this.maxBody) {
-      throw new DecodeError({ message: `a frame of ${length >>> 0} bytes is over the bound of ${this.maxBody} bytes` })
-    }
     const version = view.getUint8(pos) & 0x7f
     if (version < 1 || version > 0x42) {
       throw new DecodeError({
-        message: `not the native protocol: a frame starts with byte 0x${view.getUint8(pos).toString(16)}`
+        message: `not the native protocol: a frame starts with byte 0x${
+          view.getUint8(pos).toString(16).padStart(2, "0")
+        }`
       })
+    }
+    const length = view.getInt32(pos + 5)
+    if (length < 0 || length > this.maxBody) {
+      throw new DecodeError({ message: `a frame of ${length >>> 0} bytes is over the bound of ${this.maxBody} bytes` })
     }
     return length
   }
@@ -164,17 +166,28 @@ export class FrameParser {
     this.handler.onFrame(bytes[pos]!, bytes[pos + 1]!, view.getInt16(pos + 2), bytes[pos + 4]!, reader)
   }
 
-  /** Takes `[start, end)` of a buffer. Throws {@link DecodeError} for what cannot be a frame: the stream is lost then. */
+  /**
+   * Takes `[start, end)` of a buffer. Throws {@link DecodeError} for what cannot be a frame, and what a handler throws: the
+   * stream is lost then, and the parser stopped.
+   */
   push(bytes: Buffer, view: DataView, start: number, end: number): void {
-    let pos = start
-    if (this.carried > 0) pos = this.fill(bytes, pos, end)
-    while (!this.stopped && end - pos >= HEADER_SIZE) {
-      const length = this.bodyLength(view, pos)
-      if (end - pos < HEADER_SIZE + length) break
-      this.emit(bytes, view, pos, length)
-      pos += HEADER_SIZE + length
+    try {
+      let pos = start
+      if (this.carried > 0) pos = this.fill(bytes, pos, end)
+      while (!this.stopped && end - pos >= HEADER_SIZE) {
+        const length = this.bodyLength(view, pos)
+        if (end - pos < HEADER_SIZE + length) break
+        this.emit(bytes, view, pos, length)
+        pos += HEADER_SIZE + length
+      }
+      if (!this.stopped && pos < end) {
+        const frame = end - pos >= HEADER_SIZE ? HEADER_SIZE + view.getInt32(pos + 5) : HEADER_SIZE
+        this.keep(bytes, pos, end, frame)
+      }
+    } catch (error) {
+      this.stop()
+      throw error
     }
-    if (!this.stopped && pos < end) this.keep(bytes, pos, end)
   }
 
   /** Completes the carried frame from the chunk; answers how far the chunk is used up. */
@@ -182,13 +195,13 @@ export class FrameParser {
     let pos = start
     if (this.carried < HEADER_SIZE) {
       const take = Math.min(HEADER_SIZE - this.carried, end - pos)
-      this.keep(bytes, pos, pos + take)
+      this.keep(bytes, pos, pos + take, HEADER_SIZE)
       pos += take
       if (this.carried < HEADER_SIZE) return pos
     }
     const length = this.bodyLength(this.carryView!, 0)
     const take = Math.min(HEADER_SIZE + length - this.carried, end - pos)
-    if (take > 0) this.keep(bytes, pos, pos + take)
+    if (take > 0) this.keep(bytes, pos, pos + take, HEADER_SIZE + length)
     pos += take
     if (this.carried === HEADER_SIZE + length) {
       const carry = this.carry!
@@ -204,10 +217,11 @@ export class FrameParser {
     return pos
   }
 
-  private keep(bytes: Buffer, start: number, end: number): void {
+  /** Adds to the carry, which grows to twice what has arrived, and never past the `frame` that it is for. */
+  private keep(bytes: Buffer, start: number, end: number, frame: number): void {
     const needed = this.carried + end - start
     if (this.carry === undefined || this.carry.length < needed) {
-      const next = Buffer.allocUnsafeSlow(Math.max(1024, needed * 2))
+      const next = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(needed * 2, frame)))
       if (this.carried > 0) next.set(this.carry!.subarray(0, this.carried))
       this.carry = next
       this.carryView = new DataView(next.buffer)

@@ -178,6 +178,12 @@ export class Reader {
   }
 }
 
+/** Whether 16 bytes are an IPv4 address behind `::ffff:`. */
+const isMapped = (bytes: Uint8Array, pos: number): boolean => {
+  for (let i = 0; i < 10; i++) if (bytes[pos + i] !== 0) return false
+  return bytes[pos + 10] === 0xff && bytes[pos + 11] === 0xff
+}
+
 /**
  * The text of 4 or 16 address bytes; IPv6 in the canonical form of RFC 5952.
  *
@@ -185,8 +191,11 @@ export class Reader {
  * @since 0.1.0
  */
 export const formatAddress = (bytes: Uint8Array, pos: number, size: number): string => {
+  if (size > bytes.length - pos) throw new DecodeError({ message: "an address is cut off" })
   if (size === 4) return `${bytes[pos]}.${bytes[pos + 1]}.${bytes[pos + 2]}.${bytes[pos + 3]}`
   if (size !== 16) throw new DecodeError({ message: `an address takes 4 or 16 bytes, got ${size}` })
+  // An IPv4-mapped address shows the IPv4 address (RFC 5952 section 5).
+  if (isMapped(bytes, pos)) return `::ffff:${formatAddress(bytes, pos + 12, 4)}`
   const groups: Array<number> = []
   for (let i = 0; i < 16; i += 2) groups.push((bytes[pos + i]! << 8) | bytes[pos + i + 1]!)
   // The longest run of zero groups (two or more, the first of equals) becomes "::".

@@ -128,12 +128,28 @@ const flagsOf = (options: Options): number =>
   (options.serialConsistency === undefined ? 0 : QueryFlags.SERIAL_CONSISTENCY) |
   (options.timestamp === undefined ? 0 : QueryFlags.TIMESTAMP)
 
+const MISSING_TIMESTAMP = -(2n ** 63n)
+
+const wrongOption = (name: string, value: unknown, expected: string): EncodeError =>
+  new EncodeError({ message: `the ${name} is ${String(value)}, expected ${expected}`, path: "", cqlType: "" })
+
 /** What comes behind the values, in the order of the flags. */
 const writeTail = (w: Writer, options: Options): void => {
-  if (options.pageSize !== undefined && options.pageSize > 0) w.i32(options.pageSize)
+  if (options.pageSize !== undefined && options.pageSize > 0) {
+    if ((options.pageSize | 0) !== options.pageSize) {
+      throw wrongOption("page size", options.pageSize, "a whole number of 32 bits")
+    }
+    w.i32(options.pageSize)
+  }
   if (options.pagingState !== undefined && options.pagingState !== null) w.bytesValue(options.pagingState)
   if (options.serialConsistency !== undefined) w.u16(Consistency.toCode(options.serialConsistency))
-  if (options.timestamp !== undefined) w.i64(options.timestamp)
+  if (options.timestamp !== undefined) {
+    // The smallest number of 64 bits means that there is none.
+    if (BigInt.asIntN(64, options.timestamp) !== options.timestamp || options.timestamp === MISSING_TIMESTAMP) {
+      throw wrongOption("timestamp", options.timestamp, "microseconds in 64 bits")
+    }
+    w.i64(options.timestamp)
+  }
 }
 
 const writeRaw = (w: Writer, value: RawValue): void => {
@@ -175,9 +191,14 @@ export interface ExecuteTemplate {
   readonly head: Uint8Array
   /** What comes behind the values, but for the timestamp. */
   readonly tail: Uint8Array
+  /** Whether {@link writeExecute} adds a timestamp behind the tail. */
+  readonly stamped: boolean
 }
 
 /**
+ * Puts together what is the same each time `count` values are bound to a statement. `stamped` leaves room for a timestamp,
+ * which {@link writeExecute} is given; a timestamp among the options wins over it.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -188,20 +209,21 @@ export const executeTemplate = (
   settings: { readonly tracing: boolean; readonly stamped: boolean }
 ): ExecuteTemplate => {
   const w = new Writer(128)
+  const stamped = settings.stamped && options.timestamp === undefined
   Frame.begin(w, Frame.VERSION, settings.tracing ? Frame.Flags.TRACING : 0, 0, Frame.Opcode.EXECUTE)
   w.shortBytes(id)
   w.u16(Consistency.toCode(options.consistency))
-  w.u8(flagsOf(options) | (settings.stamped ? QueryFlags.TIMESTAMP : 0) | (count > 0 ? QueryFlags.VALUES : 0))
+  w.u8(flagsOf(options) | (stamped ? QueryFlags.TIMESTAMP : 0) | (count > 0 ? QueryFlags.VALUES : 0))
   if (count > 0) w.count(count, "values")
   const head = w.toUint8Array()
   w.reset()
   writeTail(w, options)
-  return { head, tail: w.toUint8Array() }
+  return { head, tail: w.toUint8Array(), stamped }
 }
 
 /**
- * Appends the frame of an EXECUTE, its values encoded straight into the buffer: the way of
- * every prepared statement. Throws `EncodeError` for values that do not fit.
+ * Appends the frame of an EXECUTE, its values encoded straight into the buffer: the way of every prepared statement.
+ * Throws `EncodeError` for values that do not fit; nothing is appended then.
  *
  * `timestamp` is the write's time in whole microseconds since 1970, for a template that is `stamped`: a number, because a
  * `bigint` for every request costs more than the rest of the frame.
@@ -221,14 +243,19 @@ export const writeExecute = (
   w.ensure(head.length)
   w.bytes.set(head, start)
   w.pos = start + head.length
-  encoder.write(w, values)
   const size = tail.length
-  w.ensure(size + 8)
+  try {
+    encoder.write(w, values)
+    w.ensure(size + 8)
+  } catch (error) {
+    w.pos = start
+    throw error
+  }
   for (let i = 0, pos = w.pos; i < size; i++) w.bytes[pos + i] = tail[i]!
   w.pos += size
-  if (timestamp > 0) {
+  if (template.stamped) {
     w.view.setInt32(w.pos, Math.floor(timestamp / 4_294_967_296))
-    w.view.setUint32(w.pos + 4, timestamp % 4_294_967_296)
+    w.view.setUint32(w.pos + 4, timestamp)
     w.pos += 8
   }
   Frame.end(w, start)
@@ -286,7 +313,7 @@ export interface Envelope {
 }
 
 /**
- * Appends a whole frame. Throws `EncodeError` when it grows past the writer's limit.
+ * Appends a whole frame. Throws `EncodeError` for what does not fit, the writer's limit included; nothing is appended then.
  *
  * @category encoding
  * @since 0.1.0
@@ -295,7 +322,17 @@ export const encode = (w: Writer, stream: number, request: Request, envelope: En
   const flags = (envelope.tracing === true ? Frame.Flags.TRACING : 0) |
     (envelope.customPayload === undefined ? 0 : Frame.Flags.CUSTOM_PAYLOAD)
   const start = Frame.begin(w, envelope.version ?? Frame.VERSION, flags, stream, OPCODES[request._tag])
-  if (envelope.customPayload !== undefined) w.bytesMap(envelope.customPayload)
+  try {
+    if (envelope.customPayload !== undefined) w.bytesMap(envelope.customPayload)
+    encodeBody(w, request)
+  } catch (error) {
+    w.pos = start
+    throw error
+  }
+  Frame.end(w, start)
+}
+
+const encodeBody = (w: Writer, request: Request): void => {
   switch (request._tag) {
     case "Options":
       break
@@ -338,7 +375,6 @@ export const encode = (w: Writer, stream: number, request: Request, envelope: En
       w.stringList(request.events)
       break
   }
-  Frame.end(w, start)
 }
 
 /**

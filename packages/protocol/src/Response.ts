@@ -309,10 +309,15 @@ export const encode = (
     (warnings.length === 0 ? 0 : Frame.Flags.WARNING) |
     (prefix.customPayload === undefined ? 0 : Frame.Flags.CUSTOM_PAYLOAD)
   const start = Frame.begin(w, version | Frame.RESPONSE_BIT, flags, stream, SERVER_OPCODES[response._tag])
-  if (prefix.tracingId !== undefined) w.raw(prefix.tracingId.toBytes())
-  if (warnings.length > 0) w.stringList(warnings)
-  if (prefix.customPayload !== undefined) w.bytesMap(prefix.customPayload)
-  encodeBody(w, response)
+  try {
+    if (prefix.tracingId !== undefined) w.raw(prefix.tracingId.toBytes())
+    if (warnings.length > 0) w.stringList(warnings)
+    if (prefix.customPayload !== undefined) w.bytesMap(prefix.customPayload)
+    encodeBody(w, response)
+  } catch (error) {
+    w.pos = start
+    throw error
+  }
   Frame.end(w, start)
 }
 

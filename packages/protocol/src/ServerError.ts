@@ -22,64 +22,193 @@ interface Counted extends Common {
   readonly required: number
 }
 
-/** 0x0000: something went wrong inside the server. @category errors @since 0.1.0 */
+/**
+ * 0x0000: something went wrong inside the server.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InternalServerError extends Data.TaggedError("InternalServerError")<Common> {}
-/** 0x000A: the server could not read the message. @category errors @since 0.1.0 */
+
+/**
+ * 0x000A: the server could not read the message.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ProtocolError extends Data.TaggedError("ProtocolError")<Common> {}
-/** 0x0100: authentication failed. @category errors @since 0.1.0 */
+
+/**
+ * 0x0100: authentication failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class BadCredentials extends Data.TaggedError("BadCredentials")<Common> {}
-/** 0x1000: too few replicas are alive; nothing was started. @category errors @since 0.1.0 */
+
+/**
+ * 0x1000: too few replicas are alive; nothing was started.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Unavailable extends Data.TaggedError("Unavailable")<
   Common & { readonly consistency: Consistency.Consistency; readonly required: number; readonly alive: number }
 > {}
-/** 0x1001: the server sheds load. @category errors @since 0.1.0 */
+
+/**
+ * 0x1001: the server sheds load.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Overloaded extends Data.TaggedError("Overloaded")<Common> {}
-/** 0x1002: the coordinator is still joining. @category errors @since 0.1.0 */
+
+/**
+ * 0x1002: the coordinator is still joining.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class IsBootstrapping extends Data.TaggedError("IsBootstrapping")<Common> {}
-/** 0x1003: a TRUNCATE failed. @category errors @since 0.1.0 */
+
+/**
+ * 0x1003: a TRUNCATE failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class TruncateError extends Data.TaggedError("TruncateError")<Common> {}
+
 /**
  * 0x1100: too few replicas confirmed a write in time. `writeType` is SIMPLE, BATCH, UNLOGGED_BATCH, COUNTER, BATCH_LOG,
- * CAS, VIEW or CDC. @category errors @since 0.1.0
+ * CAS, VIEW or CDC.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class WriteTimeout extends Data.TaggedError("WriteTimeout")<Counted & { readonly writeType: string }> {}
-/** 0x1200: too few replicas answered a read in time. @category errors @since 0.1.0 */
+
+/**
+ * 0x1200: too few replicas answered a read in time.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ReadTimeout extends Data.TaggedError("ReadTimeout")<Counted & { readonly dataPresent: boolean }> {}
-/** 0x1300: a replica failed while reading. @category errors @since 0.1.0 */
+
+/**
+ * 0x1300: a replica failed while reading.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ReadFailure extends Data.TaggedError("ReadFailure")<
   Counted & { readonly failures: number; readonly dataPresent: boolean }
 > {}
-/** 0x1400: a user-defined function threw. @category errors @since 0.1.0 */
+
+/**
+ * 0x1400: a user-defined function threw.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class FunctionFailure extends Data.TaggedError("FunctionFailure")<
   Common & { readonly keyspace: string; readonly function: string; readonly argTypes: ReadonlyArray<string> }
 > {}
-/** 0x1500: a replica failed while writing. @category errors @since 0.1.0 */
+
+/**
+ * 0x1500: a replica failed while writing.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class WriteFailure extends Data.TaggedError("WriteFailure")<
   Counted & { readonly failures: number; readonly writeType: string }
 > {}
-/** 0x1600: the change log could not be written. @category errors @since 0.1.0 */
+
+/**
+ * 0x1600: the change log could not be written.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CdcWriteFailure extends Data.TaggedError("CdcWriteFailure")<Common> {}
-/** 0x1700: nobody knows whether a conditional write was applied. @category errors @since 0.1.0 */
+
+/**
+ * 0x1700: nobody knows whether a conditional write was applied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CasWriteUnknown extends Data.TaggedError("CasWriteUnknown")<Counted> {}
-/** 0x2000: the text is not CQL. @category errors @since 0.1.0 */
+
+/**
+ * 0x2000: the text is not CQL.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CqlSyntaxError extends Data.TaggedError("CqlSyntaxError")<Common> {}
-/** 0x2100: the role lacks a permission. @category errors @since 0.1.0 */
+
+/**
+ * 0x2100: the role lacks a permission.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Unauthorized extends Data.TaggedError("Unauthorized")<Common> {}
-/** 0x2200: the statement is CQL but cannot be done. @category errors @since 0.1.0 */
+
+/**
+ * 0x2200: the statement is CQL but cannot be done.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InvalidRequest extends Data.TaggedError("InvalidRequest")<Common> {}
-/** 0x2300: refused by the server's configuration. @category errors @since 0.1.0 */
+
+/**
+ * 0x2300: refused by the server's configuration.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ConfigError extends Data.TaggedError("ConfigError")<Common> {}
-/** 0x2400: the keyspace or table is there already. `table` is empty for a keyspace. @category errors @since 0.1.0 */
+
+/**
+ * 0x2400: the keyspace or table is there already. `table` is empty for a keyspace.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AlreadyExists extends Data.TaggedError("AlreadyExists")<
   Common & { readonly keyspace: string; readonly table: string }
 > {}
-/** 0x2500: this node does not know the prepared id. @category errors @since 0.1.0 */
+
+/**
+ * 0x2500: this node does not know the prepared id.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Unprepared extends Data.TaggedError("Unprepared")<Common & { readonly id: Uint8Array }> {}
-/** ScyllaDB's per-partition rate limit; its code comes from SUPPORTED. @category errors @since 0.1.0 */
+
+/**
+ * ScyllaDB's per-partition rate limit; its code comes from SUPPORTED.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class RateLimitReached extends Data.TaggedError("RateLimitReached")<
   Common & { readonly operation: "read" | "write"; readonly rejectedByCoordinator: boolean }
 > {}
-/** A code that this version does not know. @category errors @since 0.1.0 */
+
+/**
+ * A code that this version does not know.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class UnknownServerError extends Data.TaggedError("UnknownServerError")<Common> {}
 
 /**
@@ -177,7 +306,7 @@ export const read = (r: Reader, rateLimitCode?: number): ServerError => {
     case 0x2500:
       return new Unprepared({ ...common, id: r.shortBytes() })
     default:
-      return code === rateLimitCode
+      return (code >>> 0) === rateLimitCode
         ? new RateLimitReached({
           ...common,
           operation: r.u8() === 0 ? "read" : "write",

@@ -7,6 +7,7 @@ import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
 import { randomFillSync } from "node:crypto"
 import { inspect } from "node:util"
+import { DecodeError } from "./ProtocolError.ts"
 
 const HEX: ReadonlyArray<string> = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"))
 /** Value of a hexadecimal digit by its character code, or 255. */
@@ -20,6 +21,7 @@ const hex16 = (half: number): string => HEX[(half >>> 8) & 0xff]! + HEX[half & 0
 
 /** 100 ns intervals between 1582-10-15 and 1970-01-01 (RFC 9562 section 5.1). */
 const GREGORIAN = 0x01b21dd213814000n
+const GREGORIAN_MILLIS = 12_219_292_800_000
 
 /**
  * A `uuid` or `timeuuid`.
@@ -82,7 +84,7 @@ export class Uuid implements Equal.Equal {
   get timestamp(): number | undefined {
     if (this.version !== 1) return undefined
     const ticks = (BigInt(this.b & 0xfff) << 48n) | (BigInt(this.b >>> 16) << 32n) | BigInt(this.a >>> 0)
-    return Number((ticks - GREGORIAN) / 10_000n)
+    return Number(ticks / 10_000n) - GREGORIAN_MILLIS
   }
 
   [Equal.symbol](that: Equal.Equal): boolean {
@@ -135,12 +137,16 @@ export const parseUnsafe = (text: string): Uuid => {
 }
 
 /**
- * Reads 16 bytes from `offset`.
+ * Reads 16 bytes from `offset`. Throws `DecodeError` where there are fewer.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const fromBytes = (bytes: Uint8Array, offset = 0): Uuid => {
+  // Past the end of `bytes` there may be somebody else's: it may be a part of a larger buffer.
+  if (offset < 0 || offset + 16 > bytes.length) {
+    throw new DecodeError({ message: `a UUID takes 16 bytes, got ${Math.max(0, bytes.length - offset)}` })
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, 16)
   return new Uuid(view.getInt32(0), view.getInt32(4), view.getInt32(8), view.getInt32(12))
 }
@@ -166,13 +172,15 @@ export const random = (): Uuid => {
 
 /**
  * A time-based (version 1) UUID for an instant in milliseconds since 1970. `node` and `clock` are the 48 and 14 bits
- * behind the time; without them they are random, so that two calls for one instant differ.
+ * behind the time; without them they are random, so that two calls for one instant differ. Throws a `RangeError` for an
+ * instant that 60 bits do not hold: before 1582-10-15 or after the year 5236.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromTimestamp = (millis: number, options?: { readonly node?: bigint; readonly clock?: number }): Uuid => {
-  const ticks = BigInt(Math.floor(millis)) * 10_000n + GREGORIAN
+  const ticks = Number.isFinite(millis) ? BigInt(Math.floor(millis)) * 10_000n + GREGORIAN : -1n
+  if (ticks < 0n || ticks >> 60n !== 0n) throw new RangeError(`a time-based UUID cannot hold the instant ${millis}`)
   const noise = random()
   const clock = (options?.clock ?? noise.c >>> 16) & 0x3fff
   const node = options?.node ?? (BigInt(noise.c & 0xffff) << 32n) | BigInt(noise.d >>> 0) | (1n << 40n)

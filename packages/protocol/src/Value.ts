@@ -76,7 +76,7 @@ export class LocalDate implements Equal.Equal {
   /** Reads `YYYY-MM-DD`; `undefined` for anything else, a 30th of February included. */
   static parse(text: string): LocalDate | undefined {
     const match = /^(-?\d{4,6})-(\d\d)-(\d\d)$/.exec(text)
-    if (match === null) return undefined
+    if (match === null || match[1] === "-0000") return undefined
     const date = new Date(0)
     date.setUTCFullYear(Number(match[1]), Number(match[2]) - 1, Number(match[3]))
     const day = new LocalDate(Math.floor(date.getTime() / DAY_MILLIS))

@@ -45,7 +45,23 @@ describe("values that do not fit", () => {
   const wrong: Record<string, ReadonlyArray<unknown>> = {
     ascii: [1, true, {}, [], Symbol("s"), () => 1, "é", "a\u0080", "\ud800", Value.Empty],
     text: [1, 1n, true, {}, nothing, new Date(), Buffer.from("x"), Symbol("s"), Value.Empty],
-    int: ["x", "1", 1n, 1.5, NaN, Infinity, -Infinity, 2 ** 31, -(2 ** 31) - 1, 1e20, true, {}, nothing, [1], new Date()],
+    int: [
+      "x",
+      "1",
+      1n,
+      1.5,
+      NaN,
+      Infinity,
+      -Infinity,
+      2 ** 31,
+      -(2 ** 31) - 1,
+      1e20,
+      true,
+      {},
+      nothing,
+      [1],
+      new Date()
+    ],
     smallint: [32_768, -32_769, 0.1, NaN, "1", 1n],
     tinyint: [128, -129, 0.1, NaN, "1", 1n],
     bigint: [2n ** 63n, -(2n ** 63n) - 1n, 1.5, 2 ** 53, NaN, "1", true, {}],
@@ -55,7 +71,15 @@ describe("values that do not fit", () => {
     double: ["1", 1n, true, {}],
     float: ["1", 1n, 1e39, -1e39, Number.MAX_VALUE],
     blob: ["x", [1, 2], new ArrayBuffer(2), {}, 1, new Uint16Array(2)],
-    uuid: ["", "x", "550e8400-e29b-41d4-a716-44665544000", "550e8400-e29b-41d4-a716-44665544000g", 1, {}, new Uint8Array(16)],
+    uuid: [
+      "",
+      "x",
+      "550e8400-e29b-41d4-a716-44665544000",
+      "550e8400-e29b-41d4-a716-44665544000g",
+      1,
+      {},
+      new Uint8Array(16)
+    ],
     timeuuid: ["x", 1],
     timestamp: [new Date(NaN), "2020-01-01", 1.5, NaN, 2 ** 53, 2n ** 63n, -(2n ** 63n) - 1n, true, {}],
     date: [
@@ -87,11 +111,13 @@ describe("values that do not fit", () => {
     "map<int, int>": [{ 1: 2 }, []],
     "tuple<int, int>": [1, {}, [1, 2, 3], new Set([1])],
     // Nothing of these is a field: all nulls would be written.
-    address: [1, "x", [], new Map([["street", "x"]]), new Date(), new Set(), new Opaque(), new Uint8Array(0), { streat: "x" }],
+    address: [1, "x", [], new Map([["street", "x"]]), new Date(), new Set(), new Opaque(), new Uint8Array(0), {
+      streat: "x"
+    }],
     "'org.example.Type'": ["x", 1, {}]
   }
   for (const [type, values] of Object.entries(wrong)) {
-    it(type, () => {
+    it(`${type}`, () => {
       const name = CqlType.format(parse(type))
       for (const value of [...values, undefined]) {
         const error = refused(type, value)
@@ -108,17 +134,33 @@ describe("values that do not fit", () => {
       ["list<address>", [{}, {}, { zip: "x" }], `c[2].zip: expected int, got string "x" (an integer of 32 bits)`],
       ["address", { tags: ["a", 1] }, "c.tags[1]: expected text, got number 1"],
       ["map<text, int>", { "a b": "x" }, `c["a b"]: expected int, got string "x" (an integer of 32 bits)`],
-      ["map<int, list<int>>", new Map([[7, [1, NaN]]]), "c[7][1]: expected int, got number NaN (an integer of 32 bits)"],
+      [
+        "map<int, list<int>>",
+        new Map([[7, [1, NaN]]]),
+        "c[7][1]: expected int, got number NaN (an integer of 32 bits)"
+      ],
       ["map<int, int>", new Map([["k", 1]]), `c[key "k"]: expected int, got string "k" (an integer of 32 bits)`],
-      ["map<uuid, int>", new Map([[nothing, 1]]), "c[key an object]: expected uuid, got an object (a Uuid or its canonical text)"],
+      [
+        "map<uuid, int>",
+        new Map([[nothing, 1]]),
+        "c[key an object]: expected uuid, got an object (a Uuid or its canonical text)"
+      ],
       ["tuple<int, tuple<int, int>>", [1, [2, "x"]], `c[1][1]: expected int, got string "x" (an integer of 32 bits)`],
       ["list<int>", [1, undefined], "c[1]: expected an element of list<int>, got undefined: collections hold no nulls"],
       ["set<int>", new Set([null]), "c[0]: expected an element of set<int>, got null: collections hold no nulls"],
       ["list<int>", [Value.Unset], "c[0]: expected an element of list<int>, got Unset: collections hold no nulls"],
-      ["map<int, int>", new Map([[1, null]]), "c[1]: expected an element of map<int, int>, got null: collections hold no nulls"],
+      [
+        "map<int, int>",
+        new Map([[1, null]]),
+        "c[1]: expected an element of map<int, int>, got null: collections hold no nulls"
+      ],
       ["tuple<int>", [Value.Unset], "c[0]: expected int, got Unset: only a whole column can be left as it is"],
       ["address", { zip: Value.Unset }, "c.zip: expected int, got Unset: only a whole column can be left as it is"],
-      ["int", undefined, "c: expected int, got undefined: bind null to write a null, Unset to leave the column as it is"],
+      [
+        "int",
+        undefined,
+        "c: expected int, got undefined: bind null to write a null, Unset to leave the column as it is"
+      ],
       [
         "address",
         { streat: "x" },
@@ -143,6 +185,7 @@ describe("values that fit in more than one form", () => {
   const same = (type: string, a: unknown, b: unknown): void =>
     assert.deepStrictEqual(Codec.encode(parse(type), a), Codec.encode(parse(type), b))
   it("are written alike", () => {
+    assert.deepStrictEqual(Codec.encode(parse("bigint"), 5), Codec.encode(parse("bigint"), 5n))
     same("bigint", 5, 5n)
     same("varint", -5, -5n)
     same("timestamp", new Date(5), 5)
@@ -159,7 +202,13 @@ describe("values that fit in more than one form", () => {
     same("tuple<int, int>", [1, undefined], [1, null])
     same("address", {}, { street: null, zip: undefined, tags: null })
     same("address", Object.assign(Object.create(null), { zip: 1 }), { zip: 1 })
-    same("address", new (class { street = "x" })(), { street: "x" })
+    same(
+      "address",
+      new (class {
+        street = "x"
+      })(),
+      { street: "x" }
+    )
     same("int", -0, 0)
     same("blob", Buffer.from("ab"), new Uint8Array([97, 98]))
   })
@@ -172,7 +221,7 @@ describe("values that fit in more than one form", () => {
   })
 
   it("Unset has no bytes of its own", () => {
-    encodeError(() => Codec.encode(parse("int"), Value.Unset))
+    assert.match(encodeError(() => Codec.encode(parse("int"), Value.Unset)).message, /got Unset/)
   })
 
   it("lone surrogates become U+FFFD, as everywhere in the platform", () => {
@@ -208,7 +257,7 @@ describe("BindEncoder", () => {
     encoder.write(w, [1, "é", null, Value.Unset])
     assert.strictEqual(
       Buffer.from(w.toUint8Array()).toString("hex"),
-      "000000" + "0000000400000001" + "00000002c3a9" + "ffffffff" + "fffffffe"
+      "000000000000040000000100000002c3a9fffffffffffffffe"
     )
     assert.deepStrictEqual([...encoder.offsets], [3, 11, 17, 21])
     encoder.write(w, [2, "", 3n, true])
@@ -266,7 +315,9 @@ describe("BindEncoder", () => {
     const w = new Writer.Writer()
     many.write(w, columns.map((_, i) => [i, String(i), [i]][i % 3]))
     assert.strictEqual(w.view.getInt32(many.offsets[2997]! + 4), 2997)
-    const error = encodeError(() => many.write(w, columns.map((_, i) => i === 2999 ? ["x"] : [i, String(i), [i]][i % 3])))
+    const error = encodeError(() =>
+      many.write(w, columns.map((_, i) => i === 2999 ? ["x"] : [i, String(i), [i]][i % 3]))
+    )
     assert.strictEqual(error.path, "c2999[0]")
   })
 
@@ -276,7 +327,9 @@ describe("BindEncoder", () => {
       assert.strictEqual(error.path, "name")
       assert.match(error.message, /^name: the request is larger than 64 bytes/)
     }
-    encodeError(() => new BindEncoder.BindEncoder([column("b", parse("blob"))]).write(new Writer.Writer(16, 64), [new Uint8Array(64)]))
+    encodeError(() =>
+      new BindEncoder.BindEncoder([column("b", parse("blob"))]).write(new Writer.Writer(16, 64), [new Uint8Array(64)])
+    )
     // What fits is taken, to the last byte.
     const text = new BindEncoder.BindEncoder([column("b", parse("text"))])
     const w = new Writer.Writer(16, 64)
@@ -287,7 +340,11 @@ describe("BindEncoder", () => {
 
   it("errors of the program's own getters pass through", () => {
     const own = new RangeError("mine")
-    const value = { get zip() { throw own } }
+    const value = {
+      get zip() {
+        throw own
+      }
+    }
     let thrown: unknown
     try {
       new BindEncoder.BindEncoder([column("c", parse("list<address>"))]).write(new Writer.Writer(), [[value]])
@@ -308,7 +365,7 @@ describe("Writer", () => {
   it("counts and lengths of 16 bits are checked", () => {
     const w = new Writer.Writer()
     const many = Array.from({ length: 65_536 }, () => "")
-    encodeError(() => w.stringList(many))
+    assert.match(encodeError(() => w.stringList(many)).message, /at most 65535 texts of a list, got 65536/)
     encodeError(() => w.stringMap(new Map(many.map((_, i) => [String(i), ""]))))
     encodeError(() => w.bytesMap(new Map(many.map((_, i) => [String(i), null]))))
     encodeError(() => w.stringMultimap(new Map(many.map((_, i) => [String(i), []]))))
@@ -316,7 +373,12 @@ describe("Writer", () => {
     encodeError(() => w.shortBytes(new Uint8Array(65_536)))
     const consistency = "ONE"
     encodeError(() =>
-      Request.encode(w, 1, { _tag: "Query", query: "", options: { consistency }, values: { values: many.map(() => null) } })
+      Request.encode(w, 1, {
+        _tag: "Query",
+        query: "",
+        options: { consistency },
+        values: { values: many.map(() => null) }
+      })
     )
     encodeError(() =>
       Request.encode(w, 1, {

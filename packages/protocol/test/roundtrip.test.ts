@@ -1,6 +1,6 @@
 import { BindEncoder, Codec, CqlType, Metadata, Reader, RowDecoder, Writer } from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
-import { Random } from "./support/Random.ts"
+import { Random } from "./support/random.ts"
 import { column, randomType, scalarNames, scalarValue, valueOf } from "./support/types.ts"
 
 /** The frame of rows around encoded cells, and its decoder. */
@@ -14,7 +14,7 @@ const page = (columns: ReadonlyArray<Metadata.Column>, rows: ReadonlyArray<Reado
 
 describe("what is encoded is decoded", () => {
   for (const name of scalarNames) {
-    it(name, () => {
+    it(`${name}`, () => {
       const random = new Random(1)
       const type = CqlType.scalar(name)
       for (let i = 0; i < 300; i++) {
@@ -35,7 +35,10 @@ describe("what is encoded is decoded", () => {
       const note = `seed ${seed}: ${types.map(CqlType.format).join(", ")}`
       const decoders = new RowDecoder.RowDecoders()
       const encoder = new BindEncoder.BindEncoder(columns)
-      const rows = Array.from({ length: 3 }, () => types.map((type) => random.below(5) === 0 ? null : valueOf(type, random)))
+      const rows = Array.from(
+        { length: 3 },
+        () => types.map((type) => random.below(5) === 0 ? null : valueOf(type, random))
+      )
       const cells = rows.map((row) => row.map((value, i) => Codec.encode(types[i]!, value)))
       for (const [r, row] of rows.entries()) {
         const w = new Writer.Writer(1)

@@ -34,6 +34,7 @@ const fails = (name: CqlType.ScalarName, hex: string): void => {
 
 describe("conformance vectors", () => {
   it("varint, bigint and counter", () => {
+    assert.isAbove(values.varint.length, 200)
     for (const [value, hex] of values.varint) both("varint", BigInt(value), hex)
     for (const [value, hex] of values.bigint) {
       both("bigint", BigInt(value), hex)
@@ -42,12 +43,14 @@ describe("conformance vectors", () => {
   })
 
   it("decimal", () => {
+    assert.isAbove(values.decimal.length, 100)
     for (const [unscaled, scale, hex] of values.decimal) {
       both("decimal", BigDecimal.make(BigInt(unscaled), scale), hex, (d: BigDecimal.BigDecimal) => [d.value, d.scale])
     }
   })
 
   it("duration", () => {
+    assert.isAbove(values.duration.length, 100)
     for (const [months, days, nanos, hex] of values.duration) {
       both("duration", new Value.CqlDuration(months, days, BigInt(nanos)), hex)
     }
@@ -82,6 +85,7 @@ describe("conformance vectors", () => {
   })
 
   it("date", () => {
+    assert.isAbove(values.date.length, 5)
     for (const [day, hex] of values.date) both("date", new Value.LocalDate(day), hex)
   })
 })
@@ -103,7 +107,12 @@ describe("facts about encodings (cql-features 6.2)", () => {
     both("inet", Value.Inet.parse("2001:db8::1"), "20010db8000000000000000000000001", String)
     both("timestamp", new Date(0), "0000000000000000")
     both("timestamp", new Date(-1), "ffffffffffffffff")
-    both("timestamp", new Date(1_429_038_000_456), "0000014cb95a1d88".slice(0, 0) + BigInt(1_429_038_000_456).toString(16).padStart(16, "0"))
+    both(
+      "timestamp",
+      new Date(1_429_038_000_456),
+      "0000014cb95a1d88".slice(0, 0) + BigInt(1_429_038_000_456).toString(16).padStart(16, "0")
+    )
+    assert.deepStrictEqual(Codec.encode(CqlType.scalar("boolean"), true), Uint8Array.of(1))
     both("boolean", true, "01")
     both("boolean", false, "00")
     both("int", -1, "ffffffff")
@@ -173,13 +182,16 @@ describe("facts about encodings (cql-features 6.2)", () => {
       decimal: [1, 2, 3, 4]
     }
     for (const [name, lengths] of Object.entries(sizes)) {
+      assert.notInclude(lengths, 0)
       for (const length of lengths) fails(name as CqlType.ScalarName, "01".repeat(length))
     }
   })
 
   it("bytes that are no value are refused", () => {
     // Truncated in each of the three parts, more than three, more than 32 bits of months and days, mixed signs.
-    for (const hex of ["00", "0000", "80", "00ff00", "00000000", "f1000000000000", "00f10000000000", "020100", "020001"]) {
+    for (
+      const hex of ["00", "0000", "80", "00ff00", "00000000", "f1000000000000", "00f10000000000", "020100", "020001"]
+    ) {
       fails("duration", hex)
     }
     // Midnight of the next day, a negative time.
@@ -228,6 +240,9 @@ describe("facts about encodings (cql-features 6.2)", () => {
   it("uuid as text", () => {
     const text = "550e8400-e29b-41d4-a716-446655440000"
     const bytes = Codec.encode(CqlType.set(CqlType.scalar("uuid")), [text])
-    assert.deepStrictEqual(Codec.decode(CqlType.set(CqlType.scalar("uuid")), bytes, { uuid: "string" }), new Set([text]))
+    assert.deepStrictEqual(
+      Codec.decode(CqlType.set(CqlType.scalar("uuid")), bytes, { uuid: "string" }),
+      new Set([text])
+    )
   })
 })

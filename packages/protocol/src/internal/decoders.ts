@@ -64,7 +64,9 @@ const dateOf = (v: DataView, p: number): Date => {
   const millis = v.getInt32(p) * 4_294_967_296 + v.getUint32(p + 4)
   if (millis > MAX_DATE || millis < -MAX_DATE) {
     throw new DecodeError({
-      message: `the timestamp ${v.getBigInt64(p)} is past what Date can hold: read it with the codec option timestamp: "bigint"`
+      message: `the timestamp ${
+        v.getBigInt64(p)
+      } is past what Date can hold: read it with the codec option timestamp: "bigint"`
     })
   }
   return new Date(millis)
@@ -107,7 +109,8 @@ const scalarDecoders: Record<ScalarName, ValueDecoder> = {
     const duration = new CqlDuration(Number(months), Number(days), nanos)
     if (!duration.isValid) {
       throw new DecodeError({
-        message: `months ${months}, days ${days}, nanoseconds ${nanos}: a duration has one sign, and 32 bits of the first two`
+        message:
+          `months ${months}, days ${days}, nanoseconds ${nanos}: a duration has one sign, and 32 bits of the first two`
       })
     }
     return duration

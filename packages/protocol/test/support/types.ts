@@ -1,6 +1,6 @@
 import { CqlType, Uuid, Value } from "@effect-scylla/protocol"
 import * as BigDecimal from "effect/BigDecimal"
-import type { Random } from "./Random.ts"
+import type { Random } from "./random.ts"
 
 /** A random value of a scalar type, of the class that decoding gives. */
 export const scalarValue = (name: CqlType.ScalarName, random: Random): unknown => {
@@ -19,7 +19,17 @@ export const scalarValue = (name: CqlType.ScalarName, random: Random): unknown =
     case "decimal":
       return BigDecimal.make(random.big(200), random.between(-100, 100))
     case "double":
-      return random.pick([0, -0, NaN, Infinity, -Infinity, Number.MAX_VALUE, Number.MIN_VALUE, random.u32() / 7, -random.u32() * 1e30])
+      return random.pick([
+        0,
+        -0,
+        NaN,
+        Infinity,
+        -Infinity,
+        Number.MAX_VALUE,
+        Number.MIN_VALUE,
+        random.u32() / 7,
+        -random.u32() * 1e30
+      ])
     case "float":
       return Math.fround(random.pick([0, -0, NaN, Infinity, 3.14, random.u32() / 7, -random.u32() * 1e20]))
     case "int":
@@ -69,8 +79,12 @@ export const randomType = (random: Random, depth: number): CqlType.CqlType => {
     case 4:
       return CqlType.tuple(...Array.from({ length: 1 + random.below(4) }, inner))
     case 5: {
-      const names = ["street", "zip", "__proto__", "constructor", "0", "Weird \"name\"\n", "ž"]
-      return CqlType.udt("ks", random.pick(["address", "Address"]), names.slice(random.below(5)).map((name) => ({ name, type: inner() })))
+      const names = ["street", "zip", "__proto__", "constructor", "0", 'Weird "name"\n', "ž"]
+      return CqlType.udt(
+        "ks",
+        random.pick(["address", "Address"]),
+        names.slice(random.below(5)).map((name) => ({ name, type: inner() }))
+      )
     }
     case 6:
       return { _tag: "Custom", className: "org.example.Type" }

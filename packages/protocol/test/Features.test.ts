@@ -1,0 +1,195 @@
+import { Features } from "@effect-scylla/protocol"
+import { assert, describe, it } from "@effect/vitest"
+
+/** SUPPORTED of ScyllaDB 2026.3 (scylla-server.md 1). */
+const full: Readonly<Record<string, ReadonlyArray<string>>> = {
+  CLIENT_OPTIONS: [""],
+  COMPRESSION: ["lz4", "snappy"],
+  CQL_VERSION: ["3.3.1"],
+  SCYLLA_HOST_ID: ["550e8400-e29b-41d4-a716-446655440000"],
+  SCYLLA_LWT_ADD_METADATA_MARK: ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"],
+  SCYLLA_NR_SHARDS: ["8"],
+  SCYLLA_PARTITIONER: ["org.apache.cassandra.dht.Murmur3Partitioner"],
+  SCYLLA_RATE_LIMIT_ERROR: ["ERROR_CODE=61440"],
+  SCYLLA_SHARD: ["3"],
+  SCYLLA_SHARDING_ALGORITHM: ["biased-token-round-robin"],
+  SCYLLA_SHARDING_IGNORE_MSB: ["12"],
+  SCYLLA_SHARD_AWARE_PORT: ["19042"],
+  SCYLLA_SHARD_AWARE_PORT_SSL: ["19142"],
+  SCYLLA_USE_METADATA_ID: [""],
+  TABLETS_ROUTING_V1: [""],
+  TABLETS_ROUTING_V2_EXPERIMENTAL: [""]
+}
+
+const features = (changes: Readonly<Record<string, ReadonlyArray<string> | undefined>> = {}): Features.Features => {
+  const map = new Map(Object.entries(full))
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === undefined) map.delete(key)
+    else map.set(key, value)
+  }
+  return Features.fromSupported(map)
+}
+
+const without = (...keys: ReadonlyArray<string>) => Object.fromEntries(keys.map((key) => [key, undefined]))
+
+const shardKeys = Object.keys(full).filter((key) =>
+  /^SCYLLA_(SHARD|NR_SHARDS|PARTITIONER|SHARDING_ALGORITHM|SHARDING_IGNORE_MSB)$/.test(key)
+)
+
+describe("fromSupported", () => {
+  it("of ScyllaDB", () => {
+    assert.deepStrictEqual(features(), {
+      shards: { shard: 3, nrShards: 8, ignoreMsb: 12, shardAwarePort: 19042, shardAwarePortTls: 19142 },
+      lwtMask: 0x80000000,
+      rateLimitCode: 61440,
+      tabletsV1: true,
+      tabletsV2: true,
+      metadataId: true,
+      hostId: "550e8400-e29b-41d4-a716-446655440000",
+      compression: ["lz4", "snappy"],
+      protocolVersions: [],
+      isScylla: true,
+      warnings: []
+    })
+  })
+
+  it("of Cassandra", () => {
+    const cassandra = Features.fromSupported(
+      new Map([
+        ["PROTOCOL_VERSIONS", ["3/v3", "4/v4", "5/v5", "6/v6-beta", "x", "7", "/v8"]],
+        ["COMPRESSION", ["SNAPPY", "LZ4"]],
+        ["CQL_VERSION", ["3.4.7"]]
+      ])
+    )
+    assert.deepStrictEqual(cassandra, {
+      ...Features.none,
+      compression: ["snappy", "lz4"],
+      protocolVersions: [3, 4, 5]
+    })
+    assert.isFalse(cassandra.isScylla)
+    assert.deepStrictEqual(Features.startupOptions(cassandra), {})
+  })
+
+  it("without the group of sharding: no shards, and nothing wrong about it", () => {
+    const plain = features(without(...shardKeys, "SCYLLA_SHARD_AWARE_PORT", "SCYLLA_SHARD_AWARE_PORT_SSL"))
+    assert.isUndefined(plain.shards)
+    assert.deepStrictEqual(plain.warnings, [])
+    assert.isTrue(plain.isScylla)
+  })
+
+  const edges: ReadonlyArray<[key: string, values: ReadonlyArray<ReadonlyArray<string> | undefined>]> = [
+    ["SCYLLA_SHARD", [undefined, [], [""], ["8"], ["-1"], ["x"], ["1.5"], ["0x1"], ["1e0"], [" 3"], ["3", "3"], ["٣"]]],
+    [
+      "SCYLLA_NR_SHARDS",
+      [undefined, [], [""], ["0"], ["-8"], ["65536"], ["4294967304"], ["99999999999"], ["8", "8"], ["eight"], ["3"], [
+        "NaN"
+      ]]
+    ],
+    ["SCYLLA_SHARDING_IGNORE_MSB", [undefined, [], ["64"], ["-1"], ["12.0"], ["12", "13"], [""]]],
+    ["SCYLLA_SHARDING_ALGORITHM", [undefined, [], [""], ["round-robin"], ["biased-token-round-robin", "other"]]],
+    [
+      "SCYLLA_PARTITIONER",
+      [undefined, [], ["Murmur3Partitioner"], ["org.apache.cassandra.dht.RandomPartitioner"], [
+        "org.apache.cassandra.dht.Murmur3Partitioner",
+        "org.apache.cassandra.dht.Murmur3Partitioner"
+      ]]
+    ]
+  ]
+  for (const [key, values] of edges) {
+    it(`${key} that is missing or wrong: no shards, one warning, the rest stands`, () => {
+      for (const value of values) {
+        const wrong = features({ [key]: value })
+        assert.isUndefined(wrong.shards, JSON.stringify(value))
+        assert.strictEqual(wrong.warnings.length, 1)
+        assert.match(wrong.warnings[0]!, /^SUPPORTED has SCYLLA_\w+=.+ was expected: the node is used without shards$/)
+        const { shards: _, warnings: __, ...rest } = wrong
+        const { shards: ___, warnings: ____, ...expected } = features()
+        assert.deepStrictEqual(rest, expected)
+      }
+    })
+  }
+
+  it("the ends of the ranges are taken", () => {
+    const of = (changes: Readonly<Record<string, string>>) => {
+      const result = features(Object.fromEntries(Object.entries(changes).map(([key, value]) => [key, [value]])))
+      assert.deepStrictEqual(result.warnings, [])
+      return result.shards!
+    }
+    assert.strictEqual(of({ SCYLLA_SHARD: "0", SCYLLA_NR_SHARDS: "1" }).nrShards, 1)
+    assert.strictEqual(of({ SCYLLA_SHARD: "65534", SCYLLA_NR_SHARDS: "65535" }).shard, 65_534)
+    assert.strictEqual(of({ SCYLLA_SHARDING_IGNORE_MSB: "0" }).ignoreMsb, 0)
+    assert.strictEqual(of({ SCYLLA_SHARDING_IGNORE_MSB: "63" }).ignoreMsb, 63)
+    assert.strictEqual(of({ SCYLLA_SHARD_AWARE_PORT: "65535" }).shardAwarePort, 65_535)
+  })
+
+  it("ports: each stands for itself, a wrong one is left out with a warning", () => {
+    for (
+      const [key, field, other] of [
+        ["SCYLLA_SHARD_AWARE_PORT", "shardAwarePort", "shardAwarePortTls"],
+        ["SCYLLA_SHARD_AWARE_PORT_SSL", "shardAwarePortTls", "shardAwarePort"]
+      ] as const
+    ) {
+      assert.isUndefined(features(without(key)).shards![field])
+      assert.deepStrictEqual(features(without(key)).warnings, [])
+      for (const value of [["0"], ["65536"], ["x"], [], ["-1"], ["19042", "19043"], [""]]) {
+        const wrong = features({ [key]: value })
+        assert.isUndefined(wrong.shards![field])
+        assert.strictEqual(wrong.shards![other], features().shards![other])
+        assert.strictEqual(wrong.warnings.length, 1)
+      }
+      // Ports of a node that says nothing about its shards.
+      const alone = features(without(...shardKeys))
+      assert.isUndefined(alone.shards)
+      assert.strictEqual(alone.warnings.length, 1)
+    }
+  })
+
+  it("extensions with malformed parameters are left out with a warning", () => {
+    const table: ReadonlyArray<[key: string, name: string, field: "lwtMask" | "rateLimitCode"]> = [
+      ["SCYLLA_LWT_ADD_METADATA_MARK", "LWT_OPTIMIZATION_META_BIT_MASK", "lwtMask"],
+      ["SCYLLA_RATE_LIMIT_ERROR", "ERROR_CODE", "rateLimitCode"]
+    ]
+    for (const [key, name, field] of table) {
+      assert.isUndefined(features(without(key))[field])
+      assert.deepStrictEqual(features(without(key)).warnings, [])
+      for (
+        const value of [
+          [],
+          [""],
+          [name],
+          [`${name}=`],
+          [`${name}=x`],
+          [`${name}=0`],
+          [`${name}=-1`],
+          [`${name}=1=2`],
+          [`${name}=4294967296`],
+          [`${name} =1`],
+          [`X${name}=1`],
+          ["1"]
+        ]
+      ) {
+        const wrong = features({ [key]: value })
+        assert.isUndefined(wrong[field], JSON.stringify(value))
+        assert.strictEqual(wrong.warnings.length, 1)
+        assert.deepStrictEqual(wrong.shards, features().shards)
+        assert.notProperty(Features.startupOptions(wrong), key)
+      }
+      assert.strictEqual(features({ [key]: ["OTHER=5", `${name}=7`] })[field], 7)
+    }
+  })
+
+  it("names that objects have anyway are no keys", () => {
+    const odd = Features.fromSupported(new Map([["__proto__", ["x"]], ["constructor", ["y"]]]))
+    assert.deepStrictEqual(odd, Features.none)
+  })
+})
+
+describe("startupOptions", () => {
+  it("echoes only what this version uses", () => {
+    assert.deepStrictEqual(Features.startupOptions(features()), {
+      SCYLLA_LWT_ADD_METADATA_MARK: "LWT_OPTIMIZATION_META_BIT_MASK=2147483648",
+      SCYLLA_RATE_LIMIT_ERROR: ""
+    })
+    assert.deepStrictEqual(Features.startupOptions(Features.none), {})
+  })
+})

@@ -1,0 +1,488 @@
+import {
+  BindEncoder,
+  Codec,
+  CqlType,
+  Frame,
+  type Metadata,
+  ProtocolError,
+  Reader,
+  Request,
+  Response,
+  RowDecoder,
+  ServerError,
+  Uuid,
+  Value,
+  Writer
+} from "@effect-scylla/protocol"
+import { assert, describe, it } from "@effect/vitest"
+import { column } from "./support/types.ts"
+
+const readFrame = <A>(
+  bytes: Uint8Array,
+  read: (frame: { version: number; flags: number; stream: number; opcode: number; body: Reader.Reader }) => A
+): A => {
+  const out: Array<A> = []
+  const r = Reader.Reader.from(bytes)
+  new Frame.FrameParser({
+    onFrame: (version, flags, stream, opcode, body) => {
+      out.push(read({ version, flags, stream, opcode, body }))
+      assert.strictEqual(body.remaining, 0, "bytes are left behind the message")
+    }
+  }).push(r.bytes, r.view, 0, r.end)
+  assert.strictEqual(out.length, 1)
+  return out[0]!
+}
+
+const requestThere = (request: Request.Request, envelope: Request.Envelope = {}, stream = 7) => {
+  const w = new Writer.Writer(1)
+  Request.encode(w, stream, request, envelope)
+  return readFrame(w.toUint8Array(), ({ body, flags, opcode, stream: id, version }) => {
+    assert.strictEqual(id, stream)
+    assert.strictEqual(version, 4)
+    return Request.decode(opcode, flags, body)
+  })
+}
+
+const payload = new Map<string, Uint8Array | null>([["a", new Uint8Array([1, 2])], ["ž", null], [
+  "",
+  new Uint8Array(0)
+]])
+
+const allOptions: Request.Options = {
+  consistency: "LOCAL_QUORUM",
+  serialConsistency: "LOCAL_SERIAL",
+  pageSize: 5000,
+  pagingState: new Uint8Array([1, 2, 3]),
+  timestamp: -(2n ** 63n) + 1n,
+  skipMetadata: true
+}
+
+const values: ReadonlyArray<Request.RawValue> = [new Uint8Array([1]), null, Value.Unset, new Uint8Array(0)]
+
+describe("requests", () => {
+  const requests: ReadonlyArray<Request.Request> = [
+    { _tag: "Options" },
+    { _tag: "Startup", options: { CQL_VERSION: "3.0.0", DRIVER_NAME: "ž" } },
+    { _tag: "AuthResponse", token: new Uint8Array([0, 1, 0, 2]) },
+    { _tag: "AuthResponse", token: null },
+    { _tag: "Prepare", query: "SELECT ž FROM t" },
+    { _tag: "Register", events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"] },
+    { _tag: "Query", query: "SELECT 1", options: { consistency: "ONE" }, values: undefined },
+    { _tag: "Query", query: "SELECT 1", options: allOptions, values: { values } },
+    { _tag: "Query", query: "SELECT 1", options: allOptions, values: { values, names: ["a", "b", "c", "d"] } },
+    { _tag: "Query", query: "x".repeat(100_000), options: allOptions, values: { values: [] } },
+    { _tag: "Execute", id: new Uint8Array(16).fill(3), options: allOptions, values: { values } },
+    { _tag: "Execute", id: new Uint8Array(0), options: { consistency: "SERIAL" }, values: undefined },
+    ...(["logged", "unlogged", "counter"] as const).map((kind): Request.Request => ({
+      _tag: "Batch",
+      kind,
+      entries: [
+        { _tag: "Text", query: "INSERT", values },
+        { _tag: "Prepared", id: new Uint8Array([9]), values: [] }
+      ],
+      options: { consistency: "EACH_QUORUM", serialConsistency: "SERIAL", timestamp: 5n }
+    })),
+    { _tag: "Batch", kind: "logged", entries: [], options: { consistency: "ANY" } }
+  ]
+  it("are decoded as they were encoded", () => {
+    for (const request of requests) {
+      for (const tracing of [false, true]) {
+        for (const customPayload of [undefined, payload, new Map()]) {
+          assert.deepStrictEqual(requestThere(request, { tracing, customPayload }), {
+            request,
+            envelope: { tracing, customPayload }
+          })
+        }
+      }
+    }
+  })
+
+  it("names that objects have anyway survive in STARTUP", () => {
+    const options = Object.fromEntries([["__proto__", "x"], ["constructor", "y"]])
+    assert.deepStrictEqual(requestThere({ _tag: "Startup", options }).request, { _tag: "Startup", options })
+  })
+
+  it("cut at every byte they fail typed", () => {
+    for (const request of requests) {
+      const w = new Writer.Writer()
+      Request.encode(w, 1, request, { customPayload: payload })
+      if (w.pos > 2000) continue
+      const bytes = w.toUint8Array()
+      for (let end = Frame.HEADER_SIZE; end < bytes.length; end++) {
+        const r = Reader.Reader.from(bytes)
+        const body = new Reader.Reader(r.bytes, r.view, Frame.HEADER_SIZE, end)
+        assert.throws(() => Request.decode(bytes[4]!, bytes[1]!, body), ProtocolError.DecodeError)
+      }
+    }
+  })
+
+  it("options that no message can carry are refused", () => {
+    const wrong: ReadonlyArray<Partial<Request.Options>> = [
+      { pageSize: 2 ** 31 },
+      { pageSize: 1.5 },
+      { timestamp: 2n ** 63n },
+      { timestamp: -(2n ** 63n) }
+    ]
+    for (const options of wrong) {
+      assert.throws(
+        () => requestThere({ _tag: "Query", query: "", options: { consistency: "ONE", ...options } }),
+        ProtocolError.EncodeError
+      )
+    }
+    assert.throws(
+      () =>
+        requestThere({ _tag: "Query", query: "", options: { consistency: "ONE" }, values: { values, names: ["a"] } }),
+      ProtocolError.EncodeError,
+      "4 values and 1 names"
+    )
+  })
+
+  it("page sizes below one ask for everything", () => {
+    for (const pageSize of [0, -1, NaN]) {
+      assert.deepStrictEqual(
+        requestThere({ _tag: "Query", query: "", options: { consistency: "ONE", pageSize } }).request,
+        { _tag: "Query", query: "", options: { consistency: "ONE" }, values: undefined }
+      )
+    }
+  })
+})
+
+describe("writeExecute", () => {
+  const columns = [column("id", CqlType.scalar("int")), column("name", CqlType.scalar("text"))]
+  const encoder = new BindEncoder.BindEncoder(columns)
+  const id = new Uint8Array(16).fill(7)
+  const raw = [Codec.encode(columns[0]!.type, 5), Codec.encode(columns[1]!.type, "x")]
+
+  it("writes what encode writes", () => {
+    for (const tracing of [false, true]) {
+      for (const stamped of [false, true]) {
+        for (const timestamp of [0, 1, 1_790_000_000_123_456, 4_294_967_295, 4_294_967_296, Number.MAX_SAFE_INTEGER]) {
+          for (
+            const options of [{ consistency: "ONE" as const }, { ...allOptions, timestamp: undefined }, allOptions]
+          ) {
+            const template = Request.executeTemplate(id, options, 2, { tracing, stamped })
+            const fast = new Writer.Writer(1)
+            Request.writeExecute(fast, template, encoder, [5, "x"], timestamp)
+            const slow = new Writer.Writer()
+            Request.encode(slow, 0, {
+              _tag: "Execute",
+              id,
+              options: { ...options, timestamp: options.timestamp ?? (stamped ? BigInt(timestamp) : undefined) },
+              values: { values: raw }
+            }, { tracing })
+            assert.deepStrictEqual(fast.toUint8Array(), slow.toUint8Array(), `${stamped} ${timestamp}`)
+          }
+        }
+      }
+    }
+  })
+
+  it("without variables there are no values", () => {
+    const template = Request.executeTemplate(id, { consistency: "ONE" }, 0, { tracing: false, stamped: false })
+    const w = new Writer.Writer()
+    Request.writeExecute(w, template, new BindEncoder.BindEncoder([]), [], 0)
+    assert.deepStrictEqual(
+      readFrame(w.toUint8Array(), ({ body, flags, opcode }) => Request.decode(opcode, flags, body)).request,
+      {
+        _tag: "Execute",
+        id,
+        options: { consistency: "ONE" },
+        values: undefined
+      }
+    )
+  })
+
+  it("values that do not fit leave nothing behind", () => {
+    const template = Request.executeTemplate(id, { consistency: "ONE" }, 2, { tracing: false, stamped: false })
+    const w = new Writer.Writer(1)
+    Request.writeExecute(w, template, encoder, [5, "x"], 0)
+    const before = w.toUint8Array()
+    assert.throws(() => Request.writeExecute(w, template, encoder, [5, 6], 0), ProtocolError.EncodeError)
+    assert.deepStrictEqual(w.toUint8Array(), before)
+  })
+})
+
+const decodeResponse = (bytes: Uint8Array, rateLimitCode?: number, expected?: RowDecoder.RowDecoder) =>
+  readFrame(bytes, ({ body, flags, opcode, version }) => {
+    assert.strictEqual(version, 0x84)
+    const prefix = Response.readPrefix(flags, body)
+    const features = { rateLimitCode } as Parameters<typeof Response.decode>[3]
+    return { prefix, response: Response.decode(opcode, body, new RowDecoder.RowDecoders(), features, expected) }
+  })
+
+const prefixes: ReadonlyArray<Response.Prefix> = [
+  Response.noPrefix,
+  { tracingId: new Uuid.Uuid(1, 2, 3, 4), warnings: [], customPayload: undefined },
+  { tracingId: undefined, warnings: ["one", "", "ž"], customPayload: undefined },
+  { tracingId: undefined, warnings: [], customPayload: payload },
+  { tracingId: new Uuid.Uuid(-1, 2, -3, 4), warnings: ["w"], customPayload: payload }
+]
+
+const there = (response: Response.ServerResponse, rateLimitCode?: number, expected?: RowDecoder.RowDecoder) => {
+  const decoded = prefixes.map((prefix) => {
+    const w = new Writer.Writer(1)
+    Response.encode(w, 3, response, prefix)
+    const { prefix: read, response: answer } = decodeResponse(w.toUint8Array(), rateLimitCode, expected)
+    assert.deepStrictEqual(read, prefix)
+    // Cut anywhere, it fails typed.
+    const bytes = w.toUint8Array()
+    const r = Reader.Reader.from(bytes)
+    for (let end = Frame.HEADER_SIZE; end < bytes.length; end++) {
+      const body = new Reader.Reader(r.bytes, r.view, Frame.HEADER_SIZE, end)
+      assert.throws(() => {
+        Response.readPrefix(bytes[1]!, body)
+        Response.decode(
+          bytes[4]!,
+          body,
+          new RowDecoder.RowDecoders(),
+          { rateLimitCode } as Parameters<typeof Response.decode>[3],
+          expected
+        )
+      }, ProtocolError.DecodeError)
+    }
+    return answer
+  })
+  return decoded[0]!
+}
+
+const common = { message: "because ž", code: 0 }
+const counted = { ...common, consistency: "QUORUM", received: 1, required: 2 } as const
+
+const serverErrors: ReadonlyArray<ServerError.ServerError> = [
+  new ServerError.InternalServerError({ ...common, code: 0x0000 }),
+  new ServerError.ProtocolError({ ...common, code: 0x000a }),
+  new ServerError.BadCredentials({ ...common, code: 0x0100 }),
+  new ServerError.Unavailable({ ...common, code: 0x1000, consistency: "ALL", required: 3, alive: 2 }),
+  new ServerError.Overloaded({ ...common, code: 0x1001 }),
+  new ServerError.IsBootstrapping({ ...common, code: 0x1002 }),
+  new ServerError.TruncateError({ ...common, code: 0x1003 }),
+  ...["SIMPLE", "BATCH", "UNLOGGED_BATCH", "COUNTER", "BATCH_LOG", "CAS", "VIEW", "CDC", "NEW"].map((writeType) =>
+    new ServerError.WriteTimeout({ ...counted, code: 0x1100, writeType })
+  ),
+  new ServerError.ReadTimeout({ ...counted, code: 0x1200, dataPresent: true }),
+  new ServerError.ReadTimeout({ ...counted, code: 0x1200, consistency: "LOCAL_SERIAL", dataPresent: false }),
+  new ServerError.ReadFailure({ ...counted, code: 0x1300, failures: 1, dataPresent: true }),
+  new ServerError.FunctionFailure({ ...common, code: 0x1400, keyspace: "k", function: "f", argTypes: ["int", "text"] }),
+  new ServerError.WriteFailure({ ...counted, code: 0x1500, failures: 2, writeType: "BATCH" }),
+  new ServerError.CdcWriteFailure({ ...common, code: 0x1600 }),
+  new ServerError.CasWriteUnknown({ ...counted, code: 0x1700 }),
+  new ServerError.CqlSyntaxError({ ...common, code: 0x2000 }),
+  new ServerError.Unauthorized({ ...common, code: 0x2100 }),
+  new ServerError.InvalidRequest({ ...common, code: 0x2200 }),
+  new ServerError.ConfigError({ ...common, code: 0x2300 }),
+  new ServerError.AlreadyExists({ ...common, code: 0x2400, keyspace: "k", table: "" }),
+  new ServerError.Unprepared({ ...common, code: 0x2500, id: new Uint8Array([1, 2, 3]) }),
+  new ServerError.RateLimitReached({ ...common, code: 0xf000, operation: "read", rejectedByCoordinator: true }),
+  new ServerError.RateLimitReached({ ...common, code: 0xf000, operation: "write", rejectedByCoordinator: false }),
+  new ServerError.UnknownServerError({ ...common, code: 0x7777 })
+]
+
+describe("responses", () => {
+  it("every error", () => {
+    for (const error of serverErrors) {
+      const answer = there({ _tag: "Error", error }, 0xf000)
+      if (answer._tag !== "Error") return assert.fail(answer._tag)
+      assert.strictEqual(answer.error._tag, error._tag)
+      assert.strictEqual(answer.error.constructor, error.constructor)
+      assert.deepStrictEqual({ ...answer.error, message: answer.error.message }, { ...error, message: error.message })
+    }
+    // Every class of the union is here.
+    const classes = Object.values(ServerError).filter((value) =>
+      typeof value === "function" && value.prototype instanceof Error
+    )
+    assert.strictEqual(new Set(serverErrors.map((error) => error.constructor)).size, classes.length)
+  })
+
+  it("the rate limit is told by its negotiated code only", () => {
+    const body = (code: number) => {
+      const w = new Writer.Writer()
+      w.i32(code | 0)
+      w.string("x")
+      w.u8(1)
+      w.u8(1)
+      return Reader.Reader.from(w.toUint8Array())
+    }
+    assert.strictEqual(ServerError.read(body(0xf000))._tag, "UnknownServerError")
+    assert.strictEqual(ServerError.read(body(0xf000), 0xf001)._tag, "UnknownServerError")
+    assert.strictEqual(ServerError.read(body(0xf001), 0xf001)._tag, "RateLimitReached")
+    assert.strictEqual(ServerError.read(body(0xfffffff0), 0xfffffff0)._tag, "RateLimitReached")
+    // A code of the protocol keeps its meaning.
+    assert.strictEqual(ServerError.read(body(0x2200), 0x2200)._tag, "InvalidRequest")
+  })
+
+  it("an unknown consistency in an error fails typed", () => {
+    const w = new Writer.Writer()
+    ServerError.write(w, serverErrors[3]!)
+    const bytes = w.toUint8Array()
+    bytes[bytes.length - 9] = 0x0b
+    assert.throws(() => ServerError.read(Reader.Reader.from(bytes)), ProtocolError.DecodeError, "Unknown code 11")
+  })
+
+  it("messages without rows", () => {
+    const same: ReadonlyArray<Response.ServerResponse & Response.Response> = [
+      { _tag: "Authenticate", authenticator: "org.apache.cassandra.auth.PasswordAuthenticator" },
+      { _tag: "Supported", options: new Map([["A", ["1", "2"]], ["B", []], ["__proto__", ["x"]]]) },
+      { _tag: "AuthChallenge", token: new Uint8Array([1]) },
+      { _tag: "AuthChallenge", token: null },
+      { _tag: "AuthSuccess", token: new Uint8Array(0) },
+      { _tag: "AuthSuccess", token: null },
+      { _tag: "Void" },
+      { _tag: "SetKeyspace", keyspace: '"Ks"' },
+      { _tag: "SchemaChanged", schema: { change: "CREATED", target: "KEYSPACE", keyspace: "k" } },
+      { _tag: "SchemaChanged", schema: { change: "UPDATED", target: "TABLE", keyspace: "k", name: "t" } },
+      { _tag: "SchemaChanged", schema: { change: "DROPPED", target: "TYPE", keyspace: "k", name: "t" } },
+      {
+        _tag: "SchemaChanged",
+        schema: { change: "CREATED", target: "FUNCTION", keyspace: "k", name: "f", argTypes: ["int", "text"] }
+      },
+      {
+        _tag: "SchemaChanged",
+        schema: { change: "CREATED", target: "AGGREGATE", keyspace: "k", name: "f", argTypes: [] }
+      }
+    ]
+    for (const response of same) assert.deepStrictEqual(there(response), response)
+    assert.deepStrictEqual(there({ _tag: "Ready" }), { _tag: "Ready" })
+  })
+
+  it("events", () => {
+    const address = new Uint8Array([10, 0, 0, 1])
+    for (const type of ["TOPOLOGY_CHANGE", "STATUS_CHANGE"] as const) {
+      assert.deepStrictEqual(there({ _tag: "NodeEvent", type, change: "UP", address, port: 9042 }), {
+        _tag: "Event",
+        event: {
+          _tag: type === "STATUS_CHANGE" ? "StatusChange" : "TopologyChange",
+          change: "UP",
+          address: "10.0.0.1",
+          port: 9042
+        }
+      })
+    }
+    const schema = { change: "CREATED", target: "TABLE", keyspace: "k", name: "t" }
+    assert.deepStrictEqual(there({ _tag: "SchemaEvent", schema }), {
+      _tag: "Event",
+      event: { _tag: "SchemaChange", schema }
+    })
+    const w = new Writer.Writer()
+    w.string("CLIENT_ROUTES_CHANGE")
+    w.string("UPDATE_NODES")
+    const r = Reader.Reader.from(w.toUint8Array())
+    assert.deepStrictEqual(Response.decode(Frame.Opcode.EVENT, r, new RowDecoder.RowDecoders()), {
+      _tag: "Event",
+      event: { _tag: "UnknownEvent", type: "CLIENT_ROUTES_CHANGE" }
+    })
+  })
+
+  const int = CqlType.scalar("int")
+  const columns: ReadonlyArray<Metadata.Column> = [column("id", int), column("v", CqlType.list(int))]
+  const rows = [[Codec.encode(int, 1), Codec.encode(CqlType.list(int), [1, 2])], [Codec.encode(int, 2), null]]
+
+  it("rows", () => {
+    for (const globalSpec of [undefined, false]) {
+      for (const pagingState of [null, new Uint8Array([1, 2])]) {
+        for (const columnsOf of [columns, [columns[0]!, { ...columns[1]!, table: "u" }]]) {
+          assert.deepStrictEqual(there({ _tag: "Rows", columns: columnsOf, rows, pagingState, globalSpec }), {
+            _tag: "Rows",
+            columns: columnsOf,
+            rows: [{ id: 1, v: [1, 2] }, { id: 2, v: null }],
+            pagingState
+          })
+        }
+      }
+    }
+    assert.deepStrictEqual(there({ _tag: "Rows", columns: [], rows: [] }), {
+      _tag: "Rows",
+      columns: [],
+      rows: [],
+      pagingState: null
+    })
+  })
+
+  it("rows without metadata", () => {
+    const expected = new RowDecoder.RowDecoders().prepare((() => {
+      const w = new Writer.Writer()
+      Response.encode(w, 0, {
+        _tag: "Prepared",
+        id: new Uint8Array(0),
+        variables: { partitionKey: [], columns: [] },
+        result: columns
+      })
+      const r = Reader.Reader.from(w.toUint8Array())
+      // Header, kind, id, metadata of no variables.
+      r.take(9 + 4 + 2 + 12)
+      return r
+    })()).decoder!
+    assert.deepStrictEqual(there({ _tag: "Rows", columns, rows, skipMetadata: true }, undefined, expected), {
+      _tag: "Rows",
+      columns,
+      rows: [{ id: 1, v: [1, 2] }, { id: 2, v: null }],
+      pagingState: null
+    })
+  })
+
+  it("prepared statements", () => {
+    for (const globalSpec of [undefined, false]) {
+      for (const result of [columns, []]) {
+        const answer = there({
+          _tag: "Prepared",
+          id: new Uint8Array([1, 2, 3]),
+          variables: { partitionKey: [1, 0], columns },
+          variableFlags: 0x80000000,
+          result,
+          globalSpec
+        })
+        if (answer._tag !== "Prepared") return assert.fail(answer._tag)
+        assert.deepStrictEqual(answer.id, new Uint8Array([1, 2, 3]))
+        assert.deepStrictEqual(answer.variables.columns, columns)
+        assert.deepStrictEqual(answer.variables.partitionKey, [1, 0])
+        assert.notStrictEqual(answer.variables.flags & 0x80000000, 0)
+        assert.deepStrictEqual(answer.decoder?.columns, result.length === 0 ? undefined : columns)
+        assert.strictEqual(answer.result.columnCount, result.length)
+      }
+    }
+  })
+
+  it("prepared metadata with positions or counts that cannot be fails typed", () => {
+    for (
+      const hex of [
+        // flags, count, number of key positions, positions
+        "0000000000000001000000010001",
+        "00000000ffffffff00000000",
+        "000000007fffffff00000000",
+        "00000000000000007fffffff",
+        "0000000000000000ffffffff",
+        "000000017fffffff0000000000000000"
+      ]
+    ) {
+      const body = Buffer.from(`00000004${"0000"}${hex}${"00".repeat(8)}`, "hex")
+      assert.throws(
+        () => Response.decode(Frame.Opcode.RESULT, Reader.Reader.from(body), new RowDecoder.RowDecoders()),
+        ProtocolError.DecodeError,
+        undefined,
+        hex
+      )
+    }
+  })
+
+  it("unknown opcodes, kinds of result and compressed frames fail typed", () => {
+    const decoders = new RowDecoder.RowDecoders()
+    const empty = () => Reader.Reader.from(new Uint8Array(4))
+    for (const opcode of [0x01, 0x04, 0x07, 0x11, 0xff]) {
+      assert.throws(() => Response.decode(opcode, empty(), decoders), ProtocolError.DecodeError, "unknown opcode")
+      if (opcode > 0xf || opcode === 4) {
+        assert.throws(() => Request.decode(opcode, 0, empty()), ProtocolError.DecodeError, "Unknown opcode")
+      }
+    }
+    assert.throws(() => Response.decode(8, empty(), decoders), ProtocolError.DecodeError, "unknown kind of result 0")
+    assert.throws(() => Response.readPrefix(1, empty()), ProtocolError.DecodeError, "compressed")
+  })
+
+  it("an encoding that fails leaves what was written before", () => {
+    const w = new Writer.Writer()
+    Response.encode(w, 1, { _tag: "Ready" })
+    assert.throws(
+      () => Response.encode(w, 1, { _tag: "SetKeyspace", keyspace: "x".repeat(70_000) }),
+      ProtocolError.EncodeError
+    )
+    assert.strictEqual(w.pos, 9)
+  })
+})
