@@ -19,7 +19,7 @@ import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
-import { MAX_FRAME, Writer } from "@effect-scylla/protocol/Writer"
+import { MAX_FRAME, type Writer } from "@effect-scylla/protocol/Writer"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -213,7 +213,11 @@ export class Connection implements Handlers {
    * connection is closed or full. What is written goes to the socket with everything else of this turn, uncopied.
    */
   begin(): Writer | undefined {
-    return this.accepts && this.ids.taken < this.maxInFlight ? this.out : undefined
+    if (!this.accepts || this.ids.taken >= this.maxInFlight) return undefined
+    const { out } = this
+    // The bound of one frame, wherever in the buffer it starts.
+    out.limit = out.pos + MAX_FRAME
+    return out
   }
 
   /** Forgets what was appended from `start` on. */
@@ -256,7 +260,14 @@ export class Connection implements Handlers {
   /** Appends a request that is on nobody's fast path. */
   private put(id: number, request: Request.Request, handler: ResponseHandler, timeoutMillis: number): void {
     const start = this.out.pos
-    Request.encode(this.out, id, request)
+    try {
+      Request.encode(this.out, id, request)
+    } catch (error) {
+      // Half a frame would break all that follow it.
+      this.discard(start)
+      if (id !== 0) this.ids.release(id)
+      throw error
+    }
     this.register(id, start, handler, this.ticker.deadline(timeoutMillis))
   }
 

@@ -229,11 +229,7 @@ export const connect = (options: Options): Effect.Effect<Connection, PoolError> 
           Effect.timeoutOrElse({ duration: handshakeTimeout, orElse: timedOut("the handshake", handshakeTimeout) })
         )
       ),
-      Effect.catchTag(
-        "PoolError",
-        (error) =>
-          error.reason._tag === "RequestTimeout" ? timedOut("the handshake", handshakeTimeout)() : Effect.fail(error)
-      ),
+      Effect.catchReason("PoolError", "RequestTimeout", timedOut("the handshake", handshakeTimeout)),
       Effect.onError((cause) =>
         Effect.sync(() => {
           const error = Cause.findErrorOption(cause)

@@ -466,7 +466,7 @@ export class NodePool implements Owner {
     const wait = Effect.fnUntraced({ self: this }, function*(this: NodePool, exponent: number) {
       if (hints !== this.hints) return
       const delay = (yield* Random.next) * Math.min(cap, base * 2 ** Math.min(exponent, 20))
-      yield* Effect.raceFirst(Effect.sleep(delay), this.until(() => hints !== this.hints))
+      yield* Effect.timeoutOption(this.until(() => hints !== this.hints), delay)
     })
     const backoff = Effect.gen({ self: this }, function*() {
       yield* wait(attempt++)

@@ -41,6 +41,7 @@ const DELIVERING = 4
  * @category models
  * @since 0.1.0
  */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- the prototype has them, see below
 export abstract class Suspension<A, E> {
   private state: number = FRESH
   /** Who waits: the fiber, or the `resume` of `Effect.callback`. */
@@ -138,6 +139,7 @@ export abstract class Suspension<A, E> {
 }
 
 /** Every suspension is an Effect: the members come from the prototype set below. */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- set below
 export interface Suspension<A, E> extends Effect.Effect<A, E> {}
 
 // Set rather than extended: a constructor fewer for every request.

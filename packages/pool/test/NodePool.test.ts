@@ -459,7 +459,7 @@ describe("NodePool: losses", () => {
       assert.isFalse(old.isOpen)
       assert.strictEqual(node.counts[5], 2)
       // It ends by itself when its last request has.
-      node.open.filter(({ shard }) => shard === 5)[0]!.end()
+      node.open.find(({ shard }) => shard === 5)!.end()
       yield* until(() => old.closeReason !== undefined)
       assert.isTrue(Exit.isFailure(yield* Fiber.await(pending)))
       yield* turns()

@@ -18,6 +18,11 @@ class NodeSocket implements Socket {
   private error: Error | undefined
   private closed = false
   private early: Array<Uint8Array> = []
+  /** Everything from before the start is delivered. */
+  private started = false
+  /** Kept: a socket that is closed does not tell them any more. */
+  localPort: number | undefined = undefined
+  remoteAddress = ""
 
   constructor(socket: Net.Socket) {
     this.socket = socket
@@ -27,36 +32,39 @@ class NodeSocket implements Socket {
     socket.on("end", () => socket.destroy())
     socket.on("close", () => {
       this.closed = true
-      this.handlers?.onClose(this.error)
+      if (this.started) this.handlers!.onClose(this.error)
     })
   }
 
-  get localPort(): number | undefined {
-    return this.socket.localPort
+  opened(endpoint: Endpoint): void {
+    this.localPort = this.socket.localPort
+    this.remoteAddress = this.socket.remoteAddress ?? endpoint.address
   }
-  get remoteAddress(): string {
-    return this.socket.remoteAddress ?? ""
-  }
+
   get pendingBytes(): number {
     return this.socket.writableLength
   }
 
   /** A read of `length` bytes into the shared buffer. */
   readonly onRead = (length: number): boolean => {
-    if (this.handlers === undefined) this.early.push(Uint8Array.from(READ_BUFFER.subarray(0, length)))
-    else this.handlers.onData(READ_BUFFER, READ_VIEW, length)
+    if (this.started) this.handlers!.onData(READ_BUFFER, READ_VIEW, length)
+    else this.early.push(Uint8Array.from(READ_BUFFER.subarray(0, length)))
     return true
   }
 
   start(handlers: Handlers): void {
     this.handlers = handlers
-    if (this.early.length === 0 && !this.closed) return
+    if (this.early.length === 0 && !this.closed) {
+      this.started = true
+      return
+    }
     setImmediate(() => {
       for (const bytes of this.early) {
         const copy = Buffer.from(bytes.buffer)
         handlers.onData(copy, new DataView(copy.buffer), copy.length)
       }
       this.early = []
+      this.started = true
       if (this.closed) handlers.onClose(this.error)
     })
   }
@@ -80,13 +88,13 @@ class NodeSocket implements Socket {
 const kindOf = (error: Error, endpoint: Endpoint): DialError["kind"] => {
   const { code } = error as NodeJS.ErrnoException
   if (endpoint.localPort !== undefined && (code === "EADDRINUSE" || code === "EADDRNOTAVAIL")) return "LocalPortInUse"
-  const isSystem = code !== undefined && /^E[A-Z]+$/.test(code) && code !== "EPROTO"
+  const isSystem = code !== undefined && /^(E[A-Z]+|EAI_[A-Z]+|ERR_SOCKET_BAD_PORT)$/.test(code) && code !== "EPROTO"
   return endpoint.tls === undefined || isSystem ? "Unreachable" : "Tls"
 }
 
 /** Dials with `node:net` or `node:tls`. */
 export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
-  Effect.callback((resume) => {
+  Effect.callback<Socket, DialError>((resume) => {
     let wrapped: NodeSocket
     const options: Net.TcpNetConnectOpts = {
       host: endpoint.address,
@@ -95,15 +103,10 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
       keepAlive: true,
       // A dial goes to one address; racing families would hide which, and a local port fits one only.
       autoSelectFamily: false,
-      onread: { buffer: READ_BUFFER, callback: (length) => wrapped.onRead(length) },
-      ...(endpoint.localPort === undefined ? {} : { localPort: endpoint.localPort })
+      localPort: endpoint.localPort,
+      onread: { buffer: READ_BUFFER, callback: (length) => wrapped.onRead(length) }
     }
-    const socket = endpoint.tls === undefined
-      ? Net.connect(options)
-      : Tls.connect({ ...options, ...endpoint.tls } as Tls.ConnectionOptions)
-    wrapped = new NodeSocket(socket)
-    const onError = (cause: Error): void => {
-      socket.destroy()
+    const failed = (cause: Error): void => {
       const where = `${endpoint.address}:${endpoint.port}`
       resume(Exit.fail(
         new DialError({
@@ -114,12 +117,28 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
         })
       ))
     }
+    let socket: Net.Socket
+    try {
+      socket = endpoint.tls === undefined
+        ? Net.connect(options)
+        // Where the dial goes is the endpoint's alone.
+        : Tls.connect({ ...endpoint.tls, ...options, path: undefined, socket: undefined } as Tls.ConnectionOptions)
+    } catch (cause) {
+      // A port that is none, a certificate that cannot be read.
+      return failed(cause as Error)
+    }
+    wrapped = new NodeSocket(socket)
+    const onError = (cause: Error): void => {
+      socket.destroy()
+      failed(cause)
+    }
     const onClose = (): void => onError(new Error("the connection was closed while it was made"))
     socket.once("error", onError)
     socket.once("close", onClose)
     socket.once(endpoint.tls === undefined ? "connect" : "secureConnect", () => {
       socket.off("error", onError)
       socket.off("close", onClose)
+      wrapped.opened(endpoint)
       resume(Exit.succeed(wrapped))
     })
     return Effect.sync(() => {

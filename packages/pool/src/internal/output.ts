@@ -9,6 +9,8 @@ export const MAX_OUTPUT = 1024 * 1024 * 1024
 
 /** An output buffer, and what to do when the socket is done with it. */
 export class Output extends Writer {
+  /** Set to where the frame under way may end. */
+  declare limit: number
   readonly done: () => void
   constructor(done: (output: Output) => void) {
     super(INITIAL_OUTPUT, MAX_OUTPUT)
