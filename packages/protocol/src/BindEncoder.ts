@@ -4,10 +4,59 @@
  * @since 0.1.0
  */
 import { format } from "./CqlType.ts"
-import { bind, encoderOf, toEncodeError, type ValueEncoder } from "./internal/encoders.ts"
+import { bind, encoderOf, inline, text, toEncodeError, type ValueEncoder } from "./internal/encoders.ts"
+import { canGenerate } from "./internal/generate.ts"
+import { writeUtf8 } from "./internal/text.ts"
 import type { Column } from "./Metadata.ts"
 import { EncodeError } from "./ProtocolError.ts"
+import { Uuid } from "./Uuid.ts"
 import type { Writer } from "./Writer.ts"
+
+type Write = (w: Writer, values: ReadonlyArray<unknown>, offsets: Int32Array) => void
+
+/** Wider statements are interpreted. */
+const MAX_GENERATED = 256
+
+/**
+ * Straight-line code for one statement, where the platform allows `new Function`: the common value of a common type is
+ * written in place, so that each call site sees one type. `one` writes any other value, `rest` everything from a position
+ * on; that is also what happens where there is no room, because then the buffer is replaced.
+ */
+const generate = (
+  encoders: ReadonlyArray<ValueEncoder>,
+  one: (w: Writer, value: unknown, i: number) => void,
+  rest: (w: Writer, values: ReadonlyArray<unknown>, from: number) => void
+): Write => {
+  // Bytes that the columns behind each one take, of those with a fixed size.
+  let behind = 0
+  let code = ""
+  for (let i = encoders.length - 1; i >= 0; i--) {
+    const encoder = encoders[i]!
+    const fixed = inline.get(encoder)
+    const fast = fixed !== undefined
+      ? `if(${fixed.when}){${fixed.write};p+=${fixed.size}}else`
+      : encoder === text
+      ? `if(typeof x==="string"&&b.length-p-${behind + 4}>=x.length*3){m=t(b,p+4,x);v.setInt32(p,m);p+=4+m}else`
+      : ""
+    code = `o[${i}]=p;x=a[${i}];${fast}{w.pos=p;one(w,x,${i});p=w.pos;v=w.view;b=w.bytes;` +
+      `if(b.length-p<${behind})return rest(w,a,${i + 1})}${code}`
+    behind += fixed === undefined ? 0 : fixed.size
+  }
+  const body = `return function(w,a,o){let p=w.pos,v=w.view,b=w.bytes,x,m=0;` +
+    `if(b.length-p<${behind})return rest(w,a,0);${code}w.pos=p}`
+  return new Function("U", "D", "t", "one", "rest", body)(Uuid, Date, writeUtf8, one, rest) as Write
+}
+
+/**
+ * How to compile: `generated` false takes the slower way without `new Function`, which writes the same bytes and is what
+ * happens anyway where code generation is forbidden.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BindEncoderOptions {
+  readonly generated?: boolean | undefined
+}
 
 /**
  * The encoder of one statement's bound variables.
@@ -20,18 +69,24 @@ export class BindEncoder {
   private readonly encoders: ReadonlyArray<ValueEncoder>
   private readonly types: ReadonlyArray<string>
   private readonly names: ReadonlyMap<string, number>
+  private readonly writeAll: Write
   /**
    * Where each value of the last {@link write} starts in the writer's bytes: its 4-byte length, then the value. The
    * routing key is read from there, so that nothing is encoded twice.
    */
   readonly offsets: Int32Array
 
-  constructor(columns: ReadonlyArray<Column>) {
+  constructor(columns: ReadonlyArray<Column>, options?: BindEncoderOptions) {
     this.columns = columns
     this.encoders = columns.map((column) => encoderOf(column.type))
     this.types = columns.map((column) => format(column.type))
     this.names = new Map(columns.map((column, i) => [column.name, i]))
     this.offsets = new Int32Array(columns.length)
+    const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, value, i)
+    const rest = (w: Writer, values: ReadonlyArray<unknown>, from: number): void => this.writeRest(w, values, from)
+    this.writeAll = options?.generated !== false && canGenerate && columns.length <= MAX_GENERATED
+      ? generate(this.encoders, one, rest)
+      : (w, values) => rest(w, values, 0)
   }
 
   /**
@@ -39,32 +94,23 @@ export class BindEncoder {
    * type, for a value that does not fit or a wrong number of values; what was written by then is the caller's to forget.
    */
   write(w: Writer, values: ReadonlyArray<unknown>): void {
-    const { encoders, offsets } = this
-    const count = encoders.length
-    if (values.length !== count) throw this.wrongCount(values.length)
-    let i = 0
+    if (values.length !== this.offsets.length) throw this.wrongCount(values.length)
+    this.writeAll(w, values, this.offsets)
+  }
+
+  private writeOne(w: Writer, value: unknown, i: number): void {
     try {
-      for (; i < count; i++) {
-        offsets[i] = w.pos
-        const value = values[i]
-        if (typeof value === "object" || value === undefined) bind(w, encoders[i]!, this.types[i]!, value)
-        else encoders[i]!(w, value)
-      }
+      if (typeof value === "object" || value === undefined) bind(w, this.encoders[i]!, this.types[i]!, value)
+      else this.encoders[i]!(w, value)
     } catch (error) {
       throw toEncodeError(error, this.columns[i]!.name)
     }
   }
 
-  /**
-   * Writes one variable alone: its 4-byte length and the value. For the parts of a partition key, which must be known
-   * before it is known to whom the values go. Throws `EncodeError`.
-   */
-  writeOne(w: Writer, index: number, value: unknown): void {
-    try {
-      if (typeof value === "object" || value === undefined) bind(w, this.encoders[index]!, this.types[index]!, value)
-      else this.encoders[index]!(w, value)
-    } catch (error) {
-      throw toEncodeError(error, this.columns[index]!.name)
+  private writeRest(w: Writer, values: ReadonlyArray<unknown>, from: number): void {
+    for (let i = from; i < values.length; i++) {
+      this.offsets[i] = w.pos
+      this.writeOne(w, values[i], i)
     }
   }
 

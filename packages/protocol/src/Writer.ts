@@ -6,10 +6,8 @@
  */
 import { Buffer } from "node:buffer"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import { writeUtf8 } from "./internal/text.ts"
 import { EncodeError } from "./ProtocolError.ts"
-
-/** Up to this many characters a loop over `charCodeAt` beats the call into V8's UTF-8 writer (measured). */
-const LOOP_CHARS = 12
 
 /**
  * Upper bound of one encoded frame, bytes. Servers refuse more than 256 MiB (Cassandra's `native_transport_max_frame_size`
@@ -103,24 +101,10 @@ export class Writer {
 
   /** UTF-8 text as it is, without a length; answers how many bytes it took. */
   utf8(value: string): number {
-    const length = value.length
     const start = this.pos
     // Three bytes a character at most; where that is not there already, the text is measured before anything grows.
-    if (start + length * 3 > this.bytes.length) this.ensure(Buffer.byteLength(value))
-    if (length <= LOOP_CHARS) {
-      const bytes = this.bytes
-      let i = 0
-      for (; i < length; i++) {
-        const code = value.charCodeAt(i)
-        if (code > 0x7f) break
-        bytes[start + i] = code
-      }
-      if (i === length) {
-        this.pos = start + length
-        return length
-      }
-    }
-    const written = (this.bytes as FastBuffer).utf8Write(value, start)
+    if (start + value.length * 3 > this.bytes.length) this.ensure(Buffer.byteLength(value))
+    const written = writeUtf8(this.bytes as FastBuffer, start, value)
     this.pos = start + written
     return written
   }
@@ -138,11 +122,12 @@ export class Writer {
 
   /** `[long string]`: a 4-byte length and UTF-8. */
   longString(value: string): void {
-    this.i32(0)
+    this.ensure(4)
     const start = this.pos
+    this.pos = start + 4
     const written = this.utf8(value)
     // Only now: growing replaces the view.
-    this.view.setInt32(start - 4, written)
+    this.view.setInt32(start, written)
   }
 
   /** A count of 16 bits; throws `EncodeError` for more of `what` than that. */

@@ -1,4 +1,14 @@
-import { BindEncoder, Codec, CqlType, Metadata, Reader, RowDecoder, Writer } from "@effect-scylla/protocol"
+import {
+  BindEncoder,
+  Codec,
+  CqlType,
+  Metadata,
+  ProtocolError,
+  Reader,
+  RowDecoder,
+  Value,
+  Writer
+} from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
 import { Random } from "./support/random.ts"
 import { column, randomType, scalarNames, scalarValue, valueOf } from "./support/types.ts"
@@ -59,6 +69,68 @@ describe("what is encoded is decoded", () => {
         rows.map((row) => Object.fromEntries(row.map((value, i) => [`c${i}`, value]))),
         note
       )
+    }
+  })
+
+  it("generated and interpreted encoders write the same, wherever the buffer ends", () => {
+    const plain = [
+      "uuid",
+      "text",
+      "int",
+      "bigint",
+      "double",
+      "boolean",
+      "timestamp",
+      "timeuuid",
+      "float",
+      "ascii"
+    ] as const
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = new Random(seed * 65_537)
+      const types = Array.from(
+        { length: random.below(7) },
+        () => random.below(5) === 0 ? randomType(random, 2) : CqlType.scalar(random.pick(plain))
+      )
+      const columns = types.map((type, i) => column(`c${i}`, type))
+      const [generated, interpreted] = [true, false].map((generated) =>
+        new BindEncoder.BindEncoder(columns, { generated })
+      )
+      for (let i = 0; i < 5; i++) {
+        const row = types.map((type) =>
+          random.pick([null, Value.Unset, ...Array.from({ length: 6 }, () => valueOf(type, random))])
+        )
+        const loose = new Writer.Writer(65_536)
+        interpreted!.write(loose, row)
+        for (const capacity of [0, 1, 4, random.below(loose.pos + 1), loose.pos, loose.pos + 1, 65_536]) {
+          const w = new Writer.Writer(capacity, Math.max(loose.pos, 1))
+          generated!.write(w, row)
+          assert.deepStrictEqual(w.toUint8Array(), loose.toUint8Array(), `seed ${seed}, capacity ${capacity}`)
+          assert.deepStrictEqual(generated!.offsets, interpreted!.offsets)
+        }
+        if (loose.pos > 1) {
+          // One byte less than it takes.
+          for (const encoder of [generated!, interpreted!]) {
+            assert.throws(() => encoder.write(new Writer.Writer(1, loose.pos - 1), row), ProtocolError.EncodeError)
+          }
+        }
+        // A wrong value anywhere gives the same error.
+        if (types.length > 0) {
+          const wrong = row.with(
+            random.below(types.length),
+            random.pick([undefined, Symbol("s"), 2n ** 70n, {}, NaN, new Date(NaN)])
+          )
+          const errors = [generated!, interpreted!].map((encoder) => {
+            try {
+              encoder.write(new Writer.Writer(), wrong)
+              return undefined
+            } catch (error) {
+              assert.instanceOf(error, ProtocolError.EncodeError)
+              return (error as ProtocolError.EncodeError).message
+            }
+          })
+          assert.strictEqual(errors[0], errors[1])
+        }
+      }
     }
   })
 

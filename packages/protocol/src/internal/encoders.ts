@@ -80,7 +80,7 @@ export const toEncodeError = (error: unknown, name: string): unknown =>
     ? new EncodeError({ message: `${name}: ${error.message}`, path: name, cqlType: error.cqlType })
     : error
 
-const text: ValueEncoder = (w, value) => {
+export const text: ValueEncoder = (w, value) => {
   if (typeof value !== "string") return mismatch("text", value)
   w.longString(value)
 }
@@ -93,7 +93,7 @@ const intIn = (name: string, size: 1 | 2): ValueEncoder => {
     if (typeof value !== "number" || !(value >= min && value <= max) || value % 1 !== 0) {
       return orEmpty(w, name, value, hint)
     }
-    w.ensure(8)
+    w.ensure(4 + size)
     const pos = w.pos
     w.view.setInt32(pos, size)
     if (size === 2) w.view.setInt16(pos + 4, value)
@@ -289,6 +289,38 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
     close(w, start)
   }
 }
+
+/** What a compiled bind does in place for a type: where `when` holds for the value `x`, `write` writes `size` bytes at `p`. */
+export interface Inline {
+  readonly when: string
+  readonly write: string
+  readonly size: number
+}
+
+/**
+ * By encoder. The sources stand over the values `x`, the position `p`, the view `v`, the bytes `b`, scratch `m`, and the
+ * classes `U` of UUIDs and `D` of dates. Text is left out: its size is not fixed.
+ */
+export const inline: ReadonlyMap<ValueEncoder, Inline> = new Map([
+  [int, { when: `typeof x==="number"&&(x|0)===x`, write: "v.setInt32(p,4);v.setInt32(p+4,x)", size: 8 }],
+  ...[scalarEncoders.bigint, scalarEncoders.counter].map((encoder): [ValueEncoder, Inline] => [encoder, {
+    when: `typeof x==="bigint"&&BigInt.asIntN(64,x)===x`,
+    write: "v.setInt32(p,8);v.setBigInt64(p+4,x)",
+    size: 12
+  }]),
+  [double, { when: `typeof x==="number"`, write: "v.setInt32(p,8);v.setFloat64(p+4,x)", size: 12 }],
+  [scalarEncoders.boolean, { when: `typeof x==="boolean"`, write: "v.setInt32(p,1);b[p+4]=x?1:0", size: 5 }],
+  ...[scalarEncoders.uuid, scalarEncoders.timeuuid].map((encoder): [ValueEncoder, Inline] => [encoder, {
+    when: `x instanceof U`,
+    write: "v.setInt32(p,16);v.setInt32(p+4,x.a);v.setInt32(p+8,x.b);v.setInt32(p+12,x.c);v.setInt32(p+16,x.d)",
+    size: 20
+  }]),
+  [scalarEncoders.timestamp, {
+    when: `x instanceof D&&(m=x.getTime())===m`,
+    write: "v.setInt32(p,8);x=Math.floor(m/4294967296);v.setInt32(p+4,x);v.setUint32(p+8,m-x*4294967296)",
+    size: 12
+  }]
+])
 
 /** Adds a step to the path of a mismatch further in. Paths are put together on failure only. */
 const inside = (error: unknown, step: string): unknown => {

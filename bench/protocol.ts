@@ -1,0 +1,298 @@
+/**
+ * What the codec costs: nanoseconds for decoding a row and for binding values, and cassandra-driver's encoder beside it.
+ *
+ * `node bench/protocol.ts [--json]`
+ */
+import { BindEncoder, CqlType, Metadata, Reader, RowDecoder, Uuid, Writer } from "@effect-scylla/protocol"
+import { createRequire } from "node:module"
+import { pathToFileURL } from "node:url"
+
+/** Goals of reference/performance.md, sections 5 and 11: nanoseconds, and cassandra-driver's time over ours. */
+const budget = { row4Ns: 90, row4Ratio: 4.5, row12Ratio: 5, pageRowUs: 0.13, bind4Ns: 60 } as const
+
+const rounds = 9
+
+/** Median CPU nanoseconds of one iteration; `loop` runs `iterations` of them and returns something made of every result. */
+const measure = (iterations: number, loop: (iterations: number) => number): number => {
+  // The first runs let the engine compile the loop.
+  for (let i = 0; i < 4; i++) consume(loop(iterations))
+  const results: Array<number> = []
+  for (let round = 0; round < rounds; round++) {
+    // CPU time of this thread, in microseconds: neighbours on the machine count less than with a wall clock.
+    const start = process.threadCpuUsage()
+    consume(loop(iterations))
+    const { system, user } = process.threadCpuUsage(start)
+    results.push(((system + user) * 1000) / iterations)
+  }
+  return results.sort((a, b) => a - b)[rounds >> 1]!
+}
+
+let consumed = 0
+const consume = (value: number): void => {
+  consumed ^= value
+}
+
+type Scalar = readonly [name: string, type: CqlType.ScalarName, value: (i: number) => unknown]
+
+/** A string as it comes from elsewhere: one that was just put together is a tree, which costs twice as much to write. */
+const flat = (text: string): string => JSON.parse(JSON.stringify(text)) as string
+
+const ids = Array.from({ length: 64 }, () => Uuid.random())
+
+/** The columns of bench/cql: uuid, 20 characters, int, bigint. */
+const four: ReadonlyArray<Scalar> = [
+  ["id", "uuid", (i) => ids[i & 63]],
+  ["name", "text", (i) => flat(`name-of-a-user-${String(i & 0xffff).padStart(5, "0")}`)],
+  ["age", "int", (i) => i & 127],
+  ["score", "bigint", (i) => BigInt(i) * 1_000_003n]
+]
+
+const twelve: ReadonlyArray<Scalar> = [
+  ...four,
+  ["active", "boolean", (i) => (i & 1) === 1],
+  ["balance", "double", (i) => i * 1.5],
+  ["city", "text", (i) => ["Praha", "Brno", "Ostrava", "Plzeň"][i & 3]],
+  ["created", "timestamp", (i) => new Date(1_790_000_000_000 + i)],
+  ["level", "int", (i) => -i],
+  ["email", "text", (i) => flat(`user-${i & 0xffff}@example.com`)],
+  ["visits", "bigint", (i) => BigInt(i)],
+  ["owner", "uuid", (i) => ids[(i * 7) & 63]]
+]
+
+const columnsOf = (scalars: ReadonlyArray<Scalar>): ReadonlyArray<Metadata.Column> =>
+  scalars.map(([name, type]) => ({ keyspace: "ks", table: "t", name, type: CqlType.scalar(type) }))
+
+/** The bodies of ROWS results behind their kind: each of `size` rows with different values. */
+const bodies = (scalars: ReadonlyArray<Scalar>, size: number, count: number): ReadonlyArray<Uint8Array> => {
+  const columns = columnsOf(scalars)
+  const encoder = new BindEncoder.BindEncoder(columns)
+  return Array.from({ length: count }, (_, body) => {
+    const w = new Writer.Writer()
+    Metadata.writeResult(w, columns)
+    w.i32(size)
+    for (let i = 0; i < size; i++) encoder.write(w, scalars.map(([, , value]) => value(body * size + i)))
+    return w.toUint8Array()
+  })
+}
+
+/** Per row, the metadata of each page compared as on protocol v4. */
+const decoding = (scalars: ReadonlyArray<Scalar>, size: number): number => {
+  const readers = bodies(scalars, size, size === 1 ? 64 : 2).map((bytes) => Reader.Reader.from(bytes))
+  const decoders = new RowDecoder.RowDecoders()
+  const page: RowDecoder.Page = { pagingState: null, decoder: undefined }
+  decoders.read(readers[0]!, undefined, page)
+  const expected = page.decoder
+  return measure(size === 1 ? 400_000 : 40, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      const r = readers[i & (readers.length - 1)]!
+      r.pos = 0
+      const rows = decoders.read(r, expected, page)
+      sum ^= (rows[rows.length - 1]!["age"] as number) + rows.length
+    }
+    return sum
+  }) / size
+}
+
+/** Only the rows, behind metadata that was compared already. */
+const decodingRows = (scalars: ReadonlyArray<Scalar>): number => {
+  const size = 32
+  const decoders = new RowDecoder.RowDecoders()
+  const decoder = decoders.prepare(Reader.Reader.from(bodies(scalars, size, 1)[0]!)).decoder!
+  const readers = bodies(scalars, size, 4).map((bytes) => {
+    const r = Reader.Reader.from(bytes)
+    r.pos = decoder.signature.length
+    return r
+  })
+  const start = decoder.signature.length
+  return measure(20_000, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      const r = readers[i & 3]!
+      r.pos = start
+      const rows = decoder.read(r)
+      for (let j = 0; j < rows.length; j++) sum ^= rows[j]!["age"] as number
+    }
+    return sum
+  }) / size
+}
+
+/** What cassandra-driver does for the rows of a page (lib/readers.js, lib/streams.js): slice, decode, set by name. */
+const decodingOfCassandraDriver = (scalars: ReadonlyArray<Scalar>): number => {
+  const load = createRequire(import.meta.url)
+  const { FrameReader } = load("cassandra-driver/lib/readers.js") as {
+    readonly FrameReader: new(header: object, body: Buffer) => {
+      offset: number
+      readMetadata(kind: number): { readonly columns: ReadonlyArray<{ readonly name: string; readonly type: object }> }
+      readInt(): number
+      readBytes(): Buffer | null
+    }
+  }
+  const Encoder = load("cassandra-driver/lib/encoder.js") as new(version: number, options: object) => TheirEncoder
+  const { Row } = load("cassandra-driver/lib/types/index.js") as {
+    readonly Row: new(columns: object) => Record<string, unknown>
+  }
+  const encoder = new Encoder(4, { encoding: {} })
+  const size = 32
+  const pages = bodies(scalars, size, 4).map((bytes) =>
+    new FrameReader({ version: 4 }, Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length))
+  )
+  const meta = pages[0]!.readMetadata(2)
+  const start = pages[0]!.offset
+  return measure(2_000, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      const reader = pages[i & 3]!
+      reader.offset = start
+      const count = reader.readInt()
+      for (let j = 0; j < count; j++) {
+        // lib/streams.js, ResultEmitter via parsers: `row[c.name] = this.encoder.decode(this.reader.readBytes(), c.type)`.
+        const row = new Row(meta.columns)
+        for (const column of meta.columns) row[column.name] = encoder.decode(reader.readBytes(), column.type)
+        sum ^= row["age"] as number
+      }
+    }
+    return sum
+  }) / size
+}
+
+interface TheirEncoder {
+  decode(bytes: Buffer | null, type: object): unknown
+  encode(value: unknown, type: object): Buffer
+}
+
+const binding = (scalars: ReadonlyArray<Scalar>): number => {
+  const encoder = new BindEncoder.BindEncoder(columnsOf(scalars))
+  const rows = Array.from({ length: 64 }, (_, i) => scalars.map(([, , value]) => value(i)))
+  const w = new Writer.Writer(4096)
+  return measure(500_000, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      w.pos = 0
+      encoder.write(w, rows[i & 63]!)
+      sum ^= w.pos
+    }
+    return sum
+  })
+}
+
+/** What cassandra-driver does (lib/requests.js, QueryParameters): a buffer per value, put together with their lengths. */
+const bindingOfCassandraDriver = (scalars: ReadonlyArray<Scalar>): number => {
+  const load = createRequire(import.meta.url)
+  const Encoder = load("cassandra-driver/lib/encoder.js") as new(version: number, options: object) => TheirEncoder
+  const { FrameWriter } = load("cassandra-driver/lib/writers.js") as {
+    readonly FrameWriter: new(opcode: number) => {
+      writeBytes(bytes: Buffer): void
+      write(version: number, streamId: number, flags: number): Buffer
+    }
+  }
+  const { dataTypes, Long, Uuid: TheirUuid } = load("cassandra-driver").types as {
+    readonly dataTypes: Record<string, number>
+    readonly Long: { fromString(text: string): unknown }
+    readonly Uuid: { fromString(text: string): unknown }
+  }
+  const encoder = new Encoder(4, { encoding: {} })
+  const types = scalars.map(([, type]) => ({ code: dataTypes[type] }))
+  const rows = Array.from({ length: 64 }, (_, i) =>
+    scalars.map(([, type, value]) => {
+      const ours = value(i)
+      return type === "uuid"
+        ? TheirUuid.fromString(String(ours))
+        : type === "bigint"
+        ? Long.fromString(String(ours))
+        : ours
+    }))
+  return measure(50_000, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      const writer = new FrameWriter(10)
+      const row = rows[i & 63]!
+      for (let j = 0; j < row.length; j++) writer.writeBytes(encoder.encode(row[j], types[j]!))
+      sum ^= writer.write(4, 1, 0).length
+    }
+    return sum
+  })
+}
+
+export interface ProtocolFigures {
+  /** Nanoseconds per row, of pages of 32 rows. */
+  readonly row4Ns: number
+  readonly row12Ns: number
+  /** Nanoseconds for a result of one row, its metadata compared. */
+  readonly result4Ns: number
+  /** Microseconds per row of a page of 5,000 rows of 4 columns. */
+  readonly pageRowUs: number
+  readonly bind4Ns: number
+  readonly bind12Ns: number
+  readonly cassandraDriver: {
+    readonly row4Ns: number
+    readonly row12Ns: number
+    readonly bind4Ns: number
+    readonly bind12Ns: number
+  }
+  /** cassandra-driver's time over ours. */
+  readonly ratio: { readonly row4: number; readonly row12: number; readonly bind4: number; readonly bind12: number }
+  readonly budget: typeof budget
+  readonly withinBudget: boolean
+}
+
+export const run = (options: { readonly json: boolean }): Promise<ProtocolFigures> => {
+  const round = (value: number, digits = 1) => Math.round(value * 10 ** digits) / 10 ** digits
+  const row4Ns = round(decodingRows(four))
+  const row12Ns = round(decodingRows(twelve))
+  const result4Ns = round(decoding(four, 1))
+  const pageRowUs = round(decoding(four, 5000) / 1000, 3)
+  const bind4Ns = round(binding(four))
+  const bind12Ns = round(binding(twelve))
+  const cassandraDriver = {
+    row4Ns: round(decodingOfCassandraDriver(four)),
+    row12Ns: round(decodingOfCassandraDriver(twelve)),
+    bind4Ns: round(bindingOfCassandraDriver(four)),
+    bind12Ns: round(bindingOfCassandraDriver(twelve))
+  }
+  const ratio = {
+    row4: round(cassandraDriver.row4Ns / row4Ns),
+    row12: round(cassandraDriver.row12Ns / row12Ns),
+    bind4: round(cassandraDriver.bind4Ns / bind4Ns),
+    bind12: round(cassandraDriver.bind12Ns / bind12Ns)
+  }
+  const figures: ProtocolFigures = {
+    row4Ns,
+    row12Ns,
+    result4Ns,
+    pageRowUs,
+    bind4Ns,
+    bind12Ns,
+    cassandraDriver,
+    ratio,
+    budget,
+    withinBudget: row4Ns <= budget.row4Ns && ratio.row4 >= budget.row4Ratio && ratio.row12 >= budget.row12Ratio &&
+      pageRowUs <= budget.pageRowUs && bind4Ns <= budget.bind4Ns
+  }
+  if (options.json) console.log(JSON.stringify(figures))
+  else {
+    const ns = (value: number | undefined) => (value === undefined ? "" : value.toFixed(1)).padStart(10)
+    const row = (name: string, ours: number, limit?: number, theirs?: number) =>
+      console.log(
+        `${name.padEnd(38)}${ns(ours)}${ns(limit)}${ns(theirs)}${
+          theirs === undefined ? "" : `${(theirs / ours).toFixed(1)} x`.padStart(10)
+        }`
+      )
+    console.log(
+      `${"CPU ns, median of 9 rounds".padEnd(38)}${"ours".padStart(10)}${"budget".padStart(10)}${
+        "cassandra".padStart(10)
+      }${"ratio".padStart(10)}`
+    )
+    row("row of 4 columns", row4Ns, budget.row4Ns, cassandraDriver.row4Ns)
+    row("row of 12 columns", row12Ns, undefined, cassandraDriver.row12Ns)
+    row("result of one row, metadata compared", result4Ns)
+    row("row of a page of 5,000", pageRowUs * 1000, budget.pageRowUs * 1000)
+    row("bind of 4 values", bind4Ns, budget.bind4Ns, cassandraDriver.bind4Ns)
+    row("bind of 12 values", bind12Ns, undefined, cassandraDriver.bind12Ns)
+  }
+  return Promise.resolve(figures)
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await run({ json: process.argv.includes("--json") })
+}
