@@ -71,8 +71,7 @@ export class BindEncoder {
   private readonly names: ReadonlyMap<string, number>
   private readonly writeAll: Write
   /**
-   * Where each value of the last {@link write} starts in the writer's bytes: its 4-byte length, then the value. The
-   * routing key is read from there, so that nothing is encoded twice.
+   * Where each value of the last {@link write} starts in the writer's bytes: its 4-byte length, then the value.
    */
   readonly offsets: Int32Array
 
@@ -82,7 +81,7 @@ export class BindEncoder {
     this.types = columns.map((column) => format(column.type))
     this.names = new Map(columns.map((column, i) => [column.name, i]))
     this.offsets = new Int32Array(columns.length)
-    const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, value, i)
+    const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, i, value)
     const rest = (w: Writer, values: ReadonlyArray<unknown>, from: number): void => this.writeRest(w, values, from)
     this.writeAll = options?.generated !== false && canGenerate && columns.length <= MAX_GENERATED
       ? generate(this.encoders, one, rest)
@@ -98,7 +97,11 @@ export class BindEncoder {
     this.writeAll(w, values, this.offsets)
   }
 
-  private writeOne(w: Writer, value: unknown, i: number): void {
+  /**
+   * Writes one variable alone: its 4-byte length and the value. For the parts of a partition key, which must be known
+   * before it is known to whom the values go. Throws `EncodeError`.
+   */
+  writeOne(w: Writer, i: number, value: unknown): void {
     try {
       if (typeof value === "object" || value === undefined) bind(w, this.encoders[i]!, this.types[i]!, value)
       else this.encoders[i]!(w, value)
@@ -110,7 +113,7 @@ export class BindEncoder {
   private writeRest(w: Writer, values: ReadonlyArray<unknown>, from: number): void {
     for (let i = from; i < values.length; i++) {
       this.offsets[i] = w.pos
-      this.writeOne(w, values[i], i)
+      this.writeOne(w, i, values[i])
     }
   }
 
