@@ -39,6 +39,8 @@ export type SerialConsistency = "SERIAL" | "LOCAL_SERIAL"
 const NAMES = Object.keys(CODES) as Array<Consistency>
 
 /**
+ * The code of a level on the wire.
+ *
  * @category encoding
  * @since 0.1.0
  */

@@ -92,30 +92,40 @@ byCode.set(0x0a, scalars.get("text")!)
 export const scalar = (name: ScalarName): CqlType => scalars.get(name)!
 
 /**
+ * `list<element>`.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const list = (element: CqlType): CqlType => ({ _tag: "List", element })
 
 /**
+ * `set<element>`.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const set = (element: CqlType): CqlType => ({ _tag: "Set", element })
 
 /**
+ * `map<key, value>`.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const map = (key: CqlType, value: CqlType): CqlType => ({ _tag: "Map", key, value })
 
 /**
+ * `tuple<…>` of the given types.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const tuple = (...elements: ReadonlyArray<CqlType>): CqlType => ({ _tag: "Tuple", elements })
 
 /**
+ * A user-defined type, with its fields in the order of its definition.
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -80,6 +80,8 @@ const readColumns = (r: Reader, flags: number, count: number): ReadonlyArray<Col
 }
 
 /**
+ * Reads the metadata of a result. Throws `DecodeError`.
+ *
  * @category decoding
  * @since 0.1.0
  */
@@ -97,6 +99,8 @@ export const readResult = (r: Reader): ResultMetadata => {
 }
 
 /**
+ * Reads the metadata of bound variables, as PREPARED carries it. Throws `DecodeError`.
+ *
  * @category decoding
  * @since 0.1.0
  */
@@ -133,6 +137,8 @@ const writeColumns = (w: Writer, global: boolean, columns: ReadonlyArray<Column>
 }
 
 /**
+ * How {@link writeResult} is to write.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -39,6 +39,8 @@ export interface Options {
 }
 
 /**
+ * The values of a statement, encoded already.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -59,6 +61,8 @@ export type BatchEntry =
   | { readonly _tag: "Prepared"; readonly id: Uint8Array; readonly values: ReadonlyArray<RawValue> }
 
 /**
+ * What a batch promises: `logged` ones are applied whole or not at all, `counter` ones hold counter updates only.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -67,6 +67,8 @@ export interface Prepared {
 }
 
 /**
+ * What a server announces to connections that registered for it. A type that this version does not know stays readable.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -9,12 +9,12 @@
  * | `boolean` | `boolean` |
  * | `blob`, custom types | `Uint8Array` |
  * | `uuid`, `timeuuid` | `Uuid` (or `string` by codec option; a string is accepted when binding) |
- * | `timestamp` | `Date` (milliseconds as a number are accepted when binding) |
+ * | `timestamp` | `Date` (or `bigint` by codec option; whole milliseconds are accepted when binding) |
  * | `date`, `time`, `duration`, `inet` | {@link LocalDate}, {@link LocalTime}, {@link CqlDuration}, {@link Inet} (a string is accepted for the first two and the last) |
  * | `decimal` | `BigDecimal` of Effect |
- * | `list`, `tuple` | `Array` |
+ * | `list`, `tuple` | `Array` (a `Set` is accepted for a list) |
  * | `set` | `Set` (an array is accepted) |
- * | `map` | `Map` (an object is accepted for text keys) |
+ * | `map` | `Map` (a plain object is accepted for text keys) |
  * | user-defined type | an object with its fields |
  *
  * `null` is the absence of a value, {@link Unset} leaves a column as it is, and {@link Empty} is the zero-length value

@@ -309,6 +309,20 @@ describe("BindEncoder", () => {
     assert.deepStrictEqual(twice.order({ a: 1 }), [1, 1])
   })
 
+  it("writes one variable alone as it is written among the others", () => {
+    const row = [1, "é", null, Value.Unset]
+    const all = new Writer.Writer()
+    encoder.write(all, row)
+    const w = new Writer.Writer(1)
+    for (const [i, value] of row.entries()) encoder.writeOne(w, i, value)
+    assert.deepStrictEqual(w.toUint8Array(), all.toUint8Array())
+    assert.strictEqual(
+      encodeError(() => encoder.writeOne(w, 3, 1)).message,
+      "flag: expected boolean, got number 1"
+    )
+    assert.strictEqual(encodeError(() => encoder.writeOne(w, 0, undefined)).path, "id")
+  })
+
   it("many variables", () => {
     const columns = Array.from({ length: 3000 }, (_, i) => column(`c${i}`, parse(["int", "text", "list<int>"][i % 3]!)))
     const many = new BindEncoder.BindEncoder(columns)
