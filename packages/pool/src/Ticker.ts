@@ -50,6 +50,8 @@ export interface Flushable {
 export interface Ticker {
   /** Ticks since the ticker was made in which something waited, as of the last tick. */
   readonly now: number
+  /** Turns of the event loop that had something to flush: whoever looks at a clock once a turn asks whether this changed. */
+  readonly turn: number
   /** Runs `task` at the end of this turn of the event loop. */
   readonly defer: (task: () => void) => void
   /** Flushes `target` at the end of this turn, together with all others that asked. */
@@ -65,6 +67,7 @@ export interface Ticker {
 
 class Impl implements Ticker {
   now = 0
+  turn = 0
   private readonly waiting = new Set<Tickable>()
   private dirty: Array<Flushable> = []
   private flushing: Array<Flushable> = []
@@ -101,6 +104,7 @@ class Impl implements Ticker {
     this.flushing = targets
     this.scheduled = false
     this.behind = -1
+    this.turn++
     for (let i = 0; i < targets.length; i++) targets[i]!.flush()
     targets.length = 0
   }

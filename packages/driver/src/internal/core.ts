@@ -59,6 +59,7 @@ export class Core {
   private readonly token = new TokenWords()
   private turn = 0
   private lastTimestamp = 0
+  private stampedTurn = -1
 
   constructor(options: {
     readonly ticker: Ticker
@@ -85,10 +86,15 @@ export class Core {
       options.request.timestamp === undefined
   }
 
-  /** Microseconds since 1970, growing with every call. */
+  /** Microseconds since 1970, growing with every call; the clock is read once for each turn of the event loop. */
   nextTimestamp(): number {
-    const now = this.clock.currentTimeMillisUnsafe() * 1000
-    return this.lastTimestamp = now > this.lastTimestamp ? now : this.lastTimestamp + 1
+    const { turn } = this.ticker
+    if (turn !== this.stampedTurn) {
+      this.stampedTurn = turn
+      const now = this.clock.currentTimeMillisUnsafe() * 1000
+      if (now > this.lastTimestamp) return this.lastTimestamp = now
+    }
+    return ++this.lastTimestamp
   }
 
   /** Hashes the partition key of the values; answers false when there is none. Throws `EncodeError`. */
