@@ -1,0 +1,35 @@
+/** Runs the example of a package's README, so that it says what is true. */
+import { execFile } from "node:child_process"
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+export interface Example {
+  /** Lines that the example promises: `console.log(x) // => line`. */
+  readonly promised: ReadonlyArray<string>
+  /** Lines that it printed, those of the logger left out. */
+  readonly printed: ReadonlyArray<string>
+}
+
+/**
+ * Runs the first `ts` block of `../README.md`, seen from the test at `testUrl`, in a process of its own: the package is
+ * imported by its name. Rejects when there is no block, or when the program fails.
+ */
+export const runReadme = (testUrl: string, env: Record<string, string> = {}): Promise<Example> => {
+  const example = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(new URL("../README.md", testUrl), "utf8"))?.[1]
+  if (example === undefined) return Promise.reject(new Error("README.md has no ts block"))
+  // Inside the package, where its own name resolves through `exports`.
+  const file = fileURLToPath(new URL(`./.readme-${process.pid}.ts`, testUrl))
+  writeFileSync(file, example)
+  return new Promise((resolve, reject) => {
+    const options = { encoding: "utf8" as const, env: { ...process.env, NODE_OPTIONS: "", ...env } }
+    execFile(process.execPath, [file], options, (error, stdout) => {
+      rmSync(file, { force: true })
+      if (error !== null) return reject(error)
+      const lines = stdout.trimEnd().split("\n")
+      resolve({
+        promised: Array.from(example.matchAll(/\/\/ => (.*)$/gm), ([, line]) => line!),
+        printed: lines.filter((line) => !/^\[\d\d:/.test(line))
+      })
+    })
+  })
+}
