@@ -352,7 +352,7 @@ for (const { missing, provider, server } of providers) {
         Effect.gen(function*() {
           const server = yield* TestServer.TestServer
           yield* Effect.scoped(Effect.gen(function*() {
-            const cql = yield* CqlClient.make({ ...optionsOf(server), keyspace: KS, uuid: "string" })
+            const cql = yield* CqlClient.make({ ...optionsOf(server), keyspace: KS, codec: { uuid: "string" } })
             const rows = yield* cql`SELECT v FROM many WHERE id = ${7}`
             assert.deepStrictEqual(rows, [{ v: "value 7" }])
           }))

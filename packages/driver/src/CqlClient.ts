@@ -134,7 +134,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       clock: yield* Clock.Clock,
       clientTimestamps: options.timestamps !== "server",
       maxRows: checked.maxRows,
-      decoders: new RowDecoders({ uuid: options.uuid }),
+      decoders: new RowDecoders(options.codec),
       snapshot: Snapshot.make("", "", [], [])
     })
     const cache = new PreparedCache(core, scope, checked.maxPrepared)

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { CodecOptions } from "@effect-scylla/protocol/Codec"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
@@ -53,8 +54,8 @@ export interface Options {
   readonly maxRows?: number | undefined
   /** Who stamps writes: this process (default), or the server. */
   readonly timestamps?: "client" | "server" | undefined
-  /** `uuid` and `timeuuid` as the `Uuid` class (default) or as strings. */
-  readonly uuid?: "class" | "string" | undefined
+  /** How values appear: `uuid` as the `Uuid` class (default) or as strings, `timestamp` as `Date` (default) or as milliseconds. */
+  readonly codec?: CodecOptions | undefined
   /** Prepared statements that are remembered. Default 1000. */
   readonly maxPrepared?: number | undefined
   /** `false` never dials ScyllaDB's shard-aware port. */
