@@ -18,6 +18,14 @@ export interface StatementKind {
   readonly batch?: "logged" | "unlogged" | "counter" | undefined
 }
 
+/**
+ * A read: what may be asked again and of anybody.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const read: StatementKind = { type: "read", isConditional: false, isSinglePartition: false }
+
 /** Strings, quoted names, $$-strings and comments are skipped; words are kept. */
 const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/|[A-Za-z_]\w*/g
 
@@ -39,7 +47,7 @@ export const of = (text: string): StatementKind => {
   const isConditional = verb !== "SELECT" && !SCHEMA.has(verb) && words.includes("IF")
   switch (verb) {
     case "SELECT":
-      return { type: "read", isConditional: false, isSinglePartition: false }
+      return read
     case "INSERT":
       return { type: "write", isConditional, isSinglePartition: true }
     case "UPDATE":

@@ -116,6 +116,20 @@ describe("requests", () => {
       assert.strictEqual(stats.misrouted, 0)
     }))
 
+  it.effect("a node that cannot be taught a statement is passed over", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world()
+      // Known to one node of three.
+      const select = yield* passing(cql.prepare(SELECT))
+      const insert = yield* passing(cql.prepare(INSERT))
+      yield* cluster.intercept(({ opcode }) => opcode === Frame.Opcode.PREPARE ? { _tag: "Close" } : undefined)
+      for (let i = 0; i < 6; i++) {
+        yield* passing(cql.execute(select, [Uuid.random()]))
+        // Nothing was written by the node that did not know it: not even a write without idempotence is in doubt.
+        yield* passing(cql.execute(insert, [Uuid.random(), i]))
+      }
+    }))
+
   it.effect("an interrupted prepare goes on for the others who wait for it", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world({ nodes: 1 })

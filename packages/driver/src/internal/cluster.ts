@@ -5,6 +5,7 @@ import { DialFailed, PoolError, type PoolReason } from "@effect-scylla/pool/Pool
 import type * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
@@ -64,6 +65,8 @@ export class Cluster {
   private readonly scope: Scope.Scope
   private control: Control | undefined
   private isLost = false
+  /** Addresses that events said are down. */
+  private readonly down = new Set<string>()
   private datacenter = ""
   private clusterName = ""
   private keyspaces: ReadonlyArray<Snapshot.KeyspaceRow> = []
@@ -134,6 +137,7 @@ export class Cluster {
       events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"],
       onReady: (connection) => {
         this.control = { connection, address, port }
+        this.isLost = false
       }
     })
     const read = Effect.gen({ self: this }, function*() {
@@ -271,20 +275,25 @@ export class Cluster {
   })
 
   /** The actor: takes one message after the other for as long as the client lives. */
-  readonly run = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
-    while (true) {
-      const message = yield* Queue.take(this.inbox)
-      if (this.isLost) yield* this.failOver()
-      else if (message._tag === "Event" && !this.hint(message.event)) {
-        // What arrives meanwhile is answered by the same refresh.
-        yield* Effect.sleep(DEBOUNCE)
-        for (const other of yield* Queue.clear(this.inbox)) {
-          if (other._tag === "Event") this.hint(other.event)
-        }
-        yield* Effect.ignore(this.refresh())
-        if (this.isLost) yield* this.failOver()
-      }
+  get run(): Effect.Effect<never> {
+    const step = Effect.catchCause(this.step(), (cause) =>
+      Cause.hasInterrupts(cause)
+        ? Effect.failCause(cause as Cause.Cause<never>)
+        : Effect.logError("the cluster's metadata could not be kept up to date", cause))
+    return Effect.forever(step)
+  }
+
+  private readonly step = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const message = yield* Queue.take(this.inbox)
+    if (this.isLost) return yield* this.failOver()
+    if (message._tag !== "Event" || this.hint(message.event)) return
+    // What arrives meanwhile is answered by the same refresh.
+    yield* Effect.sleep(DEBOUNCE)
+    for (const other of yield* Queue.clear(this.inbox)) {
+      if (other._tag === "Event") this.hint(other.event)
     }
+    yield* Effect.ignore(this.refresh())
+    if (this.isLost) yield* this.failOver()
   })
 
   /** Lets the pool of a known node know; answers whether that is all there is to do. */
@@ -292,6 +301,8 @@ export class Cluster {
     if (event._tag === "UnknownEvent") return true
     if (event._tag === "SchemaChange") return event.schema.target !== "KEYSPACE"
     if (event._tag !== "StatusChange") return false
+    if (event.change === "DOWN") this.down.add(event.address)
+    else this.down.delete(event.address)
     // ScyllaDB's events name the peer address, Cassandra's the native one; the port is the listener's, not the node's.
     const node = this.core.snapshot.nodes.find(({ address, peer }) =>
       address === event.address || peer === event.address
@@ -326,7 +337,10 @@ export class Cluster {
    */
   schemaChanged(connection: Connection): Effect.Effect<void> {
     const isUp = (address: string): boolean =>
-      this.core.snapshot.nodes.some((node) => node.address === address && (node.pool === undefined || node.pool.isUp))
+      this.core.snapshot.nodes.some((node) =>
+        node.address === address && (node.pool === undefined || node.pool.isUp) &&
+        !this.down.has(node.address) && !this.down.has(node.peer)
+      )
     return Effect.gen({ self: this }, function*() {
       for (let poll = 0; poll < AGREEMENT_POLLS; poll++) {
         const { control } = this
@@ -373,6 +387,6 @@ export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.S
     const cluster = new Cluster(options, inbox, scope)
     yield* Effect.addFinalizer(() => cluster.shutdown)
     yield* cluster.start()
-    yield* Effect.forkScoped(cluster.run())
+    yield* Effect.forkScoped(cluster.run)
     return cluster
   })

@@ -232,7 +232,10 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       history.again = this.connection
       history.node = node
       return this.settle(
-        Effect.flatMap(this.core.slow.reprepare(node, this.connection!, this.prepared), () => this.continued(history))
+        Effect.matchEffect(this.core.slow.reprepare(node, this.connection!, this.prepared), {
+          onSuccess: () => this.continued(history),
+          onFailure: ({ reason }) => this.unprepared(history, node, reason)
+        })
       )
     }
     const { sameNode, unavailable } = history
@@ -258,6 +261,25 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     this.attempt()
   }
 
+  /** A node could not be taught the statement: the others can still be asked, unless the statement is what is wrong. */
+  private unprepared(history: History, node: Node, reason: CqlReason): Effect.Effect<ResultSet, CqlError> {
+    const decision = decide({
+      reason,
+      sent: reason._tag !== "ConnectionBusy",
+      kind: StatementKind.read,
+      isIdempotent: true,
+      isSerial: false,
+      sameNode: 0,
+      unavailable: 0
+    })
+    this.record(history, node, reason, true, decision)
+    if (decision !== "NextNode") return Effect.fail(this.error(reason))
+    history.tried.push(node)
+    history.again = undefined
+    history.prepares = 0
+    return this.continued(history)
+  }
+
   private record(history: History, node: Node, reason: CqlReason, sent: boolean, decision: Attempt["decision"]): void {
     history.attempts.push({
       node: `${node.address}:${node.port}`,
@@ -280,10 +302,13 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   }
 
   private end(reason: CqlReason): void {
+    this.settle(Exit.fail(this.error(reason)))
+  }
+
+  private error(reason: CqlReason): CqlError {
     const { history } = this
     // An earlier attempt may have been applied even where the last one was not even sent.
     const outcome = history?.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
-    const attempts = history?.attempts ?? []
-    this.settle(Exit.fail(new CqlError({ reason, outcome, attempts, statement: this.text })))
+    return new CqlError({ reason, outcome, attempts: history?.attempts ?? [], statement: this.text })
   }
 }

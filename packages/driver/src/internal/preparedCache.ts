@@ -8,9 +8,8 @@ import { ClientClosed, CqlError, NoNodeAvailable, StatementChanged } from "../Cq
 import { Prepared } from "../Prepared.ts"
 import { decide } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
+import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
-
-const READ = { type: "read", isConditional: false, isSinglePartition: false } as const
 
 /**
  * Prepared statements by their text (a client has one keyspace). Least recently used ones are forgotten past the bound,
@@ -147,7 +146,7 @@ export class PreparedCache {
         const decision = decide({
           reason,
           sent: true,
-          kind: READ,
+          kind: StatementKind.read,
           isIdempotent: true,
           isSerial: false,
           sameNode: 0,
