@@ -150,7 +150,8 @@ export class Connection implements Handlers {
   /** Whether requests are taken: open, not draining, and not too much output waiting. */
   private accepts = true
   /** Ids in `out`: their frames were not given to the socket yet. */
-  private unsent: Array<number> = []
+  private unsent = new Int16Array(64)
+  private unsentCount = 0
   private handshaking = true
   private draining = false
   private exhausted = false
@@ -250,7 +251,13 @@ export class Connection implements Handlers {
     out.bytes[start + 3] = id
     if (start === 0) this.ticker.flush(this)
     if (out.pos + this.held > this.maxOutput) this.accepts = false
-    this.unsent.push(id)
+    if (this.unsentCount === this.unsent.length) {
+      const next = new Int16Array(this.unsentCount * 2)
+      next.set(this.unsent)
+      this.unsent = next
+    }
+    // An array whose length is set back loses its storage and grows it again every turn.
+    this.unsent[this.unsentCount++] = id
     if (deadline < this.earliest) {
       this.earliest = deadline
       this.ticker.arm(this)
@@ -310,7 +317,7 @@ export class Connection implements Handlers {
   flush(): void {
     const { out } = this
     if (this.reason !== undefined || out.pos === 0) return
-    this.unsent.length = 0
+    this.unsentCount = 0
     const size = out.pos
     let isTaken: boolean
     try {
@@ -498,9 +505,9 @@ export class Connection implements Handlers {
     this.parser.stop()
     this.socket.destroy()
     const { handlers } = this
-    const unsent = new Set(this.unsent)
+    const unsent = new Set(this.unsent.subarray(0, this.unsentCount))
     this.handlers = []
-    this.unsent = []
+    this.unsentCount = 0
     this.freeOutputs.length = 0
     this.inFlightCount = 0
     this.orphans = 0

@@ -69,8 +69,10 @@ class Impl implements Ticker {
   now = 0
   turn = 0
   private readonly waiting = new Set<Tickable>()
-  private dirty: Array<Flushable> = []
-  private flushing: Array<Flushable> = []
+  /** Two lists in turn, filled up to a count: neither is allocated anew or loses its storage. */
+  private dirty: Array<Flushable | undefined> = []
+  private flushing: Array<Flushable | undefined> = []
+  private dirtyCount = 0
   private scheduled = false
   private running = false
   /** Milliseconds at which tick `now` was due, while ticking. */
@@ -88,7 +90,7 @@ class Impl implements Ticker {
   }
 
   readonly flush = (target: Flushable): void => {
-    this.dirty.push(target)
+    this.dirty[this.dirtyCount++] = target
     if (!this.scheduled) this.schedule()
   }
 
@@ -99,14 +101,19 @@ class Impl implements Ticker {
 
   private readonly flushAll = (): void => {
     const targets = this.dirty
-    // Two lists in turn: a flush may make others dirty, and neither list is allocated anew.
+    const count = this.dirtyCount
+    // A flush may make others dirty.
     this.dirty = this.flushing
+    this.dirtyCount = 0
     this.flushing = targets
     this.scheduled = false
     this.behind = -1
     this.turn++
-    for (let i = 0; i < targets.length; i++) targets[i]!.flush()
-    targets.length = 0
+    for (let i = 0; i < count; i++) {
+      const target = targets[i]!
+      targets[i] = undefined
+      target.flush()
+    }
   }
 
   readonly arm = (target: Tickable): void => {
