@@ -254,6 +254,27 @@ describe("requests", () => {
       assert.strictEqual((yield* cluster.stats).requests, 0)
     }))
 
+  it.effect("a bound value whose getter runs a query does not break the frame it is written into", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      yield* passing(cql.execute("CREATE TYPE ks.pair (a int, b int)"))
+      yield* passing(cql.execute("CREATE TABLE ks.pairs (id int PRIMARY KEY, p frozen<pair>)"))
+      const insert = yield* passing(cql.prepare("INSERT INTO ks.pairs (id, p) VALUES (?, ?)"))
+      const select = yield* passing(cql.prepare("SELECT p FROM ks.pairs WHERE id = ?"))
+      let inner: Exit.Exit<unknown, CqlError.CqlError> | undefined
+      const pair = {
+        a: 1,
+        get b() {
+          inner = Effect.runSyncExit(cql.execute(select, [1]))
+          return 2
+        }
+      }
+      yield* passing(cql.execute(insert, [1, pair]))
+      assert.isTrue(inner !== undefined && Exit.isFailure(inner))
+      assert.include(String(inner), "while it was encoded")
+      assert.deepStrictEqual((yield* passing(cql.execute(select, [1]))).rows, [{ p: { a: 1, b: 2 } }])
+    }))
+
   it.effect("a tracer gets a span for each request, nobody else pays for one", () =>
     Effect.gen(function*() {
       const { cql } = yield* world()

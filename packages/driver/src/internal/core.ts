@@ -53,6 +53,8 @@ export class Core {
   readonly page: Page = { pagingState: null, decoder: undefined }
   readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unrouted: 0 }
 
+  /** A frame is being encoded. Values may have getters, and what those do must not end up in the middle of it. */
+  isEncoding = false
   /** The node of the connection that `route` answered. */
   node: Node | undefined
   private readonly key = new Writer(1024)

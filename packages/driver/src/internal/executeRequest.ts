@@ -9,11 +9,20 @@ import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import type { Row } from "@effect-scylla/protocol/RowDecoder"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import type { Writer } from "@effect-scylla/protocol/Writer"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
-import { type Attempt, ClientClosed, CqlError, type CqlReason, NoNodeAvailable, type Outcome } from "../CqlError.ts"
+import {
+  type Attempt,
+  ClientClosed,
+  CqlError,
+  type CqlReason,
+  InvalidStatement,
+  NoNodeAvailable,
+  type Outcome
+} from "../CqlError.ts"
 import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
@@ -26,6 +35,8 @@ const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rej
 
 const encodeError = (error: unknown): EncodeError =>
   error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
+
+const REENTERED = "a getter of a bound value ran a query while it was encoded: read such values before they are bound"
 
 /** What the statement is: prepared with its values, or a text without any. */
 export type Subject = Prepared | string
@@ -127,7 +138,11 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   private attempt(): void {
     const { core, history, prepared } = this
     if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
+    if (core.isEncoding) return this.end(new InvalidStatement({ message: REENTERED }))
     let connection: Connection | undefined
+    let out: Writer | undefined
+    let start = 0
+    core.isEncoding = true
     try {
       if (history?.again !== undefined) {
         connection = history.again.isAvailable ? history.again : history.node?.pool?.pickAny()
@@ -135,24 +150,24 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
         history.again = undefined
       }
       connection ??= core.route(prepared, this.values, this.options.isSerial, history?.tried)
-    } catch (error) {
-      return this.end(encodeError(error))
-    }
-    const out = connection?.begin()
-    if (connection === undefined || out === undefined) return this.noConnection()
-    const start = out.pos
-    try {
-      if (prepared !== undefined) {
-        const template = prepared.templateOf === this.options ? prepared.template! : this.template(prepared)
-        Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
-      } else {
-        const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
-        Request.encode(out, 0, request, { tracing: this.options.tracing })
+      out = connection?.begin()
+      if (out !== undefined) {
+        start = out.pos
+        if (prepared !== undefined) {
+          const template = prepared.templateOf === this.options ? prepared.template! : this.template(prepared)
+          Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
+        } else {
+          const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
+          Request.encode(out, 0, request, { tracing: this.options.tracing })
+        }
       }
     } catch (error) {
-      connection.discard(start)
+      core.isEncoding = false
+      if (out !== undefined) connection!.discard(start)
       return this.end(encodeError(error))
     }
+    core.isEncoding = false
+    if (connection === undefined || out === undefined) return this.noConnection()
     this.node = core.node
     this.connection = connection
     this.stream = connection.commit(start, this, this.deadline)
