@@ -55,7 +55,8 @@ const corrupt = (name: string, length: number, size: number): DecodeError =>
 
 /** Refuses a declared size over the limit, and one that so few bytes cannot make. */
 const checkSize = (name: string, length: number, size: number, limit: number, ratio: number): void => {
-  if (size > limit) {
+  // So that a limit that is no number limits, too.
+  if (!(size <= limit)) {
     throw new DecodeError({ message: `${size} bytes, ${name}-compressed, are over the bound of ${limit} bytes` })
   }
   if (size > length * ratio) throw corrupt(name, length, size)
@@ -69,7 +70,7 @@ const checkSize = (name: string, length: number, size: number, limit: number, ra
  */
 export const lz4CompressBlock = (src: Uint8Array, offset: number, length: number): Uint8Array => {
   checkRange(src, offset, length)
-  return blocks.compress(src, offset, length, 0, false)
+  return blocks().compress(src, offset, length, 0, false)
 }
 
 /**
@@ -87,8 +88,11 @@ export const lz4DecompressBlock = (
   uncompressedLength: number
 ): Uint8Array => {
   checkRange(src, offset, length)
+  if (!(Number.isInteger(uncompressedLength) && uncompressedLength >= 0)) {
+    throw new RangeError(`not a length: ${uncompressedLength}`)
+  }
   checkSize("lz4", length, uncompressedLength, 0x7fffffff, LZ4_RATIO)
-  const out = blocks.decompress(src, offset, offset + length, uncompressedLength, false)
+  const out = blocks().decompress(src, offset, offset + length, uncompressedLength, false)
   if (out === undefined) throw corrupt("lz4", length, uncompressedLength)
   return out
 }
@@ -111,7 +115,7 @@ export const lz4DecompressBlockInto = (
   checkRange(src, offset, length)
   checkRange(out, to, uncompressedLength)
   checkSize("lz4", length, uncompressedLength, 0x7fffffff, LZ4_RATIO)
-  if (!blocks.decompressInto(src, offset, offset + length, out, to, uncompressedLength, false)) {
+  if (!blocks().decompressInto(src, offset, offset + length, out, to, uncompressedLength, false)) {
     throw corrupt("lz4", length, uncompressedLength)
   }
 }
@@ -129,7 +133,7 @@ export const lz4: Compressor = {
   name: "lz4",
   compress(src, offset, length) {
     checkRange(src, offset, length)
-    const out = blocks.compress(src, offset, length, LZ4_HEAD, false)
+    const out = blocks().compress(src, offset, length, LZ4_HEAD, false)
     out[0] = length >>> 24
     out[1] = length >>> 16
     out[2] = length >>> 8
@@ -141,7 +145,7 @@ export const lz4: Compressor = {
     if (length < LZ4_HEAD) throw new DecodeError({ message: `an lz4 body of ${length} bytes has no length` })
     const size = ((src[offset]! << 24) | (src[offset + 1]! << 16) | (src[offset + 2]! << 8) | src[offset + 3]!) >>> 0
     checkSize("lz4", length - LZ4_HEAD, size, limit, LZ4_RATIO)
-    const out = blocks.decompress(src, offset + LZ4_HEAD, offset + length, size, false)
+    const out = blocks().decompress(src, offset + LZ4_HEAD, offset + length, size, false)
     if (out === undefined) throw corrupt("lz4", length - LZ4_HEAD, size)
     return out
   }
@@ -160,7 +164,7 @@ export const snappy: Compressor = {
     // Seven bits a byte, the low ones first; a byte that is not the last has its high bit set.
     let head = 1
     for (let rest = length >>> 7; rest > 0; rest >>>= 7) head++
-    const out = blocks.compress(src, offset, length, head, true)
+    const out = blocks().compress(src, offset, length, head, true)
     let rest = length
     for (let i = 0; i < head; i++, rest >>>= 7) out[i] = (rest & 0x7f) | (i < head - 1 ? 0x80 : 0)
     return out
@@ -178,7 +182,7 @@ export const snappy: Compressor = {
       if (byte < 0x80) break
     }
     checkSize("snappy", end - at, size, limit, SNAPPY_RATIO)
-    const out = blocks.decompress(src, at, end, size, true)
+    const out = blocks().decompress(src, at, end, size, true)
     if (out === undefined) throw corrupt("snappy", end - at, size)
     return out
   }

@@ -89,7 +89,7 @@ const writeOne = (
  * Writes the envelopes that lie one behind the other in `[start, end)`: as many as fit share a self-contained segment; one
  * that is too large for that is cut into pieces.
  *
- * With `lz4`, payloads that get smaller are compressed. Throws a `RangeError` if the bytes are not whole envelopes, and
+ * With `lz4`, payloads that get smaller are compressed. `bytes` are not the writer's own. Throws a `RangeError` if the bytes are not whole envelopes, and
  * `EncodeError` past the limit of the writer.
  *
  * @category encoding

@@ -1,7 +1,7 @@
 import { Compression, Frame, ProtocolError, Reader, Response, RowDecoder } from "@effect-scylla/protocol"
-import { assert, describe, it } from "@effect/vitest"
+import { afterEach, assert, describe, it, vi } from "@effect/vitest"
 import { bytesOf, golden } from "../../../test/fixtures/vectors.ts"
-import { type Blocks, javascript, webassembly } from "../src/internal/compressionWasm.ts"
+import { type Blocks, blocks, javascript, webassembly } from "../src/internal/compressionWasm.ts"
 import { lz4Oracle, snappyOracle } from "./support/blocks.ts"
 import { Random } from "./support/random.ts"
 
@@ -10,7 +10,7 @@ const iterations = Number(process.env["PROTOCOL_FUZZ_ITERATIONS"] ?? 20_000)
 const seed = Number(process.env["PROTOCOL_FUZZ_SEED"] ?? 1)
 
 const compressors = [Compression.lz4, Compression.snappy]
-const engines: Array<[string, Blocks]> = [["webassembly", webassembly!], ["javascript", javascript]]
+const engines: Array<[string, Blocks]> = [["webassembly", webassembly()!], ["javascript", javascript]]
 
 /** Random, repetitive and mixed bytes: runs of every short period, near and far matches. */
 const sample = (random: Random, length: number): Uint8Array => {
@@ -70,7 +70,33 @@ const attempt = (f: () => Uint8Array): Uint8Array | string => {
 }
 
 describe("Compression", () => {
-  it("runs in WebAssembly here", () => assert.isDefined(webassembly))
+  afterEach(() => {
+    vi.unstubAllGlobals()
+    vi.resetModules()
+  })
+
+  it("runs in WebAssembly here", () => {
+    assert.isDefined(engines[0]![1])
+    assert.notStrictEqual(blocks(), javascript)
+    assert.strictEqual(blocks(), blocks())
+  })
+
+  it("does the same where there is no WebAssembly", async () => {
+    vi.resetModules()
+    vi.stubGlobal("WebAssembly", undefined)
+    const bare = await import("../src/internal/compressionWasm.ts")
+    assert.strictEqual(bare.blocks(), bare.javascript)
+    const { lz4, lz4DecompressBlockInto, snappy } = await import("../src/Compression.ts")
+    const bytes = sample(new Random(seed), 5000)
+    for (const [i, compressor] of [lz4, snappy].entries()) {
+      const compressed = compressor.compress(bytes, 0, bytes.length)
+      same(compressed, compressors[i]!.compress(bytes, 0, bytes.length), compressor.name)
+      same(compressor.decompress(compressed, 0, compressed.length, 5000), bytes, compressor.name)
+      if (compressor === lz4) {
+        lz4DecompressBlockInto(compressed, 4, compressed.length - 4, new Uint8Array(5000), 0, 5000)
+      }
+    }
+  })
 
   it("both engines give the same blocks, which the oracle reads", () => {
     const random = new Random(seed)
@@ -236,6 +262,11 @@ describe("Compression", () => {
         assert.throws(() => decompress(new Uint8Array(4), 0, 5, 10), RangeError)
       }
       const block = Compression.lz4CompressBlock(new Uint8Array(10), 0, 10)
+      for (const size of [-1, Number.NaN, 1.5]) {
+        assert.throws(() => Compression.lz4DecompressBlock(block, 0, block.length, size), RangeError)
+      }
+      const body = Compression.lz4.compress(new Uint8Array(10), 0, 10)
+      assert.throws(() => Compression.lz4.decompress(body, 0, body.length, Number.NaN), DecodeError)
       const out = new Uint8Array(12)
       assert.throws(() => Compression.lz4DecompressBlockInto(block, 0, block.length, out, 3, 10), RangeError)
     })

@@ -136,10 +136,13 @@ const wasm = (exports: Exports): Blocks => {
   }
 }
 
-const exports = instantiate()
+/** In WebAssembly; `undefined` where there is none. Made anew by each call, memory and all. */
+export const webassembly = (): Blocks | undefined => {
+  const exports = instantiate()
+  return exports === undefined ? undefined : wasm(exports)
+}
 
-/** In WebAssembly; `undefined` where there is none. */
-export const webassembly: Blocks | undefined = exports === undefined ? undefined : wasm(exports)
+let chosen: Blocks | undefined
 
-/** The one to use. */
-export const blocks: Blocks = webassembly ?? javascript
+/** The one to use: chosen by the first call, since a process that does not compress need not have it. */
+export const blocks = (): Blocks => (chosen ??= webassembly() ?? javascript)
