@@ -60,3 +60,43 @@ export * as TokenRing from "./TokenRing.ts"
  * @since 0.1.0
  */
 export * as Replication from "./Replication.ts"
+
+/**
+ * What servers have told of the tablets of tables.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export * as TabletMap from "./TabletMap.ts"
+
+/**
+ * Which partitioner a table has, and its rule for the empty key.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export * as Partitioner from "./Partitioner.ts"
+
+/**
+ * The partitioner of ScyllaDB's CDC log tables.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export * as CdcPartitioner from "./CdcPartitioner.ts"
+
+/**
+ * Tokens of Cassandra's RandomPartitioner.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export * as RandomPartitioner from "./RandomPartitioner.ts"
+
+/**
+ * Tokens of Cassandra's ByteOrderedPartitioner.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export * as ByteOrderedPartitioner from "./ByteOrderedPartitioner.ts"
