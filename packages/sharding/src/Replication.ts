@@ -8,7 +8,16 @@
  * @stability unstable
  * @since 0.1.0
  */
-import type { TokenRing } from "./TokenRing.ts"
+import { segmentOf, type TokenRing } from "./TokenRing.ts"
+
+/**
+ * What placing replicas needs of a ring: its owners in ring order. `TokenRing.TokenRing` and `TokenRing.OrderedRing`
+ * have it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RingOwners<T> = Pick<TokenRing<T>, "size" | "owners">
 
 /**
  * How a keyspace places its replicas.
@@ -125,7 +134,7 @@ class Topology<T> {
   /** Number of the owner of each segment. */
   readonly ownerOfSegment: Int32Array
 
-  constructor(ring: TokenRing<T>) {
+  constructor(ring: RingOwners<T>) {
     this.ownerOfSegment = new Int32Array(ring.size)
     const numbers = new Map<T, number>()
     for (let segment = 0; segment < ring.size; segment++) {
@@ -162,7 +171,7 @@ class Topology<T> {
   }
 }
 
-const simple = <T>(ring: TokenRing<T>, replicationFactor: number): ReadonlyArray<ReadonlyArray<T>> => {
+const simple = <T>(ring: RingOwners<T>, replicationFactor: number): ReadonlyArray<ReadonlyArray<T>> => {
   const topology = new Topology(ring)
   const { ownerOfSegment } = topology
   const wanted = Math.min(replicationFactor, topology.owners.length)
@@ -191,7 +200,7 @@ interface Datacenter {
 }
 
 const networkTopology = <T>(
-  ring: TokenRing<T>,
+  ring: RingOwners<T>,
   factors: ReadonlyMap<string, number>,
   nodeOf: (owner: T) => NodeLocation
 ): ReadonlyArray<ReadonlyArray<T>> => {
@@ -276,7 +285,7 @@ const networkTopology = <T>(
  * @since 0.1.0
  */
 export const replicasBySegment = <T>(
-  ring: TokenRing<T>,
+  ring: RingOwners<T>,
   strategy: ReplicationStrategy,
   nodeOf: (owner: T) => NodeLocation
 ): ReadonlyArray<ReadonlyArray<T>> => {
@@ -295,5 +304,82 @@ export const replicasBySegment = <T>(
     }
     case "Unknown":
       return simple(ring, 1)
+  }
+}
+
+const nobody: ReadonlyArray<never> = []
+
+/**
+ * The replicas of one strategy over one ring, precomputed. Get one from {@link ReplicaTables}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReplicaTable<T> {
+  readonly strategy: ReplicationStrategy
+  readonly ring: TokenRing<T>
+  /** Result of {@link replicasBySegment}. */
+  readonly bySegment: ReadonlyArray<ReadonlyArray<T>>
+}
+
+/**
+ * Replicas of a token (two int32 words), the primary first: the list as it lies in the table, nothing is allocated.
+ *
+ * Empty for an empty ring, and with LocalStrategy.
+ *
+ * @category routing
+ * @since 0.1.0
+ */
+export const replicasOf = <T>(table: ReplicaTable<T>, hi: number, lo: number): ReadonlyArray<T> => {
+  const { ring } = table
+  return ring.size === 0 ? nobody : table.bySegment[segmentOf(ring, hi, lo)]!
+}
+
+/**
+ * The replica tables of one ring, one for each distinct replication: keyspaces with the same one share a table.
+ *
+ * **Details**
+ *
+ * A snapshot as the ring is: make a new one when nodes, tokens or racks change. When only the schema does, ask the same
+ * one again; it computes what it has not yet, and keeps no more tables than there have been distinct replications.
+ *
+ * **Example** (Tables of all keyspaces)
+ *
+ * ```ts
+ * const tables = new Replication.ReplicaTables(ring, (node) => node)
+ * const byKeyspace = new Map(
+ *   keyspaces.map(({ name, replication }) => [name, tables.get(Replication.parse(replication))])
+ * )
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ReplicaTables<T> {
+  readonly ring: TokenRing<T>
+  private readonly nodeOf: (owner: T) => NodeLocation
+  private readonly byKey = new Map<string, ReplicaTable<T>>()
+
+  /** `nodeOf` as in {@link replicasBySegment}. */
+  constructor(ring: TokenRing<T>, nodeOf: (owner: T) => NodeLocation) {
+    this.ring = ring
+    this.nodeOf = nodeOf
+  }
+
+  /** How many tables there are. */
+  get size(): number {
+    return this.byKey.size
+  }
+
+  /** The table of a strategy, computed when it is first asked for. */
+  get(strategy: ReplicationStrategy): ReplicaTable<T> {
+    const key = replicationKey(strategy)
+    let table = this.byKey.get(key)
+    if (table === undefined) {
+      const { ring } = this
+      table = { strategy, ring, bySegment: replicasBySegment(ring, strategy, this.nodeOf) }
+      this.byKey.set(key, table)
+    }
+    return table
   }
 }

@@ -45,6 +45,105 @@ export interface SourcePortOptions {
   readonly to?: number | undefined
   /** Where to start, in [0, 1): pass a random number, so that processes of one host do not try the same ports in turn. */
   readonly pivot: number
+  /** Ports that were closed a short while ago, which come last; see {@link RecentPorts}. None by default. */
+  readonly recent?: RecentPorts | undefined
+  /** The time by the clock of `recent`, in milliseconds; 0 by default. */
+  readonly now?: number | undefined
+}
+
+/**
+ * A range of ports, both ends included.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PortRange {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * The share of worker `index` (from 0) of `count` in a range of ports, by default 49152..65535: the shares are disjoint,
+ * cover the range, and differ by one port at most.
+ *
+ * Workers and processes of one host that draw from the same ports collide, and notice it only when they connect. A share
+ * should hold several times as many ports as a node has shards. `undefined` when `index` is not one of `count`, the range
+ * is none, or it has fewer than `count` ports.
+ *
+ * **Example** (The second of four workers)
+ *
+ * ```ts
+ * SourcePort.share(1, 4) // { from: 53248, to: 57343 }
+ * ```
+ *
+ * @category ranges
+ * @since 0.1.0
+ */
+export const share = (
+  index: number,
+  count: number,
+  range: PortRange = { from: defaultFrom, to: defaultTo }
+): PortRange | undefined => {
+  const { from, to } = range
+  const size = to - from + 1
+  if (!Number.isInteger(from) || !Number.isInteger(to) || from < 1 || to > 65535) return undefined
+  if (!Number.isInteger(index) || !Number.isInteger(count) || index < 0 || index >= count || size < count) {
+    return undefined
+  }
+  return { from: from + Math.floor(index * size / count), to: from + Math.floor((index + 1) * size / count) - 1 }
+}
+
+/**
+ * For how long a closed port comes last, unless {@link RecentPorts} is told otherwise: 60 seconds, Linux's TIME_WAIT.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultHoldMillis = 60_000
+
+/**
+ * The local ports of connections that were closed a short while ago.
+ *
+ * The side of a connection that closes it first keeps its port in TIME_WAIT for a minute, during which it cannot connect
+ * to the same address and port again. So keep one of these per destination, and pass it to {@link PortCursor.make}:
+ * these ports are then tried last, the one closed first before the others.
+ *
+ * It knows no clock: pass the same clock's milliseconds everywhere. It holds each port once, hence 65535 at most.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class RecentPorts {
+  /** For how many milliseconds a port counts as recently closed. */
+  readonly holdMillis: number
+  /** When a port was closed; the least recent first. */
+  private readonly closedAt = new Map<number, number>()
+
+  constructor(holdMillis: number = defaultHoldMillis) {
+    this.holdMillis = holdMillis
+  }
+
+  /** How many ports are held; those whose time is over go with the next {@link RecentPorts.close}. */
+  get size(): number {
+    return this.closedAt.size
+  }
+
+  /** Notes that a connection from `port` was closed. What is no port is ignored. */
+  close(port: number, now: number): void {
+    if (!Number.isInteger(port) || port < 1 || port > 65535) return
+    this.closedAt.delete(port)
+    for (const [other, at] of this.closedAt) {
+      if (now - at < this.holdMillis) break
+      this.closedAt.delete(other)
+    }
+    this.closedAt.set(port, now)
+  }
+
+  /** When `port` was closed, -1 when it was not, or too long ago to matter. */
+  since(port: number, now: number): number {
+    const at = this.closedAt.get(port)
+    return at === undefined || now - at >= this.holdMillis ? -1 : at
+  }
 }
 
 /**
@@ -78,10 +177,11 @@ export class SourcePortError extends Data.TaggedError("SourcePortError")<{
 
 /**
  * Walks over the ports of one shard, each exactly once: from the pivot up to the end of the range, then from its
- * start up to the pivot.
+ * start up to the pivot. Ports that were recently closed when the cursor was made come after all others, the one closed
+ * first before the others.
  *
- * A cursor holds a few integers whatever the size of the range. It is used up by walking; make a new one (with a new
- * pivot) for the next walk.
+ * A cursor holds a few integers whatever the size of the range, and the recently closed ports that it has met. It is used
+ * up by walking; make a new one (with a new pivot) for the next walk.
  *
  * @category models
  * @since 0.1.0
@@ -93,36 +193,57 @@ export class PortCursor {
   private readonly step: number
   private index: number
   private left: number
+  private readonly recent: RecentPorts | undefined
+  private readonly now: number
+  private sorted = false
+  private deferred: Array<{ readonly port: number; readonly since: number }> | undefined
 
-  private constructor(first: number, step: number, size: number, start: number) {
+  private constructor(
+    first: number,
+    step: number,
+    size: number,
+    start: number,
+    recent: RecentPorts | undefined,
+    now: number
+  ) {
     this.first = first
     this.step = step
     this.size = size
     this.index = start
     this.left = size
+    this.recent = recent
+    this.now = now
   }
 
   /** Validates the options; fails with {@link SourcePortError}. A range without a suitable port is valid and empty. */
   static make(options: SourcePortOptions): Result.Result<PortCursor, SourcePortError> {
-    const { from = defaultFrom, nrShards, pivot, shard, to = defaultTo } = options
+    const { from = defaultFrom, now = 0, nrShards, pivot, recent, shard, to = defaultTo } = options
     const fail = (reason: SourcePortError["reason"]) =>
-      Result.fail(new SourcePortError({ reason, options: { nrShards, shard, from, to, pivot } }))
+      Result.fail(new SourcePortError({ reason, options: { ...options, from, to } }))
     if (!Number.isInteger(nrShards) || nrShards < 1 || nrShards > 65535) return fail("NrShards")
     if (!Number.isInteger(shard) || shard < 0 || shard >= nrShards) return fail("Shard")
     if (!Number.isInteger(from) || !Number.isInteger(to) || from < 1 || to > 65535 || from > to) return fail("Range")
     if (!(pivot >= 0 && pivot < 1)) return fail("Pivot")
     const first = from + (nrShards - (from % nrShards) + shard) % nrShards
     const size = first > to ? 0 : Math.floor((to - first) / nrShards) + 1
-    return Result.succeed(new PortCursor(first, nrShards, size, Math.floor(pivot * size)))
+    return Result.succeed(new PortCursor(first, nrShards, size, Math.floor(pivot * size), recent, now))
   }
 
   /** The next port, or -1 when every suitable port has been given. */
   next(): number {
-    if (this.left === 0) return -1
-    this.left--
-    const port = this.first + this.index * this.step
-    this.index = this.index + 1 === this.size ? 0 : this.index + 1
-    return port
+    while (this.left > 0) {
+      this.left--
+      const port = this.first + this.index * this.step
+      this.index = this.index + 1 === this.size ? 0 : this.index + 1
+      const since = this.recent === undefined ? -1 : this.recent.since(port, this.now)
+      if (since === -1) return port
+      this.deferred ??= []
+      this.deferred.push({ port, since })
+    }
+    if (this.deferred === undefined) return -1
+    if (!this.sorted) this.deferred.sort((a, b) => b.since - a.since)
+    this.sorted = true
+    return this.deferred.pop()?.port ?? -1
   }
 }
 

@@ -134,3 +134,63 @@ export const tokenAt = <T>(ring: TokenRing<T>, segment: number): bigint | undefi
   const hi = ring.hi[segment]
   return hi === undefined ? undefined : toBigInt(hi, ring.loFlipped[segment]! ^ 0x80000000)
 }
+
+/**
+ * A ring of tokens of any kind, with an order of their own: those of Cassandra's `RandomPartitioner` and
+ * `ByteOrderedPartitioner`. Make one with {@link makeOrdered}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OrderedRing<K, T> {
+  /** Number of segments, which is the number of distinct tokens. */
+  readonly size: number
+  /** Tokens in ring order. */
+  readonly tokens: ReadonlyArray<K>
+  /** Owner of each token, in ring order. */
+  readonly owners: ReadonlyArray<T>
+  /** Negative when the first token is smaller, 0 when equal, positive when greater. */
+  readonly compare: (a: K, b: K) => number
+}
+
+/**
+ * Builds a ring from entries in any order, with the order that `compare` tells. As with {@link make}, the last entry of
+ * a repeated token wins. `Replication.replicasBySegment` takes either ring.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeOrdered = <K, T>(
+  entries: Iterable<{ readonly token: K; readonly owner: T }>,
+  compare: (a: K, b: K) => number
+): OrderedRing<K, T> => {
+  const sorted = Array.from(entries).sort((a, b) => compare(a.token, b.token))
+  // Sorting is stable, so the last of equal entries was the last given.
+  const distinct = sorted.filter(({ token }, i) =>
+    i + 1 === sorted.length || compare(token, sorted[i + 1]!.token) !== 0
+  )
+  return {
+    size: distinct.length,
+    tokens: distinct.map(({ token }) => token),
+    owners: distinct.map(({ owner }) => owner),
+    compare
+  }
+}
+
+/**
+ * Segment of a token in an ordered ring, as {@link segmentOf}: -1 for an empty one.
+ *
+ * @category lookups
+ * @since 0.1.0
+ */
+export const segmentOfOrdered = <K, T>(ring: OrderedRing<K, T>, token: K): number => {
+  const { compare, size, tokens } = ring
+  let low = 0
+  let high = size
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (compare(tokens[middle]!, token) < 0) low = middle + 1
+    else high = middle
+  }
+  return low < size ? low : size === 0 ? -1 : 0
+}

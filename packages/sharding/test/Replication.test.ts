@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Replication from "../src/Replication.ts"
+import { fromBigInt, TokenWords } from "../src/Token.ts"
 import * as TokenRing from "../src/TokenRing.ts"
 import { Random } from "./support/random.ts"
 
@@ -322,5 +323,54 @@ describe("Replication", () => {
         nodes.map((_, segment) => skipping(nodes, segment, factors))
       )
     }
+  })
+})
+
+describe("Replication.ReplicaTables", () => {
+  const nodes = ["d/r1/a", "d/r2/b", "d/r1/c", "e/r1/x"]
+  const ring = ringOf(nodes)
+
+  it("strategies that place replicas equally share a table", () => {
+    const tables = new Replication.ReplicaTables(ring, nodeOf)
+    const table = tables.get(nts({ d: 2, e: 1 }))
+    assert.strictEqual(tables.get(nts({ e: 1, d: 2 })), table)
+    assert.strictEqual(
+      tables.get(Replication.parse({ class: "NetworkTopologyStrategy", d: "2", e: "1", f: "0" })),
+      table
+    )
+    assert.notStrictEqual(tables.get(nts({ d: 2 })), table)
+    assert.notStrictEqual(tables.get(simple(2)), table)
+    assert.strictEqual(tables.size, 3)
+    assert.deepStrictEqual(table.bySegment, Replication.replicasBySegment(ring, nts({ d: 2, e: 1 }), nodeOf))
+  })
+
+  it("replicasOf gives the list of the token's segment, the same array each time", () => {
+    const table = new Replication.ReplicaTables(ring, nodeOf).get(nts({ d: 2 }))
+    const random = new Random(74)
+    const words = new TokenWords()
+    for (let i = 0; i < 500; i++) {
+      const token = i % 2 === 0 ? random.token() : BigInt(random.below(6000)) - 5500n
+      fromBigInt(token, words)
+      const list = Replication.replicasOf(table, words.hi, words.lo)
+      assert.strictEqual(list, table.bySegment[TokenRing.segmentOf(ring, words.hi, words.lo)])
+    }
+  })
+
+  it("an empty ring and LocalStrategy have nobody", () => {
+    const empty = new Replication.ReplicaTables(TokenRing.make<string>([]), nodeOf).get(simple(3))
+    assert.deepStrictEqual(Replication.replicasOf(empty, 0, 0), [])
+    const local = new Replication.ReplicaTables(ring, nodeOf).get({ _tag: "Local" })
+    assert.deepStrictEqual(Replication.replicasOf(local, 0, 0), [])
+  })
+
+  it("replicasBySegment takes a ring of other tokens", () => {
+    const ordered = TokenRing.makeOrdered(
+      nodes.map((owner, i) => ({ token: 10n ** 30n * BigInt(i), owner })),
+      (a, b) => a < b ? -1 : a > b ? 1 : 0
+    )
+    assert.deepStrictEqual(
+      Replication.replicasBySegment(ordered, nts({ d: 2, e: 1 }), nodeOf),
+      Replication.replicasBySegment(ring, nts({ d: 2, e: 1 }), nodeOf)
+    )
   })
 })

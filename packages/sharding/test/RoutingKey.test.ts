@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import * as Murmur3 from "../src/Murmur3.ts"
 import * as RoutingKey from "../src/RoutingKey.ts"
+import { Random } from "./support/random.ts"
 import { hex, utf8, vectors } from "./support/vectors.ts"
 
 describe("RoutingKey", () => {
@@ -58,5 +59,59 @@ describe("RoutingKey", () => {
       RoutingKey.composeResult([utf8("a"), utf8("b")]),
       Result.succeed(RoutingKey.compose([utf8("a"), utf8("b")]))
     )
+  })
+
+  it("composeInto writes what compose returns, where it fits", () => {
+    const random = new Random(72)
+    const out = Murmur3.keyBuffer(100)
+    for (let i = 0; i < 500; i++) {
+      const components = Array.from({ length: 1 + random.below(4) }, () => random.bytes(random.below(40)))
+      const expected = RoutingKey.compose(components)
+      const offset = random.below(20)
+      out.fill(0xff)
+      const length = RoutingKey.composeInto(components, out, offset)
+      if (offset + expected.length > out.length) {
+        assert.strictEqual(length, -1)
+        assert.isTrue(out.every((byte) => byte === 0xff))
+      } else {
+        assert.strictEqual(length, expected.length)
+        assert.isTrue(out.subarray(offset, offset + length).equals(expected))
+        assert.isTrue(out.subarray(offset + length).every((byte) => byte === 0xff))
+      }
+    }
+    assert.throws(() => RoutingKey.composeInto([], out, 0), /at least one component/)
+  })
+
+  describe("markers", () => {
+    it("are found by name, in the order of the partition key", () => {
+      assert.deepStrictEqual(RoutingKey.markersOf(["tenant", "id"], ["value", "id", "tenant"]), [2, 1])
+      assert.deepStrictEqual(RoutingKey.markersOf(["id"], ["id", "id"]), [0])
+      assert.isUndefined(RoutingKey.markersOf(["tenant", "id"], ["id", "value"]))
+      assert.isUndefined(RoutingKey.markersOf(["ID"], ["id"]))
+      assert.isUndefined(RoutingKey.markersOf([], ["id"]))
+    })
+
+    it("give the key of their values", () => {
+      const values = [utf8("v"), hex("0000002a"), null, utf8("acme")]
+      const key = RoutingKey.compose([utf8("acme"), hex("0000002a")])
+      assert.deepStrictEqual(RoutingKey.fromMarkers(values, [3, 1]), Result.succeed(key))
+      for (const markers of [[3, 2], [3, 9]]) {
+        const failed = RoutingKey.fromMarkers(values, markers)
+        if (Result.isSuccess(failed)) assert.fail("accepted no value")
+        assert.deepInclude(failed.failure, { reason: "MissingComponent", index: 1 })
+        assert.include(failed.failure.message, "component 1 has no value")
+      }
+    })
+
+    it("named values give the key of theirs", () => {
+      const values = { id: hex("0000002a"), constructor: utf8("acme"), nothing: null }
+      const key = RoutingKey.compose([utf8("acme"), hex("0000002a")])
+      assert.deepStrictEqual(RoutingKey.fromNamed(values, ["constructor", "id"]), Result.succeed(key))
+      assert.deepStrictEqual(RoutingKey.fromNamed(values, ["id"]), Result.succeed(values.id))
+      for (const name of ["nothing", "toString", "absent"]) {
+        assert.isTrue(Result.isFailure(RoutingKey.fromNamed(values, ["id", name])), name)
+      }
+      assert.isTrue(Result.isFailure(RoutingKey.fromNamed(values, [])))
+    })
   })
 })

@@ -101,3 +101,93 @@ describe("SourcePort", () => {
     }
   })
 })
+
+describe("SourcePort.share", () => {
+  it("shares are disjoint, cover the range and differ by one port at most", () => {
+    const random = new Random(70)
+    for (let i = 0; i < 200; i++) {
+      const from = 1 + random.below(60_000)
+      const range = { from, to: from + random.below(65_536 - from) }
+      const size = range.to - range.from + 1
+      const count = 1 + random.below(Math.min(size, 200))
+      const shares = Array.from({ length: count }, (_, index) => SourcePort.share(index, count, range)!)
+      assert.strictEqual(shares[0]!.from, range.from)
+      assert.strictEqual(shares.at(-1)!.to, range.to)
+      shares.forEach(({ from, to }, index) => {
+        if (index > 0) assert.strictEqual(from, shares[index - 1]!.to + 1)
+        assert.isTrue(Math.abs(to - from + 1 - size / count) < 1)
+      })
+    }
+  })
+
+  it("has the default range, and none for what is no share", () => {
+    assert.deepStrictEqual(SourcePort.share(1, 4), { from: 53_248, to: 57_343 })
+    const cases: ReadonlyArray<readonly [number, number, SourcePort.PortRange?]> = [
+      [4, 4],
+      [-1, 4],
+      [0, 0],
+      [0.5, 2],
+      [0, 3, { from: 10, to: 11 }],
+      [0, 1, { from: 0, to: 11 }],
+      [0, 1, { from: 11, to: 10 }],
+      [0, 1, { from: 11, to: 65_536 }]
+    ]
+    for (const [index, count, range] of cases) assert.isUndefined(SourcePort.share(index, count, range))
+  })
+})
+
+describe("SourcePort.RecentPorts", () => {
+  const walk = (recent: SourcePort.RecentPorts, now: number, pivot = 0) =>
+    ports({ nrShards: 10, shard: 0, from: 50_000, to: 50_050, pivot, recent, now })
+
+  it("recently closed ports come last, the one closed first before the others", () => {
+    const recent = new SourcePort.RecentPorts(1_000)
+    recent.close(50_010, 300)
+    recent.close(50_000, 100)
+    recent.close(50_050, 200)
+    assert.deepStrictEqual(walk(recent, 400), [50_020, 50_030, 50_040, 50_000, 50_050, 50_010])
+    assert.deepStrictEqual(walk(recent, 400, 0.5), [50_030, 50_040, 50_020, 50_000, 50_050, 50_010])
+    // Their time is over at 1100, 1200 and 1300.
+    assert.deepStrictEqual(
+      walk(recent, 1_199),
+      [50_000, 50_020, 50_030, 50_040, 50_050, 50_010].toSpliced(4, 1, 50_050)
+    )
+    assert.deepStrictEqual(walk(recent, 1_300), [50_000, 50_010, 50_020, 50_030, 50_040, 50_050])
+  })
+
+  it("every port is given exactly once, even when all were closed", () => {
+    const random = new Random(71)
+    for (let i = 0; i < 300; i++) {
+      const recent = new SourcePort.RecentPorts()
+      const nrShards = 1 + random.below(20)
+      const shard = random.below(nrShards)
+      for (let j = random.below(400); j > 0; j--) recent.close(50_000 + random.below(300), j % 100)
+      const given = ports({
+        nrShards,
+        shard,
+        from: 50_000,
+        to: 50_300,
+        pivot: random.u32() / 2 ** 32,
+        recent,
+        now: 100
+      })
+      assert.deepStrictEqual(given.toSorted((a, b) => a - b), naive(nrShards, shard, 50_000, 50_300))
+      const since = given.map((port) => recent.since(port, 100))
+      const last = since.findIndex((at) => at !== -1)
+      if (last !== -1) assert.deepStrictEqual(since.slice(last), since.slice(last).toSorted((a, b) => a - b))
+    }
+  })
+
+  it("forgets ports after their time, and holds each once", () => {
+    const recent = new SourcePort.RecentPorts()
+    assert.strictEqual(recent.holdMillis, 60_000)
+    for (let now = 0; now < 1_000; now++) recent.close(50_000 + now % 100, now)
+    assert.strictEqual(recent.size, 100)
+    assert.strictEqual(recent.since(50_000, 1_000), 900)
+    recent.close(50_000, 61_000)
+    assert.strictEqual(recent.size, 1)
+    assert.strictEqual(recent.since(50_001, 61_000), -1)
+    for (const port of [0, -1, 65_536, 1.5, Number.NaN]) recent.close(port, 61_000)
+    assert.strictEqual(recent.size, 1)
+  })
+})

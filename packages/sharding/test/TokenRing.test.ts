@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as ByteOrdered from "../src/ByteOrderedPartitioner.ts"
 import { fromBigInt, maximum, minimum, TokenWords } from "../src/Token.ts"
 import * as TokenRing from "../src/TokenRing.ts"
 import { Random } from "./support/random.ts"
@@ -114,5 +115,38 @@ describe("TokenRing", () => {
     assert.strictEqual(TokenRing.segmentOf(ring, 0, 0xffffffff), 0)
     assert.strictEqual(TokenRing.segmentOf(ring, 1, 0), 1)
     assert.strictEqual(TokenRing.segmentOf(ring, 1, 0xffffffff), 1)
+  })
+})
+
+describe("TokenRing.makeOrdered", () => {
+  it("agrees with the ring of int64 tokens", () => {
+    const random = new Random(73)
+    for (let size = 0; size <= 40; size++) {
+      const entries = Array.from({ length: size }, (_, owner) => ({ token: random.token(), owner }))
+      // A repeated token: the last wins in both.
+      if (size > 3) entries.push({ token: entries[1]!.token, owner: 1000 })
+      const ring = TokenRing.make(entries)
+      const ordered = TokenRing.makeOrdered(entries, (a, b) => (a < b ? -1 : a > b ? 1 : 0))
+      assert.strictEqual(ordered.size, ring.size)
+      assert.deepStrictEqual(ordered.owners, ring.owners)
+      for (let i = 0; i < 50; i++) {
+        const token = i < size ? entries[i]!.token : random.token()
+        assert.strictEqual(TokenRing.segmentOfOrdered(ordered, token), segmentOf(ring, token))
+      }
+    }
+  })
+
+  it("holds the tokens of ByteOrderedPartitioner", () => {
+    const ring = TokenRing.makeOrdered(
+      ["80", "", "7f", "7f00"].map((owner) => ({ token: Buffer.from(owner, "hex"), owner })),
+      ByteOrdered.compare
+    )
+    assert.deepStrictEqual(ring.owners, ["", "7f", "7f00", "80"])
+    assert.deepStrictEqual(
+      ["", "00", "7f", "7f00", "7f01", "80", "8000"].map((key) =>
+        TokenRing.segmentOfOrdered(ring, Buffer.from(key, "hex"))
+      ),
+      [0, 1, 1, 2, 3, 3, 0]
+    )
   })
 })
