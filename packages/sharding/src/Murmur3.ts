@@ -39,9 +39,9 @@ export const implementation: "wasm" | "javascript" = wasm.isAvailable ? "wasm" :
  *
  * | | 4 | 8 | 16 | 36 | 100 |
  * | --- | --- | --- | --- | --- | --- |
- * | in a key buffer | 13 | 13 | 14 | 18 | 28 |
- * | in any other array | 15 | 17 | 20 | 45 | 100 |
- * | in JavaScript | 38 | 38 | 55 | 100 | 200 |
+ * | in a key buffer | 17 | 17 | 17 | 21 | 29 |
+ * | in any other array | 21 | 20 | 24 | 46 | 92 |
+ * | in JavaScript | 38 | 37 | 60 | 106 | 194 |
  *
  * **Gotchas**
  *
