@@ -6,31 +6,10 @@
 import { BindEncoder, CqlType, Metadata, Reader, RowDecoder, Uuid, Writer } from "@effect-scylla/protocol"
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
+import { measure } from "./support/measure.ts"
 
 /** Goals of reference/performance.md, sections 5 and 11: nanoseconds, and cassandra-driver's time over ours. */
 const budget = { row4Ns: 90, row4Ratio: 4.5, row12Ratio: 5, pageRowUs: 0.13, bind4Ns: 60 } as const
-
-const rounds = 9
-
-/** Median CPU nanoseconds of one iteration; `loop` runs `iterations` of them and returns something made of every result. */
-const measure = (iterations: number, loop: (iterations: number) => number): number => {
-  // The first runs let the engine compile the loop.
-  for (let i = 0; i < 4; i++) consume(loop(iterations))
-  const results: Array<number> = []
-  for (let round = 0; round < rounds; round++) {
-    // CPU time of this thread, in microseconds: neighbours on the machine count less than with a wall clock.
-    const start = process.threadCpuUsage()
-    consume(loop(iterations))
-    const { system, user } = process.threadCpuUsage(start)
-    results.push(((system + user) * 1000) / iterations)
-  }
-  return results.sort((a, b) => a - b)[rounds >> 1]!
-}
-
-let consumed = 0
-const consume = (value: number): void => {
-  consumed ^= value
-}
 
 type Scalar = readonly [name: string, type: CqlType.ScalarName, value: (i: number) => unknown]
 

@@ -6,32 +6,12 @@
 import { Murmur3, Replication, Sharding, TabletMap, Token, TokenRing } from "@effect-scylla/sharding"
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
+import { measure } from "./support/measure.ts"
 
 /** Goals: nanoseconds, and cassandra-driver's time over ours. */
 const budget = { tokenNs16: 20, tokenRatio16: 30, shardOfNs: 5, replicasNs768: 60 } as const
 
 const keyCount = 256
-const rounds = 9
-
-/** Median CPU nanoseconds of one iteration; `loop` runs `iterations` of them and returns something made of every result. */
-const measure = (iterations: number, loop: (iterations: number) => number): number => {
-  // The first runs let the engine compile the loop.
-  for (let i = 0; i < 3; i++) consume(loop(iterations))
-  const results: Array<number> = []
-  for (let round = 0; round < rounds; round++) {
-    // CPU time of this thread, in microseconds: neighbours on the machine count less than with a wall clock.
-    const start = process.threadCpuUsage()
-    consume(loop(iterations))
-    const { system, user } = process.threadCpuUsage(start)
-    results.push(((system + user) * 1000) / iterations)
-  }
-  return results.sort((a, b) => a - b)[rounds >> 1]!
-}
-
-let consumed = 0
-const consume = (value: number): void => {
-  consumed ^= value
-}
 
 const pseudoRandom = (): () => number => {
   let state = 0x9e3779b9

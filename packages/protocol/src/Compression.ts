@@ -1,7 +1,7 @@
 /**
  * Compression of bodies with LZ4 and Snappy (native_protocol_v4.spec section 5), and the bare LZ4 blocks of v5 segments.
  *
- * The codecs are a WebAssembly module of 2 KiB, made from `wasm/compression.ts` by `wasm/build.mjs`, and the same in plain
+ * The codecs are a WebAssembly module of 2 KiB, made from `wasm/compression.ts` by `scripts/build-wasm.mjs`, and the same in plain
  * JavaScript where there is none, and for what its 8 MiB of memory do not hold. What was never used of them costs nothing.
  *
  * A frame says by `Frame.Flags.COMPRESSION` whether its body is compressed; it is obeyed frame by frame, since servers

@@ -1,4 +1,4 @@
-// Made by wasm/build.mjs from wasm/murmur3.ts with assemblyscript@0.28.20. Do not edit.
+// Made by scripts/build-wasm.mjs from wasm/murmur3.ts with assemblyscript@0.28.20. Do not edit.
 
 /** WebAssembly module of 1057 bytes, as base64. */
 export const base64 = [
