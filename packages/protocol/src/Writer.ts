@@ -39,6 +39,14 @@ export class Writer {
     this.limit = limit
   }
 
+  /** A writer that starts in a given buffer; when that is full it goes on in storage of its own. */
+  static over(bytes: Buffer): Writer {
+    const w = new Writer(0)
+    w.bytes = bytes
+    w.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    return w
+  }
+
   /** Makes room for `size` more bytes; throws `EncodeError` past the limit. */
   ensure(size: number): void {
     if (this.pos + size > this.bytes.length) this.grow(size)

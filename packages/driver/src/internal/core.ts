@@ -2,7 +2,7 @@ import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
 import type { Page, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { Writer } from "@effect-scylla/protocol/Writer"
-import { hashInto } from "@effect-scylla/sharding/Murmur3"
+import { hashInto, keyBuffer } from "@effect-scylla/sharding/Murmur3"
 import { shardOf } from "@effect-scylla/sharding/Sharding"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { segmentOf } from "@effect-scylla/sharding/TokenRing"
@@ -57,7 +57,8 @@ export class Core {
   isEncoding = false
   /** The node of the connection that `route` answered. */
   node: Node | undefined
-  private readonly key = new Writer(1024)
+  /** Lies in the memory of the hash: most keys are hashed where they are written. */
+  private readonly key = Writer.over(keyBuffer(1024))
   private readonly token = new TokenWords()
   private turn = 0
   private lastTimestamp = 0
