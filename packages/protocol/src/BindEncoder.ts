@@ -12,7 +12,7 @@ import { EncodeError } from "./ProtocolError.ts"
 import { Uuid } from "./Uuid.ts"
 import type { Writer } from "./Writer.ts"
 
-type Write = (w: Writer, values: ReadonlyArray<unknown>, offsets: Int32Array) => void
+type Write = (w: Writer, values: ReadonlyArray<unknown>) => void
 
 /** Wider statements are interpreted. */
 const MAX_GENERATED = 256
@@ -38,11 +38,11 @@ const generate = (
       : encoder === text
       ? `if(typeof x==="string"&&b.length-p-${behind + 4}>=x.length*3){m=t(b,p+4,x);v.setInt32(p,m);p+=4+m}else`
       : ""
-    code = `o[${i}]=p;x=a[${i}];${fast}{w.pos=p;one(w,x,${i});p=w.pos;v=w.view;b=w.bytes;` +
+    code = `x=a[${i}];${fast}{w.pos=p;one(w,x,${i});p=w.pos;v=w.view;b=w.bytes;` +
       `if(b.length-p<${behind})return rest(w,a,${i + 1})}${code}`
     behind += fixed === undefined ? 0 : fixed.size
   }
-  const body = `return function(w,a,o){let p=w.pos,v=w.view,b=w.bytes,x,m=0;` +
+  const body = `return function(w,a){let p=w.pos,v=w.view,b=w.bytes,x,m=0;` +
     `if(b.length-p<${behind})return rest(w,a,0);${code}w.pos=p}`
   return new Function("U", "D", "t", "one", "rest", body)(Uuid, Date, writeUtf8, one, rest) as Write
 }
@@ -70,17 +70,12 @@ export class BindEncoder {
   private readonly types: ReadonlyArray<string>
   private readonly names: ReadonlyMap<string, number>
   private readonly writeAll: Write
-  /**
-   * Where each value of the last {@link write} starts in the writer's bytes: its 4-byte length, then the value.
-   */
-  readonly offsets: Int32Array
 
   constructor(columns: ReadonlyArray<Column>, options?: BindEncoderOptions) {
     this.columns = columns
     this.encoders = columns.map((column) => encoderOf(column.type))
     this.types = columns.map((column) => format(column.type))
     this.names = new Map(columns.map((column, i) => [column.name, i]))
-    this.offsets = new Int32Array(columns.length)
     const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, i, value)
     const rest = (w: Writer, values: ReadonlyArray<unknown>, from: number): void => this.writeRest(w, values, from)
     this.writeAll = options?.generated !== false && canGenerate && columns.length <= MAX_GENERATED
@@ -93,8 +88,8 @@ export class BindEncoder {
    * type, for a value that does not fit or a wrong number of values; what was written by then is the caller's to forget.
    */
   write(w: Writer, values: ReadonlyArray<unknown>): void {
-    if (values.length !== this.offsets.length) throw this.wrongCount(values.length)
-    this.writeAll(w, values, this.offsets)
+    if (values.length !== this.encoders.length) throw this.wrongCount(values.length)
+    this.writeAll(w, values)
   }
 
   /**
@@ -111,10 +106,7 @@ export class BindEncoder {
   }
 
   private writeRest(w: Writer, values: ReadonlyArray<unknown>, from: number): void {
-    for (let i = from; i < values.length; i++) {
-      this.offsets[i] = w.pos
-      this.writeOne(w, i, values[i])
-    }
+    for (let i = from; i < values.length; i++) this.writeOne(w, i, values[i])
   }
 
   /**

@@ -54,10 +54,7 @@ describe("what is encoded is decoded", () => {
         const w = new Writer.Writer(1)
         encoder.write(w, row)
         const alone = new Writer.Writer()
-        for (const [i, cell] of cells[r]!.entries()) {
-          assert.strictEqual(encoder.offsets[i], alone.pos, note)
-          alone.bytesValue(cell)
-        }
+        for (const cell of cells[r]!) alone.bytesValue(cell)
         assert.deepStrictEqual(w.toUint8Array(), alone.toUint8Array(), note)
       }
       const read = decoders.read(Reader.Reader.from(page(columns, cells)), undefined, {
@@ -105,7 +102,6 @@ describe("what is encoded is decoded", () => {
           const w = new Writer.Writer(capacity, Math.max(loose.pos, 1))
           generated!.write(w, row)
           assert.deepStrictEqual(w.toUint8Array(), loose.toUint8Array(), `seed ${seed}, capacity ${capacity}`)
-          assert.deepStrictEqual(generated!.offsets, interpreted!.offsets)
         }
         if (loose.pos > 1) {
           // One byte less than it takes.

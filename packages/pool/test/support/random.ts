@@ -1,26 +1,8 @@
-/** Seeded pseudo-random numbers (xorshift32), so that a failing case is the same in every run. */
-export class SeededRandom {
-  private state: number
+import { Random } from "../../../../test/support/random.ts"
 
+/** Small seeds that follow one another give sequences that have nothing in common. */
+export class SeededRandom extends Random {
   constructor(seed: number) {
-    this.state = Math.imul(seed, 0x9e3779b1) | 1
-  }
-
-  u32(): number {
-    let x = this.state
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    this.state = x
-    return x >>> 0
-  }
-
-  /** An integer in `0..bound - 1`. */
-  below(bound: number): number {
-    return this.u32() % bound
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.u32() >>> 24)
+    super(Math.imul(seed, 0x9e3779b1))
   }
 }

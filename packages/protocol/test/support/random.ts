@@ -1,26 +1,7 @@
-/** Seeded pseudo-random numbers (xorshift32), so that a failing case is the same in every run. */
-export class Random {
-  private state: number
+import { Random as Base } from "../../../../test/support/random.ts"
 
-  constructor(seed: number) {
-    this.state = seed | 1
-  }
-
-  /** An unsigned 32-bit number. */
-  u32(): number {
-    let x = this.state
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    this.state = x
-    return x >>> 0
-  }
-
-  /** An integer in `0..bound - 1`. */
-  below(bound: number): number {
-    return this.u32() % bound
-  }
-
+/** Seeded numbers, bytes and texts. */
+export class Random extends Base {
   /** An integer from `min` to `max`, every fourth one of both ends. */
   between(min: number, max: number): number {
     const pick = this.below(8)
@@ -37,10 +18,6 @@ export class Random {
     let value = 0n
     for (let i = 0; i < size; i += 32) value = (value << 32n) | BigInt(this.u32())
     return BigInt.asIntN(size, value)
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.u32() >>> 24)
   }
 
   /** Well-formed text: ASCII, two, three and four bytes of UTF-8. */
