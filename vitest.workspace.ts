@@ -16,6 +16,7 @@ const projects: Array<TestProjectConfiguration> = [
   project("protocol", "packages/protocol"),
   project("sharding", "packages/sharding"),
   project("pool", "packages/pool"),
+  project("alternator", "packages/alternator"),
   project("driver", "packages/driver"),
   project("testkit", "packages/testkit"),
   project("integration", "test/integration", 120_000)

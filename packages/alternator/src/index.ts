@@ -1,0 +1,7 @@
+/**
+ * The DynamoDB API of ScyllaDB (Alternator): live nodes, fail-over, balancing.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+export {}
