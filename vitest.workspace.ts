@@ -17,6 +17,7 @@ const projects: Array<TestProjectConfiguration> = [
   project("sharding", "packages/sharding"),
   project("pool", "packages/pool"),
   project("alternator", "packages/alternator"),
+  project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
   project("testkit", "packages/testkit"),
   project("integration", "test/integration", 120_000)

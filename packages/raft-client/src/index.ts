@@ -1,0 +1,2 @@
+/** Raft client. */
+export {}
