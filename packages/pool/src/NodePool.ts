@@ -21,6 +21,7 @@ import type { ConnectionOptions } from "node:tls"
 import { type Connection, type Owner } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import * as Handshake from "./Handshake.ts"
+import * as Backoff from "./internal/backoff.ts"
 import { DialFailed, PoolError, type PoolReason } from "./PoolError.ts"
 import type { Endpoint } from "./Socket.ts"
 import { TICK_MILLIS } from "./Ticker.ts"
@@ -40,10 +41,12 @@ export interface Options {
   /** Longest time that requests in flight hold up the closing of a connection. Default 5 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
   /**
-   * Milliseconds before a dial that follows a failed one or a lost connection: 50, doubled up to 10 000, and a random part
-   * of that. Starts anew once a connection has lived for the longest of these delays.
+   * Before a dial that follows a failed one or a lost connection: `base` milliseconds (50), doubled up to `cap` (10 000),
+   * and a random part of that. Or a schedule, whose delays are taken as they are and whose input is the reason; where it
+   * ends, the slot stays empty until the node is said to be up. Starts anew once a connection has lived for `cap`, with a
+   * schedule for 10 seconds.
    */
-  readonly reconnect?: { readonly base?: number | undefined; readonly cap?: number | undefined } | undefined
+  readonly reconnect?: Backoff.Reconnect | undefined
 }
 
 /**
@@ -102,6 +105,8 @@ export class NodePool implements Owner {
   readonly port: number
   private readonly options: Options
   private readonly run: (effect: Effect.Effect<void>) => void
+  private readonly clock: Clock.Clock
+  private readonly limiter: ConnectLimiter
   /** By shard. */
   private slots: Array<Connection | undefined> = [undefined]
   private states: Array<SlotState> = ["Idle"]
@@ -126,15 +131,22 @@ export class NodePool implements Owner {
   /** A slot waits to close excess at the bound; how often that was since the pool was full. */
   private trimming = false
   private trims = 0
-  /** By shard: the tick at which its connection came, and milliseconds that the last one lived. */
+  /** By shard: the tick at which its connection came; milliseconds that the last one lived, and why it ended. */
   private readonly since: Array<number> = []
-  private readonly lived: Array<number> = []
+  private readonly ended: Array<{ readonly lived: number; readonly reason: PoolReason }> = []
   /** Closing, their last requests under way. */
   private readonly draining = new Set<Connection>()
 
-  constructor(options: Options, run: (effect: Effect.Effect<void>) => void) {
+  constructor(
+    options: Options,
+    run: (effect: Effect.Effect<void>) => void,
+    clock: Clock.Clock,
+    limiter: ConnectLimiter
+  ) {
     this.options = options
     this.run = run
+    this.clock = clock
+    this.limiter = limiter
     this.address = options.address
     this.port = options.port
   }
@@ -241,11 +253,12 @@ export class NodePool implements Owner {
     if (this.slots[shard] === connection) {
       this.slots[shard] = undefined
       this.states[shard] = "Closed"
-      this.lived[shard] = (this.options.session.ticker.now - this.since[shard]!) * TICK_MILLIS
+      this.ended[shard] = { lived: (this.options.session.ticker.now - this.since[shard]!) * TICK_MILLIS, reason }
     } else {
       this.excess = this.excess.filter((other) => other !== connection)
     }
     if (reason._tag !== "ConnectionClosed") this.lastError = reason
+    if (reason._tag === "ConnectionLost" || reason._tag === "HeartbeatTimeout") this.limiter.lost(this.clock)
     this.signalLater()
   }
 
@@ -384,30 +397,29 @@ export class NodePool implements Owner {
     endpoint: Endpoint,
     wanted: () => boolean
   ): Effect.Effect<Connection | undefined, PoolError> {
-    return Effect.flatMap(ConnectLimiter, (limiter) =>
-      limiter.limit(
-        `${this.address}:${this.port}`,
-        Effect.suspend(() => {
-          if (!wanted()) return Effect.undefined
-          this.dials++
-          this.states[shard] = "Dialing"
-          return Handshake.connect({
-            session: this.options.session,
-            endpoint,
-            owner: this,
-            onDialed: () => {
-              this.states[shard] = "Handshaking"
-            },
-            onReady: (connection) => this.adopt(connection)
-          })
+    return this.limiter.limit(
+      `${this.address}:${this.port}`,
+      Effect.suspend(() => {
+        if (!wanted()) return Effect.undefined
+        this.dials++
+        this.states[shard] = "Dialing"
+        return Handshake.connect({
+          session: this.options.session,
+          endpoint,
+          owner: this,
+          onDialed: () => {
+            this.states[shard] = "Handshaking"
+          },
+          onReady: (connection) => this.adopt(connection)
         })
-      )).pipe(
-        // A transport that breaks must not end the slot's supervision.
-        Effect.catchDefect((cause) => {
-          const message = `the transport broke while it dialled ${endpoint.address}:${endpoint.port}: ${String(cause)}`
-          return Effect.fail(new PoolError({ reason: new DialFailed({ message, cause, kind: "Unreachable" }) }))
-        })
-      )
+      })
+    ).pipe(
+      // A transport that breaks must not end the slot's supervision.
+      Effect.catchDefect((cause) => {
+        const message = `the transport broke while it dialled ${endpoint.address}:${endpoint.port}: ${String(cause)}`
+        return Effect.fail(new PoolError({ reason: new DialFailed({ message, cause, kind: "Unreachable" }) }))
+      })
+    )
   }
 
   private plain(shard: number): Effect.Effect<Connection | undefined, PoolError> {
@@ -458,20 +470,18 @@ export class NodePool implements Owner {
 
   /** One life of a slot after the other. Ends when the node has fewer shards. @internal */
   readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, shard: number, spawn: () => void) {
-    const base = this.options.reconnect?.base ?? 50
-    const cap = this.options.reconnect?.cap ?? 10_000
-    /** Delays in a row. */
-    let attempt = 0
+    const delays = Backoff.make(this.options.reconnect)
     let { hints } = this
-    const wait = Effect.fnUntraced({ self: this }, function*(this: NodePool, exponent: number) {
+    /** Ends early when the node is said to be up, and only then where there is no end given. */
+    const wait = Effect.fnUntraced({ self: this }, function*(this: NodePool, delay: number | undefined) {
       if (hints !== this.hints) return
-      const delay = (yield* Random.next) * Math.min(cap, base * 2 ** Math.min(exponent, 20))
-      yield* Effect.timeoutOption(this.until(() => hints !== this.hints), delay)
+      const hinted = this.until(() => hints !== this.hints)
+      yield* delay === undefined ? hinted : Effect.timeoutOption(hinted, delay)
     })
-    const backoff = Effect.gen({ self: this }, function*() {
-      yield* wait(attempt++)
+    const backoff = Effect.fnUntraced({ self: this }, function*(this: NodePool, reason: PoolReason) {
+      yield* wait(yield* delays.next(reason))
       // The node is said to be up: what failed before is the past.
-      if (hints !== this.hints) attempt = 0
+      if (hints !== this.hints) delays.reset()
     })
     while (true) {
       yield* this.until(() => shard >= this.slots.length || (this.needs(shard) && this.mayAct))
@@ -480,15 +490,16 @@ export class NodePool implements Owner {
       if (this.states[shard] === "Closed") {
         this.states[shard] = "Idle"
         // A server that accepts and closes is no better than one that refuses.
-        if (this.lived[shard]! >= cap) attempt = 0
-        yield* backoff
+        const { lived, reason } = this.ended[shard]!
+        if (lived >= delays.goodLife) delays.reset()
+        yield* backoff(reason)
         continue
       }
       if (this.isAtBound) {
         // Closing everything would only repeat itself: the plain port hands out the core with the fewest connections.
         this.trimming = true
         yield* Effect.ensuring(
-          wait(this.trims++),
+          Effect.flatMap(Backoff.fullJitter(this.trims++), wait),
           Effect.sync(() => {
             this.trimming = false
           })
@@ -511,7 +522,7 @@ export class NodePool implements Owner {
       } else {
         this.failures++
         this.lastError = dialed.failure.reason
-        yield* backoff
+        yield* backoff(dialed.failure.reason)
       }
     }
   })
@@ -538,14 +549,15 @@ export class NodePool implements Owner {
 export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Scope> =>
   Effect.gen(function*() {
     const context = yield* Effect.context<never>()
-    const pool = new NodePool(options, (effect) => {
+    const run = (effect: Effect.Effect<void>): void => {
       Effect.runForkWith(context)(effect)
-    })
+    }
+    const pool = new NodePool(options, run, yield* Clock.Clock, yield* ConnectLimiter)
     yield* Effect.addFinalizer(() => pool.shutdown)
-    const run = yield* FiberMap.makeRuntime<never, number>()
+    const supervise = yield* FiberMap.makeRuntime<never, number>()
     const spawn = (): void => {
       for (let shard = 0; shard < pool.nrShards; shard++) {
-        run(shard, pool.supervise(shard, spawn), { onlyIfMissing: true })
+        supervise(shard, pool.supervise(shard, spawn), { onlyIfMissing: true })
       }
     }
     spawn()

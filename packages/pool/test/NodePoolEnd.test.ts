@@ -24,6 +24,7 @@ describe("NodePool: limiter", () => {
       const limiter = makeLimiter({ concurrency: 4, concurrencyPerNode: 2 })
       const counts = { now: 0, most: 0 }
       const named = (name: string): ConnectLimiter => ({
+        ...limiter,
         limit: (_, dial) =>
           limiter.limit(
             name,
