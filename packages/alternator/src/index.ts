@@ -4,4 +4,6 @@
  * @stability unstable
  * @since 0.1.0
  */
-export {}
+export * as Affinity from "./Affinity.ts"
+export * as AlternatorError from "./AlternatorError.ts"
+export * as NodeAddress from "./NodeAddress.ts"
