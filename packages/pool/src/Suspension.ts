@@ -33,6 +33,24 @@ const SETTLED = 3
 const DELIVERING = 4
 
 /**
+ * What a waiting fiber calls when it goes on, for whatever reason. Taken for a wait and given back by that call, so that
+ * no closure is made for every request.
+ */
+class Wait {
+  target: Suspension<any, any> | undefined = undefined
+  readonly end = (): void => {
+    const { target } = this
+    this.target = undefined
+    if (waits.length < KEEP_WAITS) waits.push(this)
+    target!.interrupted()
+  }
+}
+
+/** As many as are ever idle at once in a busy client; past it they are made anew. */
+const KEEP_WAITS = 4096
+const waits: Array<Wait> = []
+
+/**
  * An effect settled by plain code.
  *
  * A value of it describes a request and may be evaluated any number of times, one after the other or at once: the first
@@ -112,7 +130,9 @@ export abstract class Suspension<A, E> {
     self.state = WAITING
     self.waiter = fiber
     // Called when the fiber goes on for whatever reason; only an interruption finds the state unsettled.
-    return fiber.yieldWith(() => self.interrupted())
+    const wait = waits.pop() ?? new Wait()
+    wait.target = self
+    return fiber.yieldWith(wait.end)
   }
 
   /** @internal */
@@ -130,7 +150,8 @@ export abstract class Suspension<A, E> {
     })
   }
 
-  private interrupted(): void {
+  /** @internal */
+  interrupted(): void {
     if (this.state === WAITING) {
       this.state = SETTLED
       this.abandon()

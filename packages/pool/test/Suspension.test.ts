@@ -52,6 +52,26 @@ describe("Suspension", () => {
   })
 
   cases(
+    "who waits after another has gone on is told of its own interruption, the other never",
+    Effect.gen(function*() {
+      const first = make()
+      const goneOn = yield* Effect.forkChild(Effect.andThen(first.request, Effect.never), { startImmediately: true })
+      first.request.succeed(1)
+      const second = make()
+      const third = make()
+      const [interrupted, settled] = yield* Effect.all([
+        Effect.forkChild(second.request, { startImmediately: true }),
+        Effect.forkChild(third.request, { startImmediately: true })
+      ])
+      yield* Fiber.interrupt(interrupted)
+      yield* Fiber.interrupt(goneOn)
+      third.request.succeed(3)
+      assert.deepStrictEqual([first.log, second.log, third.log], [[], ["abandoned"], []])
+      assert.strictEqual(yield* Fiber.join(settled), 3)
+    })
+  )
+
+  cases(
     "a value that comes later",
     Effect.gen(function*() {
       const { log, request, started } = make()
