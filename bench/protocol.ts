@@ -58,7 +58,7 @@ const bodies = (scalars: ReadonlyArray<Scalar>, size: number, count: number): Re
 const decoding = (scalars: ReadonlyArray<Scalar>, size: number): number => {
   const readers = bodies(scalars, size, size === 1 ? 64 : 2).map((bytes) => Reader.Reader.from(bytes))
   const decoders = new RowDecoder.RowDecoders()
-  const page: RowDecoder.Page = { pagingState: null, decoder: undefined }
+  const page = RowDecoder.emptyPage()
   decoders.read(readers[0]!, undefined, page)
   const expected = page.decoder
   return measure(size === 1 ? 400_000 : 40, (iterations) => {

@@ -173,11 +173,21 @@ const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\w.]+|[^\s]/g
 /** Nesting past this is not a schema but an attack on the stack. */
 const MAX_DEPTH = 64
 
-/** Cassandra announces `duration`, which protocol v4 has no code for, by its class name. */
-const DURATION_CLASS = "org.apache.cassandra.db.marshal.DurationType"
+/** Cassandra announces by their class names the scalar types that a version has no code for: v3 five, v4 `duration`. */
+const CLASSES: ReadonlyMap<string, ScalarName> = new Map(
+  ([
+    ["SimpleDateType", "date"],
+    ["TimeType", "time"],
+    ["ShortType", "smallint"],
+    ["ByteType", "tinyint"],
+    ["DurationType", "duration"]
+  ] as const).map(([name, scalar]) => [`org.apache.cassandra.db.marshal.${name}`, scalar])
+)
 
-const custom = (className: string): CqlType =>
-  className === DURATION_CLASS ? scalar("duration") : { _tag: "Custom", className }
+const custom = (className: string): CqlType => {
+  const name = CLASSES.get(className)
+  return name === undefined ? { _tag: "Custom", className } : scalar(name)
+}
 
 /**
  * Reads a type as schema tables and DDL write it: `frozen<map<text, int>>`, `'org.apache…'`, or the name of a

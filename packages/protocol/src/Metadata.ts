@@ -1,9 +1,10 @@
 /**
- * Metadata of results and of prepared statements (native_protocol_v4.spec sections 4.2.5.2 and 4.2.5.4).
+ * Metadata of results and of prepared statements (native_protocol_v4.spec and v5 sections 4.2.5.2 and 4.2.5.4).
  *
  * @since 0.1.0
  */
 import * as CqlType from "./CqlType.ts"
+import * as Dialect from "./Dialect.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import type { Writer } from "./Writer.ts"
@@ -35,7 +36,9 @@ export interface Column {
 }
 
 /**
- * Metadata of a result. `columns` is absent where the server was asked to leave it out (NO_METADATA).
+ * Metadata of a result. `columns` is absent where the server was asked to leave it out (NO_METADATA). `newId` is there
+ * where the server says that the metadata is not that of the id in the request (METADATA_CHANGED): the columns are then,
+ * too, and both replace what is known of the statement.
  *
  * @category models
  * @since 0.1.0
@@ -44,6 +47,7 @@ export interface ResultMetadata {
   readonly flags: number
   readonly columnCount: number
   readonly pagingState: Uint8Array | null
+  readonly newId: Uint8Array | undefined
   readonly columns: ReadonlyArray<Column> | undefined
 }
 
@@ -89,25 +93,26 @@ export const readResult = (r: Reader): ResultMetadata => {
   const flags = r.i32()
   const columnCount = r.i32()
   if (columnCount < 0) throw new DecodeError({ message: `a result of ${columnCount} columns` })
-  // It would be followed by an id of metadata.
-  if ((flags & Flags.METADATA_CHANGED) !== 0) {
-    throw new DecodeError({ message: "a result with new metadata, on a connection that negotiated no metadata ids" })
+  if ((flags & (Flags.METADATA_CHANGED | Flags.NO_METADATA)) === (Flags.METADATA_CHANGED | Flags.NO_METADATA)) {
+    throw new DecodeError({ message: "a result whose metadata changed comes without it" })
   }
   const pagingState = (flags & Flags.HAS_MORE_PAGES) !== 0 ? r.bytesValue() : null
+  const newId = (flags & Flags.METADATA_CHANGED) !== 0 ? r.shortBytes() : undefined
   const columns = (flags & Flags.NO_METADATA) !== 0 ? undefined : readColumns(r, flags, columnCount)
-  return { flags, columnCount, pagingState, columns }
+  return { flags, columnCount, pagingState, newId, columns }
 }
 
 /**
- * Reads the metadata of bound variables, as PREPARED carries it. Throws `DecodeError`.
+ * Reads the metadata of bound variables, as PREPARED carries it; v3 tells nothing of the partition key. Throws
+ * `DecodeError`.
  *
  * @category decoding
  * @since 0.1.0
  */
-export const readPrepared = (r: Reader): PreparedMetadata => {
+export const readPrepared = (r: Reader, dialect: Dialect.Dialect = Dialect.v4): PreparedMetadata => {
   const flags = r.i32()
   const count = r.i32()
-  const keys = r.count(r.i32(), 2)
+  const keys = dialect.version < 4 ? 0 : r.count(r.i32(), 2)
   const partitionKey: Array<number> = []
   for (let i = 0; i < keys; i++) {
     const index = r.u16()
@@ -144,6 +149,8 @@ const writeColumns = (w: Writer, global: boolean, columns: ReadonlyArray<Column>
  */
 export interface WriteResultOptions {
   readonly pagingState?: Uint8Array | null | undefined
+  /** The id of this metadata, where it is not the one that the request named (METADATA_CHANGED). `skip` is off then. */
+  readonly newId?: Uint8Array | undefined
   /** Leaves the columns out (NO_METADATA). */
   readonly skip?: boolean | undefined
   /** `false` repeats the table for every column, as ScyllaDB does in results. */
@@ -161,15 +168,17 @@ export const writeResult = (
   columns: ReadonlyArray<Column>,
   options?: WriteResultOptions
 ): void => {
-  const skip = options?.skip === true
+  const newId = options?.newId
+  const skip = options?.skip === true && newId === undefined
   const pagingState = options?.pagingState ?? null
   const global = !skip && options?.global !== false && columns.length > 0 && sameTable(columns)
   w.i32(
     (global ? Flags.GLOBAL_TABLES_SPEC : 0) | (pagingState === null ? 0 : Flags.HAS_MORE_PAGES) |
-      (skip ? Flags.NO_METADATA : 0)
+      (skip ? Flags.NO_METADATA : 0) | (newId === undefined ? 0 : Flags.METADATA_CHANGED)
   )
   w.i32(columns.length)
   if (pagingState !== null) w.bytesValue(pagingState)
+  if (newId !== undefined) w.shortBytes(newId)
   if (!skip) writeColumns(w, global, columns)
 }
 
@@ -179,12 +188,19 @@ export const writeResult = (
  * @category encoding
  * @since 0.1.0
  */
-export const writePrepared = (w: Writer, metadata: Omit<PreparedMetadata, "flags">, flags = 0): void => {
+export const writePrepared = (
+  w: Writer,
+  metadata: Omit<PreparedMetadata, "flags">,
+  flags = 0,
+  dialect: Dialect.Dialect = Dialect.v4
+): void => {
   const { columns, partitionKey } = metadata
   const global = columns.length > 0 && sameTable(columns)
   w.i32((global ? Flags.GLOBAL_TABLES_SPEC : 0) | flags)
   w.i32(columns.length)
-  w.i32(partitionKey.length)
-  for (const index of partitionKey) w.u16(index)
+  if (dialect.version >= 4) {
+    w.i32(partitionKey.length)
+    for (const index of partitionKey) w.u16(index)
+  }
   writeColumns(w, global, columns)
 }

@@ -1,10 +1,14 @@
 /**
- * Requests, there and back (native_protocol_v4.spec section 4.1).
+ * Requests, there and back (section 4.1 of native_protocol_v3.spec, v4 and v5).
+ *
+ * What a version does not have is refused with an `EncodeError` before a byte is kept: `Unset` and custom payloads on v3,
+ * the keyspace and the time of a single request before v5.
  *
  * @since 0.1.0
  */
 import type { BindEncoder } from "./BindEncoder.ts"
 import * as Consistency from "./Consistency.ts"
+import * as Dialect from "./Dialect.ts"
 import * as Frame from "./Frame.ts"
 import { DecodeError, EncodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
@@ -36,6 +40,10 @@ export interface Options {
   readonly timestamp?: bigint | undefined
   /** Asks the server to leave result metadata out. Right only where metadata ids are negotiated. */
   readonly skipMetadata?: boolean | undefined
+  /** The keyspace of unqualified names, instead of the connection's. v5 only. */
+  readonly keyspace?: string | undefined
+  /** The server's idea of now, seconds since 1970, as TTLs are reckoned from it. v5 only. */
+  readonly nowInSeconds?: number | undefined
 }
 
 /**
@@ -51,7 +59,8 @@ export interface Values {
 }
 
 /**
- * One statement of a batch.
+ * One statement of a batch. Its values have no names: no version can carry them there (the flag that announces them comes
+ * behind the statements).
  *
  * @category models
  * @since 0.1.0
@@ -71,12 +80,13 @@ export type BatchKind = "logged" | "unlogged" | "counter"
 const BATCH_KINDS: ReadonlyArray<BatchKind> = ["logged", "unlogged", "counter"]
 
 /**
- * What an EVENT registration may name in v4.
+ * What an EVENT registration may name. `CLIENT_ROUTES_CHANGE` is ScyllaDB's, since 2026.1; a server that does not know it
+ * answers 0x000A and keeps what was named before it.
  *
  * @category models
  * @since 0.1.0
  */
-export type EventType = "TOPOLOGY_CHANGE" | "STATUS_CHANGE" | "SCHEMA_CHANGE"
+export type EventType = "TOPOLOGY_CHANGE" | "STATUS_CHANGE" | "SCHEMA_CHANGE" | "CLIENT_ROUTES_CHANGE"
 
 /**
  * A request.
@@ -89,10 +99,19 @@ export type Request =
   | { readonly _tag: "Options" }
   | { readonly _tag: "AuthResponse"; readonly token: Uint8Array | null }
   | { readonly _tag: "Query"; readonly query: string; readonly options: Options; readonly values?: Values | undefined }
-  | { readonly _tag: "Prepare"; readonly query: string }
+  | {
+    readonly _tag: "Prepare"
+    readonly query: string
+    /** The keyspace of unqualified names, instead of the connection's. v5 only. */
+    readonly keyspace?: string | undefined
+  }
   | {
     readonly _tag: "Execute"
     readonly id: Uint8Array
+    /** Of the metadata that is known for the results, where the dialect has such ids; absent where none is known. */
+    readonly resultMetadataId?: Uint8Array | undefined
+    /** The tablet version block, a byte, where the dialect has them; see `TabletHint.versionBlock`. Default 0. */
+    readonly tabletBlock?: number | undefined
     readonly options: Options
     readonly values?: Values | undefined
   }
@@ -111,8 +130,17 @@ const QueryFlags = {
   PAGING_STATE: 0x08,
   SERIAL_CONSISTENCY: 0x10,
   TIMESTAMP: 0x20,
-  NAMES: 0x40
+  NAMES: 0x40,
+  KEYSPACE: 0x80,
+  NOW_IN_SECONDS: 0x100
 } as const
+
+/** The flags that a batch can have: the rest belongs to its statements. */
+const BATCH_FLAGS = QueryFlags.SERIAL_CONSISTENCY | QueryFlags.TIMESTAMP | QueryFlags.KEYSPACE |
+  QueryFlags.NOW_IN_SECONDS
+
+/** The only flag of a PREPARE, v5. */
+const PREPARE_KEYSPACE = 0x01
 
 const OPCODES = {
   Startup: Frame.Opcode.STARTUP,
@@ -130,14 +158,33 @@ const flagsOf = (options: Options): number =>
   (options.pageSize !== undefined && options.pageSize > 0 ? QueryFlags.PAGE_SIZE : 0) |
   (options.pagingState === undefined || options.pagingState === null ? 0 : QueryFlags.PAGING_STATE) |
   (options.serialConsistency === undefined ? 0 : QueryFlags.SERIAL_CONSISTENCY) |
-  (options.timestamp === undefined ? 0 : QueryFlags.TIMESTAMP)
+  (options.timestamp === undefined ? 0 : QueryFlags.TIMESTAMP) |
+  (options.keyspace === undefined ? 0 : QueryFlags.KEYSPACE) |
+  (options.nowInSeconds === undefined ? 0 : QueryFlags.NOW_IN_SECONDS)
+
+/** The flags of parameters: four bytes since v5, one before. */
+const writeFlags = (w: Writer, flags: number, dialect: Dialect.Dialect): void => {
+  if (dialect.version >= 5) return w.i32(flags)
+  if ((flags & ~0x7f) !== 0) {
+    const option = (flags & QueryFlags.KEYSPACE) !== 0 ? "keyspace" : "nowInSeconds"
+    throw tooOld(`the option ${option} of a request`, 5, dialect)
+  }
+  w.u8(flags)
+}
+
+const tooOld = (what: string, since: number, dialect: Dialect.Dialect, path = ""): EncodeError =>
+  new EncodeError({
+    message: `${what} needs protocol v${since}, and the connection speaks v${dialect.version}`,
+    path,
+    cqlType: ""
+  })
 
 const MISSING_TIMESTAMP = -(2n ** 63n)
 
 const wrongOption = (name: string, value: unknown, expected: string): EncodeError =>
   new EncodeError({ message: `the ${name} is ${String(value)}, expected ${expected}`, path: "", cqlType: "" })
 
-/** What comes behind the values, in the order of the flags. */
+/** What comes behind the values up to the timestamp, in the order of the flags. */
 const writeTail = (w: Writer, options: Options): void => {
   if (options.pageSize !== undefined && options.pageSize > 0) {
     if ((options.pageSize | 0) !== options.pageSize) {
@@ -156,16 +203,46 @@ const writeTail = (w: Writer, options: Options): void => {
   }
 }
 
+/** What comes behind the timestamp. */
+const writeEnd = (w: Writer, options: Options): void => {
+  if (options.keyspace !== undefined) w.string(options.keyspace)
+  if (options.nowInSeconds !== undefined) {
+    if ((options.nowInSeconds | 0) !== options.nowInSeconds) {
+      throw wrongOption("time of the request", options.nowInSeconds, "whole seconds in 32 bits")
+    }
+    w.i32(options.nowInSeconds)
+  }
+}
+
+/** v3 has no Unset: the first one is named. */
+const checkUnset = (
+  values: ReadonlyArray<unknown>,
+  dialect: Dialect.Dialect,
+  nameOf: (index: number) => string | undefined
+): void => {
+  const at = dialect.version < 4 ? values.indexOf(Unset) : -1
+  if (at < 0) return
+  const path = nameOf(at) ?? `value ${at + 1}`
+  throw tooOld(`${path}: Unset`, 4, dialect, path)
+}
+
 const writeRaw = (w: Writer, value: RawValue): void => {
   if (value === Unset) w.i32(-2)
   else w.bytesValue(value as Uint8Array | null)
 }
 
-const writeParameters = (w: Writer, options: Options, values: Values | undefined): void => {
+const writeParameters = (
+  w: Writer,
+  options: Options,
+  values: Values | undefined,
+  dialect: Dialect.Dialect
+): void => {
   w.u16(Consistency.toCode(options.consistency))
   const list = values?.values
   const names = values?.names
-  w.u8(flagsOf(options) | (list === undefined ? 0 : QueryFlags.VALUES) | (names === undefined ? 0 : QueryFlags.NAMES))
+  const flags = flagsOf(options) | (list === undefined ? 0 : QueryFlags.VALUES) |
+    (names === undefined ? 0 : QueryFlags.NAMES)
+  writeFlags(w, flags, dialect)
   if (list !== undefined) {
     if (names !== undefined && names.length !== list.length) {
       throw new EncodeError({
@@ -174,6 +251,7 @@ const writeParameters = (w: Writer, options: Options, values: Values | undefined
         cqlType: ""
       })
     }
+    checkUnset(list, dialect, (i) => names?.[i])
     w.count(list.length, "values")
     for (let i = 0; i < list.length; i++) {
       if (names !== undefined) w.string(names[i]!)
@@ -181,6 +259,7 @@ const writeParameters = (w: Writer, options: Options, values: Values | undefined
     }
   }
   writeTail(w, options)
+  writeEnd(w, options)
 }
 
 /**
@@ -193,15 +272,40 @@ const writeParameters = (w: Writer, options: Options, values: Values | undefined
 export interface ExecuteTemplate {
   /** From the header to the count of values. */
   readonly head: Uint8Array
-  /** What comes behind the values, but for the timestamp. */
+  /** What comes behind the values, up to the timestamp. */
   readonly tail: Uint8Array
   /** Whether {@link writeExecute} adds a timestamp behind the tail. */
   readonly stamped: boolean
+  /** What comes behind the timestamp, and a last byte for the tablet version block if there is one. */
+  readonly rest: Uint8Array
+  /** Whether the last byte of `rest` is that block. */
+  readonly hasBlock: boolean
+  readonly dialect: Dialect.Dialect
 }
 
 /**
- * Puts together what is the same each time `count` values are bound to a statement. `stamped` leaves room for a timestamp,
- * which {@link writeExecute} is given; a timestamp among the options wins over it.
+ * What a template is made for besides the statement and its options.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TemplateSettings {
+  /** Ask for a trace. */
+  readonly tracing: boolean
+  /** Leave room for a timestamp, which {@link writeExecute} is given; a timestamp among the options wins over it. */
+  readonly stamped: boolean
+  /** Of the connections that it is used on. Default v4 without extensions. */
+  readonly dialect?: Dialect.Dialect | undefined
+  /** The id of the result metadata that PREPARED or the last METADATA_CHANGED gave, where the dialect has such ids. */
+  readonly resultMetadataId?: Uint8Array | undefined
+  readonly customPayload?: ReadonlyMap<string, Uint8Array | null> | undefined
+}
+
+const NOTHING = new Uint8Array(0)
+
+/**
+ * Puts together what is the same each time `count` values are bound to a statement. Throws `EncodeError` for what the
+ * dialect's version does not have.
  *
  * @category constructors
  * @since 0.1.0
@@ -210,19 +314,28 @@ export const executeTemplate = (
   id: Uint8Array,
   options: Options,
   count: number,
-  settings: { readonly tracing: boolean; readonly stamped: boolean }
+  settings: TemplateSettings
 ): ExecuteTemplate => {
   const w = new Writer(128)
+  const { customPayload, dialect = Dialect.v4 } = settings
   const stamped = settings.stamped && options.timestamp === undefined
-  Frame.begin(w, Frame.VERSION, settings.tracing ? Frame.Flags.TRACING : 0, 0, Frame.Opcode.EXECUTE)
+  Frame.begin(w, dialect.version, headerFlags(settings, dialect), 0, Frame.Opcode.EXECUTE)
+  if (customPayload !== undefined) w.bytesMap(customPayload)
   w.shortBytes(id)
+  if (dialect.metadataIds) w.shortBytes(settings.resultMetadataId ?? NOTHING)
   w.u16(Consistency.toCode(options.consistency))
-  w.u8(flagsOf(options) | (stamped ? QueryFlags.TIMESTAMP : 0) | (count > 0 ? QueryFlags.VALUES : 0))
+  const flags = flagsOf(options) | (stamped ? QueryFlags.TIMESTAMP : 0) | (count > 0 ? QueryFlags.VALUES : 0)
+  writeFlags(w, flags, dialect)
   if (count > 0) w.count(count, "values")
   const head = w.toUint8Array()
   w.reset()
   writeTail(w, options)
-  return { head, tail: w.toUint8Array(), stamped }
+  const tail = w.toUint8Array()
+  w.reset()
+  writeEnd(w, options)
+  if (dialect.tabletVersions) w.u8(0)
+  const rest = w.pos === 0 ? NOTHING : w.toUint8Array()
+  return { head, tail, stamped, rest, hasBlock: dialect.tabletVersions, dialect }
 }
 
 /**
@@ -230,7 +343,8 @@ export const executeTemplate = (
  * Throws `EncodeError` for values that do not fit; nothing is appended then.
  *
  * `timestamp` is the write's time in whole microseconds since 1970, for a template that is `stamped`: a number, because a
- * `bigint` for every request costs more than the rest of the frame.
+ * `bigint` for every request costs more than the rest of the frame. `tabletBlock` is the byte at the end, where the dialect
+ * has one.
  *
  * @category encoding
  * @since 0.1.0
@@ -240,9 +354,11 @@ export const writeExecute = (
   template: ExecuteTemplate,
   encoder: BindEncoder,
   values: ReadonlyArray<unknown>,
-  timestamp: number
+  timestamp: number,
+  tabletBlock = 0
 ): void => {
-  const { head, tail } = template
+  const { head, rest, tail } = template
+  if (template.dialect.version < 4) checkUnset(values, template.dialect, (i) => encoder.columns[i]?.name)
   const start = w.pos
   w.ensure(head.length)
   w.bytes.set(head, start)
@@ -250,7 +366,7 @@ export const writeExecute = (
   const size = tail.length
   try {
     encoder.write(w, values)
-    w.ensure(size + 8)
+    w.ensure(size + 8 + rest.length)
   } catch (error) {
     w.pos = start
     throw error
@@ -262,12 +378,43 @@ export const writeExecute = (
     w.view.setUint32(w.pos + 4, timestamp)
     w.pos += 8
   }
+  if (rest.length > 0) {
+    w.raw(rest)
+    if (template.hasBlock) w.bytes[w.pos - 1] = tabletBlock
+  }
   Frame.end(w, start)
 }
 
-const readParameters = (r: Reader): { readonly options: Options; readonly values: Values | undefined } => {
+const readFlags = (r: Reader, dialect: Dialect.Dialect, known: number): number => {
+  const flags = dialect.version >= 5 ? r.i32() : r.u8()
+  const most = dialect.version >= 5 ? known : known & 0x7f
+  if ((flags & ~most) !== 0) {
+    throw new DecodeError({ message: `unknown flags of parameters: 0x${(flags >>> 0).toString(16)}` })
+  }
+  return flags
+}
+
+type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+/** What comes behind the values. */
+const readOptions = (r: Reader, consistency: Consistency.Consistency, flags: number): Options => {
+  const options: Mutable<Options> = { consistency }
+  if ((flags & QueryFlags.SKIP_METADATA) !== 0) options.skipMetadata = true
+  if ((flags & QueryFlags.PAGE_SIZE) !== 0) options.pageSize = r.i32()
+  if ((flags & QueryFlags.PAGING_STATE) !== 0) options.pagingState = r.bytesValue()
+  if ((flags & QueryFlags.SERIAL_CONSISTENCY) !== 0) options.serialConsistency = readSerial(r)
+  if ((flags & QueryFlags.TIMESTAMP) !== 0) options.timestamp = r.i64()
+  if ((flags & QueryFlags.KEYSPACE) !== 0) options.keyspace = r.string()
+  if ((flags & QueryFlags.NOW_IN_SECONDS) !== 0) options.nowInSeconds = r.i32()
+  return options
+}
+
+const readParameters = (
+  r: Reader,
+  dialect: Dialect.Dialect
+): { readonly options: Options; readonly values: Values | undefined } => {
   const consistency = Consistency.fromCode(r.u16())
-  const flags = r.u8()
+  const flags = readFlags(r, dialect, 0x1ff)
   const named = (flags & QueryFlags.NAMES) !== 0
   let values: Values | undefined
   if ((flags & QueryFlags.VALUES) !== 0) {
@@ -276,17 +423,11 @@ const readParameters = (r: Reader): { readonly options: Options; readonly values
     const names: Array<string> = []
     for (let i = 0; i < count; i++) {
       if (named) names.push(r.string())
-      list.push(readRaw(r))
+      list.push(readRaw(r, dialect))
     }
     values = named ? { values: list, names } : { values: list }
   }
-  const options: { -readonly [K in keyof Options]: Options[K] } = { consistency }
-  if ((flags & QueryFlags.SKIP_METADATA) !== 0) options.skipMetadata = true
-  if ((flags & QueryFlags.PAGE_SIZE) !== 0) options.pageSize = r.i32()
-  if ((flags & QueryFlags.PAGING_STATE) !== 0) options.pagingState = r.bytesValue()
-  if ((flags & QueryFlags.SERIAL_CONSISTENCY) !== 0) options.serialConsistency = readSerial(r)
-  if ((flags & QueryFlags.TIMESTAMP) !== 0) options.timestamp = r.i64()
-  return { options, values }
+  return { options: readOptions(r, consistency, flags), values }
 }
 
 const readSerial = (r: Reader): Consistency.SerialConsistency => {
@@ -295,9 +436,10 @@ const readSerial = (r: Reader): Consistency.SerialConsistency => {
   return level
 }
 
-const readRaw = (r: Reader): RawValue => {
+const readRaw = (r: Reader, dialect: Dialect.Dialect): RawValue => {
   const length = r.i32()
-  if (length === -1) return null
+  // Any negative length is null on v3.
+  if (length === -1 || (length < 0 && dialect.version < 4)) return null
   if (length === -2) return Unset
   if (length < 0) throw new DecodeError({ message: `invalid value length: ${length}` })
   return r.copy(length)
@@ -310,10 +452,18 @@ const readRaw = (r: Reader): RawValue => {
  * @since 0.1.0
  */
 export interface Envelope {
-  readonly version?: number | undefined
+  /** What the connection speaks. Default v4 without extensions. */
+  readonly dialect?: Dialect.Dialect | undefined
   /** Ask for a trace. */
   readonly tracing?: boolean | undefined
+  /** v4 and later. */
   readonly customPayload?: ReadonlyMap<string, Uint8Array | null> | undefined
+}
+
+const headerFlags = (envelope: Pick<Envelope, "tracing" | "customPayload">, dialect: Dialect.Dialect): number => {
+  if (envelope.customPayload !== undefined && dialect.version < 4) throw tooOld("a custom payload", 4, dialect)
+  return (envelope.tracing === true ? Frame.Flags.TRACING : 0) |
+    (envelope.customPayload === undefined ? 0 : Frame.Flags.CUSTOM_PAYLOAD)
 }
 
 /**
@@ -323,12 +473,11 @@ export interface Envelope {
  * @since 0.1.0
  */
 export const encode = (w: Writer, stream: number, request: Request, envelope: Envelope = {}): void => {
-  const flags = (envelope.tracing === true ? Frame.Flags.TRACING : 0) |
-    (envelope.customPayload === undefined ? 0 : Frame.Flags.CUSTOM_PAYLOAD)
-  const start = Frame.begin(w, envelope.version ?? Frame.VERSION, flags, stream, OPCODES[request._tag])
+  const { customPayload, dialect = Dialect.v4 } = envelope
+  const start = Frame.begin(w, dialect.version, headerFlags(envelope, dialect), stream, OPCODES[request._tag])
   try {
-    if (envelope.customPayload !== undefined) w.bytesMap(envelope.customPayload)
-    encodeBody(w, request)
+    if (customPayload !== undefined) w.bytesMap(customPayload)
+    encodeBody(w, request, dialect)
   } catch (error) {
     w.pos = start
     throw error
@@ -336,7 +485,16 @@ export const encode = (w: Writer, stream: number, request: Request, envelope: En
   Frame.end(w, start)
 }
 
-const encodeBody = (w: Writer, request: Request): void => {
+/** Only what a batch can have, whatever else the object holds. */
+const batchOptions = ({ consistency, keyspace, nowInSeconds, serialConsistency, timestamp }: Options): Options => ({
+  consistency,
+  keyspace,
+  nowInSeconds,
+  serialConsistency,
+  timestamp
+})
+
+const encodeBody = (w: Writer, request: Request, dialect: Dialect.Dialect): void => {
   switch (request._tag) {
     case "Options":
       break
@@ -348,19 +506,27 @@ const encodeBody = (w: Writer, request: Request): void => {
       break
     case "Query":
       w.longString(request.query)
-      writeParameters(w, request.options, request.values)
+      writeParameters(w, request.options, request.values, dialect)
       break
     case "Prepare":
       w.longString(request.query)
+      if (dialect.version >= 5) w.i32(request.keyspace === undefined ? 0 : PREPARE_KEYSPACE)
+      if (request.keyspace !== undefined) {
+        if (dialect.version < 5) throw tooOld("the keyspace of a PREPARE", 5, dialect)
+        w.string(request.keyspace)
+      }
       break
     case "Execute":
       w.shortBytes(request.id)
-      writeParameters(w, request.options, request.values)
+      if (dialect.metadataIds) w.shortBytes(request.resultMetadataId ?? NOTHING)
+      writeParameters(w, request.options, request.values, dialect)
+      if (dialect.tabletVersions) w.u8(request.tabletBlock ?? 0)
       break
     case "Batch":
       w.u8(BATCH_KINDS.indexOf(request.kind))
       w.count(request.entries.length, "statements of a batch: split it")
-      for (const entry of request.entries) {
+      for (let n = 0; n < request.entries.length; n++) {
+        const entry = request.entries[n]!
         if (entry._tag === "Text") {
           w.u8(0)
           w.longString(entry.query)
@@ -369,11 +535,10 @@ const encodeBody = (w: Writer, request: Request): void => {
           w.shortBytes(entry.id)
         }
         w.count(entry.values.length, "values")
+        checkUnset(entry.values, dialect, (i) => `statement ${n + 1}, value ${i + 1}`)
         for (const value of entry.values) writeRaw(w, value)
       }
-      w.u16(Consistency.toCode(request.options.consistency))
-      w.u8(flagsOf(request.options))
-      writeTail(w, request.options)
+      writeParameters(w, batchOptions(request.options), undefined, dialect)
       break
     case "Register":
       w.stringList(request.events)
@@ -382,7 +547,7 @@ const encodeBody = (w: Writer, request: Request): void => {
 }
 
 /**
- * Reads the body of a request, as a server does. Throws `DecodeError`.
+ * Reads the body of a request, as a server does; `dialect` is what the connection speaks. Throws `DecodeError`.
  *
  * @category decoding
  * @since 0.1.0
@@ -390,13 +555,39 @@ const encodeBody = (w: Writer, request: Request): void => {
 export const decode = (
   opcode: number,
   flags: number,
-  r: Reader
+  r: Reader,
+  dialect: Dialect.Dialect = Dialect.v4
 ): { readonly request: Request; readonly envelope: Envelope } => {
   const customPayload = (flags & Frame.Flags.CUSTOM_PAYLOAD) === 0 ? undefined : r.bytesMap()
-  return { request: decodeBody(opcode, r), envelope: { tracing: (flags & Frame.Flags.TRACING) !== 0, customPayload } }
+  return {
+    request: decodeBody(opcode, r, dialect),
+    envelope: { tracing: (flags & Frame.Flags.TRACING) !== 0, customPayload }
+  }
 }
 
-const decodeBody = (opcode: number, r: Reader): Request => {
+const decodePrepare = (r: Reader, dialect: Dialect.Dialect): Request => {
+  const query = r.longString()
+  const flags = dialect.version >= 5 ? r.i32() : 0
+  if ((flags & ~PREPARE_KEYSPACE) !== 0) throw new DecodeError({ message: `unknown flags of a PREPARE: ${flags}` })
+  return (flags & PREPARE_KEYSPACE) === 0
+    ? { _tag: "Prepare", query }
+    : { _tag: "Prepare", query, keyspace: r.string() }
+}
+
+const decodeExecute = (r: Reader, dialect: Dialect.Dialect): Request => {
+  const id = r.shortBytes()
+  const resultMetadataId = dialect.metadataIds ? r.shortBytes() : undefined
+  const request: Mutable<Extract<Request, { readonly _tag: "Execute" }>> = {
+    _tag: "Execute",
+    id,
+    ...readParameters(r, dialect)
+  }
+  if (resultMetadataId !== undefined) request.resultMetadataId = resultMetadataId
+  if (dialect.tabletVersions) request.tabletBlock = r.u8()
+  return request
+}
+
+const decodeBody = (opcode: number, r: Reader, dialect: Dialect.Dialect): Request => {
   switch (opcode) {
     case Frame.Opcode.OPTIONS:
       return { _tag: "Options" }
@@ -405,11 +596,11 @@ const decodeBody = (opcode: number, r: Reader): Request => {
     case Frame.Opcode.AUTH_RESPONSE:
       return { _tag: "AuthResponse", token: r.bytesValue() }
     case Frame.Opcode.QUERY:
-      return { _tag: "Query", query: r.longString(), ...readParameters(r) }
+      return { _tag: "Query", query: r.longString(), ...readParameters(r, dialect) }
     case Frame.Opcode.PREPARE:
-      return { _tag: "Prepare", query: r.longString() }
+      return decodePrepare(r, dialect)
     case Frame.Opcode.EXECUTE:
-      return { _tag: "Execute", id: r.shortBytes(), ...readParameters(r) }
+      return decodeExecute(r, dialect)
     case Frame.Opcode.REGISTER:
       return { _tag: "Register", events: r.stringList() }
     case Frame.Opcode.BATCH: {
@@ -424,10 +615,11 @@ const decodeBody = (opcode: number, r: Reader): Request => {
         const id = tag === 1 ? r.shortBytes() : undefined
         const values: Array<RawValue> = []
         const size = r.count(r.u16(), 4)
-        for (let v = 0; v < size; v++) values.push(readRaw(r))
+        for (let v = 0; v < size; v++) values.push(readRaw(r, dialect))
         entries.push(id === undefined ? { _tag: "Text", query, values } : { _tag: "Prepared", id, values })
       }
-      return { _tag: "Batch", kind, entries, options: readParameters(r).options }
+      const consistency = Consistency.fromCode(r.u16())
+      return { _tag: "Batch", kind, entries, options: readOptions(r, consistency, readFlags(r, dialect, BATCH_FLAGS)) }
     }
     default:
       throw new DecodeError({ message: `Unknown opcode ${opcode}` })

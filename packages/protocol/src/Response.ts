@@ -1,17 +1,17 @@
 /**
- * Responses, there and back (native_protocol_v4.spec section 4.2).
+ * Responses, there and back (section 4.2 of native_protocol_v3.spec, v4 and v5).
  *
  * {@link decode} is the general way, for everything that happens once in a while. The path of a request that answers rows
  * reads the prefix with {@link readPrefix} and the rows with a compiled `RowDecoder`.
  *
  * @since 0.1.0
  */
-import type * as Features from "./Features.ts"
+import * as Dialect from "./Dialect.ts"
 import * as Frame from "./Frame.ts"
 import * as Metadata from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
-import { type Page, type Row, type RowDecoder, type RowDecoders } from "./RowDecoder.ts"
+import { emptyPage, type Row, type RowDecoder, type RowDecoders } from "./RowDecoder.ts"
 import * as ServerError from "./ServerError.ts"
 import * as Uuid from "./Uuid.ts"
 import type { Writer } from "./Writer.ts"
@@ -60,6 +60,8 @@ export interface Prefix {
 export interface Prepared {
   readonly _tag: "Prepared"
   readonly id: Uint8Array
+  /** The id of `result`, to be named by every EXECUTE; `undefined` where the dialect has no such ids. */
+  readonly resultMetadataId: Uint8Array | undefined
   readonly variables: Metadata.PreparedMetadata
   readonly result: Metadata.ResultMetadata
   /** Reads the statement's rows; `undefined` for a statement that announces no columns. */
@@ -69,6 +71,9 @@ export interface Prepared {
 /**
  * What a server announces to connections that registered for it. A type that this version does not know stays readable.
  *
+ * `ClientRoutesChange` names rows of ScyllaDB's `system.client_routes`: pairs of a connection id and a host id, at the same
+ * position of both lists.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -76,6 +81,12 @@ export type Event =
   | { readonly _tag: "TopologyChange"; readonly change: string; readonly address: string; readonly port: number }
   | { readonly _tag: "StatusChange"; readonly change: string; readonly address: string; readonly port: number }
   | { readonly _tag: "SchemaChange"; readonly schema: SchemaChange }
+  | {
+    readonly _tag: "ClientRoutesChange"
+    readonly change: string
+    readonly connectionIds: ReadonlyArray<string>
+    readonly hostIds: ReadonlyArray<string>
+  }
   | { readonly _tag: "UnknownEvent"; readonly type: string }
 
 /**
@@ -98,6 +109,8 @@ export type Response =
     readonly columns: ReadonlyArray<Metadata.Column>
     readonly rows: ReadonlyArray<Row>
     readonly pagingState: Uint8Array | null
+    /** There where the request named other metadata (METADATA_CHANGED): the id of `columns`. */
+    readonly newMetadataId?: Uint8Array
   }
   | { readonly _tag: "SetKeyspace"; readonly keyspace: string }
   | Prepared
@@ -121,7 +134,7 @@ const PREFIX_FLAGS = Frame.Flags.TRACING | Frame.Flags.WARNING | Frame.Flags.CUS
  */
 export const readPrefix = (flags: number, r: Reader): Prefix => {
   if ((flags & Frame.Flags.COMPRESSION) !== 0) {
-    throw new DecodeError({ message: "a compressed frame on a connection that negotiated no compression" })
+    throw new DecodeError({ message: "a compressed frame where no compression was agreed on" })
   }
   if ((flags & PREFIX_FLAGS) === 0) return noPrefix
   return {
@@ -151,6 +164,15 @@ const readEvent = (r: Reader): Event => {
       return { _tag: "StatusChange", change: r.string(), ...r.inet() }
     case "SCHEMA_CHANGE":
       return { _tag: "SchemaChange", schema: readSchemaChange(r) }
+    case "CLIENT_ROUTES_CHANGE": {
+      const change = r.string()
+      const connectionIds = r.stringList()
+      const hostIds = r.stringList()
+      if (connectionIds.length !== hostIds.length) {
+        throw new DecodeError({ message: `${connectionIds.length} connection ids and ${hostIds.length} host ids` })
+      }
+      return { _tag: "ClientRoutesChange", change, connectionIds, hostIds }
+    }
     default:
       return { _tag: "UnknownEvent", type }
   }
@@ -162,27 +184,42 @@ const readEvent = (r: Reader): Event => {
  * @category decoding
  * @since 0.1.0
  */
-export const readPrepared = (r: Reader, decoders: RowDecoders): Prepared => {
+export const readPrepared = (
+  r: Reader,
+  decoders: RowDecoders,
+  dialect: Dialect.Dialect = Dialect.v4
+): Prepared => {
   const id = r.shortBytes()
-  const variables = Metadata.readPrepared(r)
+  const resultMetadataId = dialect.metadataIds ? r.shortBytes() : undefined
+  const variables = Metadata.readPrepared(r, dialect)
   const { decoder, metadata } = decoders.prepare(r)
-  return { _tag: "Prepared", id, variables, result: metadata, decoder }
+  return { _tag: "Prepared", id, resultMetadataId, variables, result: metadata, decoder }
 }
 
-const readResult = (r: Reader, decoders: RowDecoders, expected: RowDecoder | undefined): Response => {
+const readRows = (r: Reader, decoders: RowDecoders, expected: RowDecoder | undefined): Response => {
+  const page = emptyPage()
+  const rows = decoders.read(r, expected, page)
+  const { newMetadataId, pagingState } = page
+  const result = { _tag: "Rows", columns: page.decoder!.columns, rows, pagingState } as const
+  return newMetadataId === undefined ? result : { ...result, newMetadataId }
+}
+
+const readResult = (
+  r: Reader,
+  decoders: RowDecoders,
+  dialect: Dialect.Dialect,
+  expected: RowDecoder | undefined
+): Response => {
   const kind = r.i32()
   switch (kind) {
     case ResultKind.VOID:
       return { _tag: "Void" }
-    case ResultKind.ROWS: {
-      const page: Page = { pagingState: null, decoder: undefined }
-      const rows = decoders.read(r, expected, page)
-      return { _tag: "Rows", columns: page.decoder!.columns, rows, pagingState: page.pagingState }
-    }
+    case ResultKind.ROWS:
+      return readRows(r, decoders, expected)
     case ResultKind.SET_KEYSPACE:
       return { _tag: "SetKeyspace", keyspace: r.string() }
     case ResultKind.PREPARED:
-      return readPrepared(r, decoders)
+      return readPrepared(r, decoders, dialect)
     case ResultKind.SCHEMA_CHANGE:
       return { _tag: "SchemaChanged", schema: readSchemaChange(r) }
     default:
@@ -193,8 +230,7 @@ const readResult = (r: Reader, decoders: RowDecoders, expected: RowDecoder | und
 /**
  * Reads the body of a response behind its prefix. Throws `DecodeError`.
  *
- * `features` are those negotiated for the connection: they say which code the rate-limit error has. `expected` reads rows
- * that come without metadata.
+ * `dialect` is what the connection speaks. `expected` reads rows that come without metadata.
  *
  * @category decoding
  * @since 0.1.0
@@ -203,12 +239,12 @@ export const decode = (
   opcode: number,
   r: Reader,
   decoders: RowDecoders,
-  features?: Features.Features,
+  dialect: Dialect.Dialect = Dialect.v4,
   expected?: RowDecoder
 ): Response => {
   switch (opcode) {
     case Frame.Opcode.ERROR:
-      return { _tag: "Error", error: ServerError.read(r, features?.rateLimitCode) }
+      return { _tag: "Error", error: ServerError.read(r, dialect) }
     case Frame.Opcode.READY:
       return { _tag: "Ready" }
     case Frame.Opcode.AUTHENTICATE:
@@ -222,7 +258,7 @@ export const decode = (
     case Frame.Opcode.EVENT:
       return { _tag: "Event", event: readEvent(r) }
     case Frame.Opcode.RESULT:
-      return readResult(r, decoders, expected)
+      return readResult(r, decoders, dialect, expected)
     default:
       throw new DecodeError({ message: `unknown opcode 0x${opcode.toString(16)} of a response` })
   }
@@ -256,12 +292,16 @@ export type ServerResponse =
     readonly rows: ReadonlyArray<ReadonlyArray<Uint8Array | null>>
     readonly pagingState?: Uint8Array | null | undefined
     readonly skipMetadata?: boolean | undefined
+    /** The id of `columns`, for a request that named another: it sets METADATA_CHANGED, and metadata is not skipped. */
+    readonly newMetadataId?: Uint8Array | undefined
     /** `false` repeats the table for every column, as ScyllaDB does. */
     readonly globalSpec?: boolean | undefined
   }
   | {
     readonly _tag: "Prepared"
     readonly id: Uint8Array
+    /** The id of `result`, where the dialect has such ids. */
+    readonly resultMetadataId?: Uint8Array | undefined
     readonly variables: Omit<Metadata.PreparedMetadata, "flags">
     /** Further bits of the flags, such as ScyllaDB's mark of conditional statements. */
     readonly variableFlags?: number | undefined
@@ -269,6 +309,12 @@ export type ServerResponse =
     readonly globalSpec?: boolean | undefined
   }
   | { readonly _tag: "SchemaEvent"; readonly schema: SchemaChange }
+  | {
+    readonly _tag: "ClientRoutesEvent"
+    readonly change: string
+    readonly connectionIds: ReadonlyArray<string>
+    readonly hostIds: ReadonlyArray<string>
+  }
   | {
     readonly _tag: "NodeEvent"
     readonly type: "TOPOLOGY_CHANGE" | "STATUS_CHANGE"
@@ -285,6 +331,7 @@ const SERVER_OPCODES: Record<ServerResponse["_tag"], number> = {
   AuthChallenge: Frame.Opcode.AUTH_CHALLENGE,
   AuthSuccess: Frame.Opcode.AUTH_SUCCESS,
   SchemaEvent: Frame.Opcode.EVENT,
+  ClientRoutesEvent: Frame.Opcode.EVENT,
   NodeEvent: Frame.Opcode.EVENT,
   Void: Frame.Opcode.RESULT,
   Rows: Frame.Opcode.RESULT,
@@ -294,7 +341,8 @@ const SERVER_OPCODES: Record<ServerResponse["_tag"], number> = {
 }
 
 /**
- * Appends the whole frame of a response, as a server writes it.
+ * Appends the whole frame of a response, as a server writes it: in the older versions errors that they do not have as the
+ * nearest that they have, and on v3 no warnings.
  *
  * @category encoding
  * @since 0.1.0
@@ -304,18 +352,18 @@ export const encode = (
   stream: number,
   response: ServerResponse,
   prefix: Partial<Prefix> = noPrefix,
-  version: number = Frame.VERSION
+  dialect: Dialect.Dialect = Dialect.v4
 ): void => {
-  const warnings = prefix.warnings ?? []
+  const warnings = dialect.version < 4 ? [] : prefix.warnings ?? []
   const flags = (prefix.tracingId === undefined ? 0 : Frame.Flags.TRACING) |
     (warnings.length === 0 ? 0 : Frame.Flags.WARNING) |
     (prefix.customPayload === undefined ? 0 : Frame.Flags.CUSTOM_PAYLOAD)
-  const start = Frame.begin(w, version | Frame.RESPONSE_BIT, flags, stream, SERVER_OPCODES[response._tag])
+  const start = Frame.begin(w, dialect.version | Frame.RESPONSE_BIT, flags, stream, SERVER_OPCODES[response._tag])
   try {
     if (prefix.tracingId !== undefined) w.raw(prefix.tracingId.toBytes())
     if (warnings.length > 0) w.stringList(warnings)
     if (prefix.customPayload !== undefined) w.bytesMap(prefix.customPayload)
-    encodeBody(w, response)
+    encodeBody(w, response, dialect)
   } catch (error) {
     w.pos = start
     throw error
@@ -323,12 +371,14 @@ export const encode = (
   Frame.end(w, start)
 }
 
-const encodeBody = (w: Writer, response: ServerResponse): void => {
+const NO_ID = new Uint8Array(0)
+
+const encodeBody = (w: Writer, response: ServerResponse, dialect: Dialect.Dialect): void => {
   switch (response._tag) {
     case "Ready":
       return
     case "Error":
-      return ServerError.write(w, response.error)
+      return ServerError.write(w, response.error, dialect)
     case "Authenticate":
       return w.string(response.authenticator)
     case "Supported":
@@ -339,6 +389,11 @@ const encodeBody = (w: Writer, response: ServerResponse): void => {
     case "SchemaEvent":
       w.string("SCHEMA_CHANGE")
       return writeSchemaChange(w, response.schema)
+    case "ClientRoutesEvent":
+      w.string("CLIENT_ROUTES_CHANGE")
+      w.string(response.change)
+      w.stringList(response.connectionIds)
+      return w.stringList(response.hostIds)
     case "NodeEvent":
       w.string(response.type)
       w.string(response.change)
@@ -354,7 +409,8 @@ const encodeBody = (w: Writer, response: ServerResponse): void => {
     case "Prepared":
       w.i32(ResultKind.PREPARED)
       w.shortBytes(response.id)
-      Metadata.writePrepared(w, response.variables, response.variableFlags)
+      if (dialect.metadataIds) w.shortBytes(response.resultMetadataId ?? NO_ID)
+      Metadata.writePrepared(w, response.variables, response.variableFlags, dialect)
       // A statement that answers no rows is announced as a result without metadata.
       return Metadata.writeResult(w, response.result, {
         skip: response.result.length === 0,
@@ -364,6 +420,7 @@ const encodeBody = (w: Writer, response: ServerResponse): void => {
       w.i32(ResultKind.ROWS)
       Metadata.writeResult(w, response.columns, {
         pagingState: response.pagingState,
+        newId: response.newMetadataId,
         skip: response.skipMetadata,
         global: response.globalSpec
       })

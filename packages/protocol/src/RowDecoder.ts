@@ -92,7 +92,7 @@ export interface RowDecoderOptions extends CodecOptions {
  */
 export class RowDecoder {
   readonly columns: ReadonlyArray<Column>
-  /** The metadata it was compiled from: flags, column count and column specs as they are on the wire, without paging. */
+  /** The metadata it was compiled from: flags, column count and column specs as they are on the wire, without paging or id. */
   readonly signature: Uint8Array
   private readonly signatureView: DataView
   private readonly rows: Rows
@@ -130,15 +130,16 @@ export class RowDecoder {
   }
 
   /**
-   * If the metadata that the reader stands at is this decoder's, steps over it, leaves the paging state in `page` and
-   * answers true; else answers false with the reader where it was. This compare is what makes it safe to decode without
-   * parsing metadata on protocol v4, where a table may have changed since it was prepared.
+   * If the metadata that the reader stands at is this decoder's, or was left out of a result of as many columns, steps
+   * over it, leaves the paging state in `page` and answers true; else answers false with the reader where it was. This
+   * compare is what makes it safe to decode without parsing metadata on protocol v4, where a table may have changed since
+   * it was prepared.
    */
   accept(r: Reader, page: Page): boolean {
     const { signature } = this
     const { bytes, pos: start, view } = r
     const size = signature.length
-    if (r.remaining < size) return false
+    if (r.remaining < 8) return false
     const flags = view.getInt32(start)
     let pos = start + 8
     let pagingState: Uint8Array | null = null
@@ -152,10 +153,16 @@ export class RowDecoder {
         pos += length
       }
     }
-    if (r.end - pos < size - 8) return false
     const { signatureView } = this
-    if ((flags & ~Flags.HAS_MORE_PAGES) !== signatureView.getInt32(0)) return false
     if (view.getInt32(start + 4) !== signatureView.getInt32(4)) return false
+    if ((flags & ~Flags.HAS_MORE_PAGES) !== signatureView.getInt32(0)) {
+      if ((flags & (Flags.NO_METADATA | Flags.METADATA_CHANGED)) !== Flags.NO_METADATA) return false
+      r.pos = pos
+      page.pagingState = pagingState
+      page.newMetadataId = undefined
+      return true
+    }
+    if (r.end - pos < size - 8) return false
     const shift = pos - 8
     // Four bytes at a time, then the rest.
     let i = 8
@@ -167,6 +174,7 @@ export class RowDecoder {
     }
     r.pos = shift + size
     page.pagingState = pagingState
+    page.newMetadataId = undefined
     return true
   }
 }
@@ -183,7 +191,20 @@ export interface Page {
   pagingState: Uint8Array | null
   /** The decoder that fits the page. */
   decoder: RowDecoder | undefined
+  /**
+   * The id of the page's metadata, where the request named another (METADATA_CHANGED): it and `decoder` replace, together,
+   * what is known of the statement. For the response of a conditional statement see DESIGN 4.3.
+   */
+  newMetadataId: Uint8Array | undefined
 }
+
+/**
+ * A page of nothing, to be read into.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const emptyPage = (): Page => ({ pagingState: null, decoder: undefined, newMetadataId: undefined })
 
 /** Bound of the decoders kept for shapes seen; one takes some kilobytes. */
 const MAX_SHAPES = 512
@@ -244,6 +265,7 @@ export class RowDecoders {
     const start = r.pos
     const metadata = readResult(r)
     page.pagingState = metadata.pagingState
+    page.newMetadataId = metadata.newId
     const decoder = metadata.columns === undefined
       ? withoutMetadata(metadata, expected)
       : this.get(signatureOf(r, start, metadata), metadata.columns)
@@ -261,12 +283,13 @@ const withoutMetadata = (metadata: ResultMetadata, expected: RowDecoder | undefi
   return expected
 }
 
-/** The metadata that lies between `start` and the reader, without the paging state. */
+/** The metadata that lies between `start` and the reader, without the paging state and the new id. */
 const signatureOf = (r: Reader, start: number, metadata: ResultMetadata): Uint8Array => {
   const paging = (metadata.flags & Flags.HAS_MORE_PAGES) === 0 ? 0 : 4 + (metadata.pagingState?.length ?? 0)
-  const out = new Uint8Array(r.pos - start - paging)
+  const between = paging + (metadata.newId === undefined ? 0 : 2 + metadata.newId.length)
+  const out = new Uint8Array(r.pos - start - between)
   out.set(r.bytes.subarray(start, start + 8), 0)
-  out.set(r.bytes.subarray(start + 8 + paging, r.pos), 8)
-  out[3] = out[3]! & ~Flags.HAS_MORE_PAGES
+  out.set(r.bytes.subarray(start + 8 + between, r.pos), 8)
+  out[3] = out[3]! & ~(Flags.HAS_MORE_PAGES | Flags.METADATA_CHANGED)
   return out
 }

@@ -1,11 +1,13 @@
 /**
- * The errors that a server answers (native_protocol_v4.spec section 9, and ScyllaDB's rate limit), each with its body.
+ * The errors that a server answers (native_protocol_v4.spec and v5 section 9, and ScyllaDB's rate limit), each with its body.
  *
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
 import * as Consistency from "./Consistency.ts"
-import type { Reader } from "./Reader.ts"
+import * as Dialect from "./Dialect.ts"
+import { EncodeError } from "./ProtocolError.ts"
+import { parseAddress, type Reader } from "./Reader.ts"
 import type { Writer } from "./Writer.ts"
 
 interface Common {
@@ -20,6 +22,22 @@ interface Counted extends Common {
   readonly received: number
   /** Replicas that the consistency level asks for. */
   readonly required: number
+}
+
+/**
+ * Why replicas failed, v5: a code for each address. 0 is unknown, 1 that a read met too many tombstones; the rest is in
+ * native_protocol_v5.spec section 9 (READ_FAILURE), and servers know further ones (Cassandra's RequestFailureReason).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FailureReasons = ReadonlyMap<string, number>
+
+interface Failed extends Counted {
+  /** Replicas that failed. */
+  readonly failures: number
+  /** Absent before v5. */
+  readonly reasons?: FailureReasons | undefined
 }
 
 /**
@@ -87,7 +105,13 @@ export class TruncateError extends Data.TaggedError("TruncateError")<Common> {}
  * @category errors
  * @since 0.1.0
  */
-export class WriteTimeout extends Data.TaggedError("WriteTimeout")<Counted & { readonly writeType: string }> {}
+export class WriteTimeout extends Data.TaggedError("WriteTimeout")<
+  Counted & {
+    readonly writeType: string
+    /** Of a CAS write on v5: how often it met another one under way. */
+    readonly contentions?: number | undefined
+  }
+> {}
 
 /**
  * 0x1200: too few replicas answered a read in time.
@@ -103,9 +127,7 @@ export class ReadTimeout extends Data.TaggedError("ReadTimeout")<Counted & { rea
  * @category errors
  * @since 0.1.0
  */
-export class ReadFailure extends Data.TaggedError("ReadFailure")<
-  Counted & { readonly failures: number; readonly dataPresent: boolean }
-> {}
+export class ReadFailure extends Data.TaggedError("ReadFailure")<Failed & { readonly dataPresent: boolean }> {}
 
 /**
  * 0x1400: a user-defined function threw.
@@ -123,9 +145,7 @@ export class FunctionFailure extends Data.TaggedError("FunctionFailure")<
  * @category errors
  * @since 0.1.0
  */
-export class WriteFailure extends Data.TaggedError("WriteFailure")<
-  Counted & { readonly failures: number; readonly writeType: string }
-> {}
+export class WriteFailure extends Data.TaggedError("WriteFailure")<Failed & { readonly writeType: string }> {}
 
 /**
  * 0x1600: the change log could not be written.
@@ -136,7 +156,7 @@ export class WriteFailure extends Data.TaggedError("WriteFailure")<
 export class CdcWriteFailure extends Data.TaggedError("CdcWriteFailure")<Common> {}
 
 /**
- * 0x1700: nobody knows whether a conditional write was applied.
+ * 0x1700: nobody knows whether a conditional write was applied. v5; before, it is a `WriteTimeout` of type CAS.
  *
  * @category errors
  * @since 0.1.0
@@ -248,15 +268,30 @@ const counted = (r: Reader, common: Common): Counted => ({
   required: r.i32()
 })
 
+/** An address of one byte of size and four bytes at least, and a code. */
+const LEAST_REASON = 7
+
+const failed = (r: Reader, common: Common, dialect: Dialect.Dialect): Failed => {
+  const base = counted(r, common)
+  if (dialect.version < 5) return { ...base, failures: r.i32() }
+  const failures = r.count(r.i32(), LEAST_REASON)
+  const reasons = new Map<string, number>()
+  for (let i = 0; i < failures; i++) reasons.set(r.inetAddress(), r.u16())
+  return { ...base, failures, reasons }
+}
+
+const writeTimeout = (r: Reader, common: Common, dialect: Dialect.Dialect): WriteTimeout => {
+  const base = { ...counted(r, common), writeType: r.string() }
+  return new WriteTimeout(dialect.version >= 5 && base.writeType === "CAS" ? { ...base, contentions: r.u16() } : base)
+}
+
 /**
- * Reads the body of an ERROR.
- *
- * `rateLimitCode` is the one negotiated for the connection, if any.
+ * Reads the body of an ERROR. `dialect` is what the connection speaks.
  *
  * @category decoding
  * @since 0.1.0
  */
-export const read = (r: Reader, rateLimitCode?: number): ServerError => {
+export const read = (r: Reader, dialect: Dialect.Dialect = Dialect.v4): ServerError => {
   const code = r.i32()
   const common: Common = { code, message: r.string() }
   switch (code) {
@@ -280,15 +315,15 @@ export const read = (r: Reader, rateLimitCode?: number): ServerError => {
     case 0x1003:
       return new TruncateError(common)
     case 0x1100:
-      return new WriteTimeout({ ...counted(r, common), writeType: r.string() })
+      return writeTimeout(r, common, dialect)
     case 0x1200:
       return new ReadTimeout({ ...counted(r, common), dataPresent: r.u8() !== 0 })
     case 0x1300:
-      return new ReadFailure({ ...counted(r, common), failures: r.i32(), dataPresent: r.u8() !== 0 })
+      return new ReadFailure({ ...failed(r, common, dialect), dataPresent: r.u8() !== 0 })
     case 0x1400:
       return new FunctionFailure({ ...common, keyspace: r.string(), function: r.string(), argTypes: r.stringList() })
     case 0x1500:
-      return new WriteFailure({ ...counted(r, common), failures: r.i32(), writeType: r.string() })
+      return new WriteFailure({ ...failed(r, common, dialect), writeType: r.string() })
     case 0x1600:
       return new CdcWriteFailure(common)
     case 0x1700:
@@ -306,7 +341,7 @@ export const read = (r: Reader, rateLimitCode?: number): ServerError => {
     case 0x2500:
       return new Unprepared({ ...common, id: r.shortBytes() })
     default:
-      return (code >>> 0) === rateLimitCode
+      return (code >>> 0) === dialect.rateLimitCode
         ? new RateLimitReached({
           ...common,
           operation: r.u8() === 0 ? "read" : "write",
@@ -322,13 +357,55 @@ const writeCounted = (w: Writer, error: Counted): void => {
   w.i32(error.required)
 }
 
+const writeReasons = (w: Writer, error: Failed, dialect: Dialect.Dialect): void => {
+  if (dialect.version < 5) return w.i32(error.failures)
+  const reasons = error.reasons ?? new Map<string, number>()
+  w.i32(reasons.size)
+  for (const [address, code] of reasons) {
+    const bytes = parseAddress(address)
+    if (bytes === undefined) {
+      throw new EncodeError({ message: `not an address: ${JSON.stringify(address)}`, path: "reasons", cqlType: "inet" })
+    }
+    w.u8(bytes.length)
+    w.raw(bytes)
+    w.u16(code)
+  }
+}
+
+/** What a server makes of an error that the version does not have (Cassandra's ErrorMessage, Scylla's server.cc). */
+const inVersion = (error: ServerError, dialect: Dialect.Dialect): ServerError => {
+  if (dialect.version >= 5) return error
+  if (error._tag === "CasWriteUnknown") {
+    const { consistency, message, received, required } = error
+    return new WriteTimeout({ code: 0x1100, message, consistency, received, required, writeType: "CAS" })
+  }
+  if (dialect.version >= 4) return error
+  switch (error._tag) {
+    case "ReadFailure": {
+      const { consistency, dataPresent, message, received, required } = error
+      return new ReadTimeout({ code: 0x1200, message, consistency, received, required, dataPresent })
+    }
+    case "WriteFailure": {
+      const { consistency, message, received, required, writeType } = error
+      return new WriteTimeout({ code: 0x1100, message, consistency, received, required, writeType })
+    }
+    case "FunctionFailure":
+    case "CdcWriteFailure":
+      return new InvalidRequest({ code: 0x2200, message: error.message })
+    default:
+      return error
+  }
+}
+
 /**
- * Writes the body of an ERROR, as a server does.
+ * Writes the body of an ERROR, as a server does: an error that the version does not have is written as the one that it
+ * was before.
  *
  * @category encoding
  * @since 0.1.0
  */
-export const write = (w: Writer, error: ServerError): void => {
+export const write = (w: Writer, given: ServerError, dialect: Dialect.Dialect = Dialect.v4): void => {
+  const error = inVersion(given, dialect)
   w.i32(error.code)
   w.string(error.message)
   switch (error._tag) {
@@ -340,6 +417,7 @@ export const write = (w: Writer, error: ServerError): void => {
     case "WriteTimeout":
       writeCounted(w, error)
       w.string(error.writeType)
+      if (dialect.version >= 5 && error.writeType === "CAS") w.u16(error.contentions ?? 0)
       return
     case "ReadTimeout":
       writeCounted(w, error)
@@ -347,12 +425,12 @@ export const write = (w: Writer, error: ServerError): void => {
       return
     case "ReadFailure":
       writeCounted(w, error)
-      w.i32(error.failures)
+      writeReasons(w, error, dialect)
       w.u8(error.dataPresent ? 1 : 0)
       return
     case "WriteFailure":
       writeCounted(w, error)
-      w.i32(error.failures)
+      writeReasons(w, error, dialect)
       w.string(error.writeType)
       return
     case "CasWriteUnknown":

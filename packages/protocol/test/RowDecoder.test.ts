@@ -7,7 +7,7 @@ import { column, randomType, valueOf } from "./support/types.ts"
 const int = CqlType.scalar("int")
 const text = CqlType.scalar("text")
 
-const emptyPage = (): RowDecoder.Page => ({ pagingState: null, decoder: undefined })
+const { emptyPage } = RowDecoder
 
 interface Options extends Metadata.WriteResultOptions {
   readonly count?: number
@@ -152,7 +152,7 @@ describe("generated and interpreted decoders", () => {
       Metadata.writeResult(w, columns)
       w.i32(1)
       new BindEncoder.BindEncoder(columns).write(w, [1, "x", 2n])
-      const rows = new RowDecoder.RowDecoders().read(Reader.Reader.from(w.toUint8Array()), undefined, { pagingState: null, decoder: undefined })
+      const rows = new RowDecoder.RowDecoders().read(Reader.Reader.from(w.toUint8Array()), undefined, RowDecoder.emptyPage())
       console.log(rows.length, rows[0].id, rows[0].name, Object.entries(rows[0]).length, rows[0]["__proto__"])
     `
     const output = execFileSync(
@@ -239,8 +239,8 @@ describe("metadata of a response", () => {
     const size = expected.signature.length
     for (let i = 0; i < size; i++) {
       for (let bit = 0; bit < 8; bit++) {
-        // With more pages the same columns may follow: that is what the flag is for.
-        if (i === 3 && bit === 1) continue
+        // With more pages the same columns may follow, and without metadata none do: that is what these flags are for.
+        if (i === 3 && (bit === 1 || bit === 2)) continue
         const copy = bytes.slice()
         copy[i] = copy[i]! ^ (1 << bit)
         const r = among(copy, 0)
@@ -287,12 +287,36 @@ describe("metadata of a response", () => {
     decodeError(() => decoders.read(Reader.Reader.from(bytes), prepared(decoders, [column("id", int)]), emptyPage()))
   })
 
-  it("a metadata id that was not negotiated fails typed", () => {
-    const bytes = body(columns, [row])
+  it("new metadata comes with its id, page by page, and its decoder is that of the same metadata without", () => {
+    const decoders = new RowDecoder.RowDecoders()
+    const old = prepared(decoders, [column("id", int)])
+    const page = emptyPage()
+    for (const pagingState of [null, new Uint8Array([5, 6])]) {
+      const newId = new Uint8Array([1, 2, 3])
+      const bytes = body(columns, [row], { newId, pagingState })
+      assert.deepStrictEqual(decoders.read(Reader.Reader.from(bytes), old, page), [{ id: 7, name: "x" }])
+      assert.deepStrictEqual(page.newMetadataId, newId)
+      assert.deepStrictEqual(page.pagingState, pagingState)
+      assert.strictEqual(page.decoder, prepared(decoders, columns))
+      // The decoder that the metadata changed to does not hide that it changed.
+      assert.isFalse(page.decoder!.accept(Reader.Reader.from(bytes), emptyPage()))
+      for (const next of [body(columns, [row], { skip: true }), body(columns, [row])]) {
+        page.newMetadataId = newId
+        assert.deepStrictEqual(decoders.read(Reader.Reader.from(next), page.decoder, page), [{ id: 7, name: "x" }])
+        assert.isUndefined(page.newMetadataId)
+      }
+    }
+    const cut = body(columns, [row], { newId: new Uint8Array(16) }).subarray(0, 20)
+    decodeError(() => decoders.read(Reader.Reader.from(cut), old, emptyPage()))
+  })
+
+  it("changed metadata without any is a contradiction, and fails typed", () => {
+    const decoders = new RowDecoder.RowDecoders()
+    const bytes = body(columns, [row], { skip: true })
     bytes[3] = bytes[3]! | Metadata.Flags.METADATA_CHANGED
     assert.match(
-      decodeError(() => new RowDecoder.RowDecoders().read(Reader.Reader.from(bytes), undefined, emptyPage())).message,
-      /negotiated no metadata ids/
+      decodeError(() => decoders.read(Reader.Reader.from(bytes), prepared(decoders, columns), emptyPage())).message,
+      /changed comes without it/
     )
   })
 

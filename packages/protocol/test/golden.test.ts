@@ -1,5 +1,6 @@
 import {
   CqlType,
+  Dialect,
   Features,
   Frame,
   Metadata,
@@ -28,7 +29,7 @@ interface Decoded {
   readonly response: Response.Response
 }
 
-const features = { ...Features.none, rateLimitCode: 61_440 }
+const dialect = Dialect.make(4, { rateLimitCode: 61_440 })
 
 /** The decoder of the table that the recorded SKIP_METADATA exchanges read. */
 const pages = (decoders: RowDecoder.RowDecoders): RowDecoder.RowDecoder => {
@@ -54,7 +55,7 @@ const decodeAll = (hex: string, chunk = Infinity, name = ""): Array<Decoded> => 
     onFrame: (version, flags, stream, opcode, body) => {
       assert.strictEqual(version, 0x84)
       const prefix = Response.readPrefix(flags, body)
-      const response = Response.decode(opcode, body, decoders, features, expected)
+      const response = Response.decode(opcode, body, decoders, dialect, expected)
       // Compiled decoders are functions: two of them are never deeply equal.
       out.push({
         stream,

@@ -1,7 +1,7 @@
 import {
   Codec,
   CqlType,
-  Features,
+  Dialect,
   Frame,
   ProtocolError,
   type Reader,
@@ -23,16 +23,18 @@ const firstSeed = Number(process.env["PROTOCOL_FUZZ_SEED"] ?? 1)
 
 const files = [
   "cql-v4-scylla-6.0.4",
+  "cql-v3-cassandra-5.0.5",
   "cql-v4-cassandra-5.0.5",
+  "cql-v5-cassandra-5.0.5",
   "cql-v4-scylla-6.0.4-events-and-timeouts",
   "cql-v4-scylla-6.0.4-tablets",
   "cql-v4-scylla-6.0.4-auth"
 ]
 
-/** Responses and requests of v4 that fit a small frame. */
+/** Responses and requests that fit a small frame. */
 const corpus: ReadonlyArray<Uint8Array> = files.flatMap((file) =>
   golden(file).flatMap(({ request, response }) => [response!, request ?? ""])
-).filter((hex) => /^[08]4/.test(hex) && hex.length < 8000).map(bytesOf)
+).filter((hex) => /^[08][345]/.test(hex) && hex.length < 8000).map(bytesOf)
 
 const extremes = [0, 1, -1, -2, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x10000, 2 ** 31 - 1, -(2 ** 31), 0x10000000]
 
@@ -81,7 +83,7 @@ const repair = (bytes: Uint8Array): void => {
   }
 }
 
-const features = { ...Features.none, rateLimitCode: 61_440 }
+const dialects = [3, 4, 5].map((version) => Dialect.make(version as Dialect.Version, { rateLimitCode: 61_440 }))
 
 /** What came of it, to see that a campaign reaches both outcomes. */
 const outcomes = { values: 0, errors: 0 }
@@ -98,10 +100,12 @@ const decode = (
     onFrame: (version, flags, _stream, opcode, body) => {
       const end = body.end
       try {
-        if ((version & Frame.RESPONSE_BIT) === 0) Request.decode(opcode, flags, body)
+        // What the header says, as far as it is one that there is.
+        const dialect = dialects[(version & 0x7f) - 3] ?? Dialect.v4
+        if ((version & Frame.RESPONSE_BIT) === 0) Request.decode(opcode, flags, body, dialect)
         else {
           Response.readPrefix(flags, body)
-          Response.decode(opcode, body, decoders, features, expected)
+          Response.decode(opcode, body, decoders, dialect, expected)
         }
         outcomes.values++
       } catch (error) {

@@ -59,7 +59,8 @@ describe("what is encoded is decoded", () => {
       }
       const read = decoders.read(Reader.Reader.from(page(columns, cells)), undefined, {
         pagingState: null,
-        decoder: undefined
+        decoder: undefined,
+        newMetadataId: undefined
       })
       assert.deepStrictEqual(
         read,

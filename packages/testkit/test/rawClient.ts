@@ -1,6 +1,6 @@
 /** A CQL client of nothing but frames: what a test sends is what it wrote. */
 import { Transport } from "@effect-scylla/pool"
-import { Reader, Request, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
+import { Dialect, Reader, Request, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
 import { Deferred, Effect, Queue, Schedule } from "effect"
 import { Buffer } from "node:buffer"
 
@@ -17,7 +17,7 @@ export interface RawFrame {
 export const decode = (frame: RawFrame, decoders = new RowDecoder.RowDecoders()): Response.Response => {
   const r = Reader.Reader.from(frame.body)
   Response.readPrefix(frame.flags, r)
-  return Response.decode(frame.opcode, r, decoders, { rateLimitCode: 0xf000 } as never)
+  return Response.decode(frame.opcode, r, decoders, Dialect.make(4, { rateLimitCode: 0xf000 }))
 }
 
 export const warningsOf = (frame: RawFrame): ReadonlyArray<string> =>
@@ -37,9 +37,9 @@ const readFrame = (bytes: Buffer): RawFrame | undefined => {
 }
 
 /** Encodes a request as a frame. */
-export const frameOf = (request: Request.Request, stream = 1, version = 4): Uint8Array => {
+export const frameOf = (request: Request.Request, stream = 1, dialect = Dialect.v4): Uint8Array => {
   const w = new Writer.Writer(256)
-  Request.encode(w, stream, request, { version })
+  Request.encode(w, stream, request, { dialect })
   return w.toUint8Array()
 }
 

@@ -1,6 +1,6 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
-import type { Page, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { emptyPage, type Page, type RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { hashInto, keyBuffer } from "@effect-scylla/sharding/Murmur3"
 import { shardOf } from "@effect-scylla/sharding/Sharding"
@@ -50,7 +50,7 @@ export class Core {
   closed = false
   slow!: SlowPath
 
-  readonly page: Page = { pagingState: null, decoder: undefined }
+  readonly page: Page = emptyPage()
   readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unrouted: 0 }
 
   /** A frame is being encoded. Values may have getters, and what those do must not end up in the middle of it. */

@@ -2,6 +2,7 @@ import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
+import * as Dialect from "@effect-scylla/protocol/Dialect"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
@@ -226,7 +227,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
         : this.succeed(result)
     }
     if (opcode === Frame.Opcode.ERROR) {
-      return this.failed(ServerError.read(body, this.connection!.features.rateLimitCode), true)
+      const { rateLimitCode } = this.connection!.features
+      return this.failed(ServerError.read(body, Dialect.make(4, { rateLimitCode })), true)
     }
     throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
   }
