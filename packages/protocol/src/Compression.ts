@@ -30,6 +30,13 @@ export interface Compressor {
   compress(src: Uint8Array, offset: number, length: number): Uint8Array
   /** What `length` compressed bytes at `offset` stand for; a `DecodeError` if they are corrupt or make over `limit` bytes. */
   decompress(src: Uint8Array, offset: number, length: number, limit: number): Uint8Array
+  /** How many bytes that are said to be; a `DecodeError` if so few cannot make them, or if they are over `limit`. */
+  decompressedLength(src: Uint8Array, offset: number, length: number, limit: number): number
+  /**
+   * As `decompress`, to the begin of `out`, whose first `size` bytes are what `decompressedLength` answered. What they hold
+   * after a `DecodeError` is not defined; behind them nothing is written.
+   */
+  decompressInto(src: Uint8Array, offset: number, length: number, out: Uint8Array, size: number): void
 }
 
 /**
@@ -141,14 +148,32 @@ export const lz4: Compressor = {
     return out
   },
   decompress(src, offset, length, limit) {
+    const size = lz4.decompressedLength(src, offset, length, limit)
+    const out = blocks().decompress(src, offset + LZ4_HEAD, offset + length, size, false)
+    if (out === undefined) throw corrupt("lz4", length - LZ4_HEAD, size)
+    return out
+  },
+  decompressedLength(src, offset, length, limit) {
     checkRange(src, offset, length)
     if (length < LZ4_HEAD) throw new DecodeError({ message: `an lz4 body of ${length} bytes has no length` })
     const size = ((src[offset]! << 24) | (src[offset + 1]! << 16) | (src[offset + 2]! << 8) | src[offset + 3]!) >>> 0
     checkSize("lz4", length - LZ4_HEAD, size, limit, LZ4_RATIO)
-    const out = blocks().decompress(src, offset + LZ4_HEAD, offset + length, size, false)
-    if (out === undefined) throw corrupt("lz4", length - LZ4_HEAD, size)
-    return out
+    return size
+  },
+  decompressInto(src, offset, length, out, size) {
+    lz4DecompressBlockInto(src, offset + LZ4_HEAD, length - LZ4_HEAD, out, 0, size)
   }
+}
+
+/** Bytes of the length in front of a snappy body: seven bits each, the last one's high bit is off. */
+const snappyHead = (src: Uint8Array, offset: number, length: number): number => {
+  const end = offset + length
+  let at = offset
+  do {
+    // Five bytes at most, since lengths are below 2^32.
+    if (at === end || at === offset + 5) throw new DecodeError({ message: "a snappy body has no sound length" })
+  } while (src[at++]! >= 0x80)
+  return at - offset
 }
 
 /**
@@ -170,20 +195,26 @@ export const snappy: Compressor = {
     return out
   },
   decompress(src, offset, length, limit) {
-    checkRange(src, offset, length)
-    const end = offset + length
-    let at = offset
-    let size = 0
-    for (let unit = 1;; unit *= 128) {
-      // Five bytes at most, since lengths are below 2^32.
-      if (at === end || at === offset + 5) throw new DecodeError({ message: "a snappy body has no sound length" })
-      const byte = src[at++]!
-      size += (byte & 0x7f) * unit
-      if (byte < 0x80) break
-    }
-    checkSize("snappy", end - at, size, limit, SNAPPY_RATIO)
-    const out = blocks().decompress(src, at, end, size, true)
-    if (out === undefined) throw corrupt("snappy", end - at, size)
+    const size = snappy.decompressedLength(src, offset, length, limit)
+    const head = snappyHead(src, offset, length)
+    const out = blocks().decompress(src, offset + head, offset + length, size, true)
+    if (out === undefined) throw corrupt("snappy", length - head, size)
     return out
+  },
+  decompressedLength(src, offset, length, limit) {
+    checkRange(src, offset, length)
+    const head = snappyHead(src, offset, length)
+    let size = 0
+    for (let i = head - 1; i >= 0; i--) size = size * 128 + (src[offset + i]! & 0x7f)
+    checkSize("snappy", length - head, size, limit, SNAPPY_RATIO)
+    return size
+  },
+  decompressInto(src, offset, length, out, size) {
+    checkRange(src, offset, length)
+    checkRange(out, 0, size)
+    const head = snappyHead(src, offset, length)
+    if (!blocks().decompressInto(src, offset + head, offset + length, out, 0, size, true)) {
+      throw corrupt("snappy", length - head, size)
+    }
   }
 }

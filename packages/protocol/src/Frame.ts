@@ -1,6 +1,6 @@
 /**
- * The frame of protocol v3 and v4: a 9-byte header and a body (native_protocol_v4.spec section 2), and an incremental
- * parser that finds frames in a stream of bytes without copying those that arrive whole.
+ * The frame of protocol v3 and v4, which v5 calls an envelope: a 9-byte header and a body (native_protocol_v4.spec section
+ * 2), and an incremental parser that finds frames in a stream of bytes without copying those that arrive whole.
  *
  * @since 0.1.0
  */
@@ -96,6 +96,19 @@ export const end = (w: Writer, start: number): void => {
 }
 
 /**
+ * Bytes of the frame at `at`, its header included. Throws a `RangeError` if it does not lie whole before `end`.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const sizeOf = (bytes: Uint8Array, at: number, end: number): number => {
+  const size = end - at < HEADER_SIZE ? Infinity : HEADER_SIZE +
+    (((bytes[at + 5]! << 24) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 8) | bytes[at + 8]!) >>> 0)
+  if (size > end - at) throw new RangeError("the bytes end within a frame")
+  return size
+}
+
+/**
  * What a parser does with a frame. The reader stands at the body; its bytes are valid only until the call returns.
  *
  * @category models
@@ -117,7 +130,7 @@ export interface FrameHandler {
  * @since 0.1.0
  */
 export class FrameParser {
-  private readonly handler: FrameHandler
+  private handler: FrameHandler
   private readonly maxBody: number
   private readonly reader: Reader
   private carry: Buffer | undefined
@@ -137,6 +150,11 @@ export class FrameParser {
     this.carry = undefined
     this.carryView = undefined
     this.carried = 0
+  }
+
+  /** Another handler from the next frame on. */
+  handOverTo(handler: FrameHandler): void {
+    this.handler = handler
   }
 
   /** Bytes of a frame that has not arrived whole. */
@@ -167,10 +185,11 @@ export class FrameParser {
   }
 
   /**
-   * Takes `[start, end)` of a buffer. Throws {@link DecodeError} for what cannot be a frame, and what a handler throws: the
-   * stream is lost then, and the parser stopped.
+   * Takes `[start, end)` of a buffer; answers how far it took it, which is the end unless it was stopped. Throws
+   * {@link DecodeError} for what cannot be a frame, and what a handler throws: the stream is lost then, and the parser
+   * stopped.
    */
-  push(bytes: Buffer, view: DataView, start: number, end: number): void {
+  push(bytes: Buffer, view: DataView, start: number, end: number): number {
     try {
       let pos = start
       if (this.carried > 0) pos = this.fill(bytes, pos, end)
@@ -183,7 +202,9 @@ export class FrameParser {
       if (!this.stopped && pos < end) {
         const frame = end - pos >= HEADER_SIZE ? HEADER_SIZE + view.getInt32(pos + 5) : HEADER_SIZE
         this.keep(bytes, pos, end, frame)
+        return end
       }
+      return pos
     } catch (error) {
       this.stop()
       throw error

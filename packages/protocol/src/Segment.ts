@@ -13,7 +13,7 @@
 import { Buffer } from "node:buffer"
 import { lz4CompressBlock, lz4DecompressBlockInto } from "./Compression.ts"
 import { crc24, crc32 } from "./Crc.ts"
-import { HEADER_SIZE as ENVELOPE_HEADER } from "./Frame.ts"
+import { sizeOf } from "./Frame.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Writer } from "./Writer.ts"
 
@@ -103,9 +103,7 @@ export const write = (w: Writer, bytes: Uint8Array, start: number, end: number, 
   let from = start
   let at = start
   while (at < end) {
-    const next = end - at < ENVELOPE_HEADER ? Infinity : at + ENVELOPE_HEADER +
-      (((bytes[at + 5]! << 24) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 8) | bytes[at + 8]!) >>> 0)
-    if (next > end) throw new RangeError("the bytes end within an envelope")
+    const next = at + sizeOf(bytes, at, end)
     if (next - from > MAX_PAYLOAD) {
       if (at > from) writeOne(w, bytes, from, at, true, lz4)
       from = at
