@@ -87,6 +87,7 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   "ConnectionLost",
   "ConnectionClosed",
   "ConnectionBusy",
+  "ClientOverloaded",
   "HeartbeatTimeout",
   "RequestTimeout",
   "NoNodeAvailable",

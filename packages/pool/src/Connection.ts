@@ -65,7 +65,10 @@ export interface ResponseHandler {
  * @since 0.1.0
  */
 export interface Limits {
-  /** Requests in flight, orphans included; at most 32766, one id being the heartbeat's. Default 32766. */
+  /**
+   * Requests in flight, orphans included, past which no further one is taken; at most 32766, one id being the heartbeat's.
+   * Default 1024: more of them wait in a shard's queue, where nobody can take them back.
+   */
   readonly maxInFlight: number
   /** Bytes that wait to be sent; past it no further request is taken until some have left. Default 64 MiB. */
   readonly maxOutput: number
@@ -86,7 +89,7 @@ export interface Limits {
  * @since 0.1.0
  */
 export const defaultLimits: Limits = {
-  maxInFlight: StreamIds.MAX - 1,
+  maxInFlight: 1024,
   maxOutput: 64 * 1024 * 1024,
   maxFrame: 256 * 1024 * 1024,
   heartbeatInterval: 30_000,
@@ -108,6 +111,8 @@ export interface Owner {
   onExhausted(connection: Connection): void
   /** A pushed event. */
   onEvent(event: Response.Event): void
+  /** It may take requests again. Called only while `isAwaited` is set. */
+  onRoom?(connection: Connection): void
 }
 
 /** Holds the place of a request that nobody waits for any more until the server has answered it. */
@@ -132,6 +137,8 @@ export class Connection implements Handlers {
   requests = 0
   /** Abandoned requests whose answer is still out. */
   orphans = 0
+  /** Set by the owner while somebody waits for room. */
+  isAwaited = false
   readonly socket: Socket
   private readonly ticker: Ticker
   private readonly limits: Limits
@@ -162,6 +169,7 @@ export class Connection implements Handlers {
   private readonly drained = Deferred.makeUnsafe<void>()
   private inFlightCount = 0
   private readonly maxInFlight: number
+  private readonly busyAbove: number
   private readonly maxOutput: number
   /** Waits for the answer to a heartbeat. No request: it is not counted, and a close does not wait for it. */
   private readonly heartbeat: ResponseHandler = {
@@ -176,6 +184,7 @@ export class Connection implements Handlers {
     this.ticker = ticker
     this.limits = limits
     this.maxInFlight = Math.max(1, Math.min(limits.maxInFlight, StreamIds.MAX - 1))
+    this.busyAbove = this.maxInFlight >> 1
     this.maxOutput = Math.min(limits.maxOutput, MAX_OUTPUT - MAX_FRAME)
     this.owner = owner
     this.lastRead = ticker.now
@@ -192,6 +201,16 @@ export class Connection implements Handlers {
   /** Whether it takes a request now. */
   get isAvailable(): boolean {
     return this.accepts && this.ids.taken < this.maxInFlight
+  }
+
+  /** Ids that are taken: what `maxInFlight` bounds. */
+  get load(): number {
+    return this.ids.taken
+  }
+
+  /** Whether more than half of what it may have is in flight. */
+  get isBusy(): boolean {
+    return this.ids.taken > this.busyAbove
   }
 
   /** Requests somebody waits for. */
@@ -346,6 +365,7 @@ export class Connection implements Handlers {
 
   private checkOutput(): void {
     this.accepts = this.isOpen && this.out.pos + this.held <= this.maxOutput
+    if (this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
   }
 
   /** Called by the socket. */
@@ -358,6 +378,8 @@ export class Connection implements Handlers {
       const message = cause instanceof DecodeError ? cause.message : String(cause)
       this.fail(new ProtocolViolation({ message: `${this.where} sent what is no CQL frame: ${message}`, cause }))
     }
+    // Once for all answers of a read.
+    if (this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
   }
 
   /** Called by the socket. */

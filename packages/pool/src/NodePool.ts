@@ -12,17 +12,21 @@ import { PortCursor } from "@effect-scylla/sharding/SourcePort"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberMap from "effect/FiberMap"
+import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { ConnectionOptions } from "node:tls"
+import { Admission, type Place, type Waiter } from "./Admission.ts"
 import { type Connection, type Owner } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Backoff from "./internal/backoff.ts"
-import { DialFailed, PoolError, type PoolReason } from "./PoolError.ts"
+import { type Belief, PortBelief } from "./internal/portBelief.ts"
+import { Waiters } from "./internal/waiters.ts"
+import { ClientOverloaded, ConnectionClosed, DialFailed, PoolError, type PoolReason } from "./PoolError.ts"
 import type { Endpoint } from "./Socket.ts"
 import { TICK_MILLIS } from "./Ticker.ts"
 
@@ -36,6 +40,13 @@ export interface Options {
   readonly address: string
   readonly port: number
   readonly tls?: ConnectionOptions | undefined
+  /**
+   * How many connections there are: `perShard` for each shard of the node (default 1), or `perNode` whatever their shard,
+   * for nodes that are asked little, such as those of remote datacenters.
+   */
+  readonly connections?: { readonly perShard: number } | { readonly perNode: number } | undefined
+  /** Requests that may wait for room on the node's connections. Default 16 384. */
+  readonly maxWaiting?: number | undefined
   /** `false` never uses the shard-aware port. Default true: used when the node advertises it. */
   readonly shardAwarePort?: boolean | undefined
   /** Longest time that requests in flight hold up the closing of a connection. Default 5 seconds. */
@@ -50,7 +61,7 @@ export interface Options {
 }
 
 /**
- * Where a shard's slot stands.
+ * Where a slot stands.
  *
  * @category models
  * @since 0.1.0
@@ -67,30 +78,56 @@ export interface Stats {
   readonly address: string
   /** Shards of the node; 1 for a server without shards, and before the first connection. */
   readonly nrShards: number
-  /** For each shard. */
+  /** For each connection that there should be: in the order of shards, those of one shard together. */
   readonly slots: ReadonlyArray<{
+    /** The shard it is for; `undefined` where any will do. */
+    readonly shard: number | undefined
     readonly state: SlotState
     readonly requests: number
     readonly inFlight: number
     readonly orphans: number
   }>
-  /** Connections beyond one for each shard, kept until the pool is full. */
+  /** Connections beyond those, kept until the pool is full. */
   readonly excess: number
+  /** Requests that wait for room. */
+  readonly waiting: number
   /** Dials that were tried and that failed. */
   readonly dials: number
   readonly failures: number
-  /** Whether dials go to the shard-aware port: not advertised, trusted, or left alone for a while. */
-  readonly shardAwarePort: "absent" | "trusted" | "blocked"
+  /** Whether dials go to the shard-aware port: not advertised, trusted, left alone for a while, or tried by one dial. */
+  readonly shardAwarePort: "absent" | Belief
   /** Why the last dial failed or the last connection was lost. */
   readonly lastError: PoolReason | undefined
 }
 
 /**
- * How long the shard-aware port is left alone after it led to a wrong shard (a NAT rewrites ports) or to nowhere (a
- * firewall drops packets), milliseconds.
+ * What happens to a pool.
+ *
+ * @category models
+ * @since 0.1.0
  */
-const BLOCK_MILLIS = 300_000
+export type Change =
+  /** A slot goes from one state to another; `reason` where a dial failed or a connection was lost. */
+  | {
+    readonly _tag: "Slot"
+    readonly slot: number
+    readonly shard: number | undefined
+    readonly from: SlotState
+    readonly to: SlotState
+    readonly reason: PoolReason | undefined
+  }
+  /** The node takes requests now, or no longer does. */
+  | { readonly _tag: "Up" }
+  | { readonly _tag: "Down"; readonly reason: PoolReason | undefined }
+  /** The shard-aware port is believed, left alone, or tried again. */
+  | { readonly _tag: "ShardAwarePort"; readonly belief: Belief }
+  /** The node came back with other shards: all connections are made anew. */
+  | { readonly _tag: "Resharded"; readonly from: number; readonly to: number }
+
 const DEFAULT_SHUTDOWN: Duration.Input = "5 seconds"
+const DEFAULT_MAX_WAITING = 16_384
+/** Changes that a subscriber may be behind; older ones are dropped for it. */
+const CHANGES = 256
 /** Local ports in use that are passed over before the plain port is tried. */
 const MAX_LOCAL_PORTS = 8
 
@@ -107,22 +144,27 @@ export class NodePool implements Owner {
   private readonly run: (effect: Effect.Effect<void>) => void
   private readonly clock: Clock.Clock
   private readonly limiter: ConnectLimiter
-  /** By shard. */
-  private slots: Array<Connection | undefined> = [undefined]
-  private states: Array<SlotState> = ["Idle"]
+  private readonly waiters: Waiters
+  private readonly admission: Admission
+  private readonly published: PubSub.PubSub<Change>
+  /** Connections for each shard, or for the node where `anyShard`. */
+  private readonly size: number
+  private readonly anyShard: boolean
+  /** By shard, `size` of them each. */
+  private slots: Array<Connection | undefined>
+  private states: Array<SlotState>
   private excess: Array<Connection> = []
   /** Connections to be replaced because of their orphans. */
   private readonly exhausted = new Set<Connection>()
   private shards: ShardFeatures | undefined
-  private blockedUntil = 0
+  private readonly belief: PortBelief
   private turn = 0
   private dials = 0
   private failures = 0
+  private wasUp = false
   private lastError: PoolReason | undefined
-  /** Requests of connections that are gone, so that the counters never fall. */
+  /** By slot: requests of connections that are gone, so that the counters never fall. */
   private readonly past: Array<number> = []
-  private readonly waiters = new Set<() => boolean>()
-  private signalled = false
   private started = false
   /** How often somebody said that the node is up: whoever waits out a delay goes on. */
   private hints = 0
@@ -131,24 +173,35 @@ export class NodePool implements Owner {
   /** A slot waits to close excess at the bound; how often that was since the pool was full. */
   private trimming = false
   private trims = 0
-  /** By shard: the tick at which its connection came; milliseconds that the last one lived, and why it ended. */
+  /** By slot: the tick at which its connection came; milliseconds that the last one lived, and why it ended. */
   private readonly since: Array<number> = []
   private readonly ended: Array<{ readonly lived: number; readonly reason: PoolReason }> = []
   /** Closing, their last requests under way. */
   private readonly draining = new Set<Connection>()
 
-  constructor(
-    options: Options,
-    run: (effect: Effect.Effect<void>) => void,
-    clock: Clock.Clock,
-    limiter: ConnectLimiter
-  ) {
+  /** Made by {@link make}. */
+  constructor(options: Options, services: {
+    readonly run: (effect: Effect.Effect<void>) => void
+    readonly clock: Clock.Clock
+    readonly limiter: ConnectLimiter
+    readonly published: PubSub.PubSub<Change>
+  }) {
     this.options = options
-    this.run = run
-    this.clock = clock
-    this.limiter = limiter
+    this.run = services.run
+    this.clock = services.clock
+    this.limiter = services.limiter
+    this.published = services.published
     this.address = options.address
     this.port = options.port
+    const size = options.connections ?? { perShard: 1 }
+    this.anyShard = "perNode" in size
+    this.size = Math.max(1, Math.floor("perNode" in size ? size.perNode : size.perShard))
+    this.slots = Array.from({ length: this.size }, () => undefined)
+    this.states = Array.from({ length: this.size }, () => "Idle")
+    const { ticker } = options.session
+    this.waiters = new Waiters(ticker.defer)
+    this.admission = new Admission(ticker, options.maxWaiting ?? DEFAULT_MAX_WAITING, () => this.next())
+    this.belief = new PortBelief((belief) => this.publish({ _tag: "ShardAwarePort", belief }))
   }
 
   /** How the node spreads tokens; `undefined` for a server without shards and before the first connection. */
@@ -158,7 +211,7 @@ export class NodePool implements Owner {
 
   /** Shards of the node, 1 where there are none. */
   get nrShards(): number {
-    return this.slots.length
+    return this.shards?.nrShards ?? 1
   }
 
   /** Whether any connection takes requests. */
@@ -166,7 +219,7 @@ export class NodePool implements Owner {
     return this.slots.some((slot) => slot?.isOpen) || this.excess.some((connection) => connection.isOpen)
   }
 
-  /** Whether every shard has its connection. */
+  /** Whether every slot has its connection. */
   get isFull(): boolean {
     return this.slots.every((slot) => slot?.isOpen)
   }
@@ -177,17 +230,43 @@ export class NodePool implements Owner {
   }
 
   /**
-   * The connection that lands on `shard`; while it is missing or full, another one of the node; `undefined` when no
-   * connection takes a request now. Allocates nothing.
+   * The connection that lands on `shard`; while it is missing or full, another one of the node. When it is more than half
+   * full, the less busy of it and another one, unless `pinned`: conditional statements stay on their shard as long as they
+   * can. `undefined` when no connection takes a request now, and while others wait for room. Allocates nothing.
    */
-  pick(shard: number): Connection | undefined {
-    const own = this.slots[shard]
-    if (own !== undefined && own.isAvailable) return own
-    return this.pickAny()
+  pick(shard: number, pinned = false): Connection | undefined {
+    if (this.admission.size > 0) return undefined
+    const own = this.size === 1 && !this.anyShard ? this.slots[shard] : this.leastBusy(shard)
+    if (own === undefined || !own.isAvailable) return this.next()
+    return pinned || !own.isBusy ? own : this.lessBusy(own)
   }
 
-  /** Any connection that takes requests, in turn. */
+  /** Any connection that takes requests, in turn; `undefined` as `pick`. */
   pickAny(): Connection | undefined {
+    return this.admission.size > 0 ? undefined : this.next()
+  }
+
+  /** The least busy connection of several to a shard. */
+  private leastBusy(shard: number): Connection | undefined {
+    const { anyShard, size, slots } = this
+    const from = anyShard ? 0 : shard * size
+    let best: Connection | undefined
+    for (let at = from; at < from + size; at++) {
+      const other = slots[at]
+      if (other === undefined || !other.isAvailable || (anyShard && other.shard !== shard)) continue
+      if (best === undefined || other.load < best.load) best = other
+    }
+    return best
+  }
+
+  /** Another connection, the next in turn, where it has a fifth fewer requests under way (gocql's rule); else `own`. */
+  private lessBusy(own: Connection): Connection {
+    const { slots } = this
+    const other = slots[this.turn = (this.turn + 1) % slots.length]
+    return other !== undefined && other.isAvailable && other.load * 120 < own.load * 100 ? other : own
+  }
+
+  private next(): Connection | undefined {
     const { excess, slots } = this
     const total = slots.length + excess.length
     for (let i = 0; i < total; i++) {
@@ -198,43 +277,85 @@ export class NodePool implements Owner {
     return undefined
   }
 
+  /**
+   * Waits for room on the node until tick `deadline`; {@link Admission.Waiter} is told once. For when `pick` answers
+   * `undefined`. Answers the reason when it cannot wait: the list is full, or the node is down.
+   */
+  wait(waiter: Waiter, deadline: number): Place | PoolReason {
+    if (!this.isUp) {
+      return this.lastError ?? new ConnectionClosed({ message: `there is no connection to ${this.where} yet` })
+    }
+    const place = this.admission.join(waiter, deadline)
+    if (place === undefined) {
+      return new ClientOverloaded({
+        message: `${this.admission.size} requests wait for room on the connections to ${this.where}, as many as may: ` +
+          "send fewer at once"
+      })
+    }
+    if (this.admission.size === 1) {
+      this.await(true)
+      // Nobody tells of room that is there already.
+      this.options.session.ticker.defer(() => this.onRoom())
+    }
+    return place
+  }
+
+  /** Waits no more. */
+  leave(place: Place): void {
+    this.admission.leave(place)
+    if (this.admission.size === 0) this.await(false)
+  }
+
+  /** Whether connections tell when they have room. */
+  private await(isAwaited: boolean): void {
+    for (const connection of this.slots) if (connection !== undefined) connection.isAwaited = isAwaited
+    for (const connection of this.excess) connection.isAwaited = isAwaited
+  }
+
   /** A snapshot for people and tests. */
   get stats(): Stats {
     return {
       address: this.address,
       nrShards: this.slots.length,
-      slots: this.slots.map((connection, shard) => ({
+      slots: this.slots.map((connection, slot) => ({
+        shard: this.shardOf(slot),
         state: connection === undefined
-          ? this.states[shard] ?? "Idle"
+          ? this.states[slot]!
           : this.exhausted.has(connection)
           ? "Draining"
           : "Ready",
-        requests: (this.past[shard] ?? 0) + (connection?.requests ?? 0),
+        requests: (this.past[slot] ?? 0) + (connection?.requests ?? 0),
         inFlight: connection?.inFlight ?? 0,
         orphans: connection?.orphans ?? 0
       })),
       excess: this.excess.length,
+      waiting: this.admission.size,
       dials: this.dials,
       failures: this.failures,
-      shardAwarePort: this.shardAwarePort === undefined ? "absent" : this.blockedUntil > 0 ? "blocked" : "trusted",
+      shardAwarePort: this.shardAwarePort === undefined ? "absent" : this.belief.state,
       lastError: this.lastError
     }
   }
 
-  /** Waits until the first dial has ended, well or badly. */
-  get awaitFirst(): Effect.Effect<void> {
-    return this.until(() => this.isUp || this.failures > 0)
+  /** What happens from now on. A subscriber that is slow misses the oldest of what it has not read. */
+  get changes(): Stream.Stream<Change> {
+    return Stream.fromPubSub(this.published)
   }
 
-  /** Waits until every shard has its connection. */
+  /** Waits until the first dial has ended, well or badly. */
+  get awaitFirst(): Effect.Effect<void> {
+    return this.waiters.until(() => this.isUp || this.failures > 0)
+  }
+
+  /** Waits until every slot has its connection. */
   get awaitFull(): Effect.Effect<void> {
-    return this.until(() => this.isFull && this.started)
+    return this.waiters.until(() => this.isFull && this.started)
   }
 
   /** The node is said to be up: dial now instead of at the end of the delay. */
   nodeUp(): void {
     this.hints++
-    this.signal()
+    this.waiters.signal()
   }
 
   /** The node is said to be down: ask every connection whether it lives. */
@@ -242,34 +363,48 @@ export class NodePool implements Owner {
     for (const connection of this.all()) connection.probe()
   }
 
+  /** @internal */
+  get slotCount(): number {
+    return this.slots.length
+  }
+
   // ---- Owner: called by connections --------------------------------------------------------------------------------
 
   onClosed(connection: Connection, reason: PoolReason): void {
-    const { shard } = connection
-    this.past[shard] = (this.past[shard] ?? 0) + connection.requests
     this.exhausted.delete(connection)
     this.draining.delete(connection)
     // By identity: a connection that was replaced or parked must not take its successor with it.
-    if (this.slots[shard] === connection) {
-      this.slots[shard] = undefined
-      this.states[shard] = "Closed"
-      this.ended[shard] = { lived: (this.options.session.ticker.now - this.since[shard]!) * TICK_MILLIS, reason }
+    const slot = this.slots.indexOf(connection)
+    const at = slot < 0 ? this.groupOf(connection) * this.size : slot
+    this.past[at] = (this.past[at] ?? 0) + connection.requests
+    if (slot >= 0) {
+      this.slots[slot] = undefined
+      this.ended[slot] = { lived: (this.options.session.ticker.now - this.since[slot]!) * TICK_MILLIS, reason }
+      this.become(slot, "Closed", reason)
     } else {
       this.excess = this.excess.filter((other) => other !== connection)
     }
     if (reason._tag !== "ConnectionClosed") this.lastError = reason
     if (reason._tag === "ConnectionLost" || reason._tag === "HeartbeatTimeout") this.limiter.lost(this.clock)
-    this.signalLater()
+    this.checkUp(reason)
+    this.waiters.signalLater()
   }
 
   onExhausted(connection: Connection): void {
-    if (this.slots[connection.shard] === connection) {
+    const slot = this.slots.indexOf(connection)
+    if (slot >= 0) {
       this.exhausted.add(connection)
-      this.signalLater()
+      this.become(slot, "Draining")
+      this.waiters.signalLater()
     } else if (this.excess.includes(connection)) {
       this.excess = this.excess.filter((other) => other !== connection)
       this.retire([connection])
     }
+  }
+
+  onRoom(): void {
+    this.admission.admit()
+    if (this.admission.size === 0) this.await(false)
   }
 
   onEvent(): void {}
@@ -278,6 +413,44 @@ export class NodePool implements Owner {
 
   private all(): Array<Connection> {
     return [...this.slots.filter((slot) => slot !== undefined), ...this.excess]
+  }
+
+  private get where(): string {
+    return `${this.address}:${this.port}`
+  }
+
+  /** The shard that a slot is for. */
+  private shardOf(slot: number): number | undefined {
+    return this.anyShard ? undefined : Math.floor(slot / this.size)
+  }
+
+  /** Slots from this times `size` on are for the connection. */
+  private groupOf(connection: Connection): number {
+    return this.anyShard ? 0 : connection.shard
+  }
+
+  private publish(change: Change): void {
+    PubSub.publishUnsafe(this.published, change)
+  }
+
+  private become(slot: number, to: SlotState, reason?: PoolReason): void {
+    const from = this.states[slot]!
+    if (from === to) return
+    this.states[slot] = to
+    this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
+  }
+
+  /** Publishes whether requests are taken, when that has changed. */
+  private checkUp(reason?: PoolReason): void {
+    const { isUp } = this
+    if (isUp === this.wasUp) return
+    this.wasUp = isUp
+    if (isUp) return this.publish({ _tag: "Up" })
+    this.publish({ _tag: "Down", reason })
+    // Nobody knows when there will be room again; other nodes may have some now.
+    this.admission.refuse(
+      reason ?? new ConnectionClosed({ message: `the connections to ${this.where} are closed` })
+    )
   }
 
   private get isEmpty(): boolean {
@@ -293,40 +466,65 @@ export class NodePool implements Owner {
   private adopt(connection: Connection): void {
     const drain: Array<Connection> = []
     const offered = connection.features.shards
-    const nrShards = offered?.nrShards ?? 1
-    if (nrShards !== this.slots.length || offered?.ignoreMsb !== this.shards?.ignoreMsb) {
+    const from = this.nrShards
+    const to = offered?.nrShards ?? 1
+    if (this.started && (to !== from || offered?.ignoreMsb !== this.shards?.ignoreMsb)) {
       // The node was restarted with other shards: what is open belongs to the old life.
       drain.push(...this.all())
-      this.slots = Array.from({ length: nrShards }, () => undefined)
-      this.states = Array.from({ length: nrShards }, () => "Idle")
       this.excess = []
+      this.publish({ _tag: "Resharded", from, to })
     }
     this.shards = offered
-    const { shard } = connection
-    const current = this.slots[shard]
-    if (current === undefined || this.exhausted.has(current)) {
-      this.slots[shard] = connection
-      this.since[shard] = this.options.session.ticker.now
-      if (current !== undefined) drain.push(current)
+    const length = this.anyShard ? this.size : to * this.size
+    if (drain.length > 0 || length !== this.slots.length) {
+      // States of slots whose dials go on are kept.
+      this.slots = Array.from({ length }, () => undefined)
+      this.states = Array.from({ length }, (_, slot) => {
+        const state = this.states[slot]
+        return state === "Dialing" || state === "Handshaking" ? state : "Idle"
+      })
+    }
+    const slot = this.placeOf(connection)
+    if (slot >= 0) {
+      const replaced = this.slots[slot]
+      if (replaced !== undefined) drain.push(replaced)
+      this.slots[slot] = connection
+      this.since[slot] = this.options.session.ticker.now
+      this.become(slot, "Ready")
     } else {
       this.excess.push(connection)
     }
+    this.started = true
+    connection.isAwaited = this.admission.size > 0
     if (this.isFull) {
       this.trims = 0
       drain.push(...this.excess)
       this.excess = []
     }
-    this.started = true
     this.retire(drain)
-    this.signalLater()
+    this.checkUp()
+    if (connection.isAwaited) this.onRoom()
+    this.waiters.signalLater()
   }
 
-  private needs(shard: number): boolean {
-    if (shard >= this.slots.length) return false
-    const connection = this.slots[shard]
+  /** The slot that the connection can take: an empty one of its shard, else one whose connection is to be replaced. */
+  private placeOf(connection: Connection): number {
+    const from = this.groupOf(connection) * this.size
+    let place = -1
+    for (let slot = from; slot < from + this.size; slot++) {
+      const current = this.slots[slot]
+      if (current === undefined) return slot
+      if (place < 0 && this.exhausted.has(current)) place = slot
+    }
+    return place
+  }
+
+  private needs(slot: number): boolean {
+    if (slot >= this.slots.length) return false
+    const connection = this.slots[slot]
     if (connection !== undefined) return this.exhausted.has(connection)
     // An empty pool makes one connection first: the node may be dead, and its shards are not known.
-    return shard === 0 || !this.isEmpty
+    return slot === 0 || !this.isEmpty
   }
 
   private get excessBound(): number {
@@ -356,59 +554,26 @@ export class NodePool implements Owner {
     }
   }
 
-  // ---- waiting -----------------------------------------------------------------------------------------------------
-
-  private until(condition: () => boolean): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      const check = (): boolean => {
-        if (!condition()) return false
-        resume(Exit.void)
-        return true
-      }
-      if (check()) return
-      this.waiters.add(check)
-      return Effect.sync(() => {
-        this.waiters.delete(check)
-      })
-    })
-  }
-
-  private signal(): void {
-    for (const check of this.waiters) {
-      if (check()) this.waiters.delete(check)
-    }
-  }
-
-  /** Whoever waits is resumed on a stack of its own, not within a connection's. */
-  private signalLater(): void {
-    if (this.signalled) return
-    this.signalled = true
-    this.options.session.ticker.defer(() => {
-      this.signalled = false
-      this.signal()
-    })
-  }
-
   // ---- slots -------------------------------------------------------------------------------------------------------
 
   /** Dials when it is this dial's turn; `undefined` when it is not `wanted` any more by then. */
   private connect(
-    shard: number,
+    slot: number,
     endpoint: Endpoint,
     wanted: () => boolean
   ): Effect.Effect<Connection | undefined, PoolError> {
     return this.limiter.limit(
-      `${this.address}:${this.port}`,
+      this.where,
       Effect.suspend(() => {
         if (!wanted()) return Effect.undefined
         this.dials++
-        this.states[shard] = "Dialing"
+        this.become(slot, "Dialing")
         return Handshake.connect({
           session: this.options.session,
           endpoint,
           owner: this,
           onDialed: () => {
-            this.states[shard] = "Handshaking"
+            this.become(slot, "Handshaking")
           },
           onReady: (connection) => this.adopt(connection)
         })
@@ -422,60 +587,76 @@ export class NodePool implements Owner {
     )
   }
 
-  private plain(shard: number): Effect.Effect<Connection | undefined, PoolError> {
+  private plain(slot: number): Effect.Effect<Connection | undefined, PoolError> {
     const { address, port } = this
-    return this.connect(shard, { address, port, tls: this.options.tls }, () => this.needs(shard))
+    return this.connect(slot, { address, port, tls: this.options.tls }, () => this.needs(slot))
   }
 
   /** Through the shard-aware port where it is advertised and believed, else through the plain one. */
-  private readonly dial = Effect.fnUntraced({ self: this }, function*(this: NodePool, shard: number) {
-    const port = this.shardAwarePort
+  private readonly dial = Effect.fnUntraced({ self: this }, function*(this: NodePool, slot: number) {
+    const { belief, shardAwarePort: port } = this
+    const shard = this.shardOf(slot)
     const now = yield* Clock.currentTimeMillis
-    if (this.blockedUntil > 0 && now >= this.blockedUntil) this.blockedUntil = 0
-    if (port === undefined || this.blockedUntil > 0 || this.isEmpty) return yield* this.plain(shard)
+    if (port === undefined || shard === undefined || this.isEmpty || !belief.enter(now)) return yield* this.plain(slot)
+    const aware = yield* Effect.onInterrupt(
+      this.dialShard(slot, shard, port),
+      () => Effect.sync(() => belief.undecided())
+    )
+    return aware ?? (yield* this.plain(slot))
+  })
+
+  /** Through the shard-aware port; `undefined` where that does not work, but the plain port may. */
+  private readonly dialShard = Effect.fnUntraced({ self: this }, function*(
+    this: NodePool,
+    slot: number,
+    shard: number,
+    port: number
+  ) {
+    const { belief } = this
     const sharding = this.shards!
     const cursor = PortCursor.make({ nrShards: sharding.nrShards, shard, pivot: yield* Random.next })
-    if (Result.isFailure(cursor)) return yield* this.plain(shard)
-    const wanted = (): boolean => this.blockedUntil === 0 && this.needs(shard)
-    for (let tried = 0; tried < MAX_LOCAL_PORTS; tried++) {
+    const wanted = (): boolean => belief.isOpen && this.needs(slot)
+    for (let tried = 0; tried < MAX_LOCAL_PORTS && Result.isSuccess(cursor); tried++) {
       const localPort = cursor.success.next()
       if (localPort < 0) break
       const attempt = yield* Effect.result(
-        this.connect(shard, { address: this.address, port, localPort, tls: this.options.tls }, wanted)
+        this.connect(slot, { address: this.address, port, localPort, tls: this.options.tls }, wanted)
       )
+      const now = yield* Clock.currentTimeMillis
       if (Result.isSuccess(attempt)) {
         if (attempt.success === undefined) break
         const landed = attempt.success.features.shards
         const moved = landed?.nrShards !== sharding.nrShards || landed.ignoreMsb !== sharding.ignoreMsb
+        if (moved) belief.undecided()
+        else if (landed.shard === shard) belief.right()
         // Another shard on an unchanged node: something between us rewrites ports.
-        if (!moved && landed.shard !== shard) yield* this.block
+        else belief.wrong(now)
         return attempt.success
       }
       const { reason } = attempt.failure
       // No other port will like these credentials better.
-      if (reason._tag === "AuthenticationFailed") return yield* attempt.failure
+      if (reason._tag === "AuthenticationFailed") {
+        belief.undecided()
+        return yield* attempt.failure
+      }
       if (reason._tag === "DialFailed" && reason.kind === "LocalPortInUse") continue
       this.lastError = reason
       // Refused is cheap to try again. Silence is not: a firewall may let the plain port through only.
-      if (reason._tag === "ConnectTimeout" && !this.isEmpty) yield* this.block
+      if (reason._tag === "ConnectTimeout" && !this.isEmpty) belief.wrong(now)
       break
     }
-    return yield* this.plain(shard)
-  })
-
-  /** Leaves the shard-aware port alone for a while. */
-  private readonly block = Effect.map(Clock.currentTimeMillis, (now) => {
-    if (this.blockedUntil === 0) this.blockedUntil = now + BLOCK_MILLIS
+    belief.undecided()
+    return undefined
   })
 
   /** One life of a slot after the other. Ends when the node has fewer shards. @internal */
-  readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, shard: number, spawn: () => void) {
+  readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, slot: number, spawn: () => void) {
     const delays = Backoff.make(this.options.reconnect)
     let { hints } = this
     /** Ends early when the node is said to be up, and only then where there is no end given. */
     const wait = Effect.fnUntraced({ self: this }, function*(this: NodePool, delay: number | undefined) {
       if (hints !== this.hints) return
-      const hinted = this.until(() => hints !== this.hints)
+      const hinted = this.waiters.until(() => hints !== this.hints)
       yield* delay === undefined ? hinted : Effect.timeoutOption(hinted, delay)
     })
     const backoff = Effect.fnUntraced({ self: this }, function*(this: NodePool, reason: PoolReason) {
@@ -484,13 +665,13 @@ export class NodePool implements Owner {
       if (hints !== this.hints) delays.reset()
     })
     while (true) {
-      yield* this.until(() => shard >= this.slots.length || (this.needs(shard) && this.mayAct))
-      if (shard >= this.slots.length) return
+      yield* this.waiters.until(() => slot >= this.slots.length || (this.needs(slot) && this.mayAct))
+      if (slot >= this.slots.length) return
       hints = this.hints
-      if (this.states[shard] === "Closed") {
-        this.states[shard] = "Idle"
+      if (this.states[slot] === "Closed") {
+        this.become(slot, "Idle")
         // A server that accepts and closes is no better than one that refuses.
-        const { lived, reason } = this.ended[shard]!
+        const { lived, reason } = this.ended[slot]!
         if (lived >= delays.goodLife) delays.reset()
         yield* backoff(reason)
         continue
@@ -505,16 +686,16 @@ export class NodePool implements Owner {
           })
         )
         this.trimExcess()
-        this.signalLater()
+        this.waiters.signalLater()
         continue
       }
       this.dialing++
       const dialed = yield* Effect.ensuring(
-        Effect.result(this.dial(shard)),
+        Effect.result(this.dial(slot)),
         Effect.sync(() => {
           this.dialing--
-          if (this.slots[shard] === undefined && this.states[shard] !== "Closed") this.states[shard] = "Idle"
-          this.signalLater()
+          if (this.slots[slot] === undefined && this.states[slot] !== "Closed") this.become(slot, "Idle")
+          this.waiters.signalLater()
         })
       )
       if (Result.isSuccess(dialed)) {
@@ -552,12 +733,17 @@ export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Sco
     const run = (effect: Effect.Effect<void>): void => {
       Effect.runForkWith(context)(effect)
     }
-    const pool = new NodePool(options, run, yield* Clock.Clock, yield* ConnectLimiter)
+    const pool = new NodePool(options, {
+      run,
+      clock: yield* Clock.Clock,
+      limiter: yield* ConnectLimiter,
+      published: yield* PubSub.sliding<Change>(CHANGES)
+    })
     yield* Effect.addFinalizer(() => pool.shutdown)
     const supervise = yield* FiberMap.makeRuntime<never, number>()
     const spawn = (): void => {
-      for (let shard = 0; shard < pool.nrShards; shard++) {
-        supervise(shard, pool.supervise(shard, spawn), { onlyIfMissing: true })
+      for (let slot = 0; slot < pool.slotCount; slot++) {
+        supervise(slot, pool.supervise(slot, spawn), { onlyIfMissing: true })
       }
     }
     spawn()

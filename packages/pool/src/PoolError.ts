@@ -38,6 +38,13 @@ export class MalformedResponse extends Data.TaggedError("MalformedResponse")<Com
 export class RequestTimeout extends Data.TaggedError("RequestTimeout")<Common> {}
 /** The connection has as many requests in flight as it may. @category errors @since 0.1.0 */
 export class ConnectionBusy extends Data.TaggedError("ConnectionBusy")<Common> {}
+/**
+ * As many requests wait for room on the node as may: this process sends more than the cluster answers. Send fewer at once.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ClientOverloaded extends Data.TaggedError("ClientOverloaded")<Common> {}
 
 /**
  * The closed union of reasons.
@@ -57,6 +64,7 @@ export type PoolReason =
   | MalformedResponse
   | RequestTimeout
   | ConnectionBusy
+  | ClientOverloaded
 
 /**
  * The error of this package.

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Admission from "./Admission.ts"
 export * as Connection from "./Connection.ts"
 export * as ConnectLimiter from "./ConnectLimiter.ts"
 export * as Handshake from "./Handshake.ts"

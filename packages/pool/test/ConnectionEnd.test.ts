@@ -222,6 +222,6 @@ describe("Connection: close", () => {
     }))
 
   it("limits have sensible defaults", () => {
-    assert.strictEqual(defaultLimits.maxInFlight, 32_766)
+    assert.strictEqual(defaultLimits.maxInFlight, 1024)
   })
 })

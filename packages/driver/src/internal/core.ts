@@ -163,7 +163,7 @@ export class Core {
           if (pool === undefined || (skip !== undefined && skip.includes(node))) continue
           const { sharding } = pool
           const shard = sharding === undefined ? 0 : shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
-          const connection = pool.pick(shard)
+          const connection = pool.pick(shard, isSerial || prepared.kind.isConditional)
           if (connection !== undefined) {
             if (connection.shard === shard) counters.owned++
             else counters.otherShard++
@@ -188,5 +188,23 @@ export class Core {
       }
     }
     return undefined
+  }
+
+  /**
+   * The nodes on which a request may wait when `route` has found no room for it: replicas first, in their order. Throws as
+   * `route` does.
+   */
+  waitable(
+    prepared: Prepared | undefined,
+    values: ReadonlyArray<unknown>,
+    skip: ReadonlyArray<Node> | undefined
+  ): ReadonlyArray<Node> {
+    const { snapshot, token } = this
+    const nodes = new Set<Node>()
+    if (prepared?.replicas !== undefined && prepared.routedBy === snapshot && this.hash(prepared, values)) {
+      for (const node of prepared.replicas[segmentOf(snapshot.ring, token.hi, token.lo)] ?? []) nodes.add(node)
+    }
+    for (const node of snapshot.local) nodes.add(node)
+    return [...nodes].filter((node) => node.pool?.isUp === true && skip?.includes(node) !== true)
   }
 }

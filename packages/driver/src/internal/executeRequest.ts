@@ -1,3 +1,4 @@
+import type { Place, Waiter } from "@effect-scylla/pool/Admission"
 import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
@@ -55,13 +56,15 @@ class History {
   /** The next attempt goes to the same connection, as long as that takes requests. */
   again: Connection | undefined = undefined
   node: Node | undefined = undefined
+  /** Where it waits for room. */
+  place: Place | undefined = undefined
 }
 
 /**
  * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
  * entered only from a failure; the success path allocates this object, the rows and the result.
  */
-export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements ResponseHandler {
+export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements ResponseHandler, Waiter {
   private readonly core: Core
   private readonly prepared: Prepared | undefined
   private readonly text: string
@@ -135,17 +138,19 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     this.attempt()
   }
 
-  /** Routes, encodes and sends; or ends the request when that cannot be done. */
-  private attempt(): void {
+  /** Routes unless a connection is given, encodes and sends; waits for room, or ends the request when there will be none. */
+  private attempt(admitted?: Connection): void {
     const { core, history, prepared } = this
     if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
     if (core.isEncoding) return this.end(new InvalidStatement({ message: REENTERED }))
-    let connection: Connection | undefined
+    let connection = admitted
     let out: Writer | undefined
     let start = 0
+    let waitable: ReadonlyArray<Node> = []
     core.isEncoding = true
     try {
-      if (history?.again !== undefined) {
+      if (connection !== undefined) core.node = this.node
+      else if (history?.again !== undefined) {
         connection = history.again.isAvailable ? history.again : history.node?.pool?.pickAny()
         core.node = history.node
         history.again = undefined
@@ -161,14 +166,14 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
           const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
           Request.encode(out, 0, request, { tracing: this.options.tracing })
         }
-      }
+      } else waitable = core.waitable(prepared, this.values, history?.tried)
     } catch (error) {
       core.isEncoding = false
       if (out !== undefined) connection!.discard(start)
       return this.end(encodeError(error))
     }
     core.isEncoding = false
-    if (connection === undefined || out === undefined) return this.noConnection()
+    if (connection === undefined || out === undefined) return this.wait(waitable)
     this.node = core.node
     this.connection = connection
     this.stream = connection.commit(start, this, this.deadline)
@@ -192,6 +197,32 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     return template
   }
 
+  /** Waits for room on the first of the nodes whose list has a place. */
+  private wait(nodes: ReadonlyArray<Node>): void {
+    let overloaded: PoolReason | undefined
+    for (const node of nodes) {
+      const place = node.pool!.wait(this, this.deadline)
+      if (!("_tag" in place)) {
+        this.node = node
+        this.connection = undefined
+        this.history ??= new History()
+        this.history.place = place
+        return
+      }
+      if (place._tag === "ClientOverloaded") overloaded ??= place
+    }
+    if (overloaded !== undefined) this.end(overloaded)
+    else this.noConnection()
+  }
+
+  onAdmitted(connection: Connection): void {
+    this.attempt(connection)
+  }
+
+  onRefused(reason: PoolReason): void {
+    this.failed(reason, false)
+  }
+
   private noConnection(): void {
     const reason = this.history?.attempts.at(-1)?.reason
     if (reason !== undefined) return this.end(reason)
@@ -206,7 +237,9 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   }
 
   protected abandon(): void {
-    this.connection?.abandon(this.stream, this)
+    const place = this.history?.place
+    if (place?.isWaiting) this.node!.pool!.leave(place)
+    else this.connection?.abandon(this.stream, this)
   }
 
   onResponse(flags: number, opcode: number, body: Reader): void {
