@@ -6,4 +6,10 @@
  */
 export * as Affinity from "./Affinity.ts"
 export * as AlternatorError from "./AlternatorError.ts"
+export * as AlternatorNodes from "./AlternatorNodes.ts"
+export * as AlternatorTransport from "./AlternatorTransport.ts"
+export * as Exchange from "./Exchange.ts"
 export * as NodeAddress from "./NodeAddress.ts"
+export * as NodeHealth from "./NodeHealth.ts"
+export * as QueryPlan from "./QueryPlan.ts"
+export * as RoutingScope from "./RoutingScope.ts"

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as AlternatorSimulation from "./AlternatorSimulation.ts"
 export * as CassandraServer from "./CassandraServer.ts"
 export * as MemoryTransport from "./MemoryTransport.ts"
 export * as Ports from "./Ports.ts"

@@ -1,0 +1,463 @@
+/**
+ * The live nodes of a cluster, as a service that any number of clients share: one loop asks the nodes who is there, and
+ * keeps what requests teach about their health.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as AlternatorError from "./AlternatorError.ts"
+import { AlternatorTransport } from "./AlternatorTransport.ts"
+import { Discovery, makeView, Registry } from "./internal/discovery.ts"
+import { isHealthy } from "./internal/localNodes.ts"
+import { check, type Checked } from "./internal/nodesOptions.ts"
+import { makeSeeds } from "./internal/seeds.ts"
+import type { AlternatorNode } from "./NodeAddress.ts"
+import type { HealthSettings, Observation, TrackedNode } from "./NodeHealth.ts"
+import * as RoutingScope from "./RoutingScope.ts"
+
+/**
+ * Ejection of nodes that fail.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HealthOptions {
+  /** Timeouts and lost connections in a row that eject a node. Default: 3. One refused connection ejects at once. */
+  readonly maxLosses?: number | undefined
+  /** Answers with status 500 or more in a row that eject a node. Default: 5. */
+  readonly maxServerErrors?: number | undefined
+  /** Until the first probe (`GET /`) of an ejected node; doubles with each that fails. Default: 1 second. */
+  readonly minEjection?: Duration.Input | undefined
+  /** Default: 30 seconds. */
+  readonly maxEjection?: Duration.Input | undefined
+  /** Time for the answer to a probe. Default: 2 seconds. */
+  readonly probeTimeout?: Duration.Input | undefined
+  /** In which the share of a node grows that is new or was ejected. Default: 10 seconds. */
+  readonly warmUp?: Duration.Input | undefined
+}
+
+/**
+ * All options have defaults but `seeds`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodesOptions {
+  /**
+   * Where to ask first, and whenever no live node answers: addresses or names, with a port or without, or URLs; IPv6 bare
+   * or in brackets. A name stands for all its addresses.
+   */
+  readonly seeds: string | ReadonlyArray<string>
+  /** `http` or `https`. Default: the seeds', if they are URLs, else `http`. */
+  readonly scheme?: string | undefined
+  /** Of the nodes that are listed. Default: the seeds', if they have one in common, else 8000 (http) or 8043 (https). */
+  readonly port?: number | undefined
+  /** Default: the cluster, see {@link RoutingScope.cluster}. */
+  readonly scope?: RoutingScope.RoutingScope | undefined
+  /** `static` uses the seeds as they are and asks nobody. Default: `live`. */
+  readonly discovery?: "live" | "static" | undefined
+  /** Between two looks while there are requests. Default: 1 second. */
+  readonly activeInterval?: Duration.Input | undefined
+  /** Between two looks when there was no request for as long; a request ends the wait. Default: 60 seconds. */
+  readonly idleInterval?: Duration.Input | undefined
+  /** For one look, however many nodes are asked. Default: 5 seconds. */
+  readonly discoveryTimeout?: Duration.Input | undefined
+  /** How long one node is waited for before the next is asked too. Default: 250 ms. */
+  readonly raceDelay?: Duration.Input | undefined
+  /** Looks in a row that find the scope in force empty before its fallback is used. Default: 2. */
+  readonly widenAfter?: number | undefined
+  /** How long to believe what a node was seen to filter its list by. Default: 1 hour. */
+  readonly supportInterval?: Duration.Input | undefined
+  /** Addresses of a seed's name. Default: the system's resolver, asked again every 30 seconds. */
+  readonly resolve?: ((name: string) => Effect.Effect<ReadonlyArray<string>, unknown>) | undefined
+  /** Where a listed node is reached from here: behind NAT, forwarded ports, private links. */
+  readonly translate?:
+    | ((address: { readonly host: string; readonly port: number }) =>
+      | { readonly host: string; readonly port: number }
+      | undefined)
+    | undefined
+  /** Listed nodes, at most: a longer list is refused. Default: 4096. */
+  readonly maxNodes?: number | undefined
+  /** Bytes of a list, at most. Default: 1 MiB. */
+  readonly maxListBytes?: number | undefined
+  /** `false` never ejects. */
+  readonly health?: HealthOptions | false | undefined
+}
+
+/**
+ * The nodes of one moment.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodesSnapshot {
+  /** Sorted by URL. Never empty. */
+  readonly nodes: ReadonlyArray<TrackedNode>
+  /** Those that requests with key affinity choose from: the same, or those of the racks' datacenters. */
+  readonly affinityNodes: ReadonlyArray<TrackedNode>
+  /** The step of the routing scope that is in force; none while only the seeds are known. */
+  readonly step: RoutingScope.RoutingStep | undefined
+  /** Whether a server told of these nodes, or they are the seeds. */
+  readonly isDiscovered: boolean
+  /** Counts the changes. */
+  readonly version: number
+}
+
+/**
+ * The service.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AlternatorNodes {
+  /** The nodes as they are known now. */
+  readonly current: () => NodesSnapshot
+  /** The nodes now, and after each change. A list in another order is no change. */
+  readonly changes: Stream.Stream<NodesSnapshot>
+  /** Waits until the nodes are as `predicate` wants them. */
+  readonly awaitNodes: (predicate: (snapshot: NodesSnapshot) => boolean) => Effect.Effect<NodesSnapshot>
+  /**
+   * Waits for the end of the first look. Fails when no server can tell of the scope; when nobody answers it succeeds: the
+   * seeds are used.
+   */
+  readonly awaitReady: Effect.Effect<NodesSnapshot, AlternatorError.AlternatorError>
+  /** What {@link awaitReady} would do, if it need not wait: true when requests may be made. */
+  readonly isReady: () => boolean
+  /** Looks now; joins the look that is under way, if there is one. */
+  readonly refresh: Effect.Effect<NodesSnapshot, AlternatorError.AlternatorError>
+  /** Time since the nodes were last confirmed by a server; none before. */
+  readonly age: Effect.Effect<Option.Option<Duration.Duration>>
+  /** Ends discovery and probes, and waits for that. Nodes stay as they are, requests go on. Any number of times. */
+  readonly shutdown: Effect.Effect<void>
+  /** A request is made: discovery need not sleep. */
+  readonly touch: () => void
+  /** Some client has key affinity: what it chooses from is asked for too. */
+  readonly useAffinity: () => void
+  /** Takes what a request that started at `start` (of {@link AlternatorNodes.now}) has shown of a node. */
+  readonly observe: (node: TrackedNode, observation: Observation, start: number) => void
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number
+  readonly health: HealthSettings
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export const AlternatorNodes: Context.Service<AlternatorNodes, AlternatorNodes> = Context.Service<AlternatorNodes>(
+  "@effect-scylla/alternator/AlternatorNodes"
+)
+
+const liveNodes = Metric.gauge("alternator_live_nodes", { description: "Nodes that requests go to" })
+const ejectedNodes = Metric.gauge("alternator_ejected_nodes", { description: "Nodes that wait for a probe" })
+const looks = Metric.counter("alternator_discovery_total", { description: "Looks at the cluster", incremental: true })
+
+const same = (a: ReadonlyArray<TrackedNode>, b: ReadonlyArray<TrackedNode>): boolean =>
+  a.length === b.length && a.every((node, i) => node === b[i])
+
+/**
+ * Starts to look at the cluster, in the background, until the scope ends.
+ *
+ * Fails with one error that names all wrong options. That nobody answers is no failure: the seeds are used, and asked
+ * again.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options: NodesOptions
+): Effect.Effect<AlternatorNodes, AlternatorError.AlternatorError, Scope.Scope | AlternatorTransport> =>
+  Effect.gen(function*() {
+    const checked = yield* check(options)
+    const transport = yield* AlternatorTransport
+    const clock = yield* Clock.Clock
+    const outer = yield* Effect.scope
+    const scope = yield* Scope.fork(outer)
+    return yield* Scope.provide(start(checked, transport, clock, scope), scope)
+  })
+
+const start = Effect.fnUntraced(function*(
+  checked: Checked,
+  transport: AlternatorTransport,
+  clock: Clock.Clock,
+  scope: Scope.Closeable
+): Effect.fn.Return<AlternatorNodes, never, Scope.Scope> {
+  const { health, isStatic } = checked
+  const services = yield* Effect.context<never>()
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const registry = new Registry()
+  const discovery = new Discovery(transport, checked.discovery, clock)
+  const seeds = makeSeeds(checked, now)
+  const primary = makeView(checked.scope)
+  const affinity = makeView(RoutingScope.forAffinity(checked.scope))
+  const hasOwnAffinity = RoutingScope.format(primary.scope) !== RoutingScope.format(affinity.scope)
+
+  let snapshot: NodesSnapshot = {
+    nodes: (yield* seeds.nodes).map((seed) => registry.intern(seed)),
+    affinityNodes: [],
+    step: undefined,
+    isDiscovered: false,
+    version: 0
+  }
+  snapshot = { ...snapshot, affinityNodes: snapshot.nodes }
+  const published = yield* SubscriptionRef.make(snapshot)
+  const ready = yield* Deferred.make<void>()
+  /** Why no request can be made, as long as that is so. */
+  let refusal: AlternatorError.AlternatorError | undefined
+  let confirmedAt = -1
+  let isAffinityWanted = false
+  let isReady = isStatic
+
+  // What wakes the loops: a request after a while without any, and an ejection.
+  const activity = Latch.makeUnsafe(false)
+  let isTouched = false
+  let isIdle = false
+  const ejection = Latch.makeUnsafe(false)
+
+  const gauge = () => {
+    let ejected = 0
+    for (const node of registry.all()) if (node.isEjected) ejected++
+    liveNodes.updateUnsafe(snapshot.nodes.length, services)
+    ejectedNodes.updateUnsafe(ejected, services)
+  }
+
+  /** Takes over what the views came to. True when that is a change. */
+  const publish = Effect.fnUntraced(function*(groups = primary.groups, step = primary.scope.steps[primary.step]) {
+    const isFirst = !snapshot.isDiscovered
+    const known = new Set(registry.all())
+    const nodes = registry.ofGroups(groups)
+    if (nodes.length === 0) return
+    const own = hasOwnAffinity && isAffinityWanted ? registry.ofGroups(affinity.groups) : nodes
+    const affinityNodes = own.length > 0 ? own : nodes
+    const isSame = same(nodes, snapshot.nodes) && same(affinityNodes, snapshot.affinityNodes)
+    if (isSame && snapshot.isDiscovered && snapshot.step === step) return
+    if (!isFirst) {
+      // It is listed before it listens: its first request is a probe.
+      for (const node of [...nodes, ...affinityNodes]) {
+        if (known.has(node) || !health.enabled || node.isEjected) continue
+        node.await(now())
+        ejection.openUnsafe()
+      }
+    }
+    snapshot = { nodes, affinityNodes, step, isDiscovered: true, version: snapshot.version + 1 }
+    const gone = registry.retain(new Set([...nodes, ...affinityNodes]))
+    yield* SubscriptionRef.set(published, snapshot)
+    for (const node of gone) transport.retire(node)
+    gauge()
+    if (!isFirst) {
+      yield* Effect.logInfo(
+        `alternator: ${nodes.length} nodes in ${step === undefined ? "the cluster" : RoutingScope.formatStep(step)}`
+      )
+    }
+  })
+
+  // Said once, until something else is to be said.
+  let said = ""
+  const say = (text: string) => {
+    if (text === said) return Effect.void
+    const before = said
+    said = text
+    if (text !== "") return Effect.logWarning(`alternator: ${text}`)
+    return before === "" ? Effect.void : Effect.logInfo("alternator: discovery works again")
+  }
+  let fellBackTo: RoutingScope.RoutingStep | undefined
+
+  let turn = 0
+  const candidates = Effect.gen(function*() {
+    const live = new Set<AlternatorNode>(snapshot.isDiscovered ? [...snapshot.nodes, ...snapshot.affinityNodes] : [])
+    // Another one first each time, ejected ones last.
+    const list = Array.from(live) as Array<TrackedNode>
+    const shift = list.length === 0 ? 0 : turn++ % list.length
+    const rotated = [...list.slice(shift), ...list.slice(0, shift)]
+    const urls = new Set(list.map(({ url }) => url))
+    const others = (yield* seeds.nodes).filter(({ url }) => !urls.has(url))
+    return [...rotated.filter((node) => !node.isEjected), ...rotated.filter((node) => node.isEjected), ...others]
+  })
+
+  const look = Effect.gen(function*() {
+    const wanted = hasOwnAffinity && isAffinityWanted ? [primary, affinity] : [primary]
+    const fork = Effect.runForkWith(services)
+    const [result] = yield* discovery.look(wanted, yield* candidates, (groups) => {
+      // Requests that wait need not wait for all datacenters.
+      if (isReady) return
+      isReady = true
+      fork(Effect.andThen(publish(groups, undefined), Deferred.succeed(ready, undefined)))
+    })
+    if (result === undefined) return
+    refusal = undefined
+    let text = ""
+    if (result._tag === "Found") {
+      confirmedAt = now()
+      looks.updateUnsafe(1, services)
+      yield* publish()
+      const { step } = snapshot
+      if (step !== fellBackTo && step !== undefined) {
+        if (primary.step > 0) {
+          yield* Effect.logWarning(
+            `alternator: ${RoutingScope.formatStep(primary.scope.steps[0]!)} has no nodes that can be told; ` +
+              `requests go to ${RoutingScope.formatStep(step)}`
+          )
+        }
+        fellBackTo = step
+      }
+      const dropped = discovery.dropped.slice(0, 3)
+      if (dropped.length > 0) text = `entries that are no addresses are left out: ${dropped.join(", ")}`
+    } else if (result._tag === "Unsupported") {
+      text = `${result.message}; nothing wider than ${RoutingScope.format(checked.scope)} is allowed`
+      if (!snapshot.isDiscovered) {
+        refusal = AlternatorError.of(
+          new AlternatorError.ScopeUnsupported({
+            message: `${text}: upgrade the servers (datacenters since 2025.1, racks since 2025.3), or add ` +
+              "RoutingScope.orElse(RoutingScope.cluster()) to the scope"
+          })
+        )
+      }
+    } else {
+      text = `who is in the cluster is not known, the nodes stay as they are: ${result.message}`
+    }
+    yield* say(text)
+    isReady = refusal === undefined
+    yield* Deferred.succeed(ready, undefined)
+  })
+
+  // One look at a time: whoever asks for one meanwhile gets that one's end.
+  const mutex = Semaphore.makeUnsafe(1)
+  let looked = 0
+  const single = Effect.suspend(() => {
+    const before = looked
+    return mutex.withPermit(
+      Effect.suspend(() =>
+        looked > before ? Effect.void : Effect.ensuring(
+          look,
+          Effect.sync(() => {
+            looked++
+          })
+        )
+      )
+    )
+  })
+
+  const wait = Effect.fnUntraced(function*(started: number, lastActive: number) {
+    const rest = (interval: number) => Duration.millis(Math.max(0, started + interval - now()))
+    if (now() - lastActive < checked.idleMillis) return yield* Effect.sleep(rest(checked.activeMillis))
+    isIdle = true
+    activity.closeUnsafe()
+    if (isTouched) isIdle = false
+    else yield* Effect.timeoutOption(activity.await, rest(checked.idleMillis))
+    isIdle = false
+    yield* Effect.sleep(rest(checked.activeMillis))
+  })
+
+  const loop = Effect.gen(function*() {
+    let lastActive = now()
+    while (true) {
+      const started = now()
+      if (isTouched) {
+        isTouched = false
+        lastActive = started
+      }
+      yield* single
+      yield* wait(started, lastActive)
+    }
+  })
+
+  const probe = Effect.fnUntraced(function*(node: TrackedNode) {
+    const isWell = yield* Effect.timeoutOption(isHealthy(transport, node), Duration.millis(checked.probeMillis))
+    if (node.removed || !node.isEjected) return
+    if (Option.getOrElse(isWell, () => false)) {
+      node.restore(now())
+      yield* Effect.logInfo(`alternator: ${node.url} takes requests`)
+    } else {
+      node.eject(now(), health)
+    }
+    gauge()
+  })
+
+  const probes = Effect.gen(function*() {
+    while (true) {
+      ejection.closeUnsafe()
+      let first = Infinity
+      for (const node of registry.all()) if (node.isEjected) first = Math.min(first, node.probeAt)
+      if (first === Infinity) {
+        yield* ejection.await
+        continue
+      }
+      const rest = first - now()
+      if (rest > 0) {
+        yield* Effect.timeoutOption(ejection.await, Duration.millis(rest))
+        continue
+      }
+      const due = Array.from(registry.all()).filter((node) => node.isEjected && node.probeAt <= now())
+      yield* Effect.forEach(due, probe, { concurrency: 16, discard: true })
+    }
+  })
+
+  if (!isStatic) yield* Effect.forkScoped(loop)
+  else yield* Deferred.succeed(ready, undefined)
+  if (health.enabled) yield* Effect.forkScoped(probes)
+  gauge()
+
+  const state = Effect.suspend(() => refusal === undefined ? Effect.succeed(snapshot) : Effect.fail(refusal))
+  return AlternatorNodes.of({
+    current: () => snapshot,
+    changes: SubscriptionRef.changes(published),
+    awaitNodes: (predicate) =>
+      SubscriptionRef.changes(published).pipe(
+        Stream.filter(predicate),
+        Stream.runHead,
+        Effect.map((found) => Option.getOrElse(found, () => snapshot))
+      ),
+    awaitReady: Effect.andThen(Deferred.await(ready), state),
+    isReady: () => isReady,
+    refresh: isStatic ? state : Effect.andThen(single, state),
+    age: Effect.sync(() => confirmedAt < 0 ? Option.none() : Option.some(Duration.millis(now() - confirmedAt))),
+    shutdown: Effect.andThen(
+      Scope.close(scope, Exit.void),
+      Effect.suspend(() => {
+        isReady = refusal === undefined
+        return Deferred.succeed(ready, undefined)
+      })
+    ),
+    touch: () => {
+      isTouched = true
+      if (isIdle) {
+        isIdle = false
+        activity.openUnsafe()
+      }
+    },
+    useAffinity: () => {
+      isAffinityWanted = true
+    },
+    observe: (node, observation, start) => {
+      if (node.observe(observation, start, now(), health)) {
+        ejection.openUnsafe()
+        gauge()
+      }
+    },
+    now,
+    health
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: NodesOptions
+): Layer.Layer<AlternatorNodes, AlternatorError.AlternatorError, AlternatorTransport> =>
+  Layer.effect(AlternatorNodes, make(options))

@@ -1,0 +1,182 @@
+/**
+ * How requests reach nodes, as a service.
+ *
+ * One transport serves operations, discovery and probes, so a certificate authority, a client certificate or a proxy that
+ * is configured once is used by all of them.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { type AlternatorError, configInvalid } from "./AlternatorError.ts"
+import type { Exchange, ExchangeHandler, ExchangeRequest } from "./Exchange.ts"
+import { dispatcher } from "./internal/httpClient.ts"
+import * as Undici from "./internal/undici.ts"
+import type { AlternatorNode } from "./NodeAddress.ts"
+
+/**
+ * The service.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AlternatorTransport {
+  /** Starts a request. May call the handler before it returns. */
+  readonly dispatch: (request: ExchangeRequest, handler: ExchangeHandler) => Exchange
+  /** The node has left: requests under way end, then its connections are closed. A later request opens new ones. */
+  readonly retire: (node: AlternatorNode) => void
+  /** Open connections by the URL of their node; empty when the transport does not know. */
+  readonly connections: () => ReadonlyMap<string, number>
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export const AlternatorTransport: Context.Service<AlternatorTransport, AlternatorTransport> = Context.Service<
+  AlternatorTransport
+>("@effect-scylla/alternator/AlternatorTransport")
+
+/**
+ * What a server is verified by, and what it verifies this side by. Certificates are verified unless
+ * `rejectUnauthorized` is false.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TlsOptions = Undici.TlsOptions
+
+/**
+ * Options of the transport over undici.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UndiciOptions {
+  /**
+   * Connections to each node, at most. A connection serves one request at a time, and one shard of the server serves a
+   * connection. Default: 128. Discovery and probes have one more.
+   */
+  readonly connections?: number | undefined
+  /** Time to connect, TLS included. Default: 2 seconds. */
+  readonly connectTimeout?: Duration.Input | undefined
+  /** How long an idle connection is kept; ScyllaDB never closes one for being idle. Default: 60 seconds. */
+  readonly idleTimeout?: Duration.Input | undefined
+  /** TLS sessions that are remembered, to resume them. Default: 100. */
+  readonly cachedSessions?: number | undefined
+  /** For `https` nodes. A function is asked at each dial: give another object and renewed certificates are used. */
+  readonly tls?: TlsOptions | (() => TlsOptions) | undefined
+  /** Wraps each dial, to limit how many there are at a time. */
+  readonly dialGate?: (<A, E>(dial: Effect.Effect<A, E>) => Effect.Effect<A, E>) | undefined
+  /** How long requests under way may take when the transport closes. Default: 2 seconds. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+}
+
+const check = (options: UndiciOptions): Effect.Effect<void, AlternatorError> => {
+  const issues: Array<{ readonly field: string; readonly message: string }> = []
+  const count = (field: "connections" | "cachedSessions", least: number) => {
+    const value = options[field]
+    if (value !== undefined && (!Number.isInteger(value) || value < least)) {
+      issues.push({ field, message: `must be a whole number from ${least}, is ${value}` })
+    }
+  }
+  count("connections", 1)
+  count("cachedSessions", 0)
+  for (const field of ["connectTimeout", "idleTimeout"] as const) {
+    const value = options[field]
+    if (value === undefined) continue
+    const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
+    if (!(millis >= 1 && millis <= 2 ** 31 - 1)) {
+      issues.push({ field, message: "must be at least a millisecond and less than 25 days" })
+    }
+  }
+  return issues.length === 0 ? Effect.void : Effect.fail(configInvalid(issues))
+}
+
+/**
+ * Over undici, with a pool of connections for each node. Closed with its scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeUndici = (
+  options: UndiciOptions = {}
+): Effect.Effect<AlternatorTransport, AlternatorError, Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* check(options)
+    const { dialGate, tls } = options
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const gate = dialGate === undefined ? undefined : (dial: () => void) => {
+      // The dial holds its place until it is told that it is over.
+      let over = () => {}
+      const fiber = fork(dialGate(Effect.callback<void>((resume) => {
+        over = () => resume(Effect.void)
+        dial()
+      })))
+      return () => {
+        over()
+        fork(Fiber.interrupt(fiber))
+      }
+    }
+    const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
+    const shutdown = Duration.fromInputUnsafe(options.shutdownTimeout ?? "2 seconds")
+    const pools = new Undici.UndiciPools({
+      connections: options.connections ?? 128,
+      connectMillis: millis(options.connectTimeout ?? "2 seconds"),
+      idleMillis: millis(options.idleTimeout ?? "60 seconds"),
+      cachedSessions: options.cachedSessions ?? 100,
+      tls: tls === undefined || typeof tls === "function" ? tls : () => tls,
+      gate
+    })
+    yield* Effect.addFinalizer(() =>
+      Duration.isZero(shutdown)
+        ? pools.destroy()
+        : Effect.andThen(Effect.timeoutOption(Effect.interruptible(pools.drain()), shutdown), pools.destroy())
+    )
+    return { dispatch: pools.dispatch, retire: pools.retire, connections: pools.connections }
+  })
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerUndici = (options?: UndiciOptions): Layer.Layer<AlternatorTransport, AlternatorError> =>
+  Layer.effect(AlternatorTransport, makeUndici(options))
+
+/**
+ * Over the `HttpClient` that is provided. It decides on connections, TLS and proxies; a failure counts as `NotSent` only
+ * when its code says that there was no connection.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerHttpClient: Layer.Layer<AlternatorTransport, never, HttpClient.HttpClient> = Layer.effect(
+  AlternatorTransport,
+  Effect.gen(function*() {
+    const client = yield* HttpClient.HttpClient
+    const run = yield* FiberSet.makeRuntime<never>()
+    let closed = false
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        closed = true
+      })
+    )
+    const dispatch = dispatcher(client, run)
+    return {
+      dispatch: (request, handler) => {
+        if (!closed) return dispatch(request, handler)
+        handler.onFailure({ kind: "closed", sent: false, message: "the transport is closed", cause: undefined })
+        return { sent: false, abort: () => {} }
+      },
+      retire: () => {},
+      connections: () => new Map()
+    }
+  })
+)
