@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import * as Uuid from "./Uuid.ts"
 
 /**
  * Where a connection landed and how the node spreads tokens over its shards.
@@ -28,7 +29,7 @@ export interface ShardFeatures {
 }
 
 /**
- * What was offered.
+ * What was offered. What of it is used is the choice of `Negotiation.agree`.
  *
  * @category models
  * @since 0.1.0
@@ -36,14 +37,19 @@ export interface ShardFeatures {
 export interface Features {
   /** `undefined` for a server without shards (Cassandra), and for a malformed map. */
   readonly shards: ShardFeatures | undefined
-  /** The bit of prepared metadata's flags that marks conditional statements. */
+  /** The bit of prepared metadata's flags that marks conditional statements: see {@link isConditional}. */
   readonly lwtMask: number | undefined
   /** The code of the rate-limit error. */
   readonly rateLimitCode: number | undefined
   readonly tabletsV1: boolean
   readonly tabletsV2: boolean
   readonly metadataId: boolean
-  /** The node's host id, as text. */
+  /**
+   * Whether STARTUP may carry `CLIENT_OPTIONS`, JSON about this client. ScyllaDB has that since 2026.1, and since then, too,
+   * events of type CLIENT_ROUTES_CHANGE, which SUPPORTED does not tell.
+   */
+  readonly clientOptions: boolean
+  /** The node's host id, canonical text. */
   readonly hostId: string | undefined
   /** Compression algorithms, lower case. */
   readonly compression: ReadonlyArray<string>
@@ -68,6 +74,23 @@ const SHARD_KEYS = [
 ]
 const LWT = "SCYLLA_LWT_ADD_METADATA_MARK"
 const RATE_LIMIT = "SCYLLA_RATE_LIMIT_ERROR"
+/**
+ * The extension keys that change more than one error or flag.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const METADATA_ID = "SCYLLA_USE_METADATA_ID"
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const TABLETS_V1 = "TABLETS_ROUTING_V1"
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const TABLETS_V2 = "TABLETS_ROUTING_V2_EXPERIMENTAL"
 
 type Supported = ReadonlyMap<string, ReadonlyArray<string>>
 
@@ -129,6 +152,15 @@ const assigned = (supported: Supported, key: string, name: string, warnings: Arr
   return undefined
 }
 
+const readHostId = (supported: Supported, warnings: Array<string>): string | undefined => {
+  if (!supported.has("SCYLLA_HOST_ID")) return undefined
+  const id = Uuid.parse(single(supported, "SCYLLA_HOST_ID") ?? "")
+  if (id === undefined) {
+    warnings.push(`SUPPORTED has SCYLLA_HOST_ID=${JSON.stringify(supported.get("SCYLLA_HOST_ID"))}: it is not used`)
+  }
+  return id?.toString()
+}
+
 /**
  * Reads a SUPPORTED map.
  *
@@ -141,10 +173,11 @@ export const fromSupported = (supported: Supported): Features => {
     shards: readShards(supported, warnings),
     lwtMask: assigned(supported, LWT, "LWT_OPTIMIZATION_META_BIT_MASK", warnings),
     rateLimitCode: assigned(supported, RATE_LIMIT, "ERROR_CODE", warnings),
-    tabletsV1: supported.has("TABLETS_ROUTING_V1"),
-    tabletsV2: supported.has("TABLETS_ROUTING_V2_EXPERIMENTAL"),
-    metadataId: supported.has("SCYLLA_USE_METADATA_ID"),
-    hostId: single(supported, "SCYLLA_HOST_ID"),
+    tabletsV1: supported.has(TABLETS_V1),
+    tabletsV2: supported.has(TABLETS_V2),
+    metadataId: supported.has(METADATA_ID),
+    clientOptions: supported.has("CLIENT_OPTIONS"),
+    hostId: readHostId(supported, warnings),
     compression: (supported.get("COMPRESSION") ?? []).map((name) => name.toLowerCase()),
     protocolVersions: (supported.get("PROTOCOL_VERSIONS") ?? []).flatMap((text) => {
       const match = /^(\d+)\/v\d+$/.exec(text)
@@ -164,14 +197,46 @@ export const fromSupported = (supported: Supported): Features => {
 export const none: Features = fromSupported(new Map())
 
 /**
- * The extension keys to echo in STARTUP: only what this version decodes and uses, of what was offered.
+ * Whether PREPARED marked the statement as conditional (LWT), by the flags of its variables. Only servers that were asked for
+ * the mark set it: `false` says nothing where there is no mask.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const isConditional = (features: Features, flags: number): boolean =>
+  features.lwtMask !== undefined && (flags & features.lwtMask) !== 0
+
+/**
+ * Extensions to ask for. The mark of conditional statements and the rate-limit error, which cost nothing and need nobody's
+ * help, are asked for wherever they are offered.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Extensions {
+  /**
+   * Learn tablets from the payloads of answers (`TabletRouting`): `"v1"`, or `"v2"` where it is offered and else v1.
+   * Default `"none"`.
+   */
+  readonly tablets?: "none" | "v1" | "v2" | undefined
+  /** Ids of result metadata on v4. Default false. */
+  readonly metadataIds?: boolean | undefined
+}
+
+/**
+ * The extension keys to echo in STARTUP, of those that were offered and are asked for. Take `Negotiation.agree` where the
+ * layout of messages follows from it, too.
  *
  * @category encoding
  * @since 0.1.0
  */
-export const startupOptions = (features: Features): Record<string, string> => {
+export const startupOptions = (features: Features, extensions: Extensions = {}): Record<string, string> => {
   const options: Record<string, string> = {}
   if (features.lwtMask !== undefined) options[LWT] = `LWT_OPTIMIZATION_META_BIT_MASK=${features.lwtMask}`
   if (features.rateLimitCode !== undefined) options[RATE_LIMIT] = ""
+  if (extensions.metadataIds === true && features.metadataId) options[METADATA_ID] = ""
+  // The two exclude each other.
+  if (extensions.tablets === "v2" && features.tabletsV2) options[TABLETS_V2] = ""
+  else if ((extensions.tablets === "v1" || extensions.tablets === "v2") && features.tabletsV1) options[TABLETS_V1] = ""
   return options
 }

@@ -17,6 +17,15 @@ import * as Data from "effect/Data"
 export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
 
 /**
+ * What is wished for cannot be agreed on: by its own contradictions, known before anybody is dialled, or because the server
+ * does not offer it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NegotiationError extends Data.TaggedError("NegotiationError")<{ readonly message: string }> {}
+
+/**
  * A JavaScript value that does not fit the CQL type it is bound to. Raised before a byte is sent.
  *
  * `path` names the place (`addresses[2].zip`), `cqlType` the type that was expected there.

@@ -110,7 +110,11 @@ export type Request =
     readonly id: Uint8Array
     /** Of the metadata that is known for the results, where the dialect has such ids; absent where none is known. */
     readonly resultMetadataId?: Uint8Array | undefined
-    /** The tablet version block, a byte, where the dialect has them; see `TabletHint.versionBlock`. Default 0. */
+    /**
+     * The tablet version block, where the dialect has them: an index of 0 to 15 in the upper half of the byte, and in the
+     * lower half this nibble, 0 the least significant, of the version that is known of the tablet. Any byte where none is
+     * known. Default 0.
+     */
     readonly tabletBlock?: number | undefined
     readonly options: Options
     readonly values?: Values | undefined

@@ -45,6 +45,7 @@ describe("fromSupported", () => {
       tabletsV1: true,
       tabletsV2: true,
       metadataId: true,
+      clientOptions: true,
       hostId: "550e8400-e29b-41d4-a716-446655440000",
       compression: ["lz4", "snappy"],
       protocolVersions: [],
@@ -178,6 +179,28 @@ describe("fromSupported", () => {
     }
   })
 
+  it("a host id that is none is left out with a warning, in its canonical text otherwise", () => {
+    for (const value of [[], [""], ["x"], ["550e8400-e29b-41d4-a716-44665544000"], ["a", "b"]]) {
+      const wrong = features({ SCYLLA_HOST_ID: value })
+      assert.isUndefined(wrong.hostId)
+      assert.strictEqual(wrong.warnings.length, 1)
+      assert.match(wrong.warnings[0]!, /^SUPPORTED has SCYLLA_HOST_ID=.*: it is not used$/)
+      assert.deepStrictEqual(wrong.shards, features().shards)
+    }
+    assert.deepStrictEqual(features(without("SCYLLA_HOST_ID")).warnings, [])
+    assert.strictEqual(
+      features({ SCYLLA_HOST_ID: ["550E8400-E29B-41D4-A716-446655440000"] }).hostId,
+      "550e8400-e29b-41d4-a716-446655440000"
+    )
+  })
+
+  it("the mark of conditional statements is a bit of the flags", () => {
+    assert.isTrue(Features.isConditional(features(), 0x80000001 | 0))
+    assert.isTrue(Features.isConditional(features(), 0x80000000))
+    assert.isFalse(Features.isConditional(features(), 0x7fffffff))
+    assert.isFalse(Features.isConditional(Features.none, -1))
+  })
+
   it("names that objects have anyway are no keys", () => {
     const odd = Features.fromSupported(new Map([["__proto__", ["x"]], ["constructor", ["y"]]]))
     assert.deepStrictEqual(odd, Features.none)
@@ -185,11 +208,25 @@ describe("fromSupported", () => {
 })
 
 describe("startupOptions", () => {
-  it("echoes only what this version uses", () => {
-    assert.deepStrictEqual(Features.startupOptions(features()), {
+  it("echoes what is offered and asked for", () => {
+    const always = {
       SCYLLA_LWT_ADD_METADATA_MARK: "LWT_OPTIMIZATION_META_BIT_MASK=2147483648",
       SCYLLA_RATE_LIMIT_ERROR: ""
-    })
-    assert.deepStrictEqual(Features.startupOptions(Features.none), {})
+    }
+    const cases: ReadonlyArray<readonly [Features.Extensions, Readonly<Record<string, string>>]> = [
+      [{}, {}],
+      [{ tablets: "none", metadataIds: false }, {}],
+      [{ tablets: "v1" }, { TABLETS_ROUTING_V1: "" }],
+      [{ tablets: "v2", metadataIds: true }, { SCYLLA_USE_METADATA_ID: "", TABLETS_ROUTING_V2_EXPERIMENTAL: "" }]
+    ]
+    for (const [extensions, more] of cases) {
+      assert.deepStrictEqual(Features.startupOptions(features(), extensions), { ...always, ...more })
+      assert.deepStrictEqual(Features.startupOptions(Features.none, extensions), {})
+    }
+    // v1 is the next best thing.
+    const older = features(without("TABLETS_ROUTING_V2_EXPERIMENTAL"))
+    assert.deepStrictEqual(Features.startupOptions(older, { tablets: "v2" }), { ...always, TABLETS_ROUTING_V1: "" })
+    const only2 = features(without("TABLETS_ROUTING_V1"))
+    assert.deepStrictEqual(Features.startupOptions(only2, { tablets: "v1" }), always)
   })
 })

@@ -263,6 +263,7 @@ describe("recorded values", () => {
       tabletsV1: true,
       tabletsV2: false,
       metadataId: false,
+      clientOptions: false,
       hostId: undefined,
       compression: ["lz4", "snappy"],
       protocolVersions: [],
