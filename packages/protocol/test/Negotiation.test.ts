@@ -139,6 +139,10 @@ describe("refusals", () => {
       const response = answerOf("cql-v4-scylla-6.0.4", name)
       assert.strictEqual(response._tag === "Error" && Negotiation.refusal(response.error), "unsupported", name)
     }
+    for (const [name, expected] of [["version-6", "beta"], ["version-66", "unsupported"]] as const) {
+      const response = answerOf("cql-v4-cassandra-5.0.5", name)
+      assert.strictEqual(response._tag === "Error" && Negotiation.refusal(response.error), expected, name)
+    }
     const texts = {
       "Invalid or unsupported protocol version (5); supported versions are (3/v3, 4/v4, 5/v5-beta)": "unsupported",
       "Invalid or unsupported protocol version (5); the lowest supported version is 3 and the greatest is 4":

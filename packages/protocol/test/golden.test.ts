@@ -1,13 +1,16 @@
 import {
+  Compression,
   CqlType,
   Dialect,
   Features,
   Frame,
+  Framing,
   Metadata,
   Reader,
   Request,
   Response,
   RowDecoder,
+  Segment,
   Value,
   Writer
 } from "@effect-scylla/protocol"
@@ -17,7 +20,10 @@ import { bytesOf, golden, type GoldenFrame } from "../../../test/fixtures/vector
 
 const files = [
   "cql-v4-scylla-6.0.4",
+  "cql-v3-cassandra-5.0.5",
   "cql-v4-cassandra-5.0.5",
+  "cql-v5-cassandra-5.0.5",
+  "cql-v5-lz4-cassandra-5.0.5",
   "cql-v4-scylla-6.0.4-events-and-timeouts",
   "cql-v4-scylla-6.0.4-tablets",
   "cql-v4-scylla-6.0.4-auth"
@@ -29,7 +35,11 @@ interface Decoded {
   readonly response: Response.Response
 }
 
-const dialect = Dialect.make(4, { rateLimitCode: 61_440 })
+const dialects = ([3, 4, 5] as const).map((version) => Dialect.make(version, { rateLimitCode: 61_440 }))
+
+/** Of the first byte of a frame; Cassandra refuses v6, which is a beta, in v6. */
+const dialectOf = (hex: string): Dialect.Dialect | undefined =>
+  dialects.find(({ version }) => version === (Number.parseInt(hex.slice(0, 2), 16) & 0x7f))
 
 /** The decoder of the table that the recorded SKIP_METADATA exchanges read. */
 const pages = (decoders: RowDecoder.RowDecoders): RowDecoder.RowDecoder => {
@@ -46,14 +56,16 @@ const pages = (decoders: RowDecoder.RowDecoders): RowDecoder.RowDecoder => {
   return decoders.prepare(Reader.Reader.from(w.toUint8Array())).decoder!
 }
 
-/** Decodes all frames in the bytes; whatever is left over is a failure. */
-const decodeAll = (hex: string, chunk = Infinity, name = ""): Array<Decoded> => {
+/** Decodes all frames in the bytes; whatever is left over is a failure. `lz4` where v5's segments have headers of lz4. */
+const decodeAll = (hex: string, chunk = Infinity, name = "", segments?: { readonly lz4: boolean }): Array<Decoded> => {
   const out: Array<Decoded> = []
   const decoders = new RowDecoder.RowDecoders()
   const expected = name.endsWith("skip-metadata") ? pages(decoders) : undefined
-  const parser = new Frame.FrameParser({
+  const first = segments === undefined ? Number.parseInt(hex.slice(0, 2), 16) : 0x85
+  const dialect = segments === undefined ? dialectOf(hex) ?? Dialect.v4 : dialects[2]!
+  const parser = new Framing.Framing({
     onFrame: (version, flags, stream, opcode, body) => {
-      assert.strictEqual(version, 0x84)
+      assert.strictEqual(version, first)
       const prefix = Response.readPrefix(flags, body)
       const response = Response.decode(opcode, body, decoders, dialect, expected)
       // Compiled decoders are functions: two of them are never deeply equal.
@@ -65,15 +77,13 @@ const decodeAll = (hex: string, chunk = Infinity, name = ""): Array<Decoded> => 
       assert.strictEqual(body.remaining, 0, "bytes are left behind the message")
     }
   })
+  const body = name.endsWith("lz4") ? Compression.lz4 : name.endsWith("snappy") ? Compression.snappy : undefined
+  if (segments !== undefined) parser.use(5, segments.lz4 ? Compression.lz4 : undefined)
+  else if (dialect.version < 5) parser.use(dialect.version, body)
   const r = Reader.Reader.from(bytesOf(hex))
   for (let at = 0; at < r.end; at += chunk) parser.push(r.bytes, r.view, at, Math.min(r.end, at + chunk))
   assert.strictEqual(parser.pending, 0)
   return out
-}
-
-const isPlainV4 = (frame: GoldenFrame): boolean => {
-  const first = frame.response!.slice(0, 4)
-  return first.startsWith("84") && (Number.parseInt(first.slice(2), 16) & Frame.Flags.COMPRESSION) === 0
 }
 
 const errors: Record<string, string> = {
@@ -99,6 +109,8 @@ const errors: Record<string, string> = {
   "error-write-timeout-counter": "WriteTimeout",
   "error-write-timeout-simple": "WriteTimeout",
   "error-write-timeout-unlogged-batch": "WriteTimeout",
+  "error-lz4": "CqlSyntaxError",
+  "error-snappy": "CqlSyntaxError",
   "auth-bad-credentials": "BadCredentials",
   "options-during-authentication": "ProtocolError",
   "query-before-login": "ProtocolError",
@@ -110,12 +122,13 @@ const errors: Record<string, string> = {
 /** What kind of message an exchange was recorded for. */
 const expectedTag = (frame: GoldenFrame, cassandra: boolean): string => {
   const { name } = frame
-  // On Cassandra these two are results: the table exists, and two of three replicas are a QUORUM.
+  // On Cassandra these are no errors: the table exists, two of three replicas are a QUORUM, and v5 is spoken.
   if (cassandra && name === "error-peers-v2") return "Rows"
   if (cassandra && name === "error-unavailable-write") return "Void"
+  if (cassandra && name === "version-5") return "Supported"
   if (name in errors) return "Error"
-  if (name === "supported") return "Supported"
-  if (name === "authenticate") return "Authenticate"
+  if (name.startsWith("supported") || name === "version-3") return "Supported"
+  if (name.startsWith("authenticate")) return "Authenticate"
   if (name === "auth-success") return "AuthSuccess"
   if (name.startsWith("event")) return "Event"
   if (name.startsWith("schema-change")) return "SchemaChanged"
@@ -125,14 +138,14 @@ const expectedTag = (frame: GoldenFrame, cassandra: boolean): string => {
   if (name.startsWith("tablet-write")) return "Void"
   // ScyllaDB 6.0.4 had no LWT on tablets yet.
   if (name.startsWith("tablet-lwt")) return "Error"
-  if (name.endsWith("ready")) return "Ready"
+  if (/ready(-lz4|-snappy)?$/.test(name)) return "Ready"
   return "Rows"
 }
 
 for (const file of files) {
   describe(`recorded: ${file}`, () => {
     const cassandra = file.includes("cassandra")
-    const frames = golden(file).filter(isPlainV4)
+    const frames = golden(file)
 
     it("every response decodes to what it was recorded for", () => {
       assert.isAbove(frames.length, 5)
@@ -151,22 +164,27 @@ for (const file of files) {
     it("a split at every byte gives the same messages", () => {
       for (const frame of frames.filter((frame) => frame.response!.length < 2000)) {
         const whole = decodeAll(frame.response!, Infinity, frame.name)
-        assert.deepStrictEqual(decodeAll(frame.response!, 1, frame.name), whole, frame.name)
-        assert.deepStrictEqual(decodeAll(frame.response!, 7, frame.name), whole, frame.name)
+        // Parts of each size: a cut at every byte, alone and with others.
+        for (let chunk = 1; chunk < Math.min(frame.response!.length / 2, 400); chunk++) {
+          assert.deepStrictEqual(decodeAll(frame.response!, chunk, frame.name), whole, `${frame.name} by ${chunk}`)
+        }
       }
     })
 
     it("every request encodes to the recorded bytes", () => {
       let checked = 0
       for (const { name, request } of golden(file)) {
-        if (request === undefined || !request.startsWith("04") || name === "error-unknown-opcode") continue
+        if (request === undefined || request === "" || name === "error-unknown-opcode") continue
+        const dialect = dialectOf(request)
+        // Versions that there are not.
+        if (dialect === undefined) continue
         const r = Reader.Reader.from(bytesOf(request))
         new Frame.FrameParser({
           onFrame: (_version, flags, stream, opcode, body) => {
-            const decoded = Request.decode(opcode, flags, body)
+            const decoded = Request.decode(opcode, flags, body, dialect)
             assert.strictEqual(body.remaining, 0, name)
             const w = new Writer.Writer()
-            Request.encode(w, stream, decoded.request, decoded.envelope)
+            Request.encode(w, stream, decoded.request, { ...decoded.envelope, dialect })
             assert.strictEqual(Buffer.from(w.toUint8Array()).toString("hex"), request, name)
             checked++
           }
@@ -174,6 +192,47 @@ for (const file of files) {
       }
       if (!file.includes("tablets")) assert.isAbove(checked, 5)
     })
+
+    if (file.startsWith("cql-v5")) {
+      // Recorded on a connection without compression.
+      const plain = new Set(["error-unknown-opcode", "error-second-startup", "register-ready"])
+      const isLz4 = (name: string): boolean => file.includes("lz4") && !plain.has(name)
+      const segmented = frames.filter((frame) => frame.responseSegments !== undefined)
+
+      it("the segments on the wire hold the same messages, however they are split", () => {
+        assert.isAbove(segmented.length, 40)
+        for (const { name, response, responseSegments } of segmented) {
+          const whole = decodeAll(response!, Infinity, name)
+          for (const chunk of responseSegments!.length < 2000 ? [Infinity, 1, 7] : [Infinity]) {
+            assert.deepStrictEqual(decodeAll(responseSegments!, chunk, name, { lz4: isLz4(name) }), whole, name)
+          }
+        }
+      })
+
+      it("the segments of requests hold them, and without compression are written as they were recorded", () => {
+        for (const { name, request, requestSegment } of segmented) {
+          const lz4 = isLz4(name)
+          const frame = bytesOf(request!)
+          const read: Array<Uint8Array> = []
+          const parser = new Segment.SegmentParser({
+            onPayload: (bytes, _view, start, end) => {
+              read.push(Uint8Array.from(bytes.subarray(start, end)))
+            }
+          }, lz4)
+          const r = Reader.Reader.from(bytesOf(requestSegment!))
+          parser.push(r.bytes, r.view, 0, r.end)
+          assert.deepStrictEqual(read, [frame], name)
+          const framing = new Framing.Framing({ onFrame() {} })
+          framing.use(5, lz4 ? Compression.lz4 : undefined)
+          const w = new Writer.Writer()
+          framing.write(w, frame, 0, frame.length)
+          const written = Buffer.from(w.toUint8Array()).toString("hex")
+          // Those that were recorded with lz4 are stored as they are, which our writer does where they do not get smaller.
+          if (!lz4 || written.length === requestSegment!.length) assert.strictEqual(written, requestSegment, name)
+          else assert.isBelow(written.length, requestSegment!.length, name)
+        }
+      })
+    }
   })
 }
 
@@ -185,7 +244,15 @@ describe("recorded values", () => {
     return response.rows[0]!
   }
 
-  for (const file of ["cql-v4-scylla-6.0.4", "cql-v4-cassandra-5.0.5"]) {
+  for (
+    const file of [
+      "cql-v4-scylla-6.0.4",
+      "cql-v3-cassandra-5.0.5",
+      "cql-v4-cassandra-5.0.5",
+      "cql-v5-cassandra-5.0.5",
+      "cql-v5-lz4-cassandra-5.0.5"
+    ]
+  ) {
     it(`${file}: every type has the value that its INSERT wrote`, () => {
       const row = rowOf(file, "rows-all-types-1")
       const { c_uuid, c_timeuuid, c_inet4, c_inet6, c_decimal, c_date, c_time, c_duration, ...plain } = row
@@ -279,6 +346,26 @@ describe("recorded values", () => {
     assert.match(find("schema-change-warning").prefix.warnings[0]!, /SimpleStrategy/)
     const payload = find("tablet-pk0-on-shard0").prefix.customPayload
     assert.isAbove(payload?.get("tablets-routing-v1")?.length ?? 0, 20)
+  })
+
+  it("v5: metadata has an id, and EXECUTE names it", () => {
+    for (const file of ["cql-v5-cassandra-5.0.5", "cql-v5-lz4-cassandra-5.0.5"]) {
+      const ids = new Map<string, string>()
+      for (const { name, response } of golden(file).filter(({ name }) => name.startsWith("prepared-"))) {
+        const { response: prepared } = decodeAll(response!)[0]!
+        if (prepared._tag !== "Prepared") throw new Error(prepared._tag)
+        assert.strictEqual(prepared.resultMetadataId?.length, 16, name)
+        ids.set(String(prepared.id), String(prepared.resultMetadataId))
+      }
+      for (const name of ["rows-executed", "rows-executed-skip-metadata"]) {
+        const request = golden(file).find((frame) => frame.name === name)!.request!
+        const r = Reader.Reader.from(bytesOf(request))
+        r.take(Frame.HEADER_SIZE)
+        const { request: execute } = Request.decode(Frame.Opcode.EXECUTE, 0, r, Dialect.v5)
+        if (execute._tag !== "Execute") throw new Error(execute._tag)
+        assert.strictEqual(String(execute.resultMetadataId), ids.get(String(execute.id)))
+      }
+    }
   })
 
   it("the mark of conditional statements is in the flags of the variables", () => {
