@@ -236,8 +236,11 @@ const start = Effect.fnUntraced(function*(
   }
 
   /** Takes over what the views came to. True when that is a change. */
-  const publish = Effect.fnUntraced(function*(groups = primary.groups, step = primary.scope.steps[primary.step]) {
-    const isFirst = !snapshot.isDiscovered
+  const publish = Effect.fnUntraced(function*(
+    isFirst: boolean,
+    groups = primary.groups,
+    step = primary.scope.steps[primary.step]
+  ) {
     const known = new Set(registry.all())
     const nodes = registry.ofGroups(groups)
     if (nodes.length === 0) return
@@ -267,10 +270,10 @@ const start = Effect.fnUntraced(function*(
 
   // Said once, until something else is to be said.
   let said = ""
-  const say = (text: string) => {
-    if (text === said) return Effect.void
+  const say = (kind: string, text: string) => {
+    if (kind === said) return Effect.void
     const before = said
-    said = text
+    said = kind
     if (text !== "") return Effect.logWarning(`alternator: ${text}`)
     return before === "" ? Effect.void : Effect.logInfo("alternator: discovery works again")
   }
@@ -290,20 +293,22 @@ const start = Effect.fnUntraced(function*(
 
   const look = Effect.gen(function*() {
     const wanted = hasOwnAffinity && isAffinityWanted ? [primary, affinity] : [primary]
-    const fork = Effect.runForkWith(services)
+    const isFirst = !snapshot.isDiscovered
     const [result] = yield* discovery.look(wanted, yield* candidates, (groups) => {
       // Requests that wait need not wait for all datacenters.
-      if (isReady) return
+      if (!isFirst) return Effect.void
       isReady = true
-      fork(Effect.andThen(publish(groups, undefined), Deferred.succeed(ready, undefined)))
+      const cluster = primary.scope.steps.find(({ _tag }) => _tag === "Cluster")
+      return Effect.andThen(publish(isFirst, groups, cluster), Deferred.succeed(ready, undefined))
     })
     if (result === undefined) return
     refusal = undefined
+    let kind = ""
     let text = ""
     if (result._tag === "Found") {
       confirmedAt = now()
       looks.updateUnsafe(1, services)
-      yield* publish()
+      yield* publish(isFirst)
       const { step } = snapshot
       if (step !== fellBackTo && step !== undefined) {
         if (primary.step > 0) {
@@ -315,8 +320,12 @@ const start = Effect.fnUntraced(function*(
         fellBackTo = step
       }
       const dropped = discovery.dropped.slice(0, 3)
-      if (dropped.length > 0) text = `entries that are no addresses are left out: ${dropped.join(", ")}`
+      if (dropped.length > 0) {
+        kind = "dropped"
+        text = `entries that are no addresses are left out: ${dropped.join(", ")}`
+      }
     } else if (result._tag === "Unsupported") {
+      kind = "unsupported"
       text = `${result.message}; nothing wider than ${RoutingScope.format(checked.scope)} is allowed`
       if (!snapshot.isDiscovered) {
         refusal = AlternatorError.of(
@@ -326,10 +335,11 @@ const start = Effect.fnUntraced(function*(
           })
         )
       }
-    } else {
+    } else if (result.message !== undefined) {
+      kind = "kept"
       text = `who is in the cluster is not known, the nodes stay as they are: ${result.message}`
     }
-    yield* say(text)
+    yield* say(kind, text)
     isReady = refusal === undefined
     yield* Deferred.succeed(ready, undefined)
   })

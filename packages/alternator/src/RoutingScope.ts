@@ -7,6 +7,8 @@
  * @stability unstable
  * @since 0.1.0
  */
+import { dual } from "effect/Function"
+import { type Pipeable, Prototype } from "effect/Pipeable"
 
 /**
  * @category models
@@ -23,9 +25,11 @@ export type RoutingStep =
  * @category models
  * @since 0.1.0
  */
-export interface RoutingScope {
+export interface RoutingScope extends Pipeable {
   readonly steps: ReadonlyArray<RoutingStep>
 }
+
+const of = (steps: ReadonlyArray<RoutingStep>): RoutingScope => Object.assign(Object.create(Prototype), { steps })
 
 /**
  * All nodes. With `datacenters` any one node tells of all of them; without, each node that nobody has told of yet is
@@ -34,23 +38,19 @@ export interface RoutingScope {
  * @category constructors
  * @since 0.1.0
  */
-export const cluster = (datacenters: ReadonlyArray<string> = []): RoutingScope => ({
-  steps: [{ _tag: "Cluster", datacenters }]
-})
+export const cluster = (datacenters: ReadonlyArray<string> = []): RoutingScope => of([{ _tag: "Cluster", datacenters }])
 
 /**
  * @category constructors
  * @since 0.1.0
  */
-export const datacenter = (datacenter: string): RoutingScope => ({ steps: [{ _tag: "Datacenter", datacenter }] })
+export const datacenter = (datacenter: string): RoutingScope => of([{ _tag: "Datacenter", datacenter }])
 
 /**
  * @category constructors
  * @since 0.1.0
  */
-export const rack = (datacenter: string, rack: string): RoutingScope => ({
-  steps: [{ _tag: "Rack", datacenter, rack }]
-})
+export const rack = (datacenter: string, rack: string): RoutingScope => of([{ _tag: "Rack", datacenter, rack }])
 
 /**
  * What to use when `self` has no nodes. It is left again when `self` has some. Another datacenter changes what may be
@@ -59,9 +59,10 @@ export const rack = (datacenter: string, rack: string): RoutingScope => ({
  * @category combinators
  * @since 0.1.0
  */
-export const orElse = (self: RoutingScope, fallback: RoutingScope): RoutingScope => ({
-  steps: [...self.steps, ...fallback.steps]
-})
+export const orElse: {
+  (fallback: RoutingScope): (self: RoutingScope) => RoutingScope
+  (self: RoutingScope, fallback: RoutingScope): RoutingScope
+} = dual(2, (self: RoutingScope, fallback: RoutingScope): RoutingScope => of([...self.steps, ...fallback.steps]))
 
 const name = (step: RoutingStep): string =>
   step._tag === "Cluster"
@@ -95,7 +96,7 @@ export const forAffinity = (scope: RoutingScope): RoutingScope => {
     const wide: RoutingStep = step._tag === "Rack" ? { _tag: "Datacenter", datacenter: step.datacenter } : step
     if (steps.every((other) => name(other) !== name(wide))) steps.push(wide)
   }
-  return { steps }
+  return of(steps)
 }
 
 /**

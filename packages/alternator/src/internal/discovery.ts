@@ -33,6 +33,8 @@ type Listed = ReadonlyMap<string, AlternatorNode>
 interface Group {
   /** By URL. */
   readonly nodes: Listed
+  /** URL of the node that told. */
+  readonly teller: string
   readonly datacenter: string | undefined
   readonly rack: string | undefined
 }
@@ -53,8 +55,8 @@ export interface View {
 
 export type Looked =
   | { readonly _tag: "Found" }
-  /** Nothing was learned, what was known stays. */
-  | { readonly _tag: "Kept"; readonly message: string }
+  /** What was known stays; without a message that is nothing to be told. */
+  | { readonly _tag: "Kept"; readonly message: string | undefined }
   | { readonly _tag: "Unsupported"; readonly message: string }
 
 export const makeView = (scope: RoutingScope.RoutingScope): View => ({ scope, step: -1, groups: [], empties: 0 })
@@ -66,6 +68,9 @@ type Reply =
   | { readonly _tag: "Listed"; readonly nodes: Listed }
   | { readonly _tag: "Unsupported"; readonly message: string }
   | { readonly _tag: "Failed"; readonly message: string }
+
+/** Told of the groups of a view so far. */
+type OnFirst = (groups: ReadonlyArray<Group>) => Effect.Effect<void>
 
 /** Shared by both views of one look: equal questions are asked once. */
 interface Look {
@@ -94,16 +99,16 @@ export class Discovery {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
   }
 
-  /** `onFirst` is told of the groups of the first view as soon as there are any. */
+  /** `onFirst` is told of the groups of the first view, each time that there are more, where it takes several answers. */
   look(
     views: ReadonlyArray<View>,
     candidates: ReadonlyArray<AlternatorNode>,
-    onFirst: (groups: ReadonlyArray<Group>) => void
+    onFirst: OnFirst
   ): Effect.Effect<ReadonlyArray<Looked>> {
     return Effect.suspend(() => {
       this.dropped = []
       const look = { results: new Map(), candidates, until: this.now() + Duration.toMillis(this.settings.timeout) }
-      return Effect.forEach(views, (view, i) => this.follow(view, look, i === 0 ? onFirst : () => {}))
+      return Effect.forEach(views, (view, i) => this.follow(view, look, i === 0 ? onFirst : () => Effect.void))
     })
   }
 
@@ -112,7 +117,7 @@ export class Discovery {
     this: Discovery,
     view: View,
     look: Look,
-    onFirst: (groups: ReadonlyArray<Group>) => void
+    onFirst: OnFirst
   ): Effect.fn.Return<Looked> {
     const unsupported: Array<string> = []
     let isAnyEmpty = false
@@ -135,7 +140,7 @@ export class Discovery {
       else {
         isAnyEmpty = true
         if (i === view.step && ++view.empties < this.settings.widenAfter) {
-          return { _tag: "Kept", message: `${name} has no nodes at the moment` }
+          return { _tag: "Kept", message: undefined }
         }
       }
     }
@@ -148,7 +153,7 @@ export class Discovery {
     step: RoutingScope.RoutingStep,
     known: ReadonlyArray<Group>,
     look: Look,
-    onFirst: (groups: ReadonlyArray<Group>) => void
+    onFirst: OnFirst
   ): Effect.Effect<StepResult> {
     if (step._tag === "Datacenter") return this.named(step.datacenter, undefined, look)
     if (step._tag === "Rack") return this.named(step.datacenter, step.rack, look)
@@ -172,24 +177,29 @@ export class Discovery {
     let at = 0
     let empties = 0
     let found: Listed | undefined
+    let teller = ""
     const failures: Array<string> = []
     const refusals: Array<string> = []
     yield* race<AlternatorNode, Reply>({
       next: () => look.candidates[at++],
       ask: (node) => this.filtered(node, filter, query),
-      take: (reply, node) => {
-        if (reply._tag === "Failed") failures.push(`${node.url}: ${reply.message}`)
-        else if (reply._tag === "Unsupported") refusals.push(`${node.url}: ${reply.message}`)
-        else if (reply.nodes.size === 0) empties++
-        else found = reply.nodes
-        return found !== undefined || empties === 2
-      },
+      take: (reply, node) =>
+        Effect.sync(() => {
+          if (reply._tag === "Failed") failures.push(`${node.url}: ${reply.message}`)
+          else if (reply._tag === "Unsupported") refusals.push(`${node.url}: ${reply.message}`)
+          else if (reply.nodes.size === 0) empties++
+          else {
+            found = reply.nodes
+            teller = node.url
+          }
+          return found !== undefined || empties === 2
+        }),
       isEnough: () => empties > 0,
       delay: this.settings.raceDelay,
       timeout: this.time(look)
     })
     if (found !== undefined) {
-      return { _tag: "Found", groups: [{ nodes: found, datacenter, rack }] }
+      return { _tag: "Found", groups: [{ nodes: found, teller, datacenter, rack }] }
     }
     if (empties > 0) return { _tag: "Empty" }
     if (refusals.length > 0) return { _tag: "Unsupported", message: refusals[0]! }
@@ -248,7 +258,7 @@ export class Discovery {
     this: Discovery,
     known: ReadonlyArray<Group>,
     look: Look,
-    onFirst: (groups: ReadonlyArray<Group>) => void
+    onFirst: OnFirst
   ): Effect.fn.Return<StepResult> {
     const groups: Array<Group> = []
     const covered = new Set<string>()
@@ -277,20 +287,21 @@ export class Discovery {
       take: (reply, node) => {
         if (reply._tag !== "Listed") {
           failures.push(`${node.url}: ${reply.message}`)
-          return false
+          return Effect.succeed(false)
         }
         answers++
         const listed = Array.from(reply.nodes.keys())
         for (const group of silent) {
-          if (group.nodes.has(node.url) || listed.some((url) => group.nodes.has(url))) silent.delete(group)
+          // Whoever told of it, or belongs to it, tells of something else now.
+          const isOver = (url: string) => url === group.teller || group.nodes.has(url)
+          if (isOver(node.url) || listed.some(isOver)) silent.delete(group)
         }
         // A node that is asked by another name than it is listed by tells what was told already.
         if (!listed.every((url) => covered.has(url))) {
-          groups.push({ nodes: reply.nodes, datacenter: undefined, rack: undefined })
+          groups.push({ nodes: reply.nodes, teller: node.url, datacenter: undefined, rack: undefined })
         }
         for (const url of listed) covered.add(url)
-        if (groups.length > 0) onFirst(groups)
-        return false
+        return Effect.as(groups.length > 0 ? onFirst(groups) : Effect.void, false)
       },
       isEnough: () => groups.length > 0 && known.length > 0 && silent.size === 0,
       delay: this.settings.raceDelay,
@@ -306,7 +317,7 @@ export class Discovery {
     datacenters: ReadonlyArray<string>,
     known: ReadonlyArray<Group>,
     look: Look,
-    onFirst: (groups: ReadonlyArray<Group>) => void
+    onFirst: OnFirst
   ): Effect.fn.Return<StepResult> {
     const results = yield* Effect.forEach(datacenters, (datacenter) => this.named(datacenter, undefined, look), {
       concurrency: "unbounded"

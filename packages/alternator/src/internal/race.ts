@@ -9,7 +9,7 @@ export interface Race<C, A> {
   readonly next: () => C | undefined
   readonly ask: (candidate: C) => Effect.Effect<A>
   /** Takes an answer; true when no more are needed. */
-  readonly take: (answer: A, candidate: C) => boolean
+  readonly take: (answer: A, candidate: C) => Effect.Effect<boolean>
   /** Whether those that are slow need not be waited for, when nobody is left to ask. */
   readonly isEnough: () => boolean
   /** How long one is waited for before the next is asked too. */
@@ -34,7 +34,7 @@ export const race = <C, A>(options: Race<C, A>): Effect.Effect<boolean> =>
       const answer = yield* Effect.timeoutOption(Queue.take(answers), options.delay)
       if (Option.isSome(answer)) {
         pending--
-        if (options.take(answer.value[1], answer.value[0])) return
+        if (yield* options.take(answer.value[1], answer.value[0])) return
       } else if (candidate === undefined && options.isEnough()) return
     }
   })).pipe(Effect.timeoutOption(options.timeout), Effect.map(Option.isSome))
