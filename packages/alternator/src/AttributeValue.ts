@@ -1,0 +1,312 @@
+/**
+ * Items as plain values, and as DynamoDB's JSON.
+ *
+ * | value | attribute |
+ * | --- | --- |
+ * | `string` | S |
+ * | `number`, `bigint`, {@link NumberValue} | N |
+ * | `Uint8Array` | B |
+ * | `boolean`, `null` | BOOL, NULL |
+ * | array | L |
+ * | plain object, `Map` with strings as keys | M |
+ * | `Set` of strings, numbers, bytes | SS, NS, BS |
+ *
+ * Numbers are exact. One that is read is a `number` if that has the same decimal value; written out as a whole number
+ * beyond 2^53 it is a `bigint`; anything else is a {@link NumberValue}.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * A number by its decimal text, of up to 38 digits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class NumberValue {
+  readonly text: string
+  constructor(text: string) {
+    if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)) {
+      throw new InvalidValue({ message: `"${text}" is not a decimal number` })
+    }
+    this.text = text
+  }
+  toString(): string {
+    return this.text
+  }
+  toJSON(): string {
+    return this.text
+  }
+}
+
+/**
+ * Why a value cannot be an attribute; the message says where it is.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidValue extends Data.TaggedError("InvalidValue")<{ readonly message: string }> {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Value =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | NumberValue
+  | Uint8Array
+  | ReadonlyArray<Value>
+  | ReadonlySet<string | number | bigint | NumberValue | Uint8Array>
+  | ReadonlyMap<string, Value>
+  | { readonly [name: string]: Value | undefined }
+
+/**
+ * An item, a key, or the values of an expression. A member that is `undefined` is left out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Item = { readonly [name: string]: Value | undefined }
+
+/**
+ * What comes out of an answer. Maps are objects, sets are `Set`s.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ReadItem = { [name: string]: any }
+
+/** Depth at which a value is refused, as DynamoDB does. @category constants @since 0.1.0 */
+export const MAX_DEPTH = 32
+
+const fail = (path: string, message: string): never => {
+  throw new InvalidValue({ message: `${path === "" ? "the value" : path} ${message}` })
+}
+
+// JSON.stringify for short strings without anything to escape.
+const plain = /^[ !#-[\]-~]*$/
+const quote = (text: string): string => text.length < 64 && plain.test(text) ? `"${text}"` : JSON.stringify(text)
+
+const base64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
+
+const numberText = (value: number | bigint | NumberValue, path: string): string => {
+  if (typeof value === "number" && !Number.isFinite(value)) fail(path, `is ${value}, which is no decimal number`)
+  return typeof value === "number" ? (Object.is(value, -0) ? "0" : String(value)) : value.toString()
+}
+
+const isNumeric = (value: unknown): value is number | bigint | NumberValue =>
+  typeof value === "number" || typeof value === "bigint" || value instanceof NumberValue
+
+const encodeSet = (set: ReadonlySet<unknown>, path: string): string => {
+  const values = Array.from(set)
+  const [first] = values
+  if (values.length === 0) return fail(path, "is an empty set, which DynamoDB has not: leave it out")
+  if (typeof first === "string") {
+    return `{"SS":[${
+      values.map((value) => typeof value === "string" ? quote(value) : fail(path, "is a set of mixed types")).join(",")
+    }]}`
+  }
+  if (first instanceof Uint8Array) {
+    return `{"BS":[${
+      values.map((value) => value instanceof Uint8Array ? `"${base64(value)}"` : fail(path, "is a set of mixed types"))
+        .join(",")
+    }]}`
+  }
+  if (!isNumeric(first)) {
+    return fail(path, `is a set of ${typeof first}, only strings, numbers and bytes can be in sets`)
+  }
+  return `{"NS":[${
+    values.map((value) => isNumeric(value) ? `"${numberText(value, path)}"` : fail(path, "is a set of mixed types"))
+      .join(",")
+  }]}`
+}
+
+const encodeAt = (value: unknown, path: string, depth: number): string => {
+  if (depth > MAX_DEPTH) return fail(path, `is nested more than ${MAX_DEPTH} deep`)
+  switch (typeof value) {
+    case "string":
+      return `{"S":${quote(value)}}`
+    case "number":
+    case "bigint":
+      return `{"N":"${numberText(value, path)}"}`
+    case "boolean":
+      return value ? '{"BOOL":true}' : '{"BOOL":false}'
+    case "object":
+      break
+    default:
+      return fail(path, value === undefined ? "is undefined" : `is a ${typeof value}, which cannot be stored`)
+  }
+  if (value === null) return '{"NULL":true}'
+  if (value instanceof Uint8Array) return `{"B":"${base64(value)}"}`
+  if (Array.isArray(value)) {
+    let out = '{"L":['
+    for (let i = 0; i < value.length; i++) {
+      if (i > 0) out += ","
+      out += encodeAt(value[i], `${path}[${i}]`, depth + 1)
+    }
+    return `${out}]}`
+  }
+  if (value instanceof NumberValue) return `{"N":"${value.text}"}`
+  if (value instanceof Set) return encodeSet(value, path)
+  if (value instanceof Map) return `{"M":${encodeEntries(value, path, depth + 1)}}`
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    return fail(path, `is a ${prototype?.constructor?.name ?? "class"}: say what of it is to be stored`)
+  }
+  return `{"M":${encodeObject(value as Item, path, depth + 1)}}`
+}
+
+const encodeEntries = (map: ReadonlyMap<unknown, unknown>, path: string, depth: number): string => {
+  const parts: Array<string> = []
+  for (const [name, value] of map) {
+    if (typeof name !== "string") fail(path, "is a Map with keys that are no strings")
+    else if (value !== undefined) parts.push(`${quote(name)}:${encodeAt(value, join(path, name), depth)}`)
+  }
+  return `{${parts.join(",")}}`
+}
+
+const join = (path: string, name: string): string => path === "" ? name : `${path}.${name}`
+
+const encodeObject = (item: Item, path: string, depth: number): string => {
+  let out = "{"
+  for (const name of Object.keys(item)) {
+    const value = item[name]
+    if (value === undefined) continue
+    if (out.length > 1) out += ","
+    // Most are strings and numbers; the path is only made for what is nested.
+    out += quote(name)
+    out += typeof value === "string" ? `:{"S":${quote(value)}}` : `:${encodeAt(value, join(path, name), depth)}`
+  }
+  return `${out}}`
+}
+
+/**
+ * The DynamoDB JSON of an item: `{"name":{"S":"…"},…}`. Throws {@link InvalidValue}.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encodeItem = (item: Item): string => encodeObject(item, "", 0)
+
+/**
+ * The DynamoDB JSON of one value: `{"S":"…"}`. Throws {@link InvalidValue}.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encode = (value: Value): string => encodeAt(value, "", 0)
+
+/** Significant digits and exponent, so that equal numbers have equal texts. */
+const canonical = (text: string): string => {
+  const match = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text)
+  if (match === null) return ""
+  const [, sign, whole, fraction = "", exponent] = match
+  const digits = `${whole}${fraction}`.replace(/^0+/, "")
+  const trimmed = digits.replace(/0+$/, "")
+  if (trimmed === "") return "0"
+  const power = Number(exponent ?? 0) - fraction.length + (digits.length - trimmed.length)
+  return `${sign === "-" ? "-" : ""}${trimmed}e${power}`
+}
+
+/**
+ * A number of an answer: exact, whatever type that takes.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decodeNumber = (text: string): number | bigint | NumberValue => {
+  const value = Number(text)
+  // Fifteen digits are always exact.
+  if (text.length <= 15 && value === value) return value
+  if (/^-?\d+$/.test(text)) return Number.isSafeInteger(value) ? value : BigInt(text)
+  if (Number.isFinite(value) && canonical(String(value)) === canonical(text)) return value
+  return new NumberValue(text)
+}
+
+const bytesOf = (text: string): Uint8Array => {
+  const buffer = Buffer.from(text, "base64")
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+const decodeMap = (map: Record<string, any>): ReadItem => {
+  const out: ReadItem = {}
+  for (const name in map) {
+    const value = decode(map[name])
+    if (name === "__proto__") {
+      Object.defineProperty(out, name, { value, enumerable: true, writable: true, configurable: true })
+    } else out[name] = value
+  }
+  return out
+}
+
+/**
+ * The value of parsed DynamoDB JSON. Throws {@link InvalidValue}.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decode = (wire: Record<string, any>): any => {
+  for (const type in wire) {
+    const value = wire[type]
+    switch (type) {
+      case "S":
+        return value
+      case "N":
+        return decodeNumber(value)
+      case "BOOL":
+        return value
+      case "M":
+        return decodeMap(value)
+      case "L":
+        return value.map(decode)
+      case "NULL":
+        return null
+      case "B":
+        return bytesOf(value)
+      case "SS":
+        return new Set(value)
+      case "NS":
+        return new Set(value.map(decodeNumber))
+      case "BS":
+        return new Set(value.map(bytesOf))
+      default:
+        throw new InvalidValue({ message: `the answer has an attribute of the unknown type ${type}` })
+    }
+  }
+  throw new InvalidValue({ message: "the answer has an attribute without a type" })
+}
+
+/**
+ * The item of parsed DynamoDB JSON. Throws {@link InvalidValue}.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decodeItem = decodeMap as (wire: Record<string, any>) => ReadItem
+
+/**
+ * Type and text, or bytes, of a value that can be a key; none of others.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const keyOf = (
+  value: unknown
+):
+  | { readonly type: "S" | "N"; readonly value: string }
+  | { readonly type: "B"; readonly value: Uint8Array }
+  | undefined =>
+  typeof value === "string"
+    ? { type: "S", value }
+    : isNumeric(value)
+    ? { type: "N", value: value.toString() }
+    : value instanceof Uint8Array
+    ? { type: "B", value }
+    : undefined
