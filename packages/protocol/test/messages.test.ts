@@ -320,7 +320,8 @@ describe("writeExecute", () => {
               const settings = { tracing, stamped, dialect, resultMetadataId, customPayload }
               const template = Request.executeTemplate(id, options, 2, settings)
               const fast = new Writer.Writer(1)
-              Request.writeExecute(fast, template, encoder, [5, "x"], timestamp, 0xa7)
+              Request.writeExecute(fast, template, encoder, [5, "x"], timestamp)
+              if (dialect.tabletVersions) Request.setTabletBlock(fast, 0xa7)
               const slow = new Writer.Writer()
               Request.encode(slow, 0, {
                 _tag: "Execute",
