@@ -147,6 +147,8 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
         credentials: checked.credentials,
         keyspace: options.keyspace,
         startup: checked.startup,
+        // Frames of EXECUTE are written here, as v4 has them.
+        wishes: { version: 4 },
         connectTimeout: checked.connectTimeout,
         handshakeTimeout: checked.handshakeTimeout
       },

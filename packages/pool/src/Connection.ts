@@ -11,9 +11,11 @@
  *
  * @since 0.1.0
  */
+import type { Compressor } from "@effect-scylla/protocol/Compression"
+import * as Dialect from "@effect-scylla/protocol/Dialect"
 import * as Features from "@effect-scylla/protocol/Features"
-import { FrameParser } from "@effect-scylla/protocol/Frame"
 import * as Frame from "@effect-scylla/protocol/Frame"
+import { Framing } from "@effect-scylla/protocol/Framing"
 import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
@@ -117,9 +119,6 @@ export interface Owner {
 
 /** Holds the place of a request that nobody waits for any more until the server has answered it. */
 const ORPHAN: ResponseHandler = { onResponse() {}, onFailure() {} }
-/** The first byte of an answer. */
-const ANSWER = Frame.VERSION | Frame.RESPONSE_BIT
-
 let connections = 0
 
 /**
@@ -133,6 +132,13 @@ export class Connection implements Handlers {
   readonly id: number = ++connections
   /** Offered by the server and read from SUPPORTED; set by the handshake. */
   features: Features.Features = Features.none
+  /**
+   * What is spoken on it: the version, and the extensions that change messages. Whoever writes a frame after `begin` writes
+   * it in this; two connections to one cluster may differ while it is being upgraded.
+   */
+  dialect: Dialect.Dialect = Dialect.v4
+  /** How frames or segments are compressed; `undefined` where they are not. */
+  compression: Compressor["name"] | undefined = undefined
   /** Requests that were given to this connection, for stats. */
   requests = 0
   /** Abandoned requests whose answer is still out. */
@@ -143,7 +149,9 @@ export class Connection implements Handlers {
   private readonly ticker: Ticker
   private readonly limits: Limits
   private readonly owner: Owner
-  private readonly parser: FrameParser
+  private readonly framing: Framing
+  /** The first byte of an answer. */
+  private answer = Dialect.v4.version | Frame.RESPONSE_BIT
   private readonly ids = new StreamIds()
   private handlers: Array<ResponseHandler | undefined> = [undefined]
   /** Tick at which a request is overdue, 0 for none; for an orphan, minus the tick at which it became one. */
@@ -188,7 +196,7 @@ export class Connection implements Handlers {
     this.maxOutput = Math.min(limits.maxOutput, MAX_OUTPUT - MAX_FRAME)
     this.owner = owner
     this.lastRead = ticker.now
-    this.parser = new FrameParser(this, limits.maxFrame)
+    this.framing = new Framing(this, { maxBody: limits.maxFrame })
     this.out = new Output(this.release)
     socket.start(this)
   }
@@ -287,7 +295,7 @@ export class Connection implements Handlers {
   private put(id: number, request: Request.Request, handler: ResponseHandler, timeoutMillis: number): void {
     const start = this.out.pos
     try {
-      Request.encode(this.out, id, request)
+      Request.encode(this.out, id, request, { dialect: this.dialect })
     } catch (error) {
       // Half a frame would break all that follow it.
       this.discard(start)
@@ -337,30 +345,54 @@ export class Connection implements Handlers {
     const { out } = this
     if (this.reason !== undefined || out.pos === 0) return
     this.unsentCount = 0
-    const size = out.pos
-    let isTaken: boolean
+    if (!this.framing.isPlain) return this.flushFramed(out)
+    const isTaken = this.write(out)
+    if (isTaken === undefined) return
+    if (isTaken && out.bytes.length <= KEEP_OUTPUT) out.reset()
+    else this.out = this.freeOutputs.pop() ?? new Output(this.release)
+    if (!this.accepts) this.checkOutput()
+  }
+
+  /** The same where frames are compressed or put in segments: by way of a second buffer. */
+  private flushFramed(out: Output): void {
+    const wire = this.freeOutputs.pop() ?? new Output(this.release)
+    wire.limit = MAX_OUTPUT
     try {
-      isTaken = this.socket.write(out.bytes.subarray(0, size), out.done)
+      this.framing.write(wire, out.bytes, 0, out.pos)
     } catch (cause) {
       return this.fail(new ConnectionLost({ message: `cannot write to ${this.where}: ${String(cause)}`, cause }))
     }
-    if (isTaken && out.bytes.length <= KEEP_OUTPUT) {
-      out.reset()
-    } else {
-      if (!isTaken) this.held += size
-      this.out = this.freeOutputs.pop() ?? new Output(this.release)
-    }
+    if (out.bytes.length <= KEEP_OUTPUT) out.reset()
+    else this.out = new Output(this.release)
+    if (this.write(wire) === true) this.recycle(wire)
     if (!this.accepts) this.checkOutput()
+  }
+
+  /** Whether the socket has taken it; `undefined` when that was the end of the connection. */
+  private write(output: Output): boolean | undefined {
+    const size = output.pos
+    let isTaken: boolean
+    try {
+      isTaken = this.socket.write(output.bytes.subarray(0, size), output.done)
+    } catch (cause) {
+      this.fail(new ConnectionLost({ message: `cannot write to ${this.where}: ${String(cause)}`, cause }))
+      return undefined
+    }
+    if (!isTaken) this.held += size
+    return isTaken
   }
 
   /** The socket is done with what it did not take at once. */
   private readonly release = (output: Output): void => {
     this.held -= output.pos
-    if (output.bytes.length <= KEEP_OUTPUT && this.freeOutputs.length < KEEP_OUTPUTS) {
-      output.reset()
-      this.freeOutputs.push(output)
-    }
+    this.recycle(output)
     if (!this.accepts) this.checkOutput()
+  }
+
+  private recycle(output: Output): void {
+    if (output.bytes.length > KEEP_OUTPUT || this.freeOutputs.length >= KEEP_OUTPUTS) return
+    output.reset()
+    this.freeOutputs.push(output)
   }
 
   private checkOutput(): void {
@@ -373,7 +405,7 @@ export class Connection implements Handlers {
     if (this.reason !== undefined) return
     this.lastRead = this.ticker.now
     try {
-      this.parser.push(bytes, view, 0, length)
+      this.framing.push(bytes, view, 0, length)
     } catch (cause) {
       const message = cause instanceof DecodeError ? cause.message : String(cause)
       this.fail(new ProtocolViolation({ message: `${this.where} sent what is no CQL frame: ${message}`, cause }))
@@ -394,28 +426,48 @@ export class Connection implements Handlers {
 
   /** Called by the parser. */
   onFrame(version: number, flags: number, stream: number, opcode: number, body: Reader): void {
-    if (version !== ANSWER && !this.isReadable(version, opcode)) return
-    const handler = stream >= 0 ? this.handlers[stream] : undefined
+    if (version !== this.answer && !this.isReadable(version, opcode)) return
+    const handler = this.take(stream)
     if (handler === undefined) return this.unexpected(flags, stream, opcode, body)
+    if (handler === ORPHAN) return
+    try {
+      handler.onResponse(flags, opcode, body)
+    } catch (cause) {
+      this.malformed(handler, cause)
+    }
+    if (this.draining) this.checkDrained()
+  }
+
+  /** Called by the framing: a body that cannot be decompressed. The stream goes on, only its request is told. */
+  onBroken(version: number, _flags: number, stream: number, opcode: number, error: DecodeError): void {
+    if (version !== this.answer && !this.isReadable(version, opcode)) return
+    // An event that cannot be read says nothing.
+    if (stream === -1 && opcode === Frame.Opcode.EVENT) return
+    const handler = this.take(stream)
+    if (handler === undefined) return this.unasked(stream)
+    if (handler !== ORPHAN) this.malformed(handler, error)
+    if (this.draining) this.checkDrained()
+  }
+
+  /** Ends the wait for the answer to `stream`; the handler, which may be `ORPHAN`, or `undefined` where nobody asked. */
+  private take(stream: number): ResponseHandler | undefined {
+    const handler = stream >= 0 ? this.handlers[stream] : undefined
+    if (handler === undefined) return undefined
     this.handlers[stream] = undefined
     this.deadlines[stream] = 0
     // Free before anybody is resumed: what runs then may send the next request at once.
     if (stream !== 0) this.ids.release(stream)
-    if (handler === ORPHAN) {
-      this.orphans--
-      return
-    }
-    if (handler !== this.heartbeat) this.inFlightCount--
-    try {
-      handler.onResponse(flags, opcode, body)
-    } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      handler.onFailure(
-        new MalformedResponse({ message: `the answer of ${this.where} cannot be read: ${message}`, cause }),
-        true
-      )
-    }
-    if (this.draining) this.checkDrained()
+    if (handler === ORPHAN) this.orphans--
+    else if (handler !== this.heartbeat) this.inFlightCount--
+    return handler
+  }
+
+  private malformed(handler: ResponseHandler, cause: unknown): void {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    handler.onFailure(
+      new MalformedResponse({ message: `the answer of ${this.where} cannot be read: ${message}`, cause }),
+      true
+    )
   }
 
   /** Ends the connection for a frame that is no answer in our version; only an error may say so in the server's own. */
@@ -423,7 +475,7 @@ export class Connection implements Handlers {
     const isAnswer = (version & Frame.RESPONSE_BIT) !== 0
     if (isAnswer && opcode === Frame.Opcode.ERROR) return true
     const what = isAnswer
-      ? `an answer in protocol version ${version & ~Frame.RESPONSE_BIT}, not ${Frame.VERSION}`
+      ? `an answer in protocol version ${version & ~Frame.RESPONSE_BIT}, not ${this.dialect.version}`
       : "a request: is it a CQL server?"
     this.fail(new ProtocolViolation({ message: `${this.where} sent ${what}` }))
     return false
@@ -434,7 +486,7 @@ export class Connection implements Handlers {
       let event: Response.Event | undefined
       try {
         Response.readPrefix(flags, body)
-        const response = Response.decode(opcode, body, NO_ROWS)
+        const response = Response.decode(opcode, body, NO_ROWS, this.dialect)
         event = response._tag === "Event" ? response.event : undefined
       } catch {
         // An event that cannot be read says nothing: the metadata refresh will find what it meant.
@@ -442,16 +494,20 @@ export class Connection implements Handlers {
       if (event !== undefined) this.owner.onEvent(event)
       return
     }
-    let detail = `an answer on stream ${stream}, which is not in flight`
+    let detail: string | undefined
     if (stream === 0 && opcode === Frame.Opcode.ERROR) {
       try {
         Response.readPrefix(flags, body)
-        const response = Response.decode(opcode, body, NO_ROWS)
+        const response = Response.decode(opcode, body, NO_ROWS, this.dialect)
         if (response._tag === "Error") detail = `an error of the whole connection: ${response.error.message}`
       } catch {
         // The text is lost, the verdict stands.
       }
     }
+    this.unasked(stream, detail)
+  }
+
+  private unasked(stream: number, detail = `an answer on stream ${stream}, which is not in flight`): void {
     this.fail(new ProtocolViolation({ message: `${this.where} sent ${detail}` }))
   }
 
@@ -524,7 +580,7 @@ export class Connection implements Handlers {
     if (this.reason !== undefined) return
     this.reason = reason
     this.accepts = false
-    this.parser.stop()
+    this.framing.stop()
     this.socket.destroy()
     const { handlers } = this
     const unsent = new Set(this.unsent.subarray(0, this.unsentCount))
@@ -541,6 +597,19 @@ export class Connection implements Handlers {
     }
     Deferred.doneUnsafe(this.drained, Exit.void)
     Deferred.doneUnsafe(this.closed, Exit.succeed(reason))
+  }
+
+  /** From now on requests are of this dialect. @internal */
+  speak(dialect: Dialect.Dialect): void {
+    this.dialect = dialect
+    this.answer = dialect.version | Frame.RESPONSE_BIT
+  }
+
+  /** STARTUP is about to be sent: with its answer the framing and the compression begin. @internal */
+  startup(dialect: Dialect.Dialect, compressor: Compressor | undefined): void {
+    this.speak(dialect)
+    this.framing.startup(dialect.version, compressor)
+    this.compression = compressor?.name
   }
 
   /** The handshake is over: heartbeats start, stream 0 is the connection's. @internal */

@@ -40,6 +40,8 @@ export interface Options {
   readonly address: string
   readonly port: number
   readonly tls?: ConnectionOptions | undefined
+  /** Who has to be there: a connection that reaches another node is closed and reported as `WrongNode`. */
+  readonly expect?: Handshake.Expected | undefined
   /**
    * How many connections there are: `perShard` for each shard of the node (default 1), or `perNode` whatever their shard,
    * for nodes that are asked little, such as those of remote datacenters.
@@ -572,6 +574,7 @@ export class NodePool implements Owner {
           session: this.options.session,
           endpoint,
           owner: this,
+          expect: this.options.expect,
           onDialed: () => {
             this.become(slot, "Handshaking")
           },

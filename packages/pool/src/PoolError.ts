@@ -24,6 +24,8 @@ export class HandshakeFailed extends Data.TaggedError("HandshakeFailed")<
 > {}
 /** The server asked for credentials that were not given, or did not take them. @category errors @since 0.1.0 */
 export class AuthenticationFailed extends Data.TaggedError("AuthenticationFailed")<Common> {}
+/** The node at the address is another one, or of another cluster, than was expected. @category errors @since 0.1.0 */
+export class WrongNode extends Data.TaggedError("WrongNode")<Common> {}
 /** The peer ended the connection or the network did. @category errors @since 0.1.0 */
 export class ConnectionLost extends Data.TaggedError("ConnectionLost")<Common> {}
 /** This side closed the connection. @category errors @since 0.1.0 */
@@ -57,6 +59,7 @@ export type PoolReason =
   | ConnectTimeout
   | HandshakeFailed
   | AuthenticationFailed
+  | WrongNode
   | ConnectionLost
   | ConnectionClosed
   | HeartbeatTimeout

@@ -4,11 +4,13 @@
  * @since 0.1.0
  */
 export * as Admission from "./Admission.ts"
+export * as Authenticator from "./Authenticator.ts"
 export * as Connection from "./Connection.ts"
 export * as ConnectLimiter from "./ConnectLimiter.ts"
 export * as Handshake from "./Handshake.ts"
 export * as NodePool from "./NodePool.ts"
 export * as PoolError from "./PoolError.ts"
+export * as ProtocolVersions from "./ProtocolVersions.ts"
 export * as Socket from "./Socket.ts"
 export * as Suspension from "./Suspension.ts"
 export * as Ticker from "./Ticker.ts"

@@ -1,4 +1,3 @@
-import * as Dialect from "@effect-scylla/protocol/Dialect"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import type * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
@@ -47,8 +46,7 @@ export class Ask extends Suspension<Answer, PoolError> implements ResponseHandle
 
   onResponse(flags: number, opcode: number, body: Reader): void {
     const prefix = Response.readPrefix(flags, body)
-    const { rateLimitCode } = this.connection.features
-    const response = Response.decode(opcode, body, this.decoders, Dialect.make(4, { rateLimitCode }))
+    const response = Response.decode(opcode, body, this.decoders, this.connection.dialect)
     this.settle(Exit.succeed({ response, prefix }))
   }
 

@@ -4,7 +4,9 @@
  */
 import { DialError, type Endpoint, type Handlers, type Socket } from "@effect-scylla/pool/Socket"
 import type { Transport } from "@effect-scylla/pool/Transport"
-import { FrameParser } from "@effect-scylla/protocol/Frame"
+import type { Compressor } from "@effect-scylla/protocol/Compression"
+import * as Dialect from "@effect-scylla/protocol/Dialect"
+import { Framing } from "@effect-scylla/protocol/Framing"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
@@ -16,6 +18,7 @@ import { Buffer } from "node:buffer"
 
 /** A request as the server saw it. */
 export interface Received {
+  readonly version: number
   readonly stream: number
   readonly request: Request.Request
 }
@@ -41,12 +44,14 @@ export class FakeSocket implements Socket {
   /** `true`: writes are taken and never arrive. */
   deaf = false
   shard = 0
+  /** In what it reads and answers; the version is that of the last request. */
+  dialect = Dialect.v4
   onRequest: OnRequest
   onClosed: (() => void) | undefined
   private handlers: Handlers | undefined
   private readonly held: Array<{ readonly bytes: Uint8Array; readonly done: () => void }> = []
   private readonly defer: (task: () => void) => void
-  private readonly parser: FrameParser
+  readonly framing: Framing
 
   constructor(endpoint: Endpoint, localPort: number, defer: (task: () => void) => void, onRequest: OnRequest) {
     this.endpoint = endpoint
@@ -54,13 +59,14 @@ export class FakeSocket implements Socket {
     this.remoteAddress = endpoint.address
     this.defer = defer
     this.onRequest = onRequest
-    this.parser = new FrameParser({
-      onFrame: (_version: number, flags: number, stream: number, opcode: number, body: Reader) => {
-        const received = { stream, request: Request.decode(opcode, flags, body).request }
+    this.framing = new Framing({
+      onFrame: (version: number, flags: number, stream: number, opcode: number, body: Reader) => {
+        if (version !== this.dialect.version) this.dialect = Dialect.make(version as Dialect.Version)
+        const received = { version, stream, request: Request.decode(opcode, flags, body, this.dialect).request }
         this.received.push(received)
         this.onRequest(this, received)
       }
-    }, 512 * 1024 * 1024)
+    }, { maxBody: 512 * 1024 * 1024, compress: "always" })
   }
 
   // ---- the client's side
@@ -104,7 +110,7 @@ export class FakeSocket implements Socket {
   private arrive(bytes: Uint8Array): void {
     const copy = Buffer.from(bytes)
     this.defer(() => {
-      this.parser.push(copy, new DataView(copy.buffer, copy.byteOffset, copy.length), 0, copy.length)
+      this.framing.push(copy, new DataView(copy.buffer, copy.byteOffset, copy.length), 0, copy.length)
     })
   }
 
@@ -119,7 +125,22 @@ export class FakeSocket implements Socket {
   }
 
   respond(stream: number, response: Response.ServerResponse): void {
-    this.send(frame(stream, response))
+    const bytes = frame(stream, response, this.dialect)
+    if (this.framing.isPlain) return this.send(bytes)
+    const w = new Writer()
+    this.framing.write(w, bytes, 0, bytes.length)
+    this.send(w.toUint8Array())
+  }
+
+  /** Answers STARTUP, with which compression and segments begin. */
+  begin(stream: number, response: Response.ServerResponse, compressor: Compressor | undefined): void {
+    if (this.dialect.version >= 5) {
+      this.respond(stream, response)
+      this.framing.use(this.dialect.version, compressor)
+    } else {
+      this.framing.use(this.dialect.version, compressor)
+      this.respond(stream, response)
+    }
   }
 
   /** Ends the connection from the server's side, after what was sent before. */
@@ -138,9 +159,13 @@ export class FakeSocket implements Socket {
 }
 
 /** The bytes of a response. */
-export const frame = (stream: number, response: Response.ServerResponse): Uint8Array => {
+export const frame = (
+  stream: number,
+  response: Response.ServerResponse,
+  dialect: Dialect.Dialect = Dialect.v4
+): Uint8Array => {
   const w = new Writer()
-  Response.encode(w, stream, response)
+  Response.encode(w, stream, response, undefined, dialect)
   return w.toUint8Array()
 }
 

@@ -1,5 +1,9 @@
 /** A scripted CQL node with shards on a {@link FakeNetwork}. */
+import * as Compression from "@effect-scylla/protocol/Compression"
+import * as Dialect from "@effect-scylla/protocol/Dialect"
+import type * as Response from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
 import type { FakeNetwork, FakeSocket, Received } from "./network.ts"
 
 export interface Options {
@@ -12,6 +16,12 @@ export interface Options {
   /** Further keys of SUPPORTED, or other values. */
   readonly supported?: Readonly<Record<string, ReadonlyArray<string>>> | undefined
   readonly authenticator?: string | undefined
+  /** Versions that it speaks. Default 3 and 4. */
+  readonly versions?: ReadonlyArray<number> | undefined
+  /** A connection stays in the version of its first frame, as ScyllaDB has it. */
+  readonly isStrict?: boolean | undefined
+  readonly hostId?: string | undefined
+  readonly clusterName?: string | undefined
 }
 
 export const PLAIN_PORT = 9042
@@ -70,7 +80,23 @@ export class FakeNode {
       isOver = true
     }
     socket.onClosed = over
+    const { isStrict = false, versions = [3, 4] } = this.options
+    let first: number | undefined
+    /** An error of the whole connection, in a version that anybody reads; then the end. */
+    const hangUp = (message: string): void => {
+      socket.dialect = Dialect.v4
+      socket.respond(0, error("ProtocolError", message))
+      socket.end()
+    }
     socket.onRequest = (_, received) => {
+      const { version } = received
+      if (!versions.includes(version)) return hangUp(`Invalid or unsupported protocol version: ${version}`)
+      first ??= version
+      if (isStrict && version !== first) {
+        return hangUp(
+          `Invalid message version. Got ${version} but previous messages on this connection had version ${first}`
+        )
+      }
       if (this.intercept(socket, received)) return
       if (received.request._tag === "Startup") over()
       this.answer(socket, received)
@@ -98,10 +124,20 @@ export class FakeNode {
     switch (request._tag) {
       case "Options":
         return socket.respond(stream, { _tag: "Supported", options: this.supported(socket.shard) })
-      case "Startup":
-        return this.options.authenticator === undefined
-          ? socket.respond(stream, { _tag: "Ready" })
-          : socket.respond(stream, { _tag: "Authenticate", authenticator: this.options.authenticator })
+      case "Startup": {
+        const name = request.options["COMPRESSION"]
+        const compressor = name === "lz4" ? Compression.lz4 : name === "snappy" ? Compression.snappy : undefined
+        if (request.options["SCYLLA_USE_METADATA_ID"] !== undefined) {
+          socket.dialect = Dialect.make(socket.dialect.version, { metadataIds: true })
+        }
+        return socket.begin(
+          stream,
+          this.options.authenticator === undefined
+            ? { _tag: "Ready" }
+            : { _tag: "Authenticate", authenticator: this.options.authenticator },
+          compressor
+        )
+      }
       case "AuthResponse":
         return Buffer.from(request.token!).toString() === "\0user\0pencil"
           ? socket.respond(stream, { _tag: "AuthSuccess", token: null })
@@ -113,6 +149,9 @@ export class FakeNode {
         if (use?.[1] === "missing") {
           return socket.respond(stream, error("InvalidRequest", "Keyspace 'missing' does not exist"))
         }
+        if (request.query.startsWith("SELECT cluster_name, host_id")) {
+          return socket.respond(stream, identity(this.options))
+        }
         return socket.respond(stream, use ? { _tag: "SetKeyspace", keyspace: use[1]! } : { _tag: "Void" })
       }
       default:
@@ -120,6 +159,18 @@ export class FakeNode {
     }
   }
 }
+
+const identity = ({ clusterName = "test", hostId = HOST_ID }: Options): Response.ServerResponse => {
+  const column = (name: string, type: "text" | "uuid") =>
+    ({ keyspace: "system", table: "local", name, type: { _tag: "Scalar", name: type } }) as const
+  return {
+    _tag: "Rows",
+    columns: [column("cluster_name", "text"), column("host_id", "uuid")],
+    rows: [[Buffer.from(clusterName), Uuid.parseUnsafe(hostId).toBytes()]]
+  }
+}
+
+export const HOST_ID = "11111111-2222-3333-4444-555555555555"
 
 const KINDS = {
   BadCredentials: (message: string) => new ServerError.BadCredentials({ code: 0x100, message }),
