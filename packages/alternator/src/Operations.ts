@@ -1,0 +1,383 @@
+/**
+ * The operations of Alternator: what they take and give. Names are those of the DynamoDB API; items, keys and the values of
+ * expressions are plain values, see {@link AttributeValue}.
+ *
+ * Old parameters that expressions have replaced (`Expected`, `AttributeUpdates`, `KeyConditions`, …) are left out.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import type { Item, ReadItem } from "./AttributeValue.ts"
+
+type Names = { readonly [placeholder: string]: string }
+
+interface Expressions {
+  readonly ExpressionAttributeNames?: Names | undefined
+  readonly ExpressionAttributeValues?: Item | undefined
+}
+
+interface Conditional extends Expressions {
+  readonly ConditionExpression?: string | undefined
+  readonly ReturnValuesOnConditionCheckFailure?: "NONE" | "ALL_OLD" | undefined
+}
+
+/** Capacity is counted as DynamoDB does, where the server counts it. @category models @since 0.1.0 */
+export interface ConsumedCapacity {
+  readonly TableName?: string
+  readonly CapacityUnits?: number
+}
+
+interface Capacity {
+  readonly ReturnConsumedCapacity?: "NONE" | "TOTAL" | "INDEXES" | undefined
+}
+
+/** @category models @since 0.1.0 */
+export interface GetItemInput extends Capacity {
+  readonly TableName: string
+  readonly Key: Item
+  readonly ConsistentRead?: boolean | undefined
+  readonly ProjectionExpression?: string | undefined
+  readonly ExpressionAttributeNames?: Names | undefined
+}
+/** @category models @since 0.1.0 */
+export interface GetItemOutput {
+  readonly Item?: ReadItem
+  readonly ConsumedCapacity?: ConsumedCapacity
+}
+/** @category models @since 0.1.0 */
+export interface PutItemInput extends Conditional, Capacity {
+  readonly TableName: string
+  readonly Item: Item
+  readonly ReturnValues?: "NONE" | "ALL_OLD" | undefined
+}
+/** @category models @since 0.1.0 */
+export interface WriteOutput {
+  readonly Attributes?: ReadItem
+  readonly ConsumedCapacity?: ConsumedCapacity
+}
+/** @category models @since 0.1.0 */
+export interface UpdateItemInput extends Conditional, Capacity {
+  readonly TableName: string
+  readonly Key: Item
+  readonly UpdateExpression?: string | undefined
+  readonly ReturnValues?: "NONE" | "ALL_OLD" | "UPDATED_OLD" | "ALL_NEW" | "UPDATED_NEW" | undefined
+}
+/** @category models @since 0.1.0 */
+export interface DeleteItemInput extends Conditional, Capacity {
+  readonly TableName: string
+  readonly Key: Item
+  readonly ReturnValues?: "NONE" | "ALL_OLD" | undefined
+}
+
+interface Read extends Expressions, Capacity {
+  readonly TableName: string
+  readonly IndexName?: string | undefined
+  readonly FilterExpression?: string | undefined
+  readonly ProjectionExpression?: string | undefined
+  readonly ConsistentRead?: boolean | undefined
+  readonly Limit?: number | undefined
+  readonly Select?: "ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "SPECIFIC_ATTRIBUTES" | "COUNT" | undefined
+  readonly ExclusiveStartKey?: Item | undefined
+}
+/** @category models @since 0.1.0 */
+export interface QueryInput extends Read {
+  readonly KeyConditionExpression: string
+  readonly ScanIndexForward?: boolean | undefined
+}
+/** @category models @since 0.1.0 */
+export interface ScanInput extends Read {
+  readonly Segment?: number | undefined
+  readonly TotalSegments?: number | undefined
+}
+/** One page. @category models @since 0.1.0 */
+export interface Page {
+  /** None when only a count was asked for. */
+  readonly Items?: ReadonlyArray<ReadItem>
+  readonly Count: number
+  readonly ScannedCount: number
+  /** Where the next page starts; none after the last. */
+  readonly LastEvaluatedKey?: ReadItem
+  readonly ConsumedCapacity?: ConsumedCapacity
+}
+
+/** @category models @since 0.1.0 */
+export type WriteRequest =
+  | { readonly PutRequest: { readonly Item: Item } }
+  | { readonly DeleteRequest: { readonly Key: Item } }
+/** @category models @since 0.1.0 */
+export interface BatchWriteItemInput extends Capacity {
+  readonly RequestItems: { readonly [table: string]: ReadonlyArray<WriteRequest> }
+}
+/** @category models @since 0.1.0 */
+export interface BatchWriteItemOutput {
+  readonly UnprocessedItems?: { readonly [table: string]: ReadonlyArray<WriteRequest> }
+}
+/** @category models @since 0.1.0 */
+export interface KeysAndAttributes {
+  readonly Keys: ReadonlyArray<Item>
+  readonly ConsistentRead?: boolean | undefined
+  readonly ProjectionExpression?: string | undefined
+  readonly ExpressionAttributeNames?: Names | undefined
+}
+/** @category models @since 0.1.0 */
+export interface BatchGetItemInput extends Capacity {
+  readonly RequestItems: { readonly [table: string]: KeysAndAttributes }
+}
+/** @category models @since 0.1.0 */
+export interface BatchGetItemOutput {
+  readonly Responses?: { readonly [table: string]: ReadonlyArray<ReadItem> }
+  readonly UnprocessedKeys?: { readonly [table: string]: KeysAndAttributes }
+}
+
+/** @category models @since 0.1.0 */
+export interface KeySchemaElement {
+  readonly AttributeName: string
+  readonly KeyType: "HASH" | "RANGE"
+}
+/** @category models @since 0.1.0 */
+export interface AttributeDefinition {
+  readonly AttributeName: string
+  readonly AttributeType: "S" | "N" | "B"
+}
+interface Throughput {
+  readonly ReadCapacityUnits: number
+  readonly WriteCapacityUnits: number
+}
+/** @category models @since 0.1.0 */
+export interface SecondaryIndex {
+  readonly IndexName: string
+  readonly KeySchema: ReadonlyArray<KeySchemaElement>
+  readonly Projection: {
+    readonly ProjectionType: "ALL" | "KEYS_ONLY" | "INCLUDE"
+    readonly NonKeyAttributes?: ReadonlyArray<string> | undefined
+  }
+  readonly ProvisionedThroughput?: Throughput | undefined
+}
+/** @category models @since 0.1.0 */
+export interface StreamSpecification {
+  readonly StreamEnabled: boolean
+  readonly StreamViewType?: "KEYS_ONLY" | "NEW_IMAGE" | "OLD_IMAGE" | "NEW_AND_OLD_IMAGES" | undefined
+}
+/** @category models @since 0.1.0 */
+export interface Tag {
+  readonly Key: string
+  readonly Value: string
+}
+/** @category models @since 0.1.0 */
+export interface CreateTableInput {
+  readonly TableName: string
+  readonly KeySchema: ReadonlyArray<KeySchemaElement>
+  readonly AttributeDefinitions: ReadonlyArray<AttributeDefinition>
+  readonly BillingMode?: "PAY_PER_REQUEST" | "PROVISIONED" | undefined
+  readonly ProvisionedThroughput?: Throughput | undefined
+  readonly GlobalSecondaryIndexes?: ReadonlyArray<SecondaryIndex> | undefined
+  readonly LocalSecondaryIndexes?: ReadonlyArray<SecondaryIndex> | undefined
+  readonly StreamSpecification?: StreamSpecification | undefined
+  readonly Tags?: ReadonlyArray<Tag> | undefined
+}
+/** @category models @since 0.1.0 */
+export interface UpdateTableInput {
+  readonly TableName: string
+  readonly AttributeDefinitions?: ReadonlyArray<AttributeDefinition> | undefined
+  readonly BillingMode?: "PAY_PER_REQUEST" | "PROVISIONED" | undefined
+  readonly ProvisionedThroughput?: Throughput | undefined
+  readonly GlobalSecondaryIndexUpdates?: ReadonlyArray<Readonly<Record<string, unknown>>> | undefined
+  readonly StreamSpecification?: StreamSpecification | undefined
+}
+/** @category models @since 0.1.0 */
+export interface TableDescription {
+  readonly TableName: string
+  readonly TableStatus: "CREATING" | "UPDATING" | "DELETING" | "ACTIVE" | (string & {})
+  readonly KeySchema?: ReadonlyArray<KeySchemaElement>
+  readonly AttributeDefinitions?: ReadonlyArray<AttributeDefinition>
+  readonly TableArn?: string
+  readonly TableId?: string
+  /** Seconds since 1970. */
+  readonly CreationDateTime?: number
+  readonly LatestStreamArn?: string
+  readonly LatestStreamLabel?: string
+  readonly ItemCount?: number
+  readonly TableSizeBytes?: number
+  readonly GlobalSecondaryIndexes?: ReadonlyArray<Readonly<Record<string, unknown>>>
+  readonly LocalSecondaryIndexes?: ReadonlyArray<Readonly<Record<string, unknown>>>
+  readonly [more: string]: unknown
+}
+/** @category models @since 0.1.0 */
+export interface TableInput {
+  readonly TableName: string
+}
+/** @category models @since 0.1.0 */
+export interface ListTablesInput {
+  readonly ExclusiveStartTableName?: string | undefined
+  readonly Limit?: number | undefined
+}
+/** @category models @since 0.1.0 */
+export interface ListTablesOutput {
+  readonly TableNames: ReadonlyArray<string>
+  readonly LastEvaluatedTableName?: string
+}
+/** @category models @since 0.1.0 */
+export interface TimeToLiveSpecification {
+  readonly AttributeName: string
+  readonly Enabled: boolean
+}
+/** @category models @since 0.1.0 */
+export interface ResourceInput {
+  readonly ResourceArn: string
+}
+/** @category models @since 0.1.0 */
+export interface StreamInput {
+  readonly StreamArn: string
+  readonly Limit?: number | undefined
+  readonly ExclusiveStartShardId?: string | undefined
+}
+/** @category models @since 0.1.0 */
+export interface Shard {
+  readonly ShardId: string
+  readonly ParentShardId?: string
+  readonly SequenceNumberRange?: { readonly StartingSequenceNumber?: string; readonly EndingSequenceNumber?: string }
+}
+/** @category models @since 0.1.0 */
+export interface StreamDescription {
+  readonly StreamArn: string
+  readonly StreamStatus: string
+  readonly StreamViewType?: string
+  readonly TableName?: string
+  readonly KeySchema?: ReadonlyArray<KeySchemaElement>
+  readonly Shards: ReadonlyArray<Shard>
+  readonly LastEvaluatedShardId?: string
+  readonly [more: string]: unknown
+}
+/** @category models @since 0.1.0 */
+export interface StreamRecord {
+  readonly eventID?: string
+  readonly eventName?: "INSERT" | "MODIFY" | "REMOVE"
+  readonly dynamodb?: {
+    readonly Keys?: ReadItem
+    readonly NewImage?: ReadItem
+    readonly OldImage?: ReadItem
+    readonly SequenceNumber?: string
+    readonly ApproximateCreationDateTime?: number
+    readonly StreamViewType?: string
+    readonly SizeBytes?: number
+  }
+  readonly [more: string]: unknown
+}
+
+/**
+ * All operations: what each takes and gives.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Operations {
+  readonly GetItem: readonly [GetItemInput, GetItemOutput]
+  readonly PutItem: readonly [PutItemInput, WriteOutput]
+  readonly UpdateItem: readonly [UpdateItemInput, WriteOutput]
+  readonly DeleteItem: readonly [DeleteItemInput, WriteOutput]
+  readonly Query: readonly [QueryInput, Page]
+  readonly Scan: readonly [ScanInput, Page]
+  readonly BatchWriteItem: readonly [BatchWriteItemInput, BatchWriteItemOutput]
+  readonly BatchGetItem: readonly [BatchGetItemInput, BatchGetItemOutput]
+  readonly CreateTable: readonly [CreateTableInput, { readonly TableDescription: TableDescription }]
+  readonly DescribeTable: readonly [TableInput, { readonly Table: TableDescription }]
+  readonly UpdateTable: readonly [UpdateTableInput, { readonly TableDescription: TableDescription }]
+  readonly DeleteTable: readonly [TableInput, { readonly TableDescription: TableDescription }]
+  readonly ListTables: readonly [ListTablesInput, ListTablesOutput]
+  readonly DescribeEndpoints: readonly [
+    Readonly<Record<string, never>>,
+    { readonly Endpoints: ReadonlyArray<{ readonly Address: string; readonly CachePeriodInMinutes: number }> }
+  ]
+  readonly TagResource: readonly [
+    ResourceInput & { readonly Tags: ReadonlyArray<Tag> },
+    Readonly<Record<string, never>>
+  ]
+  readonly UntagResource: readonly [
+    ResourceInput & { readonly TagKeys: ReadonlyArray<string> },
+    Readonly<Record<string, never>>
+  ]
+  readonly ListTagsOfResource: readonly [
+    ResourceInput & { readonly NextToken?: string | undefined },
+    { readonly Tags?: ReadonlyArray<Tag>; readonly NextToken?: string }
+  ]
+  readonly UpdateTimeToLive: readonly [
+    TableInput & { readonly TimeToLiveSpecification: TimeToLiveSpecification },
+    { readonly TimeToLiveSpecification: TimeToLiveSpecification }
+  ]
+  readonly DescribeTimeToLive: readonly [
+    TableInput,
+    { readonly TimeToLiveDescription: { readonly AttributeName?: string; readonly TimeToLiveStatus: string } }
+  ]
+  readonly DescribeContinuousBackups: readonly [TableInput, {
+    readonly ContinuousBackupsDescription: Readonly<Record<string, unknown>>
+  }]
+  readonly ListStreams: readonly [
+    {
+      readonly TableName?: string | undefined
+      readonly Limit?: number | undefined
+      readonly ExclusiveStartStreamArn?: string | undefined
+    },
+    {
+      readonly Streams: ReadonlyArray<
+        { readonly StreamArn: string; readonly TableName?: string; readonly StreamLabel?: string }
+      >
+      readonly LastEvaluatedStreamArn?: string
+    }
+  ]
+  readonly DescribeStream: readonly [StreamInput, { readonly StreamDescription: StreamDescription }]
+  readonly GetShardIterator: readonly [
+    {
+      readonly StreamArn: string
+      readonly ShardId: string
+      readonly ShardIteratorType: "TRIM_HORIZON" | "LATEST" | "AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER"
+      readonly SequenceNumber?: string | undefined
+    },
+    { readonly ShardIterator?: string }
+  ]
+  readonly GetRecords: readonly [
+    { readonly ShardIterator: string; readonly Limit?: number | undefined },
+    { readonly Records: ReadonlyArray<StreamRecord>; readonly NextShardIterator?: string }
+  ]
+}
+
+/** @category models @since 0.1.0 */
+export type Operation = keyof Operations
+/** @category models @since 0.1.0 */
+export type Input<Op extends Operation> = Operations[Op][0]
+/** @category models @since 0.1.0 */
+export type Output<Op extends Operation> = Operations[Op][1]
+
+/**
+ * Their names.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const names: ReadonlyArray<Operation> = Object.keys(
+  {
+    GetItem: 0,
+    PutItem: 0,
+    UpdateItem: 0,
+    DeleteItem: 0,
+    Query: 0,
+    Scan: 0,
+    BatchWriteItem: 0,
+    BatchGetItem: 0,
+    CreateTable: 0,
+    DescribeTable: 0,
+    UpdateTable: 0,
+    DeleteTable: 0,
+    ListTables: 0,
+    DescribeEndpoints: 0,
+    TagResource: 0,
+    UntagResource: 0,
+    ListTagsOfResource: 0,
+    UpdateTimeToLive: 0,
+    DescribeTimeToLive: 0,
+    DescribeContinuousBackups: 0,
+    ListStreams: 0,
+    DescribeStream: 0,
+    GetShardIterator: 0,
+    GetRecords: 0
+  } satisfies Record<Operation, 0>
+) as Array<Operation>

@@ -1,0 +1,214 @@
+/** Inputs as the bodies of requests, bodies of answers as outputs and errors. */
+import * as AlternatorError from "../AlternatorError.ts"
+import { decodeItem, encodeItem, InvalidValue, type Item } from "../AttributeValue.ts"
+
+type Fields = Readonly<Record<string, any>>
+
+const quoted = (name: string): string => JSON.stringify(name)
+
+const object = (fields: Fields, write: (name: string, value: any) => string | undefined): string => {
+  let out = "{"
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
+    const text = value === undefined ? undefined : write(name, value)
+    if (text === undefined) continue
+    if (out.length > 1) out += ","
+    out += `${quoted(name)}:${text}`
+  }
+  return `${out}}`
+}
+
+const list = <A>(values: ReadonlyArray<A>, write: (value: A) => string): string => `[${values.map(write).join(",")}]`
+
+const at = (place: string, item: Item): string => {
+  try {
+    return encodeItem(item)
+  } catch (error) {
+    throw error instanceof InvalidValue ? new InvalidValue({ message: `${place}: ${error.message}` }) : error
+  }
+}
+
+/** What of `RequestItems` is written how: puts and deletes, or keys. */
+const requestItems = (tables: Fields): string =>
+  object(tables, (table, requests) =>
+    Array.isArray(requests)
+      ? list(
+        requests,
+        (request) => object(request, (kind, body) => object(body, (_, item) => at(`${table} ${kind}`, item)))
+      )
+      : object(requests, (name, value) =>
+        name === "Keys"
+          ? list(value as ReadonlyArray<Item>, (key) => at(`${table} Keys`, key))
+          : JSON.stringify(value)))
+
+const field = (name: string, value: any): string | undefined => {
+  switch (name) {
+    case "TableName":
+      return quoted(value)
+    case "Key":
+    case "Item":
+    case "ExpressionAttributeValues":
+    case "ExclusiveStartKey":
+      return at(name, value)
+    case "RequestItems":
+      return requestItems(value)
+    default:
+      return JSON.stringify(value)
+  }
+}
+
+/** The body of a request. Throws {@link InvalidValue}. */
+export const encode = (input: Fields): string => object(input, field)
+
+const items = (values: ReadonlyArray<any>): Array<any> => {
+  const out: Array<any> = []
+  for (const value of values) out.push(decodeItem(value))
+  return out
+}
+
+const mapValues = (fields: Fields, f: (value: any) => unknown): Fields =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, f(value)]))
+
+/** The output of an operation from its parsed answer, in place. Throws {@link InvalidValue} and whatever bad data causes. */
+export const decode = (operation: string, answer: any): any => {
+  if (typeof answer !== "object" || answer === null || Array.isArray(answer)) {
+    throw new InvalidValue({ message: "the answer is no JSON object" })
+  }
+  switch (operation) {
+    case "GetItem":
+      if (answer.Item !== undefined) answer.Item = decodeItem(answer.Item)
+      return answer
+    case "PutItem":
+    case "UpdateItem":
+    case "DeleteItem":
+      if (answer.Attributes !== undefined) answer.Attributes = decodeItem(answer.Attributes)
+      return answer
+    case "Query":
+    case "Scan":
+      if (answer.Items !== undefined) answer.Items = items(answer.Items)
+      if (answer.LastEvaluatedKey !== undefined) answer.LastEvaluatedKey = decodeItem(answer.LastEvaluatedKey)
+      return answer
+    case "BatchGetItem":
+      if (answer.Responses !== undefined) answer.Responses = mapValues(answer.Responses, items)
+      if (answer.UnprocessedKeys !== undefined) {
+        answer.UnprocessedKeys = mapValues(answer.UnprocessedKeys, (keys) => ({ ...keys, Keys: items(keys.Keys) }))
+      }
+      return answer
+    case "BatchWriteItem":
+      if (answer.UnprocessedItems !== undefined) {
+        answer.UnprocessedItems = mapValues(
+          answer.UnprocessedItems,
+          (requests) =>
+            requests.map((request: any) =>
+              request.PutRequest === undefined
+                ? { DeleteRequest: { Key: decodeItem(request.DeleteRequest.Key) } }
+                : { PutRequest: { Item: decodeItem(request.PutRequest.Item) } }
+            )
+        )
+      }
+      return answer
+    case "GetRecords":
+      for (const { dynamodb } of answer.Records ?? []) {
+        for (const name of ["Keys", "NewImage", "OldImage"]) {
+          if (dynamodb?.[name] !== undefined) dynamodb[name] = decodeItem(dynamodb[name])
+        }
+      }
+      return answer
+    default:
+      return answer
+  }
+}
+
+const kindOf = (message: string): AlternatorError.InternalServerError["kind"] =>
+  /time.?out|timed out/i.test(message)
+    ? "timeout"
+    : /unavailable|cannot achieve consistency/i.test(message)
+    ? "unavailable"
+    : /overload|too many/i.test(message)
+    ? "overloaded"
+    : /failure|failed/i.test(message)
+    ? "failure"
+    : "unknown"
+
+const refusals = new Set([
+  "AccessDeniedException",
+  "InvalidSignatureException",
+  "MissingAuthenticationTokenException",
+  "MissingAuthenticationToken",
+  "UnrecognizedClientException",
+  "IncompleteSignatureException",
+  "ExpiredTokenException"
+])
+
+/** An error answer; and whether the request was certainly not applied. */
+export const decodeError = (
+  status: number,
+  text: string
+): { readonly reason: AlternatorError.AlternatorReason; readonly isRejected: boolean } => {
+  let body: any
+  try {
+    body = JSON.parse(text)
+  } catch {
+    body = undefined
+  }
+  const type = typeof body?.__type === "string" ? String(body.__type).split("#").at(-1)! : ""
+  const said = body?.message ?? body?.Message
+  const message = typeof said === "string" ? said : text.length > 200 ? `${text.slice(0, 200)}…` : text
+  const rejected = (reason: AlternatorError.AlternatorReason) => ({ reason, isRejected: true })
+  if (status >= 500 && type !== "PayloadTooLarge") {
+    return {
+      reason: new AlternatorError.InternalServerError({
+        message: message || `status ${status}`,
+        kind: kindOf(message),
+        status
+      }),
+      isRejected: false
+    }
+  }
+  switch (type) {
+    case "ConditionalCheckFailedException": {
+      let item: Record<string, unknown> | undefined
+      try {
+        item = body.Item === undefined ? undefined : decodeItem(body.Item)
+      } catch {
+        item = undefined
+      }
+      return rejected(new AlternatorError.ConditionalCheckFailed({ message, item }))
+    }
+    case "ResourceNotFoundException":
+    case "TableNotFoundException":
+      return rejected(new AlternatorError.ResourceNotFound({ message }))
+    case "ResourceInUseException":
+      return rejected(new AlternatorError.ResourceInUse({ message }))
+    case "ValidationException":
+    case "SerializationException":
+      return rejected(new AlternatorError.ValidationFailed({ message }))
+    case "UnknownOperationException":
+      return rejected(new AlternatorError.UnknownOperation({ message }))
+    case "PayloadTooLarge":
+      return rejected(new AlternatorError.PayloadTooLarge({ message }))
+    case "RequestLimitExceeded":
+    case "ThrottlingException":
+    case "ProvisionedThroughputExceededException": {
+      // Shed before it was begun; a limit of a partition may be hit by replicas when it is half done.
+      const shed = /in.?flight|shed|overload|max_concurrent/i.test(message)
+      return { reason: new AlternatorError.RequestLimitExceeded({ message, shed }), isRejected: shed }
+    }
+    case "InternalServerError":
+      return {
+        reason: new AlternatorError.InternalServerError({ message, kind: kindOf(message), status }),
+        isRejected: false
+      }
+  }
+  if (refusals.has(type)) return rejected(new AlternatorError.AccessRefused({ message, type }))
+  if (status === 413) {
+    return rejected(new AlternatorError.PayloadTooLarge({ message: message || "the body is too large" }))
+  }
+  if (status >= 400) {
+    return rejected(new AlternatorError.ServerRejected({ message: message || `status ${status}`, type, status }))
+  }
+  return {
+    reason: new AlternatorError.MalformedResponse({ message: `an answer with status ${status}`, status }),
+    isRejected: false
+  }
+}

@@ -1,0 +1,463 @@
+/**
+ * A request from its body to its answer: attempts on nodes, what becomes of each, and the next one.
+ *
+ * The first attempt is one callback; what follows it is entered on failure only.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
+import * as AlternatorError from "../AlternatorError.ts"
+import type { AlternatorNodes } from "../AlternatorNodes.ts"
+import type { AlternatorTransport } from "../AlternatorTransport.ts"
+import { InvalidValue } from "../AttributeValue.ts"
+import type { Exchange, ExchangeFailure, ExchangeHandler, ResponseHeaders } from "../Exchange.ts"
+import type { TrackedNode } from "../NodeHealth.ts"
+import { type Balancer, QueryPlan } from "../QueryPlan.ts"
+import * as RequestKind from "../RequestKind.ts"
+import type { Signer } from "../SigV4.ts"
+import type { AffinityRouter } from "./affinity.ts"
+import * as Codec from "./codec.ts"
+import { type Bounds, compress, decompress, type Encoding } from "./compression.ts"
+import type { Deadlines, Expiring } from "./deadlines.ts"
+import type { Telemetry } from "./telemetry.ts"
+
+export interface CoreSettings {
+  readonly nodes: AlternatorNodes
+  readonly transport: AlternatorTransport
+  readonly balancer: Balancer
+  readonly affinity: AffinityRouter
+  readonly deadlines: Deadlines
+  readonly telemetry: Telemetry
+  readonly signer: Signer | undefined
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number
+  readonly maxAttempts: number
+  readonly deadlineMillis: number
+  readonly attemptMillis: number
+  readonly maxResponseBytes: number
+  readonly bounds: Bounds
+  readonly compression: Compression | undefined
+  readonly acceptEncoding: string | undefined
+  readonly userAgent: string | undefined
+  readonly hedge: { readonly delay: Duration.Duration; readonly budget: number } | undefined
+}
+
+export interface Compression {
+  readonly encoding: Encoding
+  readonly threshold: number
+  readonly level: number
+}
+
+export interface CallOptions {
+  readonly deadlineMillis: number | undefined
+  readonly idempotent: boolean | undefined
+  readonly compression: Encoding | false | undefined
+  readonly hedge: boolean | undefined
+}
+
+type Input = Readonly<Record<string, any>>
+
+/** An attempt that failed. */
+interface Failed {
+  readonly node: TrackedNode | undefined
+  readonly reason: AlternatorError.AlternatorReason
+  readonly outcome: AlternatorError.Outcome
+  readonly millis: number
+}
+
+/** Attempts that are remembered. */
+const MAX_HISTORY = 16
+const BACKOFF_MILLIS = 25
+const MAX_BACKOFF_MILLIS = 1000
+
+class Call {
+  body: Uint8Array
+  encoding: Encoding | undefined
+  readonly plan: QueryPlan
+  readonly operation: string
+  readonly target: string
+  readonly input: Input
+  readonly expiresAt: number
+  readonly mayRepeat: boolean
+  readonly isTraced: boolean
+
+  constructor(core: Core, operation: string, input: Input, options: CallOptions, isTraced: boolean) {
+    this.operation = operation
+    this.target = `DynamoDB_20120810.${operation}`
+    this.input = input
+    this.isTraced = isTraced
+    this.body = Buffer.from(Codec.encode(input))
+    this.plan = new QueryPlan(core.settings.balancer)
+    core.settings.affinity.apply(operation, input, this.plan)
+    this.mayRepeat = options.idempotent ?? RequestKind.isIdempotent(operation, input)
+    this.expiresAt = core.settings.deadlines.now() + (options.deadlineMillis ?? core.settings.deadlineMillis)
+  }
+}
+
+/** One attempt under way. */
+class Flight implements ExchangeHandler, Expiring {
+  private isOver = false
+  private exchange: Exchange | undefined
+  readonly expiresAt: number
+  private readonly core: Core
+  private readonly call: Call
+  private readonly node: TrackedNode
+  private readonly start: number
+  private readonly resume: (effect: Effect.Effect<any, Failed>) => void
+
+  constructor(core: Core, call: Call, node: TrackedNode, resume: (effect: Effect.Effect<any, Failed>) => void) {
+    this.core = core
+    this.call = call
+    this.node = node
+    this.resume = resume
+    this.start = core.settings.deadlines.now()
+    // Cutting an attempt short makes sense only when there may be another one.
+    this.expiresAt = call.mayRepeat
+      ? Math.min(call.expiresAt, this.start + core.settings.attemptMillis)
+      : call.expiresAt
+  }
+
+  launch(): void {
+    const { call, core, node } = this
+    node.outstanding++
+    core.settings.deadlines.add(this)
+    this.exchange = core.settings.transport.dispatch({
+      node,
+      method: "POST",
+      path: "/",
+      headers: core.headers(call, node),
+      body: call.body,
+      lane: "data",
+      maxBody: core.settings.maxResponseBytes
+    }, this)
+  }
+
+  /** False when it was over before. */
+  private end(): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.node.outstanding--
+    this.core.settings.deadlines.remove(this)
+    return true
+  }
+
+  private get millis(): number {
+    return this.core.settings.deadlines.now() - this.start
+  }
+
+  readonly giveUp = (): void => {
+    if (!this.end()) return
+    this.exchange?.abort()
+    this.core.settings.nodes.observe(this.node, "given-up", this.start)
+  }
+
+  expire(): void {
+    if (!this.end()) return
+    const isSent = this.exchange?.sent === true
+    this.exchange?.abort()
+    const { call, core, millis, node } = this
+    core.settings.nodes.observe(node, "timeout", this.start)
+    const message = `${node.hostHeader} did not answer in ${Math.round(millis)} ms`
+    const isLast = call.expiresAt <= core.settings.deadlines.now()
+    this.fail(
+      isLast ? new AlternatorError.DeadlineExceeded({ message }) : new AlternatorError.AttemptTimeout({ message }),
+      isSent ? "Ambiguous" : "NotSent"
+    )
+  }
+
+  private fail(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
+    const { millis, node } = this
+    this.core.settings.telemetry.attempt(node, reason._tag, millis)
+    this.resume(Exit.fail({ node, reason, outcome, millis }))
+  }
+
+  onFailure({ cause, kind, message, sent }: ExchangeFailure): void {
+    if (!this.end()) return
+    const { core, node } = this
+    const text = `${node.hostHeader}: ${message}`
+    if (kind === "closed") return this.fail(new AlternatorError.Closed({ message: text }), "NotSent")
+    if (kind === "oversized") {
+      core.settings.nodes.observe(node, "answered", this.start)
+      return this.fail(new AlternatorError.MalformedResponse({ message: text, status: 200 }), "Ambiguous")
+    }
+    core.settings.nodes.observe(node, kind, this.start)
+    if (kind === "unreachable") {
+      const code = (cause as { readonly code?: unknown } | undefined)?.code
+      return this.fail(
+        new AlternatorError.NodeUnreachable({ message: text, cause, kind: typeof code === "string" ? code : message }),
+        "NotSent"
+      )
+    }
+    this.fail(new AlternatorError.ConnectionLost({ message: text, cause }), sent ? "Ambiguous" : "NotSent")
+  }
+
+  onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
+    if (!this.end()) return
+    const { core, node } = this
+    core.settings.nodes.observe(node, status >= 500 ? "server-error" : "answered", this.start)
+    const encoding = headers["content-encoding"]
+    if (encoding === undefined || encoding === "identity") return this.settle(status, body)
+    // Off the event loop; the request's own deadline does not cut this short.
+    this.resume(
+      Effect.matchEffect(decompress(body, String(encoding), core.settings.bounds), {
+        onSuccess: (plain) => Effect.callback<any, Failed>((resume) => this.settle(status, plain, resume)),
+        onFailure: ({ message }) =>
+          Effect.fail<Failed>({
+            node,
+            reason: new AlternatorError.MalformedResponse({ message, status }),
+            outcome: "Ambiguous",
+            millis: this.millis
+          })
+      })
+    )
+  }
+
+  private settle(status: number, body: Uint8Array, resume = this.resume): void {
+    const { call, core, node } = this
+    const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")
+    const millis = this.millis
+    if (status === 200) {
+      let output: unknown
+      try {
+        output = Codec.decode(call.operation, JSON.parse(text))
+      } catch (error) {
+        const message = `${node.hostHeader}: the answer cannot be read: ${
+          error instanceof Error ? error.message : String(error)
+        }`
+        core.settings.telemetry.attempt(node, "MalformedResponse", millis)
+        return resume(Exit.fail({
+          node,
+          reason: new AlternatorError.MalformedResponse({ message, status, cause: error }),
+          outcome: "Ambiguous",
+          millis
+        }))
+      }
+      core.settings.telemetry.attempt(node, "ok", millis)
+      return resume(Exit.succeed(output))
+    }
+    const { isRejected, reason } = Codec.decodeError(status, text)
+    core.settings.telemetry.attempt(node, reason._tag, millis)
+    resume(Exit.fail({ node, reason, outcome: isRejected ? "Rejected" : "Ambiguous", millis }))
+  }
+}
+
+export class Core {
+  readonly settings: CoreSettings
+  private hedges = 0
+
+  constructor(settings: CoreSettings) {
+    this.settings = settings
+  }
+
+  execute(operation: string, input: Input, options: CallOptions): Effect.Effect<any, AlternatorError.AlternatorError> {
+    return Effect.withFiber((fiber) => {
+      const services = fiber.context.mapUnsafe
+      return services.has(Tracer.TracerKey) || services.has(Tracer.ParentSpanKey)
+        ? Effect.useSpan(
+          `alternator.${operation}`,
+          {
+            kind: "client",
+            attributes: {
+              "db.system.name": "scylladb",
+              "db.operation.name": operation,
+              "db.collection.name": input["TableName"]
+            }
+          },
+          (span) => Effect.provideService(this.run(operation, input, options, true), Tracer.ParentSpan, span)
+        )
+        : this.run(operation, input, options, false)
+    })
+  }
+
+  private run(
+    operation: string,
+    input: Input,
+    options: CallOptions,
+    isTraced: boolean
+  ): Effect.Effect<any, AlternatorError.AlternatorError> {
+    const { nodes } = this.settings
+    nodes.touch()
+    if (!nodes.isReady()) return this.whenReady(operation, options, () => this.run(operation, input, options, isTraced))
+    let call: Call
+    try {
+      call = new Call(this, operation, input, options, isTraced)
+    } catch (error) {
+      if (error instanceof InvalidValue) {
+        return Effect.fail(
+          AlternatorError.of(new AlternatorError.RequestInvalid({ message: error.message }), operation)
+        )
+      }
+      return Effect.die(error)
+    }
+    const encoding = options.compression === false
+      ? undefined
+      : options.compression ?? this.settings.compression?.encoding
+    const threshold = this.settings.compression?.threshold ?? 1024
+    if (encoding === undefined || call.body.length < threshold) return this.send(call, options)
+    return compress(call.body, encoding, this.settings.compression?.level ?? 6).pipe(
+      Effect.mapError(({ message }) => AlternatorError.of(new AlternatorError.RequestInvalid({ message }), operation)),
+      Effect.flatMap((body) => {
+        call.body = body
+        call.encoding = encoding
+        return this.send(call, options)
+      })
+    )
+  }
+
+  private whenReady<A>(
+    operation: string,
+    options: CallOptions,
+    then: () => Effect.Effect<A, AlternatorError.AlternatorError>
+  ): Effect.Effect<A, AlternatorError.AlternatorError> {
+    const millis = options.deadlineMillis ?? this.settings.deadlineMillis
+    return Effect.flatMap(
+      Effect.timeoutOption(this.settings.nodes.awaitReady, Duration.millis(millis)),
+      Option.match({
+        onNone: () =>
+          Effect.fail(
+            AlternatorError.of(
+              new AlternatorError.DeadlineExceeded({ message: `no node was found in ${millis} ms` }),
+              operation
+            )
+          ),
+        // What it waited for has come, but for a scope that nobody can tell of, which has failed.
+        onSome: then
+      })
+    )
+  }
+
+  headers(call: Call, node: TrackedNode): Array<string> {
+    const { acceptEncoding, signer, userAgent, wallClock } = this.settings
+    const headers = [
+      "host",
+      node.hostHeader,
+      "x-amz-target",
+      call.target,
+      "content-type",
+      "application/x-amz-json-1.0"
+    ]
+    if (call.encoding !== undefined) headers.push("content-encoding", call.encoding)
+    if (acceptEncoding !== undefined) headers.push("accept-encoding", acceptEncoding)
+    if (userAgent !== undefined) headers.push("user-agent", userAgent)
+    if (signer !== undefined) {
+      headers.push("x-amz-date", signer.at(wallClock()))
+      headers.push("authorization", signer.sign(node.hostHeader, call.target, call.body))
+    }
+    return headers
+  }
+
+  private send(call: Call, options: CallOptions): Effect.Effect<any, AlternatorError.AlternatorError> {
+    const { hedge } = this.settings
+    const first = hedge !== undefined && options.hedge !== false && hedgeable.has(call.operation)
+      ? this.hedged(call, hedge)
+      : this.attempt(call)
+    return Effect.catch(first, (failed: Failed) => this.retry(call, failed))
+  }
+
+  private attempt(call: Call): Effect.Effect<any, Failed> {
+    return call.isTraced
+      ? Effect.useSpan("alternator.attempt", { kind: "client" }, (span) => this.fly(call, span))
+      : this.fly(call, undefined)
+  }
+
+  private fly(call: Call, span: Tracer.Span | undefined): Effect.Effect<any, Failed> {
+    return Effect.callback<any, Failed>((resume) => {
+      const node = call.plan.next()
+      if (node === undefined) {
+        return resume(Exit.fail({
+          node: undefined,
+          reason: new AlternatorError.NodeUnreachable({ message: "no node is known", kind: "none" }),
+          outcome: "NotSent",
+          millis: 0
+        }))
+      }
+      if (span !== undefined) {
+        span.attribute("server.address", node.host)
+        span.attribute("server.port", node.port)
+        if (node.datacenter !== undefined) span.attribute("scylla.datacenter", node.datacenter)
+        if (node.rack !== undefined) span.attribute("scylla.rack", node.rack)
+      }
+      const flight = new Flight(this, call, node, resume)
+      flight.launch()
+      return Effect.sync(flight.giveUp)
+    })
+  }
+
+  /** A second attempt elsewhere when the first is slow and the budget allows. The first alone decides on failure. */
+  private hedged(call: Call, hedge: NonNullable<CoreSettings["hedge"]>): Effect.Effect<any, Failed> {
+    this.hedges = Math.min(10, this.hedges + hedge.budget)
+    const second = Effect.flatMap(Effect.sleep(hedge.delay), () => {
+      if (this.hedges < 1 || this.settings.nodes.current().nodes.length < 2) return Effect.never
+      this.hedges--
+      return Effect.catch(this.attempt(call), () => Effect.never)
+    })
+    return Effect.raceFirst(this.attempt(call), second)
+  }
+
+  /** Whether another attempt can neither do harm nor is in vain. */
+  private mayRetry(call: Call, { outcome, reason }: Failed): boolean {
+    switch (reason._tag) {
+      case "NodeUnreachable":
+        return true
+      case "RequestLimitExceeded":
+      case "InternalServerError":
+      case "ConnectionLost":
+      case "AttemptTimeout":
+      case "MalformedResponse":
+        return outcome !== "Ambiguous" || call.mayRepeat
+      default:
+        return false
+    }
+  }
+
+  private readonly retry = Effect.fnUntraced(function*(
+    this: Core,
+    call: Call,
+    first: Failed
+  ): Effect.fn.Return<any, AlternatorError.AlternatorError> {
+    const { balancer, deadlines, maxAttempts } = this.settings
+    const history: Array<AlternatorError.Attempt> = []
+    let failed = first
+    let isAmbiguous = false
+    let attempts = 0
+    // Nodes that cannot be reached cost nothing but the time for finding out.
+    let counted = 0
+    while (true) {
+      attempts++
+      if (failed.reason._tag !== "NodeUnreachable") counted++
+      isAmbiguous ||= failed.outcome === "Ambiguous"
+      if (history.length < MAX_HISTORY) {
+        history.push({
+          node: failed.node?.hostHeader ?? "",
+          reason: failed.reason._tag,
+          message: failed.reason.message,
+          outcome: failed.outcome,
+          millis: failed.millis
+        })
+      }
+      const count = Math.max(1, balancer.source().nodes.length)
+      const isElsewhere = attempts % count !== 0
+      const isEnough = counted >= maxAttempts || attempts >= count * maxAttempts
+      const isFree = failed.reason._tag === "NodeUnreachable" || failed.reason._tag === "RequestLimitExceeded"
+      const delay = isElsewhere && (isFree || counted <= 1)
+        ? 0
+        : balancer.draw() * Math.min(MAX_BACKOFF_MILLIS, BACKOFF_MILLIS * 2 ** Math.min(10, attempts))
+      if (!this.mayRetry(call, failed) || isEnough || deadlines.now() + delay >= call.expiresAt) {
+        return yield* new AlternatorError.AlternatorError({
+          reason: failed.reason,
+          operation: call.operation,
+          outcome: isAmbiguous ? "Ambiguous" : failed.outcome,
+          attempts: history
+        })
+      }
+      if (delay > 0) yield* Effect.sleep(Duration.millis(delay))
+      const result = yield* Effect.result(this.attempt(call))
+      if (result._tag === "Success") return result.success
+      failed = result.failure
+    }
+  })
+}
+
+const hedgeable = new Set(["GetItem", "BatchGetItem", "Query"])

@@ -1,0 +1,63 @@
+/** Deadlines of requests under way, on one coarse tick that runs only while there are any. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
+import type * as Scope from "effect/Scope"
+
+/** A request expires up to this many milliseconds late, and never early. */
+export const TICK_MILLIS = 50
+
+export interface Expiring {
+  /** Milliseconds of the monotonic clock. */
+  readonly expiresAt: number
+  expire(): void
+}
+
+export class Deadlines {
+  private readonly waiting = new Set<Expiring>()
+  private isRunning = false
+  private readonly start: () => void
+  readonly now: () => number
+
+  constructor(now: () => number, start: (deadlines: Deadlines) => void) {
+    this.now = now
+    this.start = () => start(this)
+  }
+
+  add(one: Expiring): void {
+    this.waiting.add(one)
+    if (!this.isRunning) {
+      this.isRunning = true
+      this.start()
+    }
+  }
+
+  remove(one: Expiring): void {
+    this.waiting.delete(one)
+  }
+
+  /** Expires what is due; answers whether anything still waits. */
+  tick(): boolean {
+    const now = this.now()
+    for (const one of this.waiting) {
+      if (one.expiresAt > now) continue
+      this.waiting.delete(one)
+      one.expire()
+    }
+    this.isRunning = this.waiting.size > 0
+    return this.isRunning
+  }
+}
+
+export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
+  const clock = yield* Clock.Clock
+  const run = yield* FiberHandle.makeRuntime<never>()
+  const loop = (deadlines: Deadlines): Effect.Effect<void> =>
+    Effect.gen(function*() {
+      do {
+        yield* Effect.sleep(Duration.millis(TICK_MILLIS))
+      } while (deadlines.tick())
+    })
+  return new Deadlines(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6, (deadlines) => run(loop(deadlines)))
+})
