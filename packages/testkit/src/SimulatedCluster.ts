@@ -1,6 +1,6 @@
 /**
- * A cluster that speaks CQL as ScyllaDB does, in this process: several nodes with several shards each, over TCP on loopback
- * addresses or in memory.
+ * A cluster that speaks CQL as ScyllaDB does, or as Apache Cassandra does, in this process: several nodes with several shards
+ * each, over TCP on loopback addresses or in memory.
  *
  * It is a server for tests of clients. It keeps one copy of the data for the whole cluster, and everything that a client can
  * see of distribution is real: tokens, replicas, shards, consistency levels that fail when replicas are down, prepared
@@ -20,6 +20,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Engine } from "./internal/sim/engine.ts"
+import type { Flavour } from "./internal/sim/flavour.ts"
 import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
 import type { Schema } from "./internal/sim/schema.ts"
 import { Counters, shardCounters } from "./internal/sim/stats.ts"
@@ -40,7 +41,7 @@ export type {
   InterceptContext,
   /**
    * What an interceptor does with a request: never answers it, answers an error, closes the connection, answers it
-   * later, or sends bytes of its own (whole frames, header included).
+   * later, or sends bytes of its own: just these, neither compressed nor put into segments.
    *
    * @category models
    * @since 0.1.0
@@ -107,6 +108,25 @@ export interface Options {
   readonly credentials?: { readonly username: string; readonly password: string } | undefined
   /** Real sockets or connections in memory. Default: `"tcp"`. */
   readonly transport?: "tcp" | "memory" | undefined
+  /**
+   * Whose manners it has. `"scylla"` (default) as recorded from ScyllaDB 6.0.4, with what later versions added to the
+   * protocol. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards, no shard-aware port), its
+   * way to refuse versions, its metadata, the texts of the errors that clients look at. What is in the system tables, and
+   * which statements there are, stays ScyllaDB's.
+   */
+  readonly product?: "scylla" | "cassandra" | undefined
+  /**
+   * Versions of the protocol. Default: 3 and 4 of ScyllaDB, 3 to 5 of Cassandra. ScyllaDB with 5, which there is not, says
+   * so in SUPPORTED (`PROTOCOL_VERSIONS`).
+   */
+  readonly versions?: ReadonlyArray<3 | 4 | 5> | undefined
+  /** What SUPPORTED offers and STARTUP may ask for; Snappy is refused on v5. Default: both. */
+  readonly compression?: ReadonlyArray<"lz4" | "snappy"> | undefined
+  /**
+   * Whether ScyllaDB offers ids of result metadata on v4 (`SCYLLA_USE_METADATA_ID`, since 2025.3). Default: true. On v5
+   * there are always such ids, on v4 of Cassandra never.
+   */
+  readonly metadataIds?: boolean | undefined
   /** Changes SUPPORTED before it is sent, for tests of clients that must bear a forged one. */
   readonly supported?:
     | ((supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>)
@@ -204,6 +224,7 @@ export interface SimulatedCluster {
   readonly nodes: ReadonlyArray<SimulatedNode>
   /** How to reach it: in memory, or node's TCP. */
   readonly transport: Transport.Transport
+  readonly product: "scylla" | "cassandra"
   readonly credentials: { readonly username: string; readonly password: string } | undefined
   /** Ends a node as a power cut would: its connections are reset, the others tell their clients that it is down. */
   readonly stop: (index: number) => Effect.Effect<void, SimulatedClusterError>
@@ -270,6 +291,16 @@ const checkOptions = (options: Options, nodes: ReadonlyArray<SimNode>): Effect.E
   for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {
     if (!between(port, 1, 65_535)) wrong.push(`ports must be 1 to 65535, got ${port}`)
   }
+  const { compression, product, versions } = options
+  if (versions !== undefined && (versions.length === 0 || versions.some((version) => ![3, 4, 5].includes(version)))) {
+    wrong.push(`versions must be some of 3, 4 and 5, got ${versions.join(", ") || "none"}`)
+  }
+  if (compression?.some((name) => !(["lz4", "snappy"] as ReadonlyArray<string>).includes(name)) === true) {
+    wrong.push(`compression must be some of lz4 and snappy, got ${compression.join(", ")}`)
+  }
+  if (product === "cassandra" && typeof options.shardAwarePort === "number") {
+    wrong.push("Cassandra has no shard-aware port: leave shardAwarePort out, or take the product scylla")
+  }
   if (options.port !== undefined && options.port === options.shardAwarePort) wrong.push("the two ports must differ")
   return wrong.length === 0
     ? Effect.void
@@ -277,7 +308,8 @@ const checkOptions = (options: Options, nodes: ReadonlyArray<SimNode>): Effect.E
 }
 
 /** The ports of the cluster: those asked for, else free ones on all addresses. */
-const choosePorts = Effect.fnUntraced(function*(options: Options, addresses: ReadonlyArray<string>) {
+const choosePorts = Effect.fnUntraced(function*(given: Options, addresses: ReadonlyArray<string>) {
+  const options = given.product === "cassandra" ? { ...given, shardAwarePort: false as const } : given
   const isMemory = options.transport === "memory"
   const wanted = (options.port === undefined ? 1 : 0) + (options.shardAwarePort === undefined ? 1 : 0)
   const found = isMemory || wanted === 0 ? [] : yield* Effect.mapError(
@@ -291,6 +323,18 @@ const choosePorts = Effect.fnUntraced(function*(options: Options, addresses: Rea
     : options.shardAwarePort ?? (isMemory ? 19_042 : found[found.length - 1]!)
   return { port, shardAwarePort }
 })
+
+const flavourOf = (options: Options): Flavour => {
+  const product = options.product ?? "scylla"
+  return {
+    product,
+    versions: [...options.versions ?? (product === "scylla" ? [3, 4] as const : [3, 4, 5] as const)].sort(),
+    // In the order that each of them was recorded to list them.
+    compression: (product === "scylla" ? ["lz4", "snappy"] as const : ["snappy", "lz4"] as const)
+      .filter((name) => options.compression === undefined || options.compression.includes(name)),
+    metadataIds: product === "scylla" && options.metadataIds !== false
+  }
+}
 
 const sum = (parts: ReadonlyArray<RequestStats>): RequestStats => {
   const out = { requests: 0, owned: 0, misrouted: 0, unrouted: 0 }
@@ -347,6 +391,7 @@ export const make = Effect.fnUntraced(
     const { credentials } = options
     let interceptor: Interceptor | undefined
     let connections = 0
+    const flavour = flavourOf(options)
 
     const hosts: Array<NodeHost> = []
     const announce = (type: string, event: Parameters<NodeHost["push"]>[1], except?: SimNode): void => {
@@ -361,6 +406,7 @@ export const make = Effect.fnUntraced(
     for (const node of nodes) {
       hosts.push(
         new NodeHost(node, {
+          flavour,
           engine,
           counters,
           ignoreMsb: options.ignoreMsb ?? 12,
@@ -377,6 +423,7 @@ export const make = Effect.fnUntraced(
       schema,
       topology,
       clusterName: "effect-scylla simulated",
+      nativeProtocol: String(flavour.versions[flavour.versions.length - 1]),
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
       roles: credentials === undefined ? [] : [credentials.username]
@@ -471,6 +518,7 @@ export const make = Effect.fnUntraced(
       port,
       shardAwarePort,
       datacenter: nodes[0]!.datacenter,
+      product: flavour.product,
       credentials,
       transport: memory?.transport ?? (yield* Transport.Transport),
       nodes: hosts.map((host): SimulatedNode => ({

@@ -30,7 +30,7 @@ export const layer = (
         provider: "simulated",
         contactPoints: cluster.contactPoints,
         datacenter: cluster.datacenter,
-        product: "scylla",
+        product: cluster.product,
         shardAware: cluster.shardAwarePort !== undefined,
         ...(cluster.credentials === undefined ? {} : { credentials: cluster.credentials }),
         faults: Option.some({

@@ -1,6 +1,16 @@
 /** A CQL client of nothing but frames: what a test sends is what it wrote. */
 import { Transport } from "@effect-scylla/pool"
-import { Dialect, Reader, Request, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
+import {
+  Compression,
+  Dialect,
+  Frame,
+  Framing,
+  Reader,
+  Request,
+  Response,
+  RowDecoder,
+  Writer
+} from "@effect-scylla/protocol"
 import { Deferred, Effect, Queue, Schedule } from "effect"
 import { Buffer } from "node:buffer"
 
@@ -14,26 +24,39 @@ export interface RawFrame {
   readonly hex: string
 }
 
-export const decode = (frame: RawFrame, decoders = new RowDecoder.RowDecoders()): Response.Response => {
+/** The frame with its body as it is without compression. */
+export const plain = (frame: RawFrame, compressor: Compression.Compressor | undefined): RawFrame => {
+  if (compressor === undefined || (frame.flags & Frame.Flags.COMPRESSION) === 0) return frame
+  const body = Uint8Array.from(compressor.decompress(frame.body, 0, frame.body.length, 1_000_000))
+  return { ...frame, flags: frame.flags & ~Frame.Flags.COMPRESSION, body }
+}
+
+export const decode = (
+  frame: RawFrame,
+  decoders = new RowDecoder.RowDecoders(),
+  dialect = Dialect.make(4, { rateLimitCode: 0xf000 }),
+  expected?: RowDecoder.RowDecoder
+): Response.Response => {
   const r = Reader.Reader.from(frame.body)
   Response.readPrefix(frame.flags, r)
-  return Response.decode(frame.opcode, r, decoders, Dialect.make(4, { rateLimitCode: 0xf000 }))
+  return Response.decode(frame.opcode, r, decoders, dialect, expected)
 }
 
 export const warningsOf = (frame: RawFrame): ReadonlyArray<string> =>
   Response.readPrefix(frame.flags, Reader.Reader.from(frame.body)).warnings
 
+export const parseFrame = (bytes: Buffer): RawFrame => ({
+  version: bytes[0]!,
+  flags: bytes[1]!,
+  stream: bytes.readInt16BE(2),
+  opcode: bytes[4]!,
+  body: Uint8Array.from(bytes.subarray(9)),
+  hex: bytes.toString("hex")
+})
+
 const readFrame = (bytes: Buffer): RawFrame | undefined => {
   if (bytes.length < 9 || bytes.length < 9 + bytes.readUInt32BE(5)) return undefined
-  const end = 9 + bytes.readUInt32BE(5)
-  return {
-    version: bytes[0]!,
-    flags: bytes[1]!,
-    stream: bytes.readInt16BE(2),
-    opcode: bytes[4]!,
-    body: Uint8Array.from(bytes.subarray(9, end)),
-    hex: bytes.subarray(0, end).toString("hex")
-  }
+  return parseFrame(bytes.subarray(0, 9 + bytes.readUInt32BE(5)))
 }
 
 /** Encodes a request as a frame. */
@@ -43,9 +66,23 @@ export const frameOf = (request: Request.Request, stream = 1, dialect = Dialect.
   return w.toUint8Array()
 }
 
-/** A connection in its scope: raw bytes out, frames in. */
+/** What `startup` agrees on. */
+interface Agreed {
+  dialect: Dialect.Dialect
+  compressor: Compression.Compressor | undefined
+  /** Of v5, once STARTUP was answered. */
+  segments: Framing.Framing | undefined
+}
+
+/** A connection in its scope: raw bytes out, frames in, `startup` agrees on how. */
 export const connect = Effect.fnUntraced(
-  function*(address: string, port: number, transport?: Transport.Transport, localPort?: number) {
+  function*(
+    address: string,
+    port: number,
+    transport?: Transport.Transport,
+    localPort?: number,
+    version: Dialect.Version = 4
+  ) {
     const { dial } = transport ?? (yield* Transport.Transport)
     const socket = yield* Effect.acquireRelease(
       dial({ address, port, localPort }),
@@ -53,12 +90,20 @@ export const connect = Effect.fnUntraced(
     )
     const frames = yield* Queue.unbounded<RawFrame>()
     const closed = Deferred.makeUnsafe<Error | undefined>()
+    const agreed: Agreed = {
+      dialect: Dialect.make(version, { rateLimitCode: 0xf000 }),
+      compressor: undefined,
+      segments: undefined
+    }
+    const received: Array<Buffer> = []
     let pending = Buffer.alloc(0)
     socket.start({
-      onData: (bytes, _view, length) => {
+      onData: (bytes, view, length) => {
+        received.push(Buffer.from(bytes.subarray(0, length)))
+        if (agreed.segments !== undefined) return agreed.segments.push(bytes, view, 0, length)
         pending = Buffer.concat([pending, bytes.subarray(0, length)])
         for (let frame = readFrame(pending); frame !== undefined; frame = readFrame(pending)) {
-          pending = pending.subarray(9 + frame.body.length)
+          pending = Buffer.from(pending.subarray(9 + frame.body.length))
           Queue.offerUnsafe(frames, frame)
         }
       },
@@ -72,12 +117,44 @@ export const connect = Effect.fnUntraced(
         socket.write(bytes, () => undefined)
       })
     const next = Queue.take(frames)
+    /** Answers carry a whole envelope each; whatever stands behind the header was sent without compression. */
+    const toSegments = (): void => {
+      const framing = new Framing.Framing({
+        onFrame: (_version, flags, stream, opcode, body) => {
+          const w = new Writer.Writer()
+          const start = Frame.begin(w, 0x85, flags, stream, opcode)
+          w.raw(body.bytes.subarray(body.pos, body.pos + body.remaining))
+          Frame.end(w, start)
+          Queue.offerUnsafe(frames, parseFrame(Buffer.from(w.toUint8Array())))
+        }
+      })
+      framing.use(5, agreed.compressor)
+      agreed.segments = framing
+    }
+    const wrap = (bytes: Uint8Array): Uint8Array => {
+      if (agreed.segments === undefined) return bytes
+      const w = new Writer.Writer()
+      agreed.segments.write(w, bytes, 0, bytes.length)
+      return w.toUint8Array()
+    }
+    const read = (frame: RawFrame, expected?: RowDecoder.RowDecoder): Response.Response =>
+      decode(plain(frame, agreed.compressor), undefined, agreed.dialect, expected)
     const ask = (request: Request.Request, streamId = ++stream): Effect.Effect<RawFrame> =>
-      Effect.andThen(send(frameOf(request, streamId)), next)
+      Effect.andThen(Effect.suspend(() => send(wrap(frameOf(request, streamId, agreed.dialect)))), next)
     const request = (message: Request.Request): Effect.Effect<Response.Response> =>
-      Effect.map(ask(message), (frame) => decode(frame))
-    const startup = (options: Record<string, string> = {}): Effect.Effect<Response.Response> =>
-      request({ _tag: "Startup", options: { CQL_VERSION: "3.0.0", ...options } })
+      Effect.map(ask(message), (frame) => read(frame))
+    const startup = Effect.fnUntraced(function*(options: Record<string, string> = {}) {
+      const frame = yield* ask({ _tag: "Startup", options: { CQL_VERSION: "3.0.0", ...options } })
+      if (frame.opcode === Frame.Opcode.ERROR) return read(frame)
+      const name = options["COMPRESSION"]?.toLowerCase()
+      agreed.compressor = name === undefined ? undefined : name === "lz4" ? Compression.lz4 : Compression.snappy
+      agreed.dialect = Dialect.make(version, {
+        rateLimitCode: 0xf000,
+        metadataIds: options["SCYLLA_USE_METADATA_ID"] !== undefined
+      })
+      if (version === 5) toSegments()
+      return read(frame)
+    })
     const query = (
       text: string,
       options: Partial<Request.Options> = {},
@@ -89,7 +166,21 @@ export const connect = Effect.fnUntraced(
         options: { consistency: "ONE", ...options },
         values: values === undefined ? undefined : { values }
       })
-    return { socket, frames, closed: Deferred.await(closed), send, next, ask, request, startup, query }
+    return {
+      socket,
+      frames,
+      closed: Deferred.await(closed),
+      /** All bytes that came, as they came. */
+      received,
+      agreed,
+      send,
+      next,
+      ask,
+      read,
+      request,
+      startup,
+      query
+    }
   }
 )
 

@@ -1,4 +1,6 @@
-/** One connection as the server sees it: framing, message states, and one answer per request, in order. */
+/** One connection as the server sees it: message states, and one answer per request, in order. */
+import * as Dialect from "@effect-scylla/protocol/Dialect"
+import * as Features from "@effect-scylla/protocol/Features"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
@@ -9,9 +11,11 @@ import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { isRetired } from "./engine.ts"
 import { internal, invalid, protocol, toServerError, unsupported } from "./failure.ts"
+import * as Flavour from "./flavour.ts"
 import type { NodeHost, Port } from "./node.ts"
 import type { Call, Plan } from "./plan.ts"
 import { checkRequest } from "./requestCheck.ts"
+import { Requests } from "./requests.ts"
 
 /** What carries the bytes: a TCP socket, or one in memory. */
 export interface Wire {
@@ -25,10 +29,6 @@ export interface Wire {
   readonly destroy: () => void
 }
 
-/** First frames are bounded: nobody who has not logged in makes the server collect megabytes. */
-const MAX_FIRST_BODY = 100_000
-/** A tenth of a shard's memory of 1 GiB, the bound of a request's estimated cost. */
-const MAX_ESTIMATE = 107_374_182
 const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
 const LWT_MARK = 0x80000000 | 0
 const AUTHENTICATOR = "org.apache.cassandra.auth.PasswordAuthenticator"
@@ -53,10 +53,8 @@ export class Connection {
   private startup: Readonly<Record<string, string>> = {}
   private username: string | undefined
   private readonly out = { writer: new Writer(4096) }
-  private chunks: Array<Buffer> = []
-  private collected = 0
-  private needed = 0
-  private first = true
+  private readonly wired = { writer: new Writer(4096) }
+  private readonly requests: Requests
   private receiving = false
   private readonly pushed: Array<Response.ServerResponse> = []
   private isClosed = false
@@ -67,6 +65,10 @@ export class Connection {
     this.shard = shard
     this.port = port
     this.wire = wire
+    this.requests = new Requests(host.flavour, {
+      onRequest: (flags, stream, opcode, body) => this.frame(flags, stream, opcode, body),
+      onRefused: (refusal) => this.refuse(refusal)
+    })
   }
 
   get client(): {
@@ -74,8 +76,10 @@ export class Connection {
     readonly driverName: string | undefined
     readonly driverVersion: string | undefined
     readonly username: string | undefined
+    readonly protocolVersion: number
   } {
     return {
+      protocolVersion: this.requests.dialect.version,
       stage: this.state === "Ready" ? "READY" : this.state === "Authentication" ? "AUTHENTICATING" : "ESTABLISHED",
       driverName: this.startup["DRIVER_NAME"],
       driverVersion: this.startup["DRIVER_VERSION"],
@@ -86,75 +90,38 @@ export class Connection {
   /** Takes bytes as they arrive; the buffer may be used again afterwards. */
   receive(chunk: Uint8Array): void {
     if (this.isClosed) return
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     this.receiving = true
-    if (this.collected === 0) this.parse(bytes)
-    else {
-      this.chunks.push(Buffer.from(bytes))
-      this.collected += bytes.length
-      if (this.collected >= this.needed) {
-        const all = Buffer.concat(this.chunks)
-        this.chunks = []
-        this.collected = 0
-        this.parse(all)
-      }
-    }
+    this.requests.receive(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
     this.receiving = false
     this.flush()
   }
 
-  private keep(bytes: Buffer, needed: number): void {
-    if (bytes.length === 0 || this.isClosed) return
-    // A copy: the socket fills its buffer anew.
-    this.chunks = [Buffer.from(bytes)]
-    this.collected = bytes.length
-    this.needed = needed
-  }
-
-  private parse(bytes: Buffer): void {
-    let pos = 0
-    while (!this.isClosed && pos < bytes.length) {
-      const version = bytes[pos]!
-      if (version !== Frame.VERSION) {
-        // A first frame of version 3 is refused as one of version 5 is: its encodings are not simulated.
-        return this.fatal(protocol(
-          this.first || version < 3 || version > 4
-            ? `Invalid or unsupported protocol version: ${version}`
-            : `Invalid message version. Got ${version} but previous messages on this connection had version ${Frame.VERSION}`
-        ))
+  /** Answers an error of the connection itself, and closes if that is what the server does. */
+  private refuse({ close, error, header, stream }: Flavour.Refusal): void {
+    const { writer } = this.out
+    if (this.host.flavour.product === "scylla" && this.requests.dialect.version < 5) {
+      // Whatever was agreed on: such an error is never compressed.
+      this.flush()
+      this.encode(writer, stream, { _tag: "Error", error })
+      this.sendPlain()
+    } else {
+      const start = writer.pos
+      this.encode(writer, stream, { _tag: "Error", error })
+      if (header !== undefined) {
+        writer.bytes[start] = header.version | Frame.RESPONSE_BIT
+        writer.bytes[start + 1] = header.flags
       }
-      if (bytes.length - pos < Frame.HEADER_SIZE) return this.keep(bytes.subarray(pos), Frame.HEADER_SIZE)
-      const flags = bytes[pos + 1]!
-      const stream = bytes.readInt16BE(pos + 2)
-      const opcode = bytes[pos + 4]!
-      const length = bytes.readUInt32BE(pos + 5)
-      if (this.first && length > MAX_FIRST_BODY) {
-        return this.fatal(protocol(`Initial message size too large (${length}), rejecting as invalid`))
-      }
-      const estimate = length * 2 + 8000
-      if (estimate > MAX_ESTIMATE) {
-        const text = `request size too large (frame size ${length}; estimate ${estimate}; allowed ${MAX_ESTIMATE})`
-        return this.fatal(invalid(text), stream)
-      }
-      const end = pos + Frame.HEADER_SIZE + length
-      if (end > bytes.length) return this.keep(bytes.subarray(pos), end - pos)
-      this.first = false
-      if ((flags & Frame.Flags.COMPRESSION) !== 0) return this.fatal(protocol("Unknown compression algorithm"))
-      this.frame(flags, stream, opcode, bytes.subarray(pos + Frame.HEADER_SIZE, end))
-      pos = end
     }
-  }
-
-  /** Answers an error of the connection itself and closes. */
-  private fatal(error: ServerError.ServerError, stream = 0): void {
-    this.answer(stream, { _tag: "Error", error })
+    if (!close) return
     this.flush()
     this.isClosed = true
+    this.requests.stop()
     this.wire.end()
     this.host.release(this)
   }
 
   private frame(flags: number, stream: number, opcode: number, body: Buffer): void {
+    if (this.isClosed) return
     this.host.counters.opcode(opcode)
     try {
       const request = this.decode(flags, opcode, body)
@@ -187,8 +154,11 @@ export class Connection {
           throw protocol("Unexpected message STARTUP, the connection is already initialized")
         }
     }
-    checkRequest(opcode, flags, Reader.from(body))
-    return Request.decode(opcode, flags, Reader.from(body)).request
+    const { dialect } = this.requests
+    // v3 has no payload: the flag means nothing.
+    const known = dialect.version < 4 ? flags & ~Frame.Flags.CUSTOM_PAYLOAD : flags
+    checkRequest(opcode, known, Reader.from(body), dialect)
+    return Request.decode(opcode, known, Reader.from(body), dialect).request
   }
 
   /** Whether a test took the request over. */
@@ -204,7 +174,8 @@ export class Connection {
         this.answer(stream, { _tag: "Error", error: action.error })
         return true
       case "Raw":
-        this.out.writer.raw(action.bytes)
+        this.flush()
+        this.wire.send(action.bytes)
         return true
       case "Close":
         this.flush()
@@ -229,13 +200,13 @@ export class Connection {
       case "Options":
         return this.answer(stream, { _tag: "Supported", options: this.host.supported(this.shard) })
       case "Startup":
-        return this.answer(stream, this.onStartup(request.options))
+        return this.onStartup(stream, request.options)
       case "AuthResponse":
         return this.answer(stream, this.onToken(request.token))
       case "Register":
         return this.answer(stream, this.onRegister(request.events))
       case "Prepare":
-        return this.answer(stream, this.onPrepare(request.query))
+        return this.answer(stream, this.onPrepare(request))
       case "Query":
       case "Execute":
       case "Batch":
@@ -245,19 +216,26 @@ export class Connection {
     }
   }
 
-  private onStartup(options: Readonly<Record<string, string>>): Response.ServerResponse {
-    if (options["COMPRESSION"] !== undefined) {
-      throw protocol(`Unknown compression algorithm: ${options["COMPRESSION"]}`)
-    }
+  private onStartup(stream: number, options: Readonly<Record<string, string>>): void {
+    const { flavour } = this.host
+    const { dialect: { version } } = this.requests
+    const algorithm = Flavour.compressionOf(flavour, options["COMPRESSION"], version)
+    const dialect = Dialect.make(version, {
+      metadataIds: flavour.metadataIds && options[Features.METADATA_ID] !== undefined
+    })
     this.startup = options
     this.lwtMark = options["SCYLLA_LWT_ADD_METADATA_MARK"] !== undefined
     this.hasRateLimitError = options["SCYLLA_RATE_LIMIT_ERROR"] !== undefined
-    if (this.host.credentials === undefined) {
-      this.state = "Ready"
-      return { _tag: "Ready" }
-    }
-    this.state = "Authentication"
-    return { _tag: "Authenticate", authenticator: AUTHENTICATOR }
+    const needsLogin = this.host.credentials !== undefined
+    this.state = needsLogin ? "Authentication" : "Ready"
+    const answer: Response.ServerResponse = needsLogin
+      ? { _tag: "Authenticate", authenticator: AUTHENTICATOR }
+      : { _tag: "Ready" }
+    // The answer is compressed already on v3 and v4, and the last one without segments on v5.
+    if (version >= 5) this.answer(stream, answer)
+    this.flush()
+    this.requests.begin(dialect, algorithm)
+    if (version < 5) this.answer(stream, answer)
   }
 
   /** `[authzid] NUL username NUL password`, taken apart from the end. */
@@ -290,23 +268,56 @@ export class Connection {
     return { _tag: "Ready" }
   }
 
-  private onPrepare(query: string): Response.ServerResponse {
+  /** The keyspace is a part of the id: on Cassandra only of that of a statement that leaves it out. */
+  private idOf(query: string, keyspace: string): Buffer {
+    const { engine, flavour } = this.host
+    const part = flavour.product === "cassandra" && engine.isQualified(query) ? "" : keyspace
+    return createHash("md5").update(part + query).digest()
+  }
+
+  private onPrepare(request: Extract<Request.Request, { readonly _tag: "Prepare" }>): Response.ServerResponse {
+    const { query } = request
+    const { flavour } = this.host
+    const keyspace = request.keyspace ?? this.keyspace
     this.host.counters.of(this.host.node.index, this.shard).prepares++
-    const id = createHash("md5").update(this.keyspace + query).digest()
+    const id = this.idOf(query, keyspace)
     const key = id.toString("hex")
     const known = this.host.prepared.get(key)
-    const plan = known !== undefined && !isRetired(known) ? known : this.host.engine.compile(query, this.keyspace)
+    const plan = known !== undefined && !isRetired(known) ? known : this.host.engine.compile(query, keyspace)
     this.host.prepared.set(key, plan)
     // The oldest makes room, as in any bounded cache: its next EXECUTE is told so.
     if (this.host.prepared.size > MAX_PREPARED) this.host.prepared.delete(this.host.prepared.keys().next().value!)
+    const result = this.announced(plan)
     return {
       _tag: "Prepared",
       id,
+      resultMetadataId: Flavour.metadataId(flavour, result),
       variables: { partitionKey: plan.partitionKey, columns: plan.variables },
       variableFlags: plan.isConditional && this.lwtMark ? LWT_MARK : 0,
-      result: plan.result,
+      result,
       globalSpec: false
     }
+  }
+
+  /** The columns that PREPARED tells of: Cassandra tells none of a conditional statement, whose answers vary. */
+  private announced(plan: Plan): Plan["result"] {
+    return plan.isConditional && this.host.flavour.product === "cassandra" ? NO_COLUMNS : plan.result
+  }
+
+  /** Rows with the metadata that the client needs beside that which it named. */
+  private described(
+    plan: Plan,
+    request: Extract<Request.Request, { readonly _tag: "Execute" }>,
+    response: Response.ServerResponse
+  ): Response.ServerResponse {
+    if (response._tag !== "Rows") return response
+    const { flavour } = this.host
+    // What varies is told each time, and never as a change.
+    if (plan.isConditional && flavour.product === "cassandra") return { ...response, skipMetadata: false }
+    if (!this.requests.dialect.metadataIds) return response
+    const id = Flavour.metadataId(flavour, plan.result)
+    const named = request.resultMetadataId
+    return named !== undefined && Buffer.compare(id, named) === 0 ? response : { ...response, newMetadataId: id }
   }
 
   private readonly prepared = (id: Uint8Array): Plan => {
@@ -327,14 +338,21 @@ export class Connection {
     try {
       if (request._tag === "Batch") {
         call = engine.call(node, [], request.options, this.hasRateLimitError)
-        const { response, warnings } = engine.batch(request, this.keyspace, call, this.prepared)
+        const { response, warnings } = engine.batch(
+          request,
+          request.options.keyspace ?? this.keyspace,
+          call,
+          this.prepared
+        )
         return this.answer(stream, response, warnings)
       }
-      const plan = request._tag === "Query" ? engine.planOf(request.query, this.keyspace) : this.prepared(request.id)
+      const plan = request._tag === "Query"
+        ? engine.planOf(request.query, request.options.keyspace ?? this.keyspace)
+        : this.prepared(request.id)
       call = engine.call(node, bind(plan, request.values), request.options, this.hasRateLimitError)
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
-      this.answer(stream, response, warnings)
+      this.answer(stream, request._tag === "Execute" ? this.described(plan, request, response) : response, warnings)
     } finally {
       if (call !== undefined) this.host.counters.request(call, this.shard, this.host.ignoreMsb)
     }
@@ -344,12 +362,25 @@ export class Connection {
     const { writer } = this.out
     const start = writer.pos
     try {
-      Response.encode(writer, stream, response, { warnings })
+      this.encode(writer, stream, response, warnings)
     } catch (thrown) {
       writer.pos = start
       const error = internal(`cannot encode the answer: ${(thrown as Error).message}`)
-      Response.encode(writer, stream, { _tag: "Error", error })
+      this.encode(writer, stream, { _tag: "Error", error })
     }
+  }
+
+  private encode(
+    w: Writer,
+    stream: number,
+    response: Response.ServerResponse,
+    warnings: ReadonlyArray<string> = []
+  ): void {
+    const { flavour } = this.host
+    const { dialect } = this.requests
+    // The warnings are ScyllaDB's.
+    const prefix = flavour.product === "scylla" ? { warnings } : {}
+    Response.encode(w, stream, Flavour.inFlavour(flavour, dialect, response), prefix, dialect)
   }
 
   /** Sends an event if the client asked for its kind. */
@@ -366,9 +397,19 @@ export class Connection {
   private flush(): void {
     const { writer } = this.out
     if (writer.pos === 0 || this.isClosed) return
+    if (this.requests.isPlain) return this.sendPlain()
+    const wired = this.wired.writer
+    this.requests.write(wired, writer.bytes, writer.pos)
+    this.wire.send(wired.bytes.subarray(0, wired.pos))
+    emptied(this.wired)
+    emptied(this.out)
+  }
+
+  /** What was encoded, as it is. */
+  private sendPlain(): void {
+    const { writer } = this.out
     this.wire.send(writer.bytes.subarray(0, writer.pos))
-    if (writer.bytes.length > KEPT_OUTPUT) this.out.writer = new Writer(4096)
-    else writer.reset()
+    emptied(this.out)
   }
 
   /** Ends the connection from this side, at once. */
@@ -386,6 +427,13 @@ export class Connection {
     this.isClosed = true
     this.host.release(this)
   }
+}
+
+const NO_COLUMNS: Plan["result"] = []
+
+const emptied = (holder: { writer: Writer }): void => {
+  if (holder.writer.bytes.length > KEPT_OUTPUT) holder.writer = new Writer(4096)
+  else holder.writer.reset()
 }
 
 /** The values of a request in the order of the plan's variables; named ones are sorted out. */

@@ -73,7 +73,7 @@ export class Engine {
       node,
       values,
       options,
-      now: this.time.millis(),
+      now: options.nowInSeconds === undefined ? this.time.millis() : options.nowInSeconds * 1000,
       timestamp: this.timestamp,
       hasRateLimitError,
       partitions: 0,
@@ -112,6 +112,12 @@ export class Engine {
         if (markers.length > 0) throw invalid("Bind variables are not allowed in schema statements")
         return plain(() => this.changeSchema(statement, keyspace))
     }
+  }
+
+  /** Whether a text means the same in every keyspace. */
+  isQualified(text: string): boolean {
+    const { statement } = parse(text)
+    return "table" in statement && statement.table.keyspace !== undefined
   }
 
   private truncate(table: Table, call: Call): ServerResponse {

@@ -1,9 +1,11 @@
 /** A node while it runs: its listeners' connections, what it has prepared, what it says about itself. */
+import { METADATA_ID } from "@effect-scylla/protocol/Features"
 import type { Request } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import { Connection, type Wire } from "./connection.ts"
 import type { Engine } from "./engine.ts"
+import { type Flavour, versionNames } from "./flavour.ts"
 import type { Plan } from "./plan.ts"
 import { RATE_LIMIT_CODE } from "./rateLimit.ts"
 import type { Counters } from "./stats.ts"
@@ -35,6 +37,7 @@ export type Interceptor = (context: InterceptContext) => Intercepted | undefined
 
 /** What all nodes share. */
 export interface Shared {
+  readonly flavour: Flavour
   readonly engine: Engine
   readonly counters: Counters
   readonly ignoreMsb: number
@@ -50,6 +53,7 @@ export class NodeHost {
   readonly node: SimNode
   readonly prepared = new Map<string, Plan>()
   readonly connections = new Set<Connection>()
+  readonly flavour: Flavour
   readonly engine: Engine
   readonly counters: Counters
   readonly ignoreMsb: number
@@ -63,6 +67,7 @@ export class NodeHost {
   constructor(node: SimNode, shared: Shared) {
     this.node = node
     this.shared = shared
+    this.flavour = shared.flavour
     this.engine = shared.engine
     this.counters = shared.counters
     this.ignoreMsb = shared.ignoreMsb
@@ -95,24 +100,31 @@ export class NodeHost {
     if (this.connections.delete(connection) && connection.port.kind === "plain") this.open[connection.shard]!--
   }
 
-  /** What this node answers to OPTIONS. Keys in byte order, as recorded from ScyllaDB, without what is not simulated. */
+  /** What this node answers to OPTIONS: keys in the order that was recorded, without what is not simulated. */
   supported(shard: number): ReadonlyMap<string, ReadonlyArray<string>> {
-    const out = new Map<string, ReadonlyArray<string>>([
-      // No algorithm yet, but the key: the Python driver takes it for granted.
-      ["COMPRESSION", []],
-      ["CQL_VERSION", ["3.3.1"]],
-      ["SCYLLA_LWT_ADD_METADATA_MARK", ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"]],
-      ["SCYLLA_NR_SHARDS", [String(this.node.nrShards)]],
-      ["SCYLLA_PARTITIONER", ["org.apache.cassandra.dht.Murmur3Partitioner"]],
-      ["SCYLLA_RATE_LIMIT_ERROR", [`ERROR_CODE=${RATE_LIMIT_CODE}`]],
-      ["SCYLLA_SHARD", [String(shard)]],
-      ["SCYLLA_SHARDING_ALGORITHM", ["biased-token-round-robin"]],
-      ["SCYLLA_SHARDING_IGNORE_MSB", [String(this.ignoreMsb)]]
-    ])
-    if (this.shared.shardAwarePort !== undefined) {
-      out.set("SCYLLA_SHARD_AWARE_PORT", [String(this.shared.shardAwarePort)])
+    const { flavour, shared } = this
+    const out = new Map<string, ReadonlyArray<string>>()
+    if (flavour.product === "cassandra") {
+      out.set("PROTOCOL_VERSIONS", versionNames(flavour))
+      out.set("COMPRESSION", flavour.compression)
+      out.set("CQL_VERSION", ["3.4.7"])
+      return shared.forge(out)
     }
-    return this.shared.forge(out)
+    // Without algorithms too: the Python driver takes the key for granted.
+    out.set("COMPRESSION", flavour.compression)
+    out.set("CQL_VERSION", ["3.3.1"])
+    // ScyllaDB has no v5 and no such key: a client that is to speak v5 with shards has to be told.
+    if (flavour.versions.includes(5)) out.set("PROTOCOL_VERSIONS", versionNames(flavour))
+    out.set("SCYLLA_LWT_ADD_METADATA_MARK", ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"])
+    out.set("SCYLLA_NR_SHARDS", [String(this.node.nrShards)])
+    out.set("SCYLLA_PARTITIONER", ["org.apache.cassandra.dht.Murmur3Partitioner"])
+    out.set("SCYLLA_RATE_LIMIT_ERROR", [`ERROR_CODE=${RATE_LIMIT_CODE}`])
+    out.set("SCYLLA_SHARD", [String(shard)])
+    out.set("SCYLLA_SHARDING_ALGORITHM", ["biased-token-round-robin"])
+    out.set("SCYLLA_SHARDING_IGNORE_MSB", [String(this.ignoreMsb)])
+    if (shared.shardAwarePort !== undefined) out.set("SCYLLA_SHARD_AWARE_PORT", [String(shared.shardAwarePort)])
+    if (flavour.metadataIds) out.set(METADATA_ID, [""])
+    return shared.forge(out)
   }
 
   push(type: string, event: (port: number) => ServerResponse): void {

@@ -18,9 +18,12 @@ export interface ClientRow {
   readonly driverName: string | undefined
   readonly driverVersion: string | undefined
   readonly username: string | undefined
+  readonly protocolVersion: number
 }
 
 export interface SystemInput {
+  /** The highest version of the protocol. */
+  readonly nativeProtocol: string
   readonly schema: Schema
   readonly topology: Topology
   readonly clusterName: string
@@ -140,7 +143,7 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
       cql_version: "3.3.1",
       gossip_generation: input.generation(node),
       listen_address: node.address,
-      native_protocol_version: "4",
+      native_protocol_version: input.nativeProtocol,
       partitioner: "org.apache.cassandra.dht.Murmur3Partitioner",
       thrift_version: "20.1.0"
     }]
@@ -177,7 +180,7 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
         driver_name: client.driverName,
         driver_version: client.driverVersion,
         hostname: client.address,
-        protocol_version: 4,
+        protocol_version: client.protocolVersion,
         shard_id: client.shard,
         ssl_enabled: false,
         username: client.username
