@@ -11,14 +11,15 @@ export interface Example {
 }
 
 /**
- * Runs the first `ts` block of `../README.md`, seen from the test at `testUrl`, in a process of its own: the package is
- * imported by its name. Rejects when there is no block, or when the program fails.
+ * Runs a `ts` block of `../README.md`, the first unless it is told another, seen from the test at `testUrl`, in a process of
+ * its own: the package is imported by its name. Rejects when there is no such block, or when the program fails.
  */
-export const runReadme = (testUrl: string, env: Record<string, string> = {}): Promise<Example> => {
-  const example = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(new URL("../README.md", testUrl), "utf8"))?.[1]
-  if (example === undefined) return Promise.reject(new Error("README.md has no ts block"))
+export const runReadme = (testUrl: string, env: Record<string, string> = {}, block = 0): Promise<Example> => {
+  const text = readFileSync(new URL("../README.md", testUrl), "utf8")
+  const example = Array.from(text.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code]) => code!)[block]
+  if (example === undefined) return Promise.reject(new Error(`README.md has no ts block ${block}`))
   // Inside the package, where its own name resolves through `exports`.
-  const file = fileURLToPath(new URL(`./.readme-${process.pid}.ts`, testUrl))
+  const file = fileURLToPath(new URL(`./.readme-${process.pid}-${block}.ts`, testUrl))
   writeFileSync(file, example)
   return new Promise((resolve, reject) => {
     const options = { encoding: "utf8" as const, env: { ...process.env, NODE_OPTIONS: "", ...env } }

@@ -242,6 +242,35 @@ describe("the switch", () => {
 })
 
 describe("compressed bodies", () => {
+  it("mutated streams end in envelopes, broken ones or a DecodeError", () => {
+    const outcomes = { received: 0, broken: 0, errors: 0 }
+    for (let seed = 1; seed <= 4000; seed++) {
+      const random = new Random(seed)
+      const compressor = random.pick([Compression.lz4, Compression.snappy])
+      const client = new End()
+      client.framing.use(4, compressor)
+      const bytes = client.wrap(
+        concat(Array.from({ length: 3 }, (_, i) => envelope(4, i, 7, new Uint8Array(128 + random.below(2000)))))
+      )
+      for (let times = 1 + random.below(3); times > 0; times--) {
+        bytes[random.below(bytes.length)] = random.pick([0, 1, 0xff, 0x7f, random.below(256)])
+      }
+      const server = new End({ maxBody: 10_000 })
+      server.framing.use(4, compressor)
+      try {
+        server.push(bytes, 1 + random.below(500))
+      } catch (error) {
+        assert.instanceOf(error, ProtocolError.DecodeError, `seed ${seed}`)
+        outcomes.errors++
+      }
+      assert.isAtMost(server.framing.pending, 10_009)
+      for (const { body } of server.received) assert.isAtMost(body.length, 20_000)
+      outcomes.received += server.received.length
+      outcomes.broken += server.broken.length
+    }
+    for (const [name, count] of Object.entries(outcomes)) assert.isAbove(count, 200, name)
+  })
+
   for (const compressor of [Compression.lz4, Compression.snappy]) {
     const sender = (compress?: "always"): End => {
       const end = new End({ compress })
@@ -318,16 +347,18 @@ describe("compressed bodies", () => {
 })
 
 describe("segments", () => {
-  /** A segment made by hand: the library's own writer makes only right ones. */
-  const segment = (payload: Uint8Array, selfContained: boolean): Uint8Array => {
+  /** A segment made by hand: the library's own writer makes only right ones. `uncompressed` makes it one of lz4. */
+  const sealed = (payload: Uint8Array, selfContained: boolean, uncompressed?: number): Uint8Array => {
     const w = new Writer.Writer()
-    const littleEndian = (value: number, size: number): void => {
-      for (let i = 0; i < size; i++) w.u8((value >>> (8 * i)) & 0xff)
+    const littleEndian = (value: bigint, size: number): void => {
+      for (let i = 0; i < size; i++) w.u8(Number((value >> BigInt(8 * i)) & 0xffn))
     }
-    littleEndian(payload.length | (selfContained ? 0x20000 : 0), 3)
-    littleEndian(Crc.crc24(w.bytes, 0, 3), 3)
+    const length = BigInt(payload.length)
+    if (uncompressed === undefined) littleEndian(length | (selfContained ? 1n << 17n : 0n), 3)
+    else littleEndian(length | (BigInt(uncompressed) << 17n) | (selfContained ? 1n << 34n : 0n), 5)
+    littleEndian(BigInt(Crc.crc24(w.bytes, 0, w.pos)), 3)
     w.raw(payload)
-    littleEndian(Crc.crc32(payload, 0, payload.length), 4)
+    littleEndian(BigInt(Crc.crc32(payload, 0, payload.length)), 4)
     return w.toUint8Array()
   }
 
@@ -348,20 +379,20 @@ describe("segments", () => {
       return end
     }
     const good = receiver()
-    good.push(concat([segment(whole.slice(0, 15), false), segment(whole.slice(15), false)]))
+    good.push(concat([sealed(whole.slice(0, 15), false), sealed(whole.slice(15), false)]))
     assert.strictEqual(good.received.length, 1)
     const cases: ReadonlyArray<readonly [ReadonlyArray<Uint8Array>, string]> = [
-      [[segment(whole.slice(0, 15), true)], "ends within an envelope"],
-      [[segment(whole.slice(0, 15), false), segment(whole, true)], "between the pieces"],
+      [[sealed(whole.slice(0, 15), true)], "ends within an envelope"],
+      [[sealed(whole.slice(0, 15), false), sealed(whole, true)], "between the pieces"],
       [
-        [segment(whole.slice(0, 15), false), segment(concat([whole.slice(15), whole.slice(0, 12)]), false)],
+        [sealed(whole.slice(0, 15), false), sealed(concat([whole.slice(15), whole.slice(0, 12)]), false)],
         "not a piece"
       ]
     ]
     for (const [parts, message] of cases) {
       const end = receiver()
       assert.throws(() => end.push(concat(parts)), ProtocolError.DecodeError, message)
-      end.push(segment(whole, true))
+      end.push(sealed(whole, true))
       assert.strictEqual(end.framing.pending, 0)
     }
   })
@@ -380,6 +411,40 @@ describe("segments", () => {
         assert.strictEqual(server.received.length, 0)
       }
     }
+  })
+
+  it("mutated payloads whose checksums match end in envelopes or a DecodeError", () => {
+    let envelopes = 0
+    let errors = 0
+    for (let seed = 1; seed <= 4000; seed++) {
+      const random = new Random(seed)
+      const lz4 = random.below(2) === 0
+      const stream: Array<Uint8Array> = []
+      for (let i = 1 + random.below(4); i > 0; i--) {
+        const plain = concat(
+          Array.from({ length: random.below(3) + 1 }, () => envelope(5, 1, 7, bodyOf(random, random.below(400))))
+        )
+        const payload = (lz4 ? Compression.lz4CompressBlock(plain, 0, plain.length) : plain).slice(0, 100_000)
+        for (let times = random.below(3); times > 0; times--) {
+          payload[random.below(payload.length)] = random.pick([0, 1, 0xff, 0x7f, random.below(256)])
+        }
+        const cut = random.below(10) === 0 ? random.below(payload.length) : payload.length
+        const uncompressed = random.below(10) === 0 ? random.below(131_072) : plain.length
+        stream.push(sealed(payload.slice(0, cut), random.below(8) !== 0, lz4 ? uncompressed : undefined))
+      }
+      const server = new End({ maxBody: 100_000 })
+      server.framing.use(5, lz4 ? Compression.lz4 : undefined)
+      try {
+        server.push(concat(stream), 1 + random.below(2000))
+      } catch (error) {
+        assert.instanceOf(error, ProtocolError.DecodeError, `seed ${seed}`)
+        errors++
+      }
+      assert.isAtMost(server.framing.pending, 100_009)
+      envelopes += server.received.length
+    }
+    assert.isAbove(envelopes, 2000)
+    assert.isAbove(errors, 500)
   })
 
   it("requests of the library go there and back", () => {
