@@ -1,2 +1,10 @@
-/** Raft client. */
-export {}
+/** A client of Raft key-value clusters. One namespace a module. */
+export * as ClusterAdapter from "./ClusterAdapter.ts"
+export * as DEngineAdapter from "./DEngineAdapter.ts"
+export * as EtcdAdapter from "./EtcdAdapter.ts"
+export * as LeaderBelief from "./LeaderBelief.ts"
+export * as Prefix from "./Prefix.ts"
+export * as RaftClient from "./RaftClient.ts"
+export * as RaftError from "./RaftError.ts"
+export * as Transport from "./Transport.ts"
+export * as WatchEvent from "./WatchEvent.ts"

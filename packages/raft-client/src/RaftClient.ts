@@ -1,0 +1,580 @@
+/**
+ * A client of a Raft key-value cluster: it finds the leader, follows it, and says what happened to a write.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberHandle from "effect/FiberHandle"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type {
+  Capabilities,
+  ClusterAdapter,
+  Consistency,
+  Entry,
+  Member,
+  MemberIds,
+  Scanned,
+  Swapped,
+  Written
+} from "./ClusterAdapter.ts"
+import * as Discovery from "./internal/discovery.ts"
+import { compareBytes, textOf } from "./internal/folded.ts"
+import * as Metrics from "./internal/metrics.ts"
+import { Nodes } from "./internal/nodes.ts"
+import * as Requests from "./internal/requests.ts"
+import { resolveOutcome } from "./internal/resolving.ts"
+import { Sender } from "./internal/sender.ts"
+import { type DialGate, isAddress, type Options, resolve } from "./internal/settings.ts"
+import * as Watching from "./internal/watching.ts"
+import type { Leader } from "./LeaderBelief.ts"
+import * as Prefix from "./Prefix.ts"
+import * as RaftError from "./RaftError.ts"
+import { type ChannelOptions, Transport } from "./Transport.ts"
+import type { WatchEvent } from "./WatchEvent.ts"
+
+/**
+ * Bytes, or text that stands for its UTF-8.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Bytes = Uint8Array | string
+
+/**
+ * How to reach a cluster and how patient to be.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface RaftClientOptions {
+  /** `host:port` of some nodes, to start from; the others are learnt. */
+  readonly endpoints: ReadonlyArray<string>
+  /** `DEngineAdapter.make()` or `EtcdAdapter.make()`. */
+  readonly adapter: ClusterAdapter
+  /** Deadline of an operation. Default: 3 seconds. */
+  readonly timeout?: Duration.Input | undefined
+  /** How long building the layer waits for a leader, and `refresh` too. Default: 5 seconds. */
+  readonly readyTimeout?: Duration.Input | undefined
+  /** Build at once and look for the leader when it is needed. Default: false. */
+  readonly lazy?: boolean | undefined
+  /** The shortest election timeout of the servers. A proof of leadership is trusted for half of it. Default: 500 ms. */
+  readonly electionTimeout?: Duration.Input | undefined
+  /** How long a node may take to connect, and to answer who leads. Default: 500 ms. */
+  readonly probeTimeout?: Duration.Input | undefined
+  /** How often the members are asked for. Default: 30 seconds. */
+  readonly membershipInterval?: Duration.Input | undefined
+  /** After so long without an answer of the leader it is asked whether it still leads, before a request goes to it. Default: 1 minute. */
+  readonly idleProbe?: Duration.Input | undefined
+  /** From addresses that servers announce to addresses that can be dialled: containers, port forwarding. */
+  readonly addressMap?: Readonly<Record<string, string>> | ((announced: string) => string) | undefined
+  /** TLS, metadata, keepalive, limits, compression. */
+  readonly channel?: ChannelOptions | undefined
+  /** Let learners answer eventual reads. Default: false. */
+  readonly learners?: boolean | undefined
+  /**
+   * `balanced` spreads eventual reads over the voters; `sticky` stays with one as long as it answers, which keeps reads from
+   * going back in time where answers carry no revision (d-engine). Default: `balanced`.
+   */
+  readonly eventualReads?: "balanced" | "sticky" | undefined
+  /** How many requests may wait for a leader at once. Default: 10000. */
+  readonly maxParked?: number | undefined
+  /** How many requests may be under way at once. Default: 10000. */
+  readonly maxInFlight?: number | undefined
+  /** How long a close waits for requests under way. Default: 0. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+  /** Goes around each dial, as a limit on dials under way does. */
+  readonly dialGate?: DialGate | undefined
+}
+
+/**
+ * Options of an operation.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  /** Default: that of the client. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Options of a read.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface ReadOptions extends RequestOptions {
+  /** Default: `linearizable`. */
+  readonly consistency?: Consistency | undefined
+  /**
+   * Ask again linearizably for keys that an eventual or lease read does not find: a follower that is restoring a snapshot
+   * answers that there is nothing. Default: false.
+   */
+  readonly confirmMissing?: boolean | undefined
+}
+
+/**
+ * Options of a scan.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface ScanOptions extends RequestOptions {
+  /** Take the prefix as it is, without the rule of `Prefix`; the empty one is refused all the same. Default: false. */
+  readonly raw?: boolean | undefined
+}
+
+/**
+ * Options of a watch.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface WatchOptions {
+  /** Start with the present state as `Put`s. The `Synced` that ends it comes in either case. Default: true. */
+  readonly initial?: boolean | undefined
+  /** `any` watches on any voter; d-engine's followers lose and reorder events. Default: `leader`. */
+  readonly on?: "leader" | "any" | undefined
+  /** How many events may wait for their consumer before the server is held back. Default: 1024. */
+  readonly bufferSize?: number | undefined
+  /** How often the state is compared with a scan, where the server may drop events silently (d-engine). Default: 1 minute. */
+  readonly reconcile?: Duration.Input | undefined
+}
+
+/**
+ * What a client believes about its cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClusterView {
+  /** Undefined while it is looked for. */
+  readonly leader: Leader | undefined
+  readonly members: ReadonlyArray<Member>
+  /** The last thing that was heard of each node. */
+  readonly evidence: ReadonlyArray<RaftError.Evidence>
+}
+
+/**
+ * What became of an ambiguous write.
+ *
+ * **Details**
+ *
+ * `Applied`: the value is there. `NotApplied`: it was not applied and cannot be any more; the key has the value `fence` now.
+ * `Superseded`: somebody else's value is there; whether the write came before it nobody can say, but it cannot come any more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Resolution =
+  | { readonly _tag: "Applied" }
+  | { readonly _tag: "NotApplied" }
+  | { readonly _tag: "Superseded"; readonly current: Uint8Array | undefined }
+
+/**
+ * An ambiguous compare-and-swap, to be resolved.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Unresolved {
+  readonly key: Bytes
+  /** What the write expected; undefined: that the key does not exist. */
+  readonly expected: Bytes | undefined
+  /** What it would have written. No other attempt, of anybody, may ever write the same. */
+  readonly value: Bytes
+  /** What to write in its stead if it was not applied, which is what keeps it from being applied later. Unique, too. */
+  readonly fence: Bytes
+}
+
+/**
+ * The client.
+ *
+ * **Details**
+ *
+ * Every write ends in success or in a `RaftError` whose `outcome` is `NotSent`, `Rejected` or `Ambiguous`. What is certainly not
+ * applied is sent again until the deadline; what may be is never.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface RaftClient {
+  readonly capabilities: Capabilities
+  readonly get: (key: Bytes, options?: ReadOptions) => Effect.Effect<Option.Option<Uint8Array>, RaftError.RaftError>
+  /** One value for each key, in their order. */
+  readonly getMany: (
+    keys: ReadonlyArray<Bytes>,
+    options?: ReadOptions
+  ) => Effect.Effect<ReadonlyArray<Option.Option<Uint8Array>>, RaftError.RaftError>
+  readonly put: (key: Bytes, value: Bytes, options?: RequestOptions) => Effect.Effect<Written, RaftError.RaftError>
+  /** The key disappears after `ttl`, which servers take in whole seconds. */
+  readonly putWithTtl: (
+    key: Bytes,
+    value: Bytes,
+    ttl: Duration.Input,
+    options?: RequestOptions
+  ) => Effect.Effect<Written, RaftError.RaftError>
+  /** Succeeds as well when there is no such key. */
+  readonly delete: (key: Bytes, options?: RequestOptions) => Effect.Effect<Written, RaftError.RaftError>
+  /** `expected` undefined: the key must not exist. A value that does not match is no failure: see `succeeded`. */
+  readonly compareAndSwap: (
+    key: Bytes,
+    expected: Bytes | undefined,
+    value: Bytes,
+    options?: RequestOptions
+  ) => Effect.Effect<Swapped, RaftError.RaftError>
+  /** All keys under a prefix, sorted by their bytes. */
+  readonly scan: (
+    prefix: Prefix.Prefix | string,
+    options?: ScanOptions
+  ) => Effect.Effect<Scanned, RaftError.RaftError>
+  /** Changes of one key. */
+  readonly watch: (key: Bytes, options?: WatchOptions) => Stream.Stream<WatchEvent, RaftError.RaftError>
+  /** Changes of all keys under a prefix. */
+  readonly watchPrefix: (
+    prefix: Prefix.Prefix | string,
+    options?: WatchOptions
+  ) => Stream.Stream<WatchEvent, RaftError.RaftError>
+  /** The ids of the members, now and when they change. `pollInterval` (5 seconds) is for servers that do not tell. */
+  readonly watchMembership: (
+    options?: { readonly pollInterval?: Duration.Input }
+  ) => Stream.Stream<MemberIds, RaftError.RaftError>
+  /** The members as they are known. */
+  readonly members: Effect.Effect<ReadonlyArray<Member>>
+  /** The leader, waited for up to the client's timeout. */
+  readonly leader: Effect.Effect<Leader, RaftError.RaftError>
+  /** What the client believes, and why. */
+  readonly view: Effect.Effect<ClusterView>
+  /** Every change of what it believes. */
+  readonly changes: Stream.Stream<ClusterView>
+  /**
+   * Looks for the leader anew, starting from `endpoints` if given. Only when one is confirmed they replace the old ones;
+   * connections to nodes that stay are kept.
+   */
+  readonly refresh: (endpoints?: ReadonlyArray<string>) => Effect.Effect<void, RaftError.RaftError>
+  /** Finds out what became of an ambiguous compare-and-swap, and keeps it from being applied later. */
+  readonly resolve: (write: Unresolved, options?: RequestOptions) => Effect.Effect<Resolution, RaftError.RaftError>
+}
+
+/**
+ * The client as a service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const RaftClient: Context.Service<RaftClient, RaftClient> = Context.Service<RaftClient>(
+  "@effect-scylla/raft-client/RaftClient"
+)
+
+const encoder = new TextEncoder()
+const toBytes = (bytes: Bytes): Uint8Array => typeof bytes === "string" ? encoder.encode(bytes) : bytes
+
+const invalid = (operation: string, message: string, write = false): RaftError.RaftError =>
+  RaftError.make(operation, new RaftError.InvalidRequest({ message }), write ? "NotSent" : undefined)
+
+const noLeader = (operation: string, evidence: ReadonlyArray<RaftError.Evidence>, millis: number) => {
+  const said = evidence.map(({ address, answer }) => `${address}: ${answer}`).join("; ")
+  const message = `no leader was found within ${millis} ms. ${said}`
+  return RaftError.make(operation, new RaftError.NoLeader({ message, evidence }))
+}
+
+const build = Effect.fnUntraced(
+  function*(options: RaftClientOptions): Effect.fn.Return<RaftClient, RaftError.RaftError, Scope.Scope> {
+    const settings = resolve(options satisfies Options)
+    if (!("adapter" in settings)) {
+      return yield* invalid("RaftClient.make", `${settings.length} wrong option(s): ${settings.join("; ")}`)
+    }
+    const { adapter } = settings
+    const clock = yield* Clock.Clock
+    const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+    const transport = yield* Transport
+    const count = Metrics.make(yield* Effect.context<never>())
+    const nodes = yield* Effect.acquireRelease(
+      Effect.sync(() => new Nodes(transport, settings.channel, settings.endpoints)),
+      (nodes) => Effect.sync(() => nodes.close())
+    )
+    const sender = new Sender(now)
+    const discovery = yield* Discovery.make(settings, nodes, sender, count)
+    const requests = Requests.make(settings, nodes, sender, discovery, count)
+    const watching = Watching.make(settings, nodes, sender, discovery, requests, count)
+    const runWatchdog = yield* FiberHandle.makeRuntime<never>()
+    sender.onBusy = () => void runWatchdog(requests.watchdog, { onlyIfMissing: true })
+
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function*() {
+        const until = now() + settings.shutdownMillis
+        discovery.close()
+        while (sender.inFlight > 0 && now() < until) yield* Effect.sleep(10)
+        sender.abortAll("the client was closed while it was under way")
+      })
+    )
+
+    const millisOf = (options: RequestOptions | undefined): number =>
+      options?.timeout === undefined
+        ? settings.timeoutMillis
+        : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+
+    const getMany: RaftClient["getMany"] = (keys, options = {}) => {
+      const wanted = keys.map(toBytes)
+      if (wanted.length === 0) return Effect.succeed([])
+      const { confirmMissing = false, consistency = "linearizable" } = options
+      const timeoutMillis = millisOf(options)
+      const level = consistency === "lease" && !adapter.capabilities.leaseRead ? "linearizable" : consistency
+      const call = adapter.get(wanted, level)
+      const align = (entries: ReadonlyArray<Entry>) => {
+        const found = new Map(entries.map(({ key, value }) => [textOf(key), value]))
+        return wanted.map((key) => Option.fromUndefinedOr(found.get(textOf(key))))
+      }
+      if (level === "linearizable") return Effect.map(requests.run("get", call, "Quorum", timeoutMillis), align)
+      const weak = level === "eventual"
+        ? requests.run("get", call, "Any", timeoutMillis)
+        // What a lease is worth depends on clocks; a young proof of leadership does not.
+        : Effect.andThen(
+          requests.confirmed("get", timeoutMillis, true),
+          requests.run("get", call, "Leader", timeoutMillis)
+        )
+      return Effect.flatMap(Effect.map(weak, align), (values) =>
+        confirmMissing && values.some(Option.isNone)
+          ? getMany(keys, { ...options, consistency: "linearizable" })
+          : Effect.succeed(values))
+    }
+
+    const put = (operation: string, key: Bytes, value: Bytes, timeoutMillis: number, ttl?: {
+      readonly seconds: number
+      readonly lease: bigint | undefined
+    }) => requests.run(operation, adapter.put(toBytes(key), toBytes(value), ttl), "Quorum", timeoutMillis)
+
+    const putWithTtl: RaftClient["putWithTtl"] = Effect.fnUntraced(function*(key, value, ttl, options) {
+      if (!adapter.capabilities.ttl) {
+        return yield* RaftError.make(
+          "putWithTtl",
+          new RaftError.Unsupported({
+            capability: "ttl",
+            message:
+              `this ${adapter.name} cluster is not known to have leases, and one put with a TTL destroys one without; ` +
+              "if its servers have them, make the adapter with { ttl: true }"
+          }),
+          "NotSent"
+        )
+      }
+      const seconds = Duration.toMillis(Duration.fromInputUnsafe(ttl)) / 1000
+      if (!Number.isInteger(seconds) || seconds < 1) {
+        return yield* invalid("putWithTtl", `a TTL is whole seconds, at least one; this is ${seconds} s`, true)
+      }
+      const startedAt = now()
+      const timeoutMillis = millisOf(options)
+      const lease = adapter.grant === undefined
+        ? undefined
+        : yield* Effect.mapError(
+          requests.run("putWithTtl", adapter.grant(seconds), "Quorum", timeoutMillis),
+          (error) => new RaftError.RaftError({ ...error, outcome: "NotSent" })
+        )
+      return yield* put("putWithTtl", key, value, timeoutMillis - (now() - startedAt), { seconds, lease })
+    })
+
+    const prefixBytes = (
+      operation: string,
+      prefix: Prefix.Prefix | string,
+      raw: boolean
+    ): Effect.Effect<Uint8Array, RaftError.RaftError> => {
+      if (typeof prefix !== "string") return Effect.succeed(prefix.bytes)
+      if (raw) {
+        return prefix === ""
+          ? Effect.fail(invalid(operation, "an empty prefix would answer every key; name one"))
+          : Effect.succeed(encoder.encode(prefix))
+      }
+      const made = Prefix.make(prefix)
+      return Result.isSuccess(made)
+        ? Effect.succeed(made.success.bytes)
+        : Effect.fail(invalid(operation, made.failure.message))
+    }
+
+    const sorted = (scanned: Scanned): Scanned => ({
+      revision: scanned.revision,
+      entries: scanned.entries.toSorted((a, b) => compareBytes(a.key, b.key))
+    })
+
+    const scan: RaftClient["scan"] = Effect.fnUntraced(function*(prefix, options = {}) {
+      const call = adapter.scan(yield* prefixBytes("scan", prefix, options.raw ?? false))
+      const timeoutMillis = millisOf(options)
+      if (adapter.capabilities.linearizableScan) {
+        return sorted(yield* requests.run("scan", call, "Quorum", timeoutMillis))
+      }
+      // Any node that thinks it leads answers a scan. It counts when the same one proves before and after that it does.
+      const startedAt = now()
+      const left = (): number => timeoutMillis - (now() - startedAt)
+      for (let failures = 0;; failures++) {
+        const before = yield* requests.confirmed("scan", left(), true)
+        const verdict = yield* requests.once(before.node, call, Math.max(1, left()))
+        if (verdict._tag === "Done") {
+          const after = yield* requests.confirmed("scan", left(), false)
+          if (after.epoch === before.epoch) return sorted(verdict.value)
+        } else {
+          if (verdict._tag === "Refused" || sender.closed) return yield* requests.failure("scan", verdict, false)
+          discovery.doubt(before.epoch)
+        }
+        yield* Effect.sleep(Math.min(5 * 2 ** failures, 100))
+      }
+    })
+
+    const watchSettings = (options: WatchOptions = {}): Watching.WatchSettings => ({
+      initial: options.initial ?? true,
+      on: options.on ?? "leader",
+      bufferSize: options.bufferSize ?? 1024,
+      reconcileMillis: options.reconcile === undefined
+        ? 60_000
+        : Duration.toMillis(Duration.fromInputUnsafe(options.reconcile))
+    })
+
+    const view = Effect.sync((): ClusterView => ({
+      leader: discovery.belief.leader,
+      members: nodes.members,
+      evidence: discovery.evidence()
+    }))
+
+    const refresh: RaftClient["refresh"] = Effect.fnUntraced(function*(endpoints) {
+      const wrong = endpoints?.filter((endpoint) => !isAddress(endpoint)) ?? []
+      if (endpoints?.length === 0 || wrong.length > 0) {
+        return yield* invalid(
+          "refresh",
+          `endpoints must be host:port${wrong.length > 0 ? `, not ${wrong.join(", ")}` : ""}`
+        )
+      }
+      if (!(yield* discovery.refresh(endpoints, settings.readyTimeoutMillis))) {
+        return yield* noLeader("refresh", discovery.evidence(), settings.readyTimeoutMillis)
+      }
+    })
+
+    const client: RaftClient = {
+      capabilities: adapter.capabilities,
+      get: (key, options) => Effect.map(getMany([key], options), ([value]) => value ?? Option.none()),
+      getMany,
+      put: (key, value, options) => put("put", key, value, millisOf(options)),
+      putWithTtl,
+      delete: (key, options) => requests.run("delete", adapter.delete(toBytes(key)), "Quorum", millisOf(options)),
+      compareAndSwap: (key, expected, value, options) =>
+        requests.run(
+          "compareAndSwap",
+          adapter.compareAndSwap(toBytes(key), expected === undefined ? undefined : toBytes(expected), toBytes(value)),
+          "Quorum",
+          millisOf(options)
+        ),
+      scan,
+      watch: (key, options) => watching.watch({ key: toBytes(key), prefix: false }, watchSettings(options)),
+      watchPrefix: (prefix, options) =>
+        Stream.unwrap(
+          Effect.map(
+            prefixBytes("watch", prefix, false),
+            (key) => watching.watch({ key, prefix: true }, watchSettings(options))
+          )
+        ),
+      watchMembership: (options = {}) =>
+        watching.watchMembership(Duration.toMillis(Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds"))),
+      members: Effect.sync(() => nodes.members),
+      leader: Effect.catch(discovery.awaitLeader(settings.timeoutMillis), (why) =>
+        Effect.fail(
+          why === "Closed"
+            ? RaftError.make("leader", new RaftError.ClientClosed({ message: "the client is closed" }))
+            : noLeader("leader", discovery.evidence(), settings.timeoutMillis)
+        )),
+      view,
+      changes: SubscriptionRef.changes(discovery.view),
+      refresh,
+      resolve: (write, options) =>
+        Effect.suspend(() =>
+          resolveOutcome(client, {
+            key: toBytes(write.key),
+            expected: write.expected === undefined ? undefined : toBytes(write.expected),
+            value: toBytes(write.value),
+            fence: toBytes(write.fence),
+            timeoutMillis: millisOf(options)
+          }, now)
+        )
+    }
+
+    if (settings.lazy) return client
+    return yield* discovery.awaitLeader(settings.readyTimeoutMillis).pipe(
+      Effect.mapError(() => noLeader("RaftClient.make", discovery.evidence(), settings.readyTimeoutMillis)),
+      Effect.as(client)
+    )
+  }
+)
+
+/**
+ * Connects to a cluster.
+ *
+ * **Details**
+ *
+ * Waits for a confirmed leader up to `readyTimeout`, unless `lazy`, and fails with what each endpoint has answered. When the
+ * scope closes, requests that wait for a leader fail as not sent, and those under way as ambiguous if they are writes.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: RaftClientOptions): Effect.Effect<RaftClient, RaftError.RaftError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      return yield* restore(Scope.provide(build(options), scope)).pipe(
+        Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, Exit.failCause(exit.cause)) : Effect.void)
+      )
+    })
+  )
+
+/**
+ * The client as a layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: RaftClientOptions): Layer.Layer<RaftClient, RaftError.RaftError> =>
+  Layer.effect(RaftClient, make(options))
+
+/**
+ * The client as a layer, its endpoints and deadlines from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and
+ * where they are set `RAFT_TIMEOUT`, `RAFT_READY_TIMEOUT`, `RAFT_ELECTION_TIMEOUT`. All that is wrong is reported at once.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Omit<RaftClientOptions, "endpoints"> & { readonly endpoints?: ReadonlyArray<string> }
+): Layer.Layer<RaftClient, RaftError.RaftError> =>
+  Layer.effect(
+    RaftClient,
+    Effect.gen(function*() {
+      const wrong: Array<string> = []
+      const read = Effect.fnUntraced(function*<A>(config: Config.Config<A>) {
+        const result = yield* Effect.result(config)
+        if (Result.isSuccess(result)) return result.success
+        wrong.push(result.failure.message)
+        return undefined
+      })
+      const time = (name: string) => Config.Duration(name).pipe(Config.option, Config.map(Option.getOrUndefined))
+      const endpoints = options.endpoints ?? (yield* read(Config.Array(Schema.String, "RAFT_ENDPOINTS")))
+      const timeout = yield* read(time("RAFT_TIMEOUT"))
+      const readyTimeout = yield* read(time("RAFT_READY_TIMEOUT"))
+      const electionTimeout = yield* read(time("RAFT_ELECTION_TIMEOUT"))
+      if (endpoints === undefined || wrong.length > 0) {
+        return yield* invalid("RaftClient.layerConfig", `${wrong.length} wrong setting(s): ${wrong.join("; ")}`)
+      }
+      return yield* make({
+        ...options,
+        endpoints,
+        timeout: timeout ?? options.timeout,
+        readyTimeout: readyTimeout ?? options.readyTimeout,
+        electionTimeout: electionTimeout ?? options.electionTimeout
+      })
+    })
+  )

@@ -1,0 +1,149 @@
+/**
+ * What can go wrong, and above all what is known of a write then.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+interface Common {
+  readonly message: string
+}
+
+/** No leader was found in time; `evidence` has the last answer of each node. @category errors @since 0.1.0 */
+export class NoLeader extends Data.TaggedError("NoLeader")<Common & { readonly evidence: ReadonlyArray<Evidence> }> {}
+/** The deadline passed. @category errors @since 0.1.0 */
+export class RequestTimeout extends Data.TaggedError("RequestTimeout")<Common> {}
+/** There was no connection, or it broke. @category errors @since 0.1.0 */
+export class ConnectionLost extends Data.TaggedError("ConnectionLost")<Common> {}
+/** The nodes that could serve this answered that they do not serve at present. @category errors @since 0.1.0 */
+export class NotServing extends Data.TaggedError("NotServing")<Common> {}
+/** The servers, or the queue of callers in this client, had no room until the deadline. @category errors @since 0.1.0 */
+export class Overloaded extends Data.TaggedError("Overloaded")<Common> {}
+/** The server says that it failed, not what became of the request. @category errors @since 0.1.0 */
+export class ServerFailure extends Data.TaggedError("ServerFailure")<Common> {}
+/** The request is wrong; here or there it was seen. @category errors @since 0.1.0 */
+export class InvalidRequest extends Data.TaggedError("InvalidRequest")<Common> {}
+/** A request or an answer is longer than allowed. @category errors @since 0.1.0 */
+export class MessageTooLarge extends Data.TaggedError("MessageTooLarge")<Common> {}
+/** This kind of server, or this build of it, cannot do that. @category errors @since 0.1.0 */
+export class Unsupported extends Data.TaggedError("Unsupported")<Common & { readonly capability: string }> {}
+/** The credentials were missing or not enough. @category errors @since 0.1.0 */
+export class PermissionDenied extends Data.TaggedError("PermissionDenied")<Common> {}
+/** The answer cannot be read. @category errors @since 0.1.0 */
+export class MalformedResponse extends Data.TaggedError("MalformedResponse")<Common> {}
+/** Another cluster answers at an address. @category errors @since 0.1.0 */
+export class OtherCluster extends Data.TaggedError("OtherCluster")<Common> {}
+/** The client was closed. @category errors @since 0.1.0 */
+export class ClientClosed extends Data.TaggedError("ClientClosed")<Common> {}
+
+/**
+ * The closed union of reasons.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type RaftReason =
+  | NoLeader
+  | RequestTimeout
+  | ConnectionLost
+  | NotServing
+  | Overloaded
+  | ServerFailure
+  | InvalidRequest
+  | MessageTooLarge
+  | Unsupported
+  | PermissionDenied
+  | MalformedResponse
+  | OtherCluster
+  | ClientClosed
+
+/**
+ * What is known of a write that did not succeed.
+ *
+ * **Details**
+ *
+ * `NotSent`: no server has seen it. `Rejected`: it was certainly not applied and will not be. `Ambiguous`: it may have been
+ * applied, or may yet be; the client has not repeated it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome = "NotSent" | "Rejected" | "Ambiguous"
+
+/**
+ * The last thing that was heard of a node.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Evidence {
+  readonly address: string
+  readonly answer: string
+}
+
+/**
+ * One try of a request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempt {
+  readonly address: string
+  /** What came of it, in words. */
+  readonly result: string
+  /** Milliseconds from the start of the request to this result. */
+  readonly atMillis: number
+}
+
+/**
+ * The error of this package.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RaftError extends Data.TaggedError("RaftError")<{
+  readonly reason: RaftReason
+  /** The operation that failed, as the method is called. */
+  readonly operation: string
+  /** Set for writes only: reads change nothing. */
+  readonly outcome: Outcome | undefined
+  /** The tries before, oldest first; the last 16 of them. */
+  readonly attempts: ReadonlyArray<Attempt>
+}> {
+  override get message(): string {
+    const known = this.outcome === undefined ? "" : ` (the write is ${said[this.outcome]})`
+    return `${this.operation}: ${this.reason.message}${known}`
+  }
+  /** The same request may be made again without harm, and may succeed then. */
+  get isRetryable(): boolean {
+    return this.outcome !== "Ambiguous" && transient.has(this.reason._tag)
+  }
+}
+
+const said: Record<Outcome, string> = {
+  NotSent: "not sent",
+  Rejected: "not applied",
+  Ambiguous: "ambiguous: it may have been applied; read before you repeat it, or see RaftClient.resolve"
+}
+
+const transient = new Set<RaftReason["_tag"]>([
+  "NoLeader",
+  "RequestTimeout",
+  "ConnectionLost",
+  "NotServing",
+  "Overloaded",
+  "ServerFailure"
+])
+
+/**
+ * An error of an operation.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  operation: string,
+  reason: RaftReason,
+  outcome?: Outcome,
+  attempts: ReadonlyArray<Attempt> = []
+): RaftError => new RaftError({ operation, reason, outcome, attempts })

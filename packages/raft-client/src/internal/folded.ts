@@ -1,0 +1,124 @@
+/** The state that a watch has told so far, from which come `previous`, differences and the dropping of what was told already. */
+import type { Scanned, WatchItem } from "../ClusterAdapter.ts"
+import type { WatchEvent } from "../WatchEvent.ts"
+
+type Change = Extract<WatchItem, { _tag: "Put" | "Delete" }>
+
+interface Known {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  readonly revision: bigint
+}
+
+const latin1 = new TextDecoder("latin1")
+
+/** Bytes as a key of a Map. */
+export const textOf = (key: Uint8Array): string => latin1.decode(key)
+
+const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+
+export const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    if (a[i] !== b[i]) return a[i]! - b[i]!
+  }
+  return a.length - b.length
+}
+
+export class Folded {
+  private readonly state = new Map<string, Known>()
+  /** Deletions since the last comparison, which a scan may not have seen yet. */
+  private readonly deleted = new Map<string, bigint>()
+  /** Revisions up to here have been told on the present stream. */
+  mark = 0n
+
+  get size(): number {
+    return this.state.size
+  }
+
+  /**
+   * Changes as they come on the stream, all of one message. A revision is told once, whatever a server repeats; two changes
+   * of one message may share theirs.
+   */
+  apply(items: ReadonlyArray<Change>, emit: (event: WatchEvent) => void): void {
+    const { mark } = this
+    for (const item of items) {
+      if (item.revision <= mark) continue
+      if (item.revision > this.mark) this.mark = item.revision
+      this.change(item, "Stream", emit)
+    }
+  }
+
+  private change(item: Change, source: "Stream" | "Scan", emit: (event: WatchEvent) => void): void {
+    const text = textOf(item.key)
+    const before = this.state.get(text)
+    const { key, revision } = item
+    if (item._tag === "Put") {
+      this.deleted.delete(text)
+      this.state.set(text, { key, value: item.value, revision })
+      emit({ _tag: "Put", key, value: item.value, previous: before?.value, revision, source })
+    } else {
+      this.deleted.set(text, revision)
+      if (before === undefined) return
+      this.state.delete(text)
+      emit({ _tag: "Delete", key, previous: before.value, revision, source })
+    }
+  }
+
+  /**
+   * Compares with a scan that has certainly seen everything up to `low`; `items` came on the stream since it was opened, or
+   * since the comparison began. What the scan may have missed is taken from the stream. `fresh`: the stream is a new one,
+   * so what it repeats from before the scan is dropped.
+   */
+  merge(
+    scanned: Scanned,
+    low: bigint,
+    items: ReadonlyArray<Change>,
+    fresh: boolean,
+    emit: (event: WatchEvent) => void
+  ): void {
+    if (fresh) {
+      // Revisions of another leader say nothing: servers that lost their state count from lower numbers.
+      this.mark = low
+      this.deleted.clear()
+    } else this.apply(items.filter(({ revision }) => revision <= low), emit)
+    const later = items.filter(({ revision }) => revision > low)
+    const moving = new Set(later.map(({ key }) => textOf(key)))
+    const leaveAlone = (text: string): boolean =>
+      moving.has(text) ||
+      (!fresh && ((this.state.get(text)?.revision ?? 0n) > low || (this.deleted.get(text) ?? 0n) > low))
+    const present = new Set<string>()
+    const differences: Array<Change> = []
+    for (const { key, revision, value } of scanned.entries) {
+      const text = textOf(key)
+      present.add(text)
+      if (leaveAlone(text)) continue
+      const known = this.state.get(text)
+      if (known === undefined || !equal(known.value, value)) {
+        differences.push({ _tag: "Put", key, value, revision: revision ?? scanned.revision })
+      }
+    }
+    for (const [text, { key }] of this.state) {
+      if (!present.has(text) && !leaveAlone(text)) {
+        differences.push({ _tag: "Delete", key, revision: scanned.revision })
+      }
+    }
+    differences.sort((a, b) => compareBytes(a.key, b.key))
+    // For later comparisons they are as old as the scan certainly was.
+    for (const item of differences) {
+      this.change(item, "Scan", emit)
+      const text = textOf(item.key)
+      const now = this.state.get(text)
+      if (now !== undefined) this.state.set(text, { ...now, revision: low })
+    }
+    this.deleted.clear()
+    if (!fresh && low > this.mark) this.mark = low
+    const order = later.toSorted((a, b) => (a.revision < b.revision ? -1 : a.revision > b.revision ? 1 : 0))
+    const floor = this.mark
+    for (const item of order) {
+      if (item.revision <= floor) continue
+      if (item.revision > this.mark) this.mark = item.revision
+      this.change(item, "Stream", emit)
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/** The transport on `@grpc/grpc-js`. */
+import {
+  Client,
+  type ClientOptions,
+  connectivityState,
+  credentials as Credentials,
+  Metadata,
+  type ServiceError,
+  type StatusObject
+} from "@grpc/grpc-js"
+import * as Redacted from "effect/Redacted"
+import { Buffer } from "node:buffer"
+import type {
+  Answer,
+  Channel,
+  ChannelOptions,
+  StreamCall,
+  StreamHandlers,
+  TlsOptions,
+  Transport
+} from "../Transport.ts"
+
+const bytes = (value: string | Uint8Array | undefined): Buffer | null =>
+  value === undefined ? null : Buffer.from(value as Uint8Array)
+
+const makeCredentials = (tls: TlsOptions | undefined) =>
+  tls === undefined
+    ? Credentials.createInsecure()
+    : Credentials.createSsl(
+      bytes(tls.ca),
+      tls.key === undefined ? null : Buffer.from(Redacted.value(tls.key)),
+      bytes(tls.cert)
+    )
+
+const settings = (options: ChannelOptions): ClientOptions => {
+  const limit = 4 * 1024 * 1024
+  return {
+    // Calls and streams of a node must not meet on one connection: 100 streams block every call behind them.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.max_receive_message_length": options.maxReceiveBytes ?? limit,
+    // What is too long is refused before it comes here, by a typed error.
+    "grpc.max_send_message_length": -1,
+    "grpc.keepalive_time_ms": options.keepaliveMillis ?? 10_000,
+    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMillis ?? 3_000,
+    "grpc.initial_reconnect_backoff_ms": 50,
+    "grpc.min_reconnect_backoff_ms": 50,
+    "grpc.max_reconnect_backoff_ms": options.maxReconnectMillis ?? 1_000,
+    // Names are looked up again when a connection is lost: pods move.
+    "grpc.dns_min_time_between_resolutions_ms": 1_000,
+    ...(options.gzip === true ? { "grpc.default_compression_algorithm": 2 as const } : {}),
+    ...(options.authority === undefined ? {} : { "grpc.default_authority": options.authority }),
+    ...(options.tls?.serverName === undefined ? {} : { "grpc.ssl_target_name_override": options.tls.serverName })
+  }
+}
+
+/** grpc-js copies with a method that only Buffer has. */
+const toBuffer = (body: Uint8Array): Buffer => Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+
+const identity = (body: Buffer): Buffer => body
+
+const noHeader = (): undefined => undefined
+
+const succeeded = (body: Uint8Array): Answer => ({
+  code: 0,
+  details: "",
+  body,
+  origin: "Server",
+  header: noHeader
+})
+
+/**
+ * Who made a status? grpc-js makes its own without metadata; what a server sends without a message has at least its
+ * content-type. A status after headers may have neither and counts as ours, which is the careful side.
+ */
+const failed = (status: StatusObject | ServiceError): Answer => {
+  const { metadata } = status
+  const type = metadata.get("content-type")[0]
+  const server = Object.keys(metadata.getMap()).length > 0 &&
+    (type === undefined || String(type).startsWith("application/grpc"))
+  return {
+    code: status.code,
+    details: status.details,
+    body: undefined,
+    origin: server ? "Server" : "Client",
+    header: (name) => metadata.get(name)[0]?.toString()
+  }
+}
+
+class GrpcChannel implements Channel {
+  private readonly client: Client
+  private readonly metadata: Metadata
+  private readonly cancels = new Set<{ cancel(): void }>()
+  private closed = false
+
+  constructor(address: string, options: ChannelOptions) {
+    this.client = new Client(address, makeCredentials(options.tls), settings(options))
+    this.metadata = new Metadata()
+    for (const [name, value] of Object.entries(options.metadata ?? {})) {
+      this.metadata.set(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
+    }
+  }
+
+  readonly isReady = (): boolean => !this.closed && this.client.getChannel().getConnectivityState(false) === 2
+
+  readonly connect = (timeoutMillis: number, settle: (error: string | undefined) => void): () => void => {
+    if (this.closed) {
+      settle("the channel is closed")
+      return () => {}
+    }
+    const channel = this.client.getChannel()
+    const deadline = Date.now() + timeoutMillis
+    let done = false
+    let failures = 0
+    const finish = (error: string | undefined): void => {
+      if (done) return
+      done = true
+      settle(error)
+    }
+    const look = (): void => {
+      if (done) return
+      const state = channel.getConnectivityState(true)
+      if (state === connectivityState.READY) return finish(undefined)
+      // One failed attempt is the answer: whoever asked has other nodes to turn to.
+      if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) return finish("cannot connect")
+      if (state === connectivityState.SHUTDOWN) return finish("the channel is closed")
+      channel.watchConnectivityState(state, deadline, (error) => {
+        if (error !== undefined && error !== null) return finish(`not connected after ${timeoutMillis} ms`)
+        if (channel.getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE) return finish("cannot connect")
+        look()
+      })
+    }
+    look()
+    return () => {
+      done = true
+    }
+  }
+
+  readonly unary = (
+    path: string,
+    body: Uint8Array,
+    timeoutMillis: number,
+    settle: (answer: Answer) => void
+  ): () => void => {
+    const call = this.client.makeUnaryRequest(
+      path,
+      toBuffer,
+      identity,
+      body,
+      this.metadata,
+      { deadline: Date.now() + timeoutMillis },
+      (error, value) => settle(error === null ? succeeded(value!) : failed(error))
+    )
+    return () => call.cancel()
+  }
+
+  readonly stream = (path: string, body: Uint8Array, both: boolean, handlers: StreamHandlers): StreamCall => {
+    let ended = false
+    const duplex = both ? this.client.makeBidiStreamRequest(path, toBuffer, identity, this.metadata, {}) : undefined
+    const call = duplex ?? this.client.makeServerStreamRequest(path, toBuffer, identity, body, this.metadata, {})
+    const write = (message: Uint8Array): void => {
+      if (!ended) duplex?.write(message)
+    }
+    this.cancels.add(call)
+    call.once("metadata", (metadata: Metadata) => {
+      // Headers that carry nothing of gRPC come from something in between.
+      if (String(metadata.get("content-type")[0]).startsWith("application/grpc")) handlers.onOpen()
+    })
+    call.on("data", (message: Uint8Array) => handlers.onMessage(message))
+    const end = (status: StatusObject | ServiceError): void => {
+      if (ended) return
+      ended = true
+      this.cancels.delete(call)
+      handlers.onEnd(status.code === 0 ? { ...succeeded(new Uint8Array()), body: undefined } : failed(status))
+    }
+    call.once("error", (error: Error) => end(error as ServiceError))
+    call.once("status", end)
+    duplex?.write(body)
+    return { write, pause: () => void call.pause(), resume: () => void call.resume(), cancel: () => call.cancel() }
+  }
+
+  readonly close = (): void => {
+    if (this.closed) return
+    this.closed = true
+    for (const call of this.cancels) call.cancel()
+    this.client.close()
+  }
+}
+
+/** Connections of `@grpc/grpc-js`. */
+export const grpcTransport: Transport = { open: (address, options) => new GrpcChannel(address, options) }

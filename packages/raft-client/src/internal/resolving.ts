@@ -1,0 +1,39 @@
+/** What became of an ambiguous compare-and-swap: read, and where it may still come, put a fence before it. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { RaftClient, Resolution } from "../RaftClient.ts"
+import type { RaftError } from "../RaftError.ts"
+import { compareBytes } from "./folded.ts"
+
+interface Question {
+  readonly key: Uint8Array
+  readonly expected: Uint8Array | undefined
+  readonly value: Uint8Array
+  readonly fence: Uint8Array
+  readonly timeoutMillis: number
+}
+
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : compareBytes(a, b) === 0
+
+export const resolveOutcome = Effect.fnUntraced(function*(
+  client: Pick<RaftClient, "get" | "compareAndSwap">,
+  { expected, fence, key, timeoutMillis, value }: Question,
+  now: () => number
+): Effect.fn.Return<Resolution, RaftError> {
+  const startedAt = now()
+  const timeout = () => ({ timeout: Math.max(0, timeoutMillis - (now() - startedAt)) })
+  while (true) {
+    const current = Option.getOrUndefined(yield* client.get(key, timeout()))
+    if (same(current, value)) return { _tag: "Applied" }
+    if (same(current, fence)) return { _tag: "NotApplied" }
+    // What it expected never comes back, because values are unique: it cannot be applied any more.
+    if (!same(current, expected)) return { _tag: "Superseded", current }
+    const fenced = yield* Effect.catch(
+      client.compareAndSwap(key, expected, fence, timeout()),
+      // The next look says whether it was.
+      (error) => error.outcome === "Ambiguous" ? Effect.undefined : Effect.fail(error)
+    )
+    if (fenced?.succeeded === true) return { _tag: "NotApplied" }
+  }
+})

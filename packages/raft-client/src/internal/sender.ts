@@ -1,0 +1,97 @@
+/** Sends calls and keeps account of them, so that a client that closes can end each one with the truth. */
+import * as Effect from "effect/Effect"
+import type { Call, Verdict } from "../ClusterAdapter.ts"
+import type { Node } from "./nodes.ts"
+
+interface Pending {
+  abort(message: string): void
+}
+
+export class Sender {
+  inFlight = 0
+  closed = false
+  /** Called when a request goes out while none is under way. */
+  onBusy: () => void = () => {}
+  /** When the first of those under way went out, or the last answer came, whichever is later. */
+  quietSince = 0
+  readonly now: () => number
+  private readonly pending = new Set<Pending>()
+
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  /** `settle` is called once, unless the returned function is called before: that forgets the request. */
+  send<A>(
+    node: Node,
+    call: Call<A>,
+    timeoutMillis: number,
+    settle: (verdict: Verdict<A>, sentAt: number) => void
+  ): () => void {
+    const sentAt = this.now()
+    if (this.inFlight++ === 0) {
+      this.quietSince = sentAt
+      this.onBusy()
+    }
+    node.inFlight++
+    let open = true
+    let cancel: (() => void) | undefined
+    const finish = (): boolean => {
+      if (!open) return false
+      open = false
+      this.inFlight--
+      node.inFlight--
+      this.pending.delete(pending)
+      node.release()
+      return true
+    }
+    const pending: Pending = {
+      abort: (message) => {
+        if (!finish()) return
+        cancel?.()
+        settle({ _tag: "Unknown", cause: "Lost", message, doubt: false }, sentAt)
+      }
+    }
+    this.pending.add(pending)
+    cancel = node.channel.unary(call.path, call.body, timeoutMillis, (answer) => {
+      if (!finish()) return
+      const at = this.now()
+      if (answer.origin === "Server") {
+        this.quietSince = at
+        node.lastAnswerAt = at
+        node.latency.add(at - sentAt)
+      }
+      settle(call.judge(answer), sentAt)
+    })
+    return () => {
+      if (finish()) cancel()
+    }
+  }
+
+  /** One attempt as an effect; interruption cancels the call. */
+  readonly attempt = <A>(node: Node, call: Call<A>, timeoutMillis: number): Effect.Effect<Sent<A>> =>
+    Effect.callback((resume) => {
+      const cancel = this.send(node, call, timeoutMillis, (verdict, sentAt) => {
+        resume(Effect.succeed({ verdict, sentAt }))
+      })
+      return Effect.sync(cancel)
+    })
+
+  /** Ends everything that is under way. */
+  abortAll(message: string): void {
+    this.closed = true
+    for (const pending of this.pending) pending.abort(message)
+  }
+}
+
+export interface Sent<A> {
+  readonly verdict: Verdict<A>
+  readonly sentAt: number
+}
+
+/** Connects a node; undefined when it is connected, else why not. */
+export const connect = (node: Node, timeoutMillis: number): Effect.Effect<string | undefined> =>
+  node.channel.isReady() ? Effect.undefined : Effect.callback((resume) => {
+    const cancel = node.channel.connect(timeoutMillis, (error) => resume(Effect.succeed(error)))
+    return Effect.sync(cancel)
+  })
