@@ -3,7 +3,20 @@
  *
  * `node bench/protocol.ts [--json]`
  */
-import { BindEncoder, CqlType, Metadata, Reader, RowDecoder, Uuid, Writer } from "@effect-scylla/protocol"
+import {
+  BindEncoder,
+  Compression,
+  CqlType,
+  type Dialect,
+  Frame,
+  Framing,
+  Metadata,
+  Reader,
+  Request,
+  RowDecoder,
+  Uuid,
+  Writer
+} from "@effect-scylla/protocol"
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
 import { measure } from "./support/measure.ts"
@@ -42,25 +55,29 @@ const columnsOf = (scalars: ReadonlyArray<Scalar>): ReadonlyArray<Metadata.Colum
   scalars.map(([name, type]) => ({ keyspace: "ks", table: "t", name, type: CqlType.scalar(type) }))
 
 /** The bodies of ROWS results behind their kind: each of `size` rows with different values. */
-const bodies = (scalars: ReadonlyArray<Scalar>, size: number, count: number): ReadonlyArray<Uint8Array> => {
+const bodies = (
+  scalars: ReadonlyArray<Scalar>,
+  size: number,
+  count: number,
+  skip = false
+): ReadonlyArray<Uint8Array> => {
   const columns = columnsOf(scalars)
   const encoder = new BindEncoder.BindEncoder(columns)
   return Array.from({ length: count }, (_, body) => {
     const w = new Writer.Writer()
-    Metadata.writeResult(w, columns)
+    Metadata.writeResult(w, columns, { skip })
     w.i32(size)
     for (let i = 0; i < size; i++) encoder.write(w, scalars.map(([, , value]) => value(body * size + i)))
     return w.toUint8Array()
   })
 }
 
-/** Per row, the metadata of each page compared as on protocol v4. */
-const decoding = (scalars: ReadonlyArray<Scalar>, size: number): number => {
-  const readers = bodies(scalars, size, size === 1 ? 64 : 2).map((bytes) => Reader.Reader.from(bytes))
+/** Per row, the metadata of each page compared as on protocol v4, or left out as where it has an id. */
+const decoding = (scalars: ReadonlyArray<Scalar>, size: number, skip = false): number => {
+  const readers = bodies(scalars, size, size === 1 ? 64 : 2, skip).map((bytes) => Reader.Reader.from(bytes))
   const decoders = new RowDecoder.RowDecoders()
   const page = RowDecoder.emptyPage()
-  decoders.read(readers[0]!, undefined, page)
-  const expected = page.decoder
+  const expected = decoders.prepare(Reader.Reader.from(bodies(scalars, 1, 1)[0]!)).decoder
   return measure(size === 1 ? 400_000 : 40, (iterations) => {
     let sum = 0
     for (let i = 0; i < iterations; i++) {
@@ -155,6 +172,66 @@ const binding = (scalars: ReadonlyArray<Scalar>): number => {
   })
 }
 
+/** Whole EXECUTEs, as the driver writes them: template, values, timestamp. */
+const executing = (scalars: ReadonlyArray<Scalar>): number => {
+  const encoder = new BindEncoder.BindEncoder(columnsOf(scalars))
+  const rows = Array.from({ length: 64 }, (_, i) => scalars.map(([, , value]) => value(i)))
+  const template = Request.executeTemplate(new Uint8Array(16), { consistency: "LOCAL_QUORUM" }, scalars.length, {
+    tracing: false,
+    stamped: true
+  })
+  const w = new Writer.Writer(4096)
+  return measure(400_000, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      w.pos = 0
+      Request.writeExecute(w, template, encoder, rows[i & 63]!, 1_790_000_000_000_000 + i)
+      sum ^= w.pos
+    }
+    return sum
+  })
+}
+
+/** Envelopes of one flush, `count` results of `size` rows each, from one end of a connection to the other. */
+const framing = (
+  version: Dialect.Version,
+  compressor: Compression.Compressor | undefined,
+  size: number,
+  count: number
+): { readonly outNs: number; readonly inNs: number } => {
+  const out = new Writer.Writer(4096)
+  for (const body of bodies(four, size, count)) {
+    const start = Frame.begin(out, 0x80 | version, 0, 1, Frame.Opcode.RESULT)
+    out.raw(body)
+    Frame.end(out, start)
+  }
+  let received = 0
+  const end = new Framing.Framing({
+    onFrame: () => {
+      received++
+    }
+  })
+  end.use(version, compressor)
+  const wire = new Writer.Writer(4096)
+  end.write(wire, out.bytes, 0, out.pos)
+  const incoming = Reader.Reader.from(wire.toUint8Array())
+  return {
+    outNs: measure(16_000, (iterations) => {
+      let sum = 0
+      for (let i = 0; i < iterations; i++) {
+        wire.pos = 0
+        end.write(wire, out.bytes, 0, out.pos)
+        sum ^= wire.pos
+      }
+      return sum
+    }) / count,
+    inNs: measure(16_000, (iterations) => {
+      for (let i = 0; i < iterations; i++) end.push(incoming.bytes, incoming.view, 0, incoming.end)
+      return received
+    }) / count
+  }
+}
+
 /** What cassandra-driver does (lib/requests.js, QueryParameters): a buffer per value, put together with their lengths. */
 const bindingOfCassandraDriver = (scalars: ReadonlyArray<Scalar>): number => {
   const load = createRequire(import.meta.url)
@@ -199,10 +276,16 @@ export interface ProtocolFigures {
   readonly row12Ns: number
   /** Nanoseconds for a result of one row, its metadata compared. */
   readonly result4Ns: number
+  /** The same without metadata. */
+  readonly skipped4Ns: number
   /** Microseconds per row of a page of 5,000 rows of 4 columns. */
   readonly pageRowUs: number
   readonly bind4Ns: number
   readonly bind12Ns: number
+  /** Nanoseconds for a whole EXECUTE of 4 values. */
+  readonly execute4Ns: number
+  /** Nanoseconds per envelope of what `Framing` does for it: 32 results of one row, and one of 64 rows (4.6 KiB). */
+  readonly framing: Readonly<Record<string, { readonly outNs: number; readonly inNs: number }>>
   readonly cassandraDriver: {
     readonly row4Ns: number
     readonly row12Ns: number
@@ -220,6 +303,22 @@ export const run = (options: { readonly json: boolean }): Promise<ProtocolFigure
   const row4Ns = round(decodingRows(four))
   const row12Ns = round(decodingRows(twelve))
   const result4Ns = round(decoding(four, 1))
+  const skipped4Ns = round(decoding(four, 1, true))
+  const execute4Ns = round(executing(four))
+  const lines = [
+    ["v5", 5, undefined],
+    ["v4 with lz4", 4, Compression.lz4],
+    ["v4 with snappy", 4, Compression.snappy],
+    ["v5 with lz4", 5, Compression.lz4]
+  ] as const
+  const framings = Object.fromEntries(
+    lines.flatMap(([name, version, compressor]) =>
+      ([["32 small", 1, 32], ["one of 64 rows", 64, 1]] as const).map(([what, size, count]) => {
+        const { inNs, outNs } = framing(version, compressor, size, count)
+        return [`${name}, ${what}`, { outNs: round(outNs), inNs: round(inNs) }]
+      })
+    )
+  )
   const pageRowUs = round(decoding(four, 5000) / 1000, 3)
   const bind4Ns = round(binding(four))
   const bind12Ns = round(binding(twelve))
@@ -239,9 +338,12 @@ export const run = (options: { readonly json: boolean }): Promise<ProtocolFigure
     row4Ns,
     row12Ns,
     result4Ns,
+    skipped4Ns,
     pageRowUs,
     bind4Ns,
     bind12Ns,
+    execute4Ns,
+    framing: framings,
     cassandraDriver,
     ratio,
     budget,
@@ -265,9 +367,13 @@ export const run = (options: { readonly json: boolean }): Promise<ProtocolFigure
     row("row of 4 columns", row4Ns, budget.row4Ns, cassandraDriver.row4Ns)
     row("row of 12 columns", row12Ns, undefined, cassandraDriver.row12Ns)
     row("result of one row, metadata compared", result4Ns)
+    row("result of one row, metadata left out", skipped4Ns)
     row("row of a page of 5,000", pageRowUs * 1000, budget.pageRowUs * 1000)
     row("bind of 4 values", bind4Ns, budget.bind4Ns, cassandraDriver.bind4Ns)
     row("bind of 12 values", bind12Ns, undefined, cassandraDriver.bind12Ns)
+    row("EXECUTE of 4 values", execute4Ns)
+    console.log(`${"framing, per envelope".padEnd(38)}${"out".padStart(10)}${"in".padStart(10)}`)
+    for (const [name, { inNs, outNs }] of Object.entries(framings)) row(`  ${name}`, outNs, inNs)
   }
   return Promise.resolve(figures)
 }
