@@ -22,10 +22,12 @@ import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { MAX_FRAME, type Writer } from "@effect-scylla/protocol/Writer"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Semaphore from "effect/Semaphore"
 import type { Buffer } from "node:buffer"
 import { type Answer, Ask } from "./internal/ask.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
@@ -33,9 +35,10 @@ import { StreamIds } from "./internal/streamIds.ts"
 import {
   ConnectionClosed,
   ConnectionLost,
+  HandshakeFailed,
   HeartbeatTimeout,
   MalformedResponse,
-  type PoolError,
+  PoolError,
   type PoolReason,
   ProtocolViolation,
   RequestTimeout
@@ -80,6 +83,8 @@ export interface Limits {
   readonly heartbeatInterval: number
   /** How long the answer to that may take. Default 5 000. */
   readonly heartbeatTimeout: number
+  /** How long the socket may hold on to bytes without getting rid of any: the peer does not read. Default 15 000. */
+  readonly writeTimeout: number
   /** Abandoned requests whose answer is still out that make the connection ask for its replacement. Default 256. */
   readonly maxOrphans: number
   /** The same for those that are older than a second. Default 64. */
@@ -96,6 +101,7 @@ export const defaultLimits: Limits = {
   maxFrame: 256 * 1024 * 1024,
   heartbeatInterval: 30_000,
   heartbeatTimeout: 5_000,
+  writeTimeout: 15_000,
   maxOrphans: 256,
   maxOldOrphans: 64
 }
@@ -139,6 +145,8 @@ export class Connection implements Handlers {
   dialect: Dialect.Dialect = Dialect.v4
   /** How frames or segments are compressed; `undefined` where they are not. */
   compression: Compressor["name"] | undefined = undefined
+  /** The keyspace that is set, `undefined` for none. */
+  keyspace: string | undefined = undefined
   /** Requests that were given to this connection, for stats. */
   requests = 0
   /** Abandoned requests whose answer is still out. */
@@ -162,6 +170,8 @@ export class Connection implements Handlers {
   private out: Output
   /** Bytes that the socket was given and is not done with. */
   private held = 0
+  /** When the socket got rid of some of it last, or was given the first of it. */
+  private lastWritten = 0
   /** Whether requests are taken: open, not draining, and not too much output waiting. */
   private accepts = true
   /** Ids in `out`: their frames were not given to the socket yet. */
@@ -170,6 +180,8 @@ export class Connection implements Handlers {
   private handshaking = true
   private draining = false
   private exhausted = false
+  /** Whose turn it is to set the keyspace; made when somebody does. */
+  private switching: Semaphore.Semaphore | undefined = undefined
   private lastRead: number
   private beating = false
   private reason: PoolReason | undefined
@@ -378,13 +390,17 @@ export class Connection implements Handlers {
       this.fail(new ConnectionLost({ message: `cannot write to ${this.where}: ${String(cause)}`, cause }))
       return undefined
     }
-    if (!isTaken) this.held += size
+    if (!isTaken) {
+      if (this.held === 0) this.lastWritten = this.ticker.now
+      this.held += size
+    }
     return isTaken
   }
 
   /** The socket is done with what it did not take at once. */
   private readonly release = (output: Output): void => {
     this.held -= output.pos
+    this.lastWritten = this.ticker.now
     this.recycle(output)
     if (!this.accepts) this.checkOutput()
   }
@@ -515,6 +531,7 @@ export class Connection implements Handlers {
   onTick(now: number): boolean {
     if (this.reason !== undefined) return false
     if (now >= this.earliest) this.expire(now)
+    if (this.held > 0 && (now - this.lastWritten) * TICK_MILLIS >= this.limits.writeTimeout) this.stalled()
     if (this.reason === undefined && !this.handshaking) {
       if (!this.beating && !this.draining && (now - this.lastRead) * TICK_MILLIS >= this.limits.heartbeatInterval) {
         this.beat()
@@ -560,6 +577,15 @@ export class Connection implements Handlers {
     this.beating = true
     this.put(id, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
     this.inFlightCount--
+  }
+
+  private stalled(): void {
+    this.fail(
+      new ConnectionLost({
+        message:
+          `${this.where} has taken none of ${this.held} bytes for ${this.limits.writeTimeout} ms: it does not read`
+      })
+    )
   }
 
   private dead(): void {
@@ -648,6 +674,42 @@ export class Connection implements Handlers {
     return new Ask(this, request, options.timeoutMillis, options.decoders)
   }
 
+  /**
+   * Sets the keyspace. One switch at a time: others wait their turn, and whoever wants what is set already has it. A switch
+   * whose end is not known (no answer, interrupted) closes the connection: nobody could say where a request on it goes.
+   */
+  useKeyspace(name: string, timeoutMillis: number): Effect.Effect<void, PoolError> {
+    const use = Effect.suspend(() => {
+      if (this.keyspace === name) return Effect.void
+      return this.request(
+        { _tag: "Query", query: `USE ${quote(name)}`, options: { consistency: "ONE" } },
+        { timeoutMillis, decoders: NO_ROWS }
+      ).pipe(
+        Effect.onError((cause) => {
+          const error = Cause.findErrorOption(cause)
+          const isUnsent = error._tag === "Some" && error.value.reason._tag === "ConnectionBusy"
+          return isUnsent ? Effect.void : Effect.sync(() => this.unsettled())
+        }),
+        Effect.flatMap(({ response }) => {
+          if (response._tag === "SetKeyspace") {
+            this.keyspace = name
+            return Effect.void
+          }
+          const error = response._tag === "Error" ? response.error : undefined
+          const why = error?.message ?? `it answered with ${response._tag}`
+          const message = `${this.where} refused the keyspace ${name}: ${why}`
+          return Effect.fail(new PoolError({ reason: new HandshakeFailed({ message, error, cause: error }) }))
+        })
+      )
+    })
+    this.switching ??= Semaphore.makeUnsafe(1)
+    return this.switching.withPermit(use)
+  }
+
+  private unsettled(): void {
+    this.fail(new ConnectionLost({ message: `${this.where} did not say which keyspace is set on the connection` }))
+  }
+
   /** @internal */
   askNow(request: Request.Request, handler: ResponseHandler, timeoutMillis: number): number {
     if (this.handshaking) {
@@ -668,3 +730,4 @@ export class Connection implements Handlers {
 }
 
 const NO_ROWS = new RowDecoders()
+const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`

@@ -196,8 +196,6 @@ const startupOptions = (
   }
 }
 
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
 /** The node is who it is expected to be. */
 const identify = Effect.fnUntraced(function*(expected: Expected, features: Features.Features, where: string, ask: Ask) {
   let { hostId } = features
@@ -317,14 +315,7 @@ const greet = Effect.fnUntraced(
     connection.features = features
 
     if (options.expect !== undefined) yield* identify(options.expect, features, where, ask)
-    if (session.keyspace !== undefined) {
-      const used = yield* ask({
-        _tag: "Query",
-        query: `USE ${quote(session.keyspace)}`,
-        options: { consistency: "ONE" }
-      })
-      if (used._tag !== "SetKeyspace") return yield* unexpected(`the keyspace ${session.keyspace}`, where, used)
-    }
+    if (session.keyspace !== undefined) yield* connection.useKeyspace(session.keyspace, timeoutMillis)
     if (options.events !== undefined) {
       const registered = yield* ask({ _tag: "Register", events: options.events })
       if (registered._tag !== "Ready") return yield* unexpected("REGISTER", where, registered)

@@ -18,17 +18,18 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { ConnectionOptions } from "node:tls"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
 import { type Connection, type Owner } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import * as Handshake from "./Handshake.ts"
 import * as Backoff from "./internal/backoff.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
+import { TlsSessions } from "./internal/tlsSessions.ts"
 import { Waiters } from "./internal/waiters.ts"
 import { ClientOverloaded, ConnectionClosed, DialFailed, PoolError, type PoolReason } from "./PoolError.ts"
 import type { Endpoint } from "./Socket.ts"
 import { TICK_MILLIS } from "./Ticker.ts"
+import type * as Tls from "./Tls.ts"
 
 /**
  * @category models
@@ -39,7 +40,8 @@ export interface Options {
   /** An IP address: the shard-aware port is dialled from chosen local ports, which a name could not be. */
   readonly address: string
   readonly port: number
-  readonly tls?: ConnectionOptions | undefined
+  /** Absent: plain TCP. Nothing ever falls back from one to the other. */
+  readonly tls?: Tls.Input | undefined
   /** Who has to be there: a connection that reaches another node is closed and reported as `WrongNode`. */
   readonly expect?: Handshake.Expected | undefined
   /**
@@ -160,6 +162,8 @@ export class NodePool implements Owner {
   private readonly exhausted = new Set<Connection>()
   private shards: ShardFeatures | undefined
   private readonly belief: PortBelief
+  private readonly sessions = new TlsSessions()
+  private keyspace: string | undefined
   private turn = 0
   private dials = 0
   private failures = 0
@@ -193,6 +197,7 @@ export class NodePool implements Owner {
     this.clock = services.clock
     this.limiter = services.limiter
     this.published = services.published
+    this.keyspace = options.session.keyspace
     this.address = options.address
     this.port = options.port
     const size = options.connections ?? { perShard: 1 }
@@ -370,6 +375,34 @@ export class NodePool implements Owner {
     return this.slots.length
   }
 
+  /**
+   * Sets the keyspace on all connections, and on those that come. A connection that does not take it now is replaced by one
+   * that has it; fails when none has taken it.
+   */
+  useKeyspace(name: string): Effect.Effect<void, PoolError> {
+    return Effect.suspend(() => {
+      const before = this.keyspace
+      this.keyspace = name
+      return Effect.forEach(
+        this.all(),
+        (connection) => Effect.result(connection.useKeyspace(name, this.handshakeTimeout)),
+        { concurrency: "unbounded" }
+      ).pipe(Effect.flatMap((results) => {
+        const failure = results.find(Result.isFailure)
+        if (failure === undefined) return Effect.void
+        if (results.some(Result.isSuccess)) {
+          for (const connection of this.all()) {
+            if (connection.keyspace !== name) this.onExhausted(connection)
+          }
+          return Effect.void
+        }
+        // Nobody knows it: it is not what was wanted before that is wrong.
+        if (this.keyspace === name) this.keyspace = before
+        return Effect.fail(failure.failure)
+      }))
+    })
+  }
+
   // ---- Owner: called by connections --------------------------------------------------------------------------------
 
   onClosed(connection: Connection, reason: PoolReason): void {
@@ -462,6 +495,10 @@ export class NodePool implements Owner {
   private get shardAwarePort(): number | undefined {
     if (this.options.shardAwarePort === false) return undefined
     return this.options.tls === undefined ? this.shards?.shardAwarePort : this.shards?.shardAwarePortTls
+  }
+
+  private get handshakeTimeout(): number {
+    return this.options.session.handshakeTimeout ?? 5_000
   }
 
   /** Takes in a new connection; those that it replaces are drained. */
@@ -568,18 +605,23 @@ export class NodePool implements Owner {
       this.where,
       Effect.suspend(() => {
         if (!wanted()) return Effect.undefined
+        let isIn = false
         this.dials++
         this.become(slot, "Dialing")
         return Handshake.connect({
-          session: this.options.session,
-          endpoint,
+          session: { ...this.options.session, keyspace: this.keyspace },
+          endpoint: { ...endpoint, ...this.sessions.of(this.options.tls) },
           owner: this,
           expect: this.options.expect,
           onDialed: () => {
             this.become(slot, "Handshaking")
           },
-          onReady: (connection) => this.adopt(connection)
-        })
+          // In the same step, so that nobody comes in between; but where the keyspace was changed meanwhile.
+          onReady: (connection) => {
+            isIn = this.hasKeyspace(connection)
+            if (isIn) this.adopt(connection)
+          }
+        }).pipe(Effect.tap((connection) => isIn ? Effect.void : this.catchUp(connection)))
       })
     ).pipe(
       // A transport that breaks must not end the slot's supervision.
@@ -590,9 +632,27 @@ export class NodePool implements Owner {
     )
   }
 
+  private hasKeyspace(connection: Connection): boolean {
+    return this.keyspace === undefined || connection.keyspace === this.keyspace
+  }
+
+  /** Sets the keyspace that was set on the others while this connection was being made, and takes it in. */
+  private catchUp(connection: Connection): Effect.Effect<void, PoolError> {
+    return Effect.gen({ self: this }, function*() {
+      while (!this.hasKeyspace(connection)) yield* connection.useKeyspace(this.keyspace!, this.handshakeTimeout)
+      this.adopt(connection)
+    }).pipe(
+      Effect.onError(() =>
+        Effect.sync(() =>
+          connection.fail(new ConnectionClosed({ message: `the keyspace could not be set on ${this.where}` }))
+        )
+      )
+    )
+  }
+
   private plain(slot: number): Effect.Effect<Connection | undefined, PoolError> {
     const { address, port } = this
-    return this.connect(slot, { address, port, tls: this.options.tls }, () => this.needs(slot))
+    return this.connect(slot, { address, port }, () => this.needs(slot))
   }
 
   /** Through the shard-aware port where it is advertised and believed, else through the plain one. */
@@ -623,7 +683,7 @@ export class NodePool implements Owner {
       const localPort = cursor.success.next()
       if (localPort < 0) break
       const attempt = yield* Effect.result(
-        this.connect(slot, { address: this.address, port, localPort, tls: this.options.tls }, wanted)
+        this.connect(slot, { address: this.address, port, localPort }, wanted)
       )
       const now = yield* Clock.currentTimeMillis
       if (Result.isSuccess(attempt)) {

@@ -5,7 +5,7 @@
  */
 import * as Data from "effect/Data"
 import type { Buffer } from "node:buffer"
-import type { ConnectionOptions } from "node:tls"
+import type * as Tls from "./Tls.ts"
 
 /**
  * Where to dial.
@@ -20,7 +20,9 @@ export interface Endpoint {
   /** The local port to bind, for ScyllaDB's shard-aware port. Absent: any. */
   readonly localPort?: number | undefined
   /** TLS of this dial. Absent: plain TCP. Nothing ever falls back from one to the other. */
-  readonly tls?: ConnectionOptions | undefined
+  readonly tls?: Tls.Input | undefined
+  /** Told of TLS sessions that later dials to the node may resume, as `session` of their `tls`. */
+  readonly onSession?: ((session: Buffer) => void) | undefined
 }
 
 /**

@@ -2,6 +2,7 @@ import * as Frame from "@effect-scylla/protocol/Frame"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import * as Fake from "./support/connection.ts"
 import * as Network from "./support/network.ts"
 import { error } from "./support/node.ts"
@@ -172,6 +173,35 @@ describe("Connection: a peer that breaks the protocol", () => {
       const after = query("not flushed")
       connection.fail(new Error("x") as never)
       assert.deepStrictEqual([before, held, after].map(({ failure }) => failure?.sent), [true, true, false])
+    }))
+
+  it.effect("a peer that takes no bytes for long ends the connection; one that is slow does not", () =>
+    Effect.gen(function*() {
+      const { connection, owner, query, socket } = yield* Fake.open({ writeTimeout: 15_000 })
+      socket.onRequest = echo
+      socket.taking = false
+      const requests = [query("a", 600_000)]
+      yield* TestClock.adjust("10 seconds")
+      requests.push(query("b", 600_000), query("c", 600_000))
+      yield* turns(2)
+      requests.push(query("d", 600_000))
+      yield* TestClock.adjust("4 seconds")
+      // It has taken one of them after 14 seconds, and the next after 12 more.
+      socket.drain(1)
+      yield* TestClock.adjust("12 seconds")
+      socket.drain(1)
+      yield* TestClock.adjust("14 seconds")
+      assert.isTrue(connection.isOpen)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(connection.closeReason?._tag, "ConnectionLost")
+      assert.match(connection.closeReason!.message, /does not read/)
+      assert.strictEqual(owner.closed.length, 1)
+      assert.deepStrictEqual(requests.map(({ told }) => told.length), [1, 1, 1, 1])
+      // A socket that holds nothing is not stalled.
+      const idle = yield* Fake.open({ writeTimeout: 1_000 })
+      idle.socket.onRequest = echo
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(idle.connection.isOpen)
     }))
 
   it.effect("a socket that throws while it is written to fails the connection, not the process", () =>

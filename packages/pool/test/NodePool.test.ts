@@ -1,3 +1,4 @@
+import * as Tls from "@effect-scylla/pool/Tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -71,7 +72,7 @@ describe("NodePool: filling", () => {
       const pool = yield* one.start
       yield* pool.awaitFull
       assert.strictEqual(one.aware(), 0)
-      assert.isTrue(one.network.dials.every(({ tls }) => tls?.servername === "x"))
+      assert.isTrue(one.network.dials.every(({ tls }) => tls !== undefined && Tls.current(tls).servername === "x"))
       const two = yield* setup({
         ...sharded,
         shardAwarePort: 19_142,

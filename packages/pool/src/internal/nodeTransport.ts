@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { DialError, type Endpoint, type Handlers, type Socket } from "../Socket.ts"
+import * as PoolTls from "../Tls.ts"
 
 /**
  * One read buffer for all sockets of the process: bytes are decoded before the read callback returns, so no two reads
@@ -11,6 +12,9 @@ import { DialError, type Endpoint, type Handlers, type Socket } from "../Socket.
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
 const READ_VIEW = new DataView(READ_BUFFER.buffer)
+
+/** Silence after which the system looks whether the peer is there, as gocql has it; by itself it would after two hours. */
+const KEEPALIVE_MILLIS = 15_000
 
 class NodeSocket implements Socket {
   private readonly socket: Net.Socket
@@ -37,6 +41,9 @@ class NodeSocket implements Socket {
   }
 
   opened(endpoint: Endpoint): void {
+    // Here, because `tls.connect` does not take them as options.
+    this.socket.setNoDelay(true)
+    this.socket.setKeepAlive(true, KEEPALIVE_MILLIS)
     this.localPort = this.socket.localPort
     this.remoteAddress = this.socket.remoteAddress ?? endpoint.address
   }
@@ -99,8 +106,6 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
     const options: Net.TcpNetConnectOpts = {
       host: endpoint.address,
       port: endpoint.port,
-      noDelay: true,
-      keepAlive: true,
       // A dial goes to one address; racing families would hide which, and a local port fits one only.
       autoSelectFamily: false,
       localPort: endpoint.localPort,
@@ -122,12 +127,16 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
       socket = endpoint.tls === undefined
         ? Net.connect(options)
         // Where the dial goes is the endpoint's alone.
-        : Tls.connect({ ...endpoint.tls, ...options, path: undefined, socket: undefined } as Tls.ConnectionOptions)
+        : Tls.connect(
+          { ...PoolTls.current(endpoint.tls), ...options, path: undefined, socket: undefined } as Tls.ConnectionOptions
+        )
     } catch (cause) {
       // A port that is none, a certificate that cannot be read.
       return failed(cause as Error)
     }
     wrapped = new NodeSocket(socket)
+    const { onSession } = endpoint
+    if (onSession !== undefined) socket.on("session", onSession)
     const onError = (cause: Error): void => {
       socket.destroy()
       failed(cause)

@@ -1,0 +1,169 @@
+import * as NodePool from "@effect-scylla/pool/NodePool"
+import * as Ticker from "@effect-scylla/pool/Ticker"
+import * as Tls from "@effect-scylla/pool/Tls"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger, type Scope } from "effect"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type * as NodeTls from "node:tls"
+import { cql, listen } from "./support/tcpNode.ts"
+
+const ADDRESS = "127.0.0.1"
+const fixture = (name: string): string => new URL(`./fixtures/${name}`, import.meta.url).pathname
+const cert = readFileSync(fixture("cert.pem"), "utf8")
+const key = readFileSync(fixture("key.pem"), "utf8")
+
+/** Polls what only the operating system brings about. */
+const eventually = (condition: () => boolean): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const deadline = performance.now() + 10_000
+    while (!condition()) {
+      if (performance.now() > deadline) assert.fail(`never came true: ${String(condition)}`)
+      yield* Effect.sleep(2)
+    }
+  })
+
+/** A node behind TLS that notes what it sees of its clients. */
+const node = (options: NodeTls.TlsOptions = {}) => {
+  const seen: Array<{ readonly resumed: boolean; readonly servername: string | false; readonly hasCert: boolean }> = []
+  return Effect.map(
+    listen((socket) => {
+      const tls = socket as NodeTls.TLSSocket
+      seen.push({
+        resumed: tls.isSessionReused(),
+        servername: (tls as unknown as { readonly servername: string | false }).servername,
+        hasCert: Object.keys(tls.getPeerCertificate() ?? {}).length > 0
+      })
+      cql(socket)
+    }, { cert, key, ...options }),
+    (listening) => ({ ...listening, seen })
+  )
+}
+
+const pool = (
+  port: number,
+  tls: NodePool.Options["tls"],
+  options: Partial<NodePool.Options> = {}
+): Effect.Effect<NodePool.NodePool, never, Scope.Scope> =>
+  Effect.flatMap(Ticker.make, (ticker) =>
+    NodePool.make({
+      address: ADDRESS,
+      port,
+      tls,
+      shutdownTimeout: 0,
+      reconnect: { base: 1, cap: 5 },
+      ...options,
+      session: { ticker }
+    }))
+
+describe("TLS of a pool", () => {
+  it.live("the address is verified, or the name that is given and sent", () =>
+    Effect.gen(function*() {
+      const { port, seen } = yield* node()
+      yield* (yield* pool(port, { ca: cert })).awaitFull
+      assert.isFalse(seen[0]!.servername)
+      yield* (yield* pool(port, { ca: cert, servername: "localhost" })).awaitFull
+      assert.strictEqual(seen[1]!.servername, "localhost")
+      const other = yield* pool(port, { ca: cert, servername: "db.example.org" })
+      yield* other.awaitFirst
+      assert.isFalse(other.isUp)
+      assert.strictEqual(other.lastReason?._tag, "DialFailed")
+      // Nobody vouches for it.
+      const unknown = yield* pool(port, {})
+      yield* unknown.awaitFirst
+      assert.isFalse(unknown.isUp)
+    }))
+
+  it.live("a client certificate", () =>
+    Effect.gen(function*() {
+      const { port, seen } = yield* node({ requestCert: true, rejectUnauthorized: true, ca: cert })
+      yield* (yield* pool(port, { ca: cert, cert, key })).awaitFull
+      assert.isTrue(seen[0]!.hasCert)
+      const without = yield* pool(port, { ca: cert })
+      yield* without.awaitFirst
+      assert.isFalse(without.isUp)
+    }))
+
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    it.live(`all connections to a node but the first resume a session (${version})`, () =>
+      Effect.gen(function*() {
+        const { port, seen, sockets } = yield* node({ maxVersion: version })
+        const one = yield* pool(port, { ca: cert })
+        yield* one.awaitFull
+        for (let i = 1; i <= 3; i++) {
+          for (const socket of sockets) socket.destroy()
+          yield* eventually(() => seen.length === i + 1 && one.isFull)
+        }
+        assert.deepStrictEqual(seen.map(({ resumed }) => resumed), [false, true, true, true])
+        // Another pool may be another node.
+        yield* (yield* pool(port, { ca: cert })).awaitFull
+        assert.isFalse(seen.at(-1)!.resumed)
+      }))
+  }
+
+  it.live("certificates that are renewed are taken with the next dial; old sessions are not resumed", () =>
+    Effect.gen(function*() {
+      const dir = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-scylla-tls-"))),
+        (dir) => Effect.sync(() => rmSync(dir, { recursive: true }))
+      )
+      const ca = join(dir, "ca.pem")
+      writeFileSync(ca, cert)
+      const { port, seen, sockets } = yield* node()
+      const tls = yield* Tls.make(Tls.files({ ca }))
+      const one = yield* pool(port, tls)
+      yield* one.awaitFull
+      // Broken for a while: what was there stays.
+      rmSync(ca)
+      const broken = yield* Effect.flip(tls.reload)
+      assert.strictEqual(broken._tag, "TlsError")
+      for (const socket of sockets) socket.destroy()
+      yield* eventually(() => seen.length === 2 && one.isFull)
+      assert.isTrue(seen[1]!.resumed)
+      writeFileSync(ca, cert)
+      yield* tls.reload
+      for (const socket of sockets) socket.destroy()
+      yield* eventually(() => seen.length === 3 && one.isFull)
+      assert.isFalse(seen[2]!.resumed)
+    }))
+
+  it.live("what cannot be loaded at first is an error; later, by itself, a warning", () =>
+    Effect.gen(function*() {
+      const missing = yield* Effect.flip(Tls.make(Tls.files({ ca: "/does/not/exist.pem" })))
+      assert.match(missing.message, /ca.*ENOENT/)
+      const garbage = yield* Effect.flip(Tls.make(Effect.succeed({ cert: "no certificate", key })))
+      assert.strictEqual(garbage._tag, "TlsError")
+      const logged: Array<string> = []
+      let loads = 0
+      const load = Effect.suspend(() =>
+        ++loads === 2
+          ? Effect.fail(new Tls.TlsError({ message: "away", cause: undefined }))
+          : Effect.succeed<NodeTls.ConnectionOptions>({ ca: cert })
+      )
+      const tls = yield* Tls.make(load, { every: 5 }).pipe(
+        Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))]))
+      )
+      const first = tls.options
+      yield* eventually(() => loads >= 4)
+      assert.notStrictEqual(tls.options, first)
+      assert.strictEqual(logged.filter((line) => /away/.test(line)).length, 1)
+    }))
+})
+
+describe("TCP", () => {
+  const isLinux = process.platform === "linux"
+
+  it.live.skipIf(!isLinux)("keepalive is on, with TLS and without", () =>
+    Effect.gen(function*() {
+      for (const tls of [undefined, { ca: cert }]) {
+        const { port } = yield* listen(cql, tls === undefined ? undefined : { cert, key })
+        yield* (yield* pool(port, tls)).awaitFull
+        const remote = port.toString(16).toUpperCase().padStart(4, "0")
+        // Fields of /proc/net/tcp: local, remote, state (01: established), queues, timer (02: keepalive) and its time.
+        const lines = readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
+        const mine = lines.find((fields) => fields[2]?.endsWith(`:${remote}`) && fields[3] === "01")
+        assert.strictEqual(mine?.[5]?.slice(0, 2), "02")
+      }
+    }))
+})
