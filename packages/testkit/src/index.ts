@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as AlternatorCluster from "./AlternatorCluster.ts"
 export * as AlternatorSimulation from "./AlternatorSimulation.ts"
 export * as CassandraServer from "./CassandraServer.ts"
 export * as MemoryTransport from "./MemoryTransport.ts"

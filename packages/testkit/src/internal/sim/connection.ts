@@ -380,7 +380,9 @@ export class Connection {
     const { dialect } = this.requests
     // The warnings are ScyllaDB's.
     const prefix = flavour.product === "scylla" ? { warnings } : {}
+    const start = w.pos
     Response.encode(w, stream, Flavour.inFlavour(flavour, dialect, response), prefix, dialect)
+    Flavour.afterEncoding(flavour, w.bytes.subarray(start, w.pos))
   }
 
   /** Sends an event if the client asked for its kind. */

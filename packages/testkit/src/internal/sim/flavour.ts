@@ -2,8 +2,8 @@
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Dialect, Version } from "@effect-scylla/protocol/Dialect"
 import * as Frame from "@effect-scylla/protocol/Frame"
-import type { Column } from "@effect-scylla/protocol/Metadata"
-import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import { type Column, Flags } from "@effect-scylla/protocol/Metadata"
+import { ResultKind, type ServerResponse } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { Buffer } from "node:buffer"
 import { protocol } from "./failure.ts"
@@ -11,6 +11,9 @@ import { cassandraId, className, scyllaId } from "./metadataId.ts"
 
 export type Product = "scylla" | "cassandra"
 export type Algorithm = "lz4" | "snappy"
+
+/** The last byte of a RESULT's kind. */
+const KIND = Frame.HEADER_SIZE + 3
 
 /** How a cluster talks. */
 export interface Flavour {
@@ -205,4 +208,11 @@ export const inFlavour = (flavour: Flavour, dialect: Dialect, response: ServerRe
     default:
       return response
   }
+}
+
+/** Cassandra says that there is one table for all columns even where it leaves the columns out. */
+export const afterEncoding = ({ product }: Flavour, answer: Uint8Array): void => {
+  if (product !== "cassandra" || answer[4] !== Frame.Opcode.RESULT || answer[KIND] !== ResultKind.ROWS) return
+  const flags = KIND + 4
+  if ((answer[flags]! & Flags.NO_METADATA) !== 0) answer[flags] = answer[flags]! | Flags.GLOBAL_TABLES_SPEC
 }
