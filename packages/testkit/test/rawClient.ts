@@ -139,8 +139,11 @@ export const connect = Effect.fnUntraced(
     }
     const read = (frame: RawFrame, expected?: RowDecoder.RowDecoder): Response.Response =>
       decode(plain(frame, agreed.compressor), undefined, agreed.dialect, expected)
-    const ask = (request: Request.Request, streamId = ++stream): Effect.Effect<RawFrame> =>
-      Effect.andThen(Effect.suspend(() => send(wrap(frameOf(request, streamId, agreed.dialect)))), next)
+    /** What is sent for a request, as agreed. */
+    const bytesOf = (request: Request.Request, streamId = ++stream): Uint8Array =>
+      wrap(frameOf(request, streamId, agreed.dialect))
+    const ask = (request: Request.Request, streamId?: number): Effect.Effect<RawFrame> =>
+      Effect.andThen(Effect.suspend(() => send(bytesOf(request, streamId))), next)
     const request = (message: Request.Request): Effect.Effect<Response.Response> =>
       Effect.map(ask(message), (frame) => read(frame))
     const startup = Effect.fnUntraced(function*(options: Record<string, string> = {}) {
@@ -174,6 +177,7 @@ export const connect = Effect.fnUntraced(
       received,
       agreed,
       send,
+      bytesOf,
       next,
       ask,
       read,
