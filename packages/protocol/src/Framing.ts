@@ -88,8 +88,7 @@ export class Framing implements FrameHandler, Segment.SegmentHandler {
   private lz4 = false
   /** What the answer to STARTUP switches to. */
   private next: { readonly version: Version; readonly compressor: Compressor | undefined } | undefined
-  private out: Buffer | undefined
-  private outView: DataView | undefined
+  /** Over the buffer for decompressed bodies. */
   private reader: Reader | undefined
   private stopped = false
 
@@ -150,8 +149,7 @@ export class Framing implements FrameHandler, Segment.SegmentHandler {
     this.stopped = true
     this.frames.stop()
     this.segments?.stop()
-    this.out = undefined
-    this.outView = undefined
+    this.reader = undefined
   }
 
   /**
@@ -211,19 +209,18 @@ export class Framing implements FrameHandler, Segment.SegmentHandler {
     const { bytes, pos } = body
     const length = body.remaining
     const size = decompressor.decompressedLength(bytes, pos, length, this.maxBody)
-    let { out, outView } = this
-    if (out === undefined || outView === undefined || out.length < size) {
-      out = Buffer.allocUnsafeSlow(size > KEEP ? size : Math.min(KEEP, Math.max(4096, 2 * size)))
-      outView = new DataView(out.buffer)
-      if (out.length <= KEEP) {
-        this.out = out
-        this.outView = outView
-      }
+    const known = this.reader
+    if (known !== undefined && known.bytes.length >= size) {
+      decompressor.decompressInto(bytes, pos, length, known.bytes, size)
+      known.pos = 0
+      known.end = size
+      return known
     }
+    const out = Buffer.allocUnsafeSlow(size > KEEP ? size : Math.min(KEEP, Math.max(4096, 2 * size)))
+    const reader = new Reader(out, new DataView(out.buffer), 0, size)
     decompressor.decompressInto(bytes, pos, length, out, size)
-    this.reader ??= new Reader(out, outView, 0, size)
-    this.reader.reset(out, outView, 0, size)
-    return this.reader
+    if (out.length <= KEEP) this.reader = reader
+    return reader
   }
 
   /**

@@ -206,6 +206,36 @@ describe("the switch", () => {
     }
   }
 
+  it("the answer itself may be compressed, as recorded", () => {
+    const files = ["cql-v4-scylla-6.0.4", "cql-v4-cassandra-5.0.5", "cql-v3-cassandra-5.0.5"]
+    for (const file of files) {
+      for (const compressor of [Compression.lz4, Compression.snappy]) {
+        const { response } = golden(file).find(({ name }) => name === `ready-${compressor.name}`)!
+        const version = file.includes("v3") ? 3 : 4
+        const client = new End()
+        client.framing.startup(version, compressor)
+        assert.isTrue(client.framing.isPlain)
+        client.push(bytesOf(response!))
+        const { body, flags, opcode } = client.received[0]!
+        assert.deepStrictEqual([body, flags, opcode], ["", 0, Frame.Opcode.READY])
+        assert.isFalse(client.framing.isPlain)
+      }
+    }
+  })
+
+  it("an ERROR to STARTUP may be compressed, too, and does not switch", () => {
+    const error = envelope(0x84, 0, Frame.Opcode.ERROR, new Uint8Array(6))
+    for (const compressor of [Compression.lz4, Compression.snappy]) {
+      const server = new End({ compress: "always" })
+      server.framing.use(4, compressor)
+      const client = new End()
+      client.framing.startup(4, compressor)
+      client.push(server.wrap(error))
+      assert.deepStrictEqual(client.received, asReceived(error))
+      assert.isTrue(client.framing.isPlain)
+    }
+  })
+
   it("a server switches within the chunk that holds STARTUP", () => {
     const startup = envelope(5, 0, Frame.Opcode.STARTUP, new Uint8Array(2))
     const client = new End()
@@ -329,6 +359,19 @@ describe("compressed bodies", () => {
       assert.deepStrictEqual(receiver.received.map(({ stream }) => stream), [3])
     })
   }
+
+  it("of any size one after the other, each whole", () => {
+    const sizes = [1000, 3000, 300_000, 10, 200_000, 262_144, 262_145, 500]
+    for (const compressor of [Compression.lz4, Compression.snappy]) {
+      const client = new End({ compress: "always" })
+      const server = new End()
+      for (const { framing } of [client, server]) framing.use(4, compressor)
+      const random = new Random(11)
+      const envelopes = concat(sizes.map((size, i) => envelope(4, i, 7, bodyOf(random, size))))
+      server.push(client.wrap(envelopes))
+      assert.deepStrictEqual(server.received, asReceived(envelopes))
+    }
+  })
 
   it("one that is corrupt ends the stream where nobody can be told", () => {
     const framing = new Framing.Framing({ onFrame: () => assert.fail("it was handed out") })
