@@ -166,7 +166,7 @@ describe("exchanges recorded from Cassandra 5.0.5", () => {
       it.effect(`v${version}, ${name}: READY is compressed already, and so is everything`, () =>
         Effect.gen(function*() {
           const file = `cql-v${version}-cassandra-5.0.5`
-          const compressor = Compression[name === "lz4" ? "lz4" : "snappy"]
+          const compressor = name === "lz4" ? Compression.lz4 : Compression.snappy
           const cluster = yield* SimulatedCluster.make(OPTIONS)
           const raw = yield* connect("127.0.0.1", 9042, cluster.transport, undefined, version)
           const ready = frameNamed(file, `ready-${name}`)

@@ -1,6 +1,6 @@
 /** `cassandra-driver`, which knows nothing of us, on the simulated cluster. */
 import { SimulatedCluster } from "@effect-scylla/testkit"
-import { assert, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import cassandra from "cassandra-driver"
 import { Effect, Fiber } from "effect"
 
@@ -119,4 +119,50 @@ layer(SimulatedCluster.layer({ nodes: 3, shards: 2, credentials: { username: "u"
       yield* cluster.start(2)
       assert.match(yield* Effect.timeout(Fiber.join(up), "15 seconds"), /127\.0\.0\.3/)
     }))
+})
+
+/** It tries v4 at most unless it is told less, begins with the versions of DSE, and goes down when it is refused. */
+describe("cassandra-driver, by product and version", () => {
+  for (const product of ["scylla", "cassandra"] as const) {
+    for (const maxVersion of [3, 4, undefined] as const) {
+      it.live(`${product}, ${maxVersion === undefined ? "whatever it finds" : `v${maxVersion}`}`, () =>
+        Effect.scoped(Effect.gen(function*() {
+          const cluster = yield* SimulatedCluster.make({ product, nodes: 2, shards: 2 })
+          const client = new cassandra.Client({
+            contactPoints: cluster.nodes.map((node) => node.address),
+            protocolOptions: { port: cluster.port, ...(maxVersion === undefined ? {} : { maxVersion }) },
+            localDataCenter: cluster.datacenter
+          })
+          yield* Effect.addFinalizer(() => Effect.promise(() => client.shutdown()))
+          yield* Effect.promise(() => client.connect())
+          const run = (query: string, values: Array<unknown> = []) =>
+            Effect.promise(() => client.execute(query, values, { prepare: values.length > 0 }))
+          yield* run("CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 2}")
+          const { LocalDate, LocalTime } = cassandra.types
+          // On v3 Cassandra announces the newer types by their class, and the driver cannot write those.
+          const columns: ReadonlyArray<readonly [name: string, type: string, value: unknown]> = [
+            ["a", "text", "ž"],
+            ["l", "list<int>", [1, 2]],
+            ...(product === "cassandra" && maxVersion === 3 ? [] : [
+              ["d", "date", new LocalDate(2026, 11, 21)],
+              ["p", "frozen<pair>", { a: 3, b: new LocalDate(1999, 1, 1) }],
+              ["s", "smallint", -5],
+              ["t", "time", LocalTime.fromString("12:34:56")],
+              ["y", "tinyint", 7]
+            ] as const)
+          ]
+          const names = columns.map(([name]) => name).join(", ")
+          const values = columns.map(([, , value]) => value)
+          yield* run("CREATE TYPE ks.pair (a smallint, b date)")
+          yield* run(
+            `CREATE TABLE ks.t (pk int PRIMARY KEY, ${columns.map(([name, type]) => `${name} ${type}`).join(", ")})`
+          )
+          yield* run(`INSERT INTO ks.t (pk, ${names}) VALUES (1, ${values.map(() => "?").join(", ")})`, values)
+          const { rows } = yield* run(`SELECT ${names} FROM ks.t WHERE pk = ?`, [1])
+          assert.deepStrictEqual(JSON.stringify(rows[0]!.values()), JSON.stringify(values))
+          const versions = yield* run("SELECT protocol_version FROM system.clients")
+          assert.deepStrictEqual([...new Set(versions.rows.map((each) => each["protocol_version"]))], [maxVersion ?? 4])
+        })))
+    }
+  }
 })

@@ -64,7 +64,7 @@ const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).
 
 describe("compression of ScyllaDB", () => {
   for (const name of ["lz4", "snappy"] as const) {
-    const compressor = Compression[name === "lz4" ? "lz4" : "snappy"]
+    const compressor = name === "lz4" ? Compression.lz4 : Compression.snappy
 
     it.effect(`${name}: READY, results and errors are compressed however short, events are not`, () =>
       Effect.gen(function*() {
