@@ -76,7 +76,7 @@ export interface ClusterNode {
   readonly received: ReadonlyArray<Received>
   /** Changes how it behaves; `dead` closes its sockets. */
   readonly become: (condition: Condition) => Effect.Effect<void, AlternatorClusterError>
-  /** Whether the others list it. */
+  /** Whether it is listed. One that dies still is, as in a cluster that has not noticed yet. */
   readonly list: (isListed: boolean) => Effect.Effect<void>
 }
 
@@ -213,7 +213,7 @@ class Node implements ClusterNode {
     const datacenter = (filters.includes("dc") ? url.searchParams.get("dc") : null) ?? this.datacenter
     const rack = filters.includes("rack") ? url.searchParams.get("rack") : null
     const hosts = nodes
-      .filter((node) => node.isListed && node.condition !== "dead" && node.datacenter === datacenter)
+      .filter((node) => node.isListed && node.datacenter === datacenter)
       .filter((node) => rack === null || node.rack === rack)
       .map((node) => node.address)
     return { status: 200, type: "application/json", body: JSON.stringify(hosts) }

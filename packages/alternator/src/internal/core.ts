@@ -21,6 +21,7 @@ import type { AffinityRouter } from "./affinity.ts"
 import * as Codec from "./codec.ts"
 import { type Bounds, compress, decompress, type Encoding } from "./compression.ts"
 import type { Deadlines, Expiring } from "./deadlines.ts"
+import { Retries } from "./retry.ts"
 import type { Telemetry } from "./telemetry.ts"
 
 export interface CoreSettings {
@@ -69,8 +70,6 @@ interface Failed {
 
 /** Attempts that are remembered. */
 const MAX_HISTORY = 16
-const BACKOFF_MILLIS = 25
-const MAX_BACKOFF_MILLIS = 1000
 
 class Call {
   body: Uint8Array
@@ -396,59 +395,25 @@ export class Core {
     return Effect.raceFirst(this.attempt(call), second)
   }
 
-  /** Whether another attempt can neither do harm nor is in vain. */
-  private mayRetry(call: Call, { outcome, reason }: Failed): boolean {
-    switch (reason._tag) {
-      case "NodeUnreachable":
-        return true
-      case "RequestLimitExceeded":
-      case "InternalServerError":
-      case "ConnectionLost":
-      case "AttemptTimeout":
-      case "MalformedResponse":
-        return outcome !== "Ambiguous" || call.mayRepeat
-      default:
-        return false
-    }
-  }
-
   private readonly retry = Effect.fnUntraced(function*(
     this: Core,
     call: Call,
     first: Failed
   ): Effect.fn.Return<any, AlternatorError.AlternatorError> {
-    const { balancer, deadlines, maxAttempts } = this.settings
+    const retries = new Retries(this.settings.balancer, this.settings.maxAttempts, call.mayRepeat, call.expiresAt)
     const history: Array<AlternatorError.Attempt> = []
     let failed = first
-    let isAmbiguous = false
-    let attempts = 0
-    // Nodes that cannot be reached cost nothing but the time for finding out.
-    let counted = 0
     while (true) {
-      attempts++
-      if (failed.reason._tag !== "NodeUnreachable") counted++
-      isAmbiguous ||= failed.outcome === "Ambiguous"
+      const { millis, node, outcome, reason } = failed
+      const delay = retries.next({ tag: reason._tag, outcome })
       if (history.length < MAX_HISTORY) {
-        history.push({
-          node: failed.node?.hostHeader ?? "",
-          reason: failed.reason._tag,
-          message: failed.reason.message,
-          outcome: failed.outcome,
-          millis: failed.millis
-        })
+        history.push({ node: node?.hostHeader ?? "", reason: reason._tag, message: reason.message, outcome, millis })
       }
-      const count = Math.max(1, balancer.source().nodes.length)
-      const isElsewhere = attempts % count !== 0
-      const isEnough = counted >= maxAttempts || attempts >= count * maxAttempts
-      const isFree = failed.reason._tag === "NodeUnreachable" || failed.reason._tag === "RequestLimitExceeded"
-      const delay = isElsewhere && (isFree || counted <= 1)
-        ? 0
-        : balancer.draw() * Math.min(MAX_BACKOFF_MILLIS, BACKOFF_MILLIS * 2 ** Math.min(10, attempts))
-      if (!this.mayRetry(call, failed) || isEnough || deadlines.now() + delay >= call.expiresAt) {
+      if (delay === undefined) {
         return yield* new AlternatorError.AlternatorError({
-          reason: failed.reason,
+          reason,
           operation: call.operation,
-          outcome: isAmbiguous ? "Ambiguous" : failed.outcome,
+          outcome: retries.outcome(outcome),
           attempts: history
         })
       }

@@ -1,0 +1,314 @@
+/**
+ * Nodes, fail-over and balancing under the AWS SDK for JavaScript v3: `withAlternator(new DynamoDBClient(…), alternator)`.
+ *
+ * The client keeps its commands, types, paginators and the document client of `lib-dynamodb`. What changes is below them:
+ * each attempt goes to a node of the cluster and is signed for it, retries go to another node by the rules of
+ * {@link AlternatorClient}, and connections are kept by node and closed when the node leaves. The endpoint of the
+ * configuration is not used: no request leaves the cluster.
+ *
+ * The SDK is an optional peer: this module does not import it.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import type * as Affinity from "./Affinity.ts"
+import type { Outcome } from "./AlternatorError.ts"
+import * as AlternatorError from "./AlternatorError.ts"
+import * as AlternatorNodes from "./AlternatorNodes.ts"
+import * as AlternatorTransport from "./AlternatorTransport.ts"
+import { AffinityRouter } from "./internal/affinity.ts"
+import { compress } from "./internal/compression.ts"
+import * as Deadlines from "./internal/deadlines.ts"
+import { PartitionKeys } from "./internal/partitionKeys.ts"
+import { sortedNodes } from "./internal/planNodes.ts"
+import { Retries } from "./internal/retry.ts"
+import { copyOf, failureOf, NodeHandler, type SdkRequest } from "./internal/sdkHandler.ts"
+import type { TableDescription } from "./Operations.ts"
+import * as QueryPlan from "./QueryPlan.ts"
+import * as RequestKind from "./RequestKind.ts"
+
+/**
+ * Options of the adapter. The SDK's `maxAttempts` is used as it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AdapterOptions {
+  /** Default: `power-of-two`. */
+  readonly balancing?: QueryPlan.Balancing | undefined
+  /** Default: `none`. */
+  readonly affinity?: Affinity.AffinityMode | undefined
+  /** Default: `go`. */
+  readonly affinityOrder?: Affinity.AffinityOrder | undefined
+  readonly partitionKeys?: Readonly<Record<string, string>> | undefined
+  /** For a request with all its attempts. Default: 12 seconds. */
+  readonly deadline?: Duration.Input | undefined
+  /** For an attempt of a request that may be repeated. Default: 3 seconds. */
+  readonly attemptTimeout?: Duration.Input | undefined
+  /** `false`: requests are not signed, and no credentials are needed. Default: true. */
+  readonly signing?: boolean | undefined
+  /**
+   * Headers of the SDK that are sent, besides `host` and those of the signature: others are left out before the request is
+   * signed. `all` sends them all. Default: `content-type`, `x-amz-target`, `content-encoding`, `accept-encoding`,
+   * `user-agent`.
+   */
+  readonly headers?: "all" | ReadonlyArray<string> | undefined
+  /** Compresses requests from a size on, 1024 bytes by default. Default: no. */
+  readonly compression?: {
+    readonly encoding?: "gzip" | "deflate" | undefined
+    readonly threshold?: number | undefined
+    readonly level?: number | undefined
+  } | undefined
+  /** Asks for compressed answers. Default: none. */
+  readonly acceptEncoding?: ReadonlyArray<"gzip" | "deflate"> | undefined
+}
+
+/**
+ * Nodes and connections, for any number of clients.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Alternator {
+  readonly nodes: AlternatorNodes.AlternatorNodes
+  readonly transport: AlternatorTransport.AlternatorTransport
+  readonly deadlines: Deadlines.Deadlines
+  readonly fork: (effect: Effect.Effect<void>) => void
+  readonly seed: number
+}
+
+/**
+ * What is shared by SDK clients, from the services. Ends with the scope.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<
+  Alternator,
+  never,
+  Scope.Scope | AlternatorNodes.AlternatorNodes | AlternatorTransport.AlternatorTransport
+> = Effect.gen(function*() {
+  const fork = yield* FiberSet.makeRuntime<never>()
+  return {
+    nodes: yield* AlternatorNodes.AlternatorNodes,
+    transport: yield* AlternatorTransport.AlternatorTransport,
+    deadlines: yield* Deadlines.make,
+    fork: (effect) => {
+      fork(effect)
+    },
+    seed: yield* Random.nextInt
+  }
+})
+
+/**
+ * {@link make} for programs without Effect. Rejects with an `AlternatorError` when an option is wrong; waits for the first
+ * look at the cluster. Close it when the clients are done: an open one keeps connections, not the process.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const open = async (
+  options: AlternatorNodes.NodesOptions & { readonly transport?: AlternatorTransport.UndiciOptions | undefined }
+): Promise<Alternator & AsyncDisposable & { readonly close: () => Promise<void> }> => {
+  const scope = Effect.runSync(Scope.make())
+  const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
+  const layer = Layer.provideMerge(
+    AlternatorNodes.layer(options),
+    AlternatorTransport.layerUndici(options.transport)
+  )
+  const build = Effect.gen(function*() {
+    const services = yield* Layer.build(layer)
+    const alternator = yield* Effect.provideContext(make, services)
+    yield* Context.get(services, AlternatorNodes.AlternatorNodes).awaitReady
+    return alternator
+  })
+  const exit = await Effect.runPromiseExit(Scope.provide(build, scope))
+  if (Exit.isFailure(exit)) {
+    await close()
+    return Effect.runPromise(exit)
+  }
+  const closing: AsyncDisposable & { readonly close: () => Promise<void> } = { close, [Symbol.asyncDispose]: close }
+  return { ...exit.value, ...closing }
+}
+
+/**
+ * What the adapter needs of an SDK client.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SdkClient {
+  readonly config: object
+  readonly middlewareStack: {
+    add(middleware: any, options: any): void
+    remove(name: any): boolean
+  }
+}
+
+interface Arguments {
+  readonly input: Readonly<Record<string, unknown>>
+  readonly request: SdkRequest
+}
+type Handler = (args: Arguments) => Promise<{ readonly output?: { readonly $metadata?: object } }>
+
+const DEFAULT_HEADERS = ["content-type", "x-amz-target", "content-encoding", "accept-encoding", "user-agent"]
+
+/** A marshalled key attribute: `{ S: "…" }`. */
+const readKey = (value: any) =>
+  value?.S !== undefined
+    ? { type: "S" as const, value: value.S as string }
+    : value?.N !== undefined
+    ? { type: "N" as const, value: String(value.N) }
+    : value?.B instanceof Uint8Array
+    ? { type: "B" as const, value: value.B }
+    : undefined
+
+const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
+
+const millisOf = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/**
+ * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Errors are the SDK's, with
+ * `outcome` (`NotSent`, `Rejected` or `Ambiguous`) and `$metadata.attempts` added; without any answer they are
+ * `AlternatorError`s.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const withAlternator = <Client extends SdkClient>(
+  client: Client,
+  alternator: Alternator,
+  options: AdapterOptions = {}
+): Client => {
+  const { deadlines, nodes, transport } = alternator
+  const order = options.affinityOrder ?? "go"
+  const mode = options.affinity ?? "none"
+  if (mode !== "none") nodes.useAffinity()
+  const plans = sortedNodes(nodes, order)
+  const balancer = new QueryPlan.Balancer({
+    balancing: options.balancing ?? "power-of-two",
+    order,
+    warmUp: nodes.health.warmUp,
+    source: plans,
+    now: nodes.now,
+    seed: alternator.seed
+  })
+  const attemptMillis = millisOf(options.attemptTimeout ?? "3 seconds")
+  const deadlineMillis = millisOf(options.deadline ?? "12 seconds")
+  const handler = new NodeHandler(nodes, transport, deadlines)
+  const allowed = options.headers === "all"
+    ? undefined
+    : new Set((options.headers ?? DEFAULT_HEADERS).map((name) => name.toLowerCase()))
+  const { acceptEncoding, compression } = options
+
+  // DescribeTable goes the way of the request that wants it, so it is signed as that is.
+  let pipeline: { readonly next: Handler; readonly args: Arguments } | undefined
+  const describe = (
+    table: string
+  ): Effect.Effect<{ readonly Table: TableDescription }, AlternatorError.AlternatorError> =>
+    Effect.tryPromise({
+      try: () => {
+        const { args, next } = pipeline!
+        const node = new QueryPlan.QueryPlan(balancer).next()
+        return handler.describe(args.request, table, node, nodes.now() + attemptMillis, (request) =>
+          next({ ...args, request }))
+      },
+      catch: (cause) => {
+        const failure = failureOf(cause)
+        return AlternatorError.of(
+          failure.tag === "ResourceNotFound"
+            ? new AlternatorError.ResourceNotFound({ message: String(cause) })
+            : new AlternatorError.ConnectionLost({ message: String(cause), cause }),
+          "DescribeTable"
+        )
+      }
+    })
+  const keys = new PartitionKeys({
+    known: options.partitionKeys ?? {},
+    describe,
+    fork: alternator.fork,
+    now: nodes.now
+  })
+  const router = new AffinityRouter({ mode, order, keys, read: readKey, nodes: () => plans().affinityNodes })
+
+  const prepare = async (request: SdkRequest): Promise<SdkRequest> => {
+    const headers: Record<string, string> = {}
+    for (const name of Object.keys(request.headers)) {
+      if (allowed === undefined || allowed.has(name.toLowerCase())) headers[name] = request.headers[name]!
+    }
+    if (acceptEncoding !== undefined && acceptEncoding.length > 0) {
+      headers["accept-encoding"] = acceptEncoding.join(", ")
+    }
+    let body = request.body
+    if (compression !== undefined && body !== undefined) {
+      const bytes = typeof body === "string" ? Buffer.from(body) : body
+      if (bytes.length >= (compression.threshold ?? 1024)) {
+        const encoding = compression.encoding ?? "gzip"
+        body = await Effect.runPromise(compress(bytes, encoding, compression.level ?? 6))
+        headers["content-encoding"] = encoding
+      }
+    }
+    delete headers["content-length"]
+    return copyOf(request, { headers, body })
+  }
+
+  const config = client.config as {
+    requestHandler: unknown
+    credentials?: unknown
+    readonly maxAttempts?: () => Promise<number>
+  }
+  config.requestHandler = handler
+  if (options.signing === false) {
+    client.middlewareStack.remove("httpSigningMiddleware")
+    // The SDK looks for credentials even when nothing is signed.
+    config.credentials = () => Promise.resolve({ accessKeyId: "none", secretAccessKey: "none" })
+  }
+
+  // In the place of the SDK's own: below it everything runs once for each attempt, signing included.
+  client.middlewareStack.add(
+    (next: Handler) => async (args: Arguments) => {
+      nodes.touch()
+      if (!nodes.isReady()) await Effect.runPromise(nodes.awaitReady)
+      const operation = (args.request.headers["x-amz-target"] ?? "").split(".")[1] ?? ""
+      const expiresAt = nodes.now() + deadlineMillis
+      const mayRepeat = RequestKind.isIdempotent(operation, args.input)
+      const plan = new QueryPlan.QueryPlan(balancer)
+      const request = await prepare(args.request)
+      if (mode !== "none") {
+        pipeline = { next, args: { ...args, request } }
+        router.apply(operation, args.input, plan)
+      }
+      let retries: Retries | undefined
+      while (true) {
+        const until = mayRepeat ? Math.min(expiresAt, nodes.now() + attemptMillis) : expiresAt
+        try {
+          const result = await handler.aim(request, plan.next(), until, (request) => next({ ...args, request }))
+          Object.assign(result.output?.$metadata ?? {}, { attempts: (retries?.attempts ?? 0) + 1, totalRetryDelay: 0 })
+          return result
+        } catch (error) {
+          retries ??= new Retries(balancer, (await config.maxAttempts?.()) ?? 4, mayRepeat, expiresAt)
+          const failure = failureOf(error)
+          const delay = retries.next(failure)
+          if (delay === undefined) throw annotate(error, retries.outcome(failure.outcome), retries.attempts)
+          if (delay > 0) await sleep(delay)
+        }
+      }
+    },
+    { step: "finalizeRequest", name: "retryMiddleware", tags: ["RETRY"], priority: "high", override: true }
+  )
+  return client
+}
+
+const annotate = (error: unknown, outcome: Outcome, attempts: number): unknown => {
+  if (typeof error !== "object" || error === null) return error
+  const { $metadata = {} } = error as { readonly $metadata?: object }
+  return Object.assign(error, { outcome, $metadata: Object.assign($metadata, { attempts }) })
+}

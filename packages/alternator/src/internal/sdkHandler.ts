@@ -1,0 +1,286 @@
+/** The request handler that the AWS SDK is given: one HTTP request to one node. */
+import * as Effect from "effect/Effect"
+import { AsyncLocalStorage } from "node:async_hooks"
+import * as AlternatorError from "../AlternatorError.ts"
+import type { AlternatorNodes } from "../AlternatorNodes.ts"
+import type { AlternatorTransport } from "../AlternatorTransport.ts"
+import type { Exchange, ExchangeFailure, ExchangeHandler, ResponseHeaders } from "../Exchange.ts"
+import type { TrackedNode } from "../NodeHealth.ts"
+import type { TableDescription } from "../Operations.ts"
+import { decompress } from "./compression.ts"
+import type { Deadlines, Expiring } from "./deadlines.ts"
+import type { Failure } from "./retry.ts"
+
+/** The SDK's request, as far as it is used. */
+export interface SdkRequest {
+  readonly method: string
+  readonly protocol: string
+  readonly hostname: string
+  readonly port?: number | undefined
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array | undefined
+}
+
+interface SdkResponse {
+  readonly statusCode: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+interface HandlerOptions {
+  readonly abortSignal?: {
+    readonly aborted: boolean
+    addEventListener?(type: "abort", listener: () => void): void
+    removeEventListener?(type: "abort", listener: () => void): void
+  } | undefined
+}
+
+const BOUNDS = { maxBytes: 32 * 1_048_576, maxLayers: 5 }
+
+const failed = (reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome) =>
+  new AlternatorError.AlternatorError({ reason, outcome, attempts: [] })
+
+const abortError = (): Error => Object.assign(new Error("Request aborted"), { name: "AbortError" })
+
+/** The answer to a DescribeTable of ours, which the SDK's deserializer is not to see. */
+class Captured extends Error {
+  readonly status: number
+  readonly text: string
+  constructor(status: number, text: string) {
+    super(text)
+    this.status = status
+    this.text = text
+  }
+}
+
+/** What an error of the pipeline means, the SDK's or ours. */
+export const failureOf = (error: unknown): Failure => {
+  if (error instanceof AlternatorError.AlternatorError) return { tag: error.reason._tag, outcome: error.outcome }
+  const { $metadata, message = "", name } = error as {
+    readonly name?: string
+    readonly message?: string
+    readonly $metadata?: { readonly httpStatusCode?: number }
+  }
+  const status = $metadata?.httpStatusCode
+  if (name === "AbortError") return { tag: "Closed", outcome: "Ambiguous" }
+  // An error of the SDK itself, before there was a request.
+  if (status === undefined) return { tag: "RequestInvalid", outcome: "NotSent" }
+  if (status >= 500) return { tag: "InternalServerError", outcome: "Ambiguous" }
+  if (status < 400) return { tag: "MalformedResponse", outcome: "Ambiguous" }
+  if (name === "InternalServerError") return { tag: "InternalServerError", outcome: "Ambiguous" }
+  if (name === "ResourceNotFoundException") return { tag: "ResourceNotFound", outcome: "Rejected" }
+  if (/^(?:RequestLimitExceeded|ThrottlingException|ProvisionedThroughputExceededException)$/.test(name ?? "")) {
+    const isShed = /in.?flight|shed|overload|max_concurrent/i.test(message)
+    return { tag: "RequestLimitExceeded", outcome: isShed ? "Rejected" : "Ambiguous" }
+  }
+  return { tag: "ServerRejected", outcome: "Rejected" }
+}
+
+export const copyOf = (request: SdkRequest, changes: Partial<SdkRequest>): SdkRequest =>
+  Object.assign(Object.create(Object.getPrototypeOf(request)), request, changes)
+
+class Attempt implements ExchangeHandler, Expiring {
+  private isOver = false
+  exchange: Exchange | undefined
+  readonly expiresAt: number
+  private readonly node: TrackedNode
+  private readonly start: number
+  private readonly nodes: AlternatorNodes
+  private readonly deadlines: Deadlines
+  private readonly resolve: (response: SdkResponse) => void
+  private readonly reject: (error: Error) => void
+
+  constructor(
+    nodes: AlternatorNodes,
+    deadlines: Deadlines,
+    node: TrackedNode,
+    expiresAt: number,
+    resolve: (response: SdkResponse) => void,
+    reject: (error: Error) => void
+  ) {
+    this.nodes = nodes
+    this.deadlines = deadlines
+    this.node = node
+    this.expiresAt = expiresAt
+    this.resolve = resolve
+    this.reject = reject
+    this.start = nodes.now()
+    node.outstanding++
+    deadlines.add(this)
+  }
+
+  private end(): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.node.outstanding--
+    this.deadlines.remove(this)
+    return true
+  }
+
+  expire(): void {
+    if (!this.end()) return
+    const isSent = this.exchange?.sent === true
+    this.exchange?.abort()
+    this.nodes.observe(this.node, "timeout", this.start)
+    const message = `${this.node.hostHeader} did not answer in ${Math.round(this.nodes.now() - this.start)} ms`
+    this.reject(failed(new AlternatorError.AttemptTimeout({ message }), isSent ? "Ambiguous" : "NotSent"))
+  }
+
+  readonly abort = (): void => {
+    if (!this.end()) return
+    this.exchange?.abort()
+    this.nodes.observe(this.node, "given-up", this.start)
+    this.reject(abortError())
+  }
+
+  onFailure({ cause, kind, message, sent }: ExchangeFailure): void {
+    if (!this.end()) return
+    const text = `${this.node.hostHeader}: ${message}`
+    if (kind === "closed") return this.reject(failed(new AlternatorError.Closed({ message: text }), "NotSent"))
+    if (kind === "oversized") {
+      return this.reject(failed(new AlternatorError.MalformedResponse({ message: text, status: 200 }), "Ambiguous"))
+    }
+    this.nodes.observe(this.node, kind, this.start)
+    this.reject(
+      kind === "unreachable"
+        ? failed(new AlternatorError.NodeUnreachable({ message: text, cause, kind: message }), "NotSent")
+        : failed(new AlternatorError.ConnectionLost({ message: text, cause }), sent ? "Ambiguous" : "NotSent")
+    )
+  }
+
+  onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
+    if (!this.end()) return
+    this.nodes.observe(this.node, status >= 500 ? "server-error" : "answered", this.start)
+    const encoding = headers["content-encoding"]
+    const plain = headers as Readonly<Record<string, string>>
+    if (encoding === undefined || encoding === "identity") {
+      return this.resolve({ statusCode: status, headers: plain, body })
+    }
+    const { "content-encoding": _, ...rest } = plain
+    Effect.runPromise(decompress(body, String(encoding), BOUNDS)).then(
+      (body) => this.resolve({ statusCode: status, headers: rest, body }),
+      (error: Error) =>
+        this.reject(
+          failed(new AlternatorError.MalformedResponse({ message: error.message, status }), "Ambiguous")
+        )
+    )
+  }
+}
+
+/** What the handler must know of an attempt and a request does not say: the SDK hands on copies of requests. */
+interface Aim {
+  readonly node: TrackedNode
+  /** Milliseconds of the monotonic clock. */
+  readonly until: number
+  /** The answer is for us, not for the deserializer. */
+  readonly isCaptured: boolean
+}
+
+const aims = new AsyncLocalStorage<Aim>()
+
+export class NodeHandler {
+  readonly metadata = { handlerProtocol: "http/1.1" }
+  private readonly nodes: AlternatorNodes
+  private readonly transport: AlternatorTransport
+  private readonly deadlines: Deadlines
+
+  constructor(nodes: AlternatorNodes, transport: AlternatorTransport, deadlines: Deadlines) {
+    this.nodes = nodes
+    this.transport = transport
+    this.deadlines = deadlines
+  }
+
+  /** Sends a request on, made out for a node, to be signed and handled. */
+  aim<A>(
+    request: SdkRequest,
+    node: TrackedNode | undefined,
+    until: number,
+    send: (request: SdkRequest) => Promise<A>,
+    isCaptured = false
+  ): Promise<A> {
+    if (node === undefined) {
+      const reason = new AlternatorError.NodeUnreachable({ message: "no node is known", kind: "none" })
+      return Promise.reject(failed(reason, "NotSent"))
+    }
+    const aimed = copyOf(request, {
+      protocol: `${node.scheme}:`,
+      hostname: node.urlHost,
+      port: node.port,
+      headers: { ...request.headers, host: node.hostHeader }
+    })
+    return aims.run({ node, until, isCaptured }, send, aimed)
+  }
+
+  handle(request: SdkRequest, { abortSignal }: HandlerOptions = {}): Promise<{ readonly response: SdkResponse }> {
+    const aim = aims.getStore()
+    if (aim === undefined || request.hostname !== aim.node.urlHost || request.port !== aim.node.port) {
+      return Promise.reject(
+        new Error(
+          `${request.hostname}:${request.port} is not the node of this attempt: a middleware has changed the request`
+        )
+      )
+    }
+    if (abortSignal?.aborted === true) return Promise.reject(abortError())
+    const { isCaptured, node, until } = aim
+    return new Promise((resolve, reject) => {
+      const forget = () => abortSignal?.removeEventListener?.("abort", attempt.abort)
+      const attempt = new Attempt(this.nodes, this.deadlines, node, until, (response) => {
+        forget()
+        if (isCaptured) reject(new Captured(response.statusCode, Buffer.from(response.body).toString("utf8")))
+        else resolve({ response })
+      }, (error) => {
+        forget()
+        reject(error)
+      })
+      abortSignal?.addEventListener?.("abort", attempt.abort)
+      const headers: Array<string> = []
+      for (const name of Object.keys(request.headers)) {
+        // The transport counts itself.
+        if (name.toLowerCase() !== "content-length") headers.push(name, request.headers[name]!)
+      }
+      attempt.exchange = this.transport.dispatch({
+        node,
+        method: "POST",
+        path: request.path,
+        headers,
+        body: request.body,
+        lane: "data",
+        maxBody: BOUNDS.maxBytes
+      }, attempt)
+    })
+  }
+
+  /** Describes a table on the way of another request. */
+  async describe(
+    request: SdkRequest,
+    table: string,
+    node: TrackedNode | undefined,
+    until: number,
+    send: (request: SdkRequest) => Promise<unknown>
+  ): Promise<{ readonly Table: TableDescription }> {
+    const { "content-encoding": _, ...others } = request.headers
+    const headers = { ...others, "x-amz-target": "DynamoDB_20120810.DescribeTable" }
+    const described = copyOf(request, { body: JSON.stringify({ TableName: table }), headers })
+    try {
+      await this.aim(described, node, until, send, true)
+    } catch (error) {
+      if (!(error instanceof Captured)) throw error
+      const answer = JSON.parse(error.text)
+      if (error.status === 200) return answer
+      const name = String(answer.__type ?? "").split("#").at(-1)
+      throw Object.assign(new Error(String(answer.message ?? name)), {
+        name,
+        $metadata: { httpStatusCode: error.status }
+      })
+    }
+    throw new Error("DescribeTable was not sent")
+  }
+
+  // What else the SDK asks of a handler. Connections belong to the transport.
+  destroy(): void {}
+  updateHttpClientConfig(): void {}
+  httpHandlerConfigs(): Record<string, never> {
+    return {}
+  }
+}

@@ -1,0 +1,192 @@
+import { DynamoDBClient, GetItemCommand, PutItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb"
+import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb"
+import { Affinity, AlternatorNodes, AlternatorTransport, AwsSdk } from "@effect-scylla/alternator"
+import { AlternatorCluster } from "@effect-scylla/testkit"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { ofSdk } from "./support/clients.ts"
+import { operations } from "./support/suite.ts"
+
+const secrets = { alice: "s3cret/with+signs=" }
+const credentials = { accessKeyId: "alice", secretAccessKey: secrets.alice }
+
+const adapted = (
+  cluster: AlternatorCluster.AlternatorCluster,
+  options: AwsSdk.AdapterOptions = {},
+  sdk: ConstructorParameters<typeof DynamoDBClient>[0] = { credentials },
+  nodes: Partial<AlternatorNodes.NodesOptions> = {}
+) =>
+  Effect.gen(function*() {
+    const layer = Layer.provideMerge(
+      AlternatorNodes.layer({ seeds: cluster.seeds, ...nodes }),
+      AlternatorTransport.layerUndici({ shutdownTimeout: 0 })
+    )
+    const alternator = yield* Effect.provideContext(AwsSdk.make, yield* Layer.build(layer))
+    const client = yield* Effect.acquireRelease(
+      Effect.sync(() => new DynamoDBClient({ region: "us-east-1", ...sdk })),
+      (client) => Effect.sync(() => client.destroy())
+    )
+    return { client: AwsSdk.withAlternator(client, alternator, options), alternator }
+  })
+
+const key = { pk: { S: "a" }, sk: { N: "1" } }
+const get = new GetItemCommand({ TableName: "t", Key: key })
+
+describe("the AWS SDK on the nodes", () => {
+  it.live("the bare SDK does all operations on an enforcing node: the cluster verifies as a server does", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets })
+      const client = new DynamoDBClient({ region: "us-east-1", credentials, endpoint: `http://${cluster.seeds[0]}` })
+      yield* Effect.promise(() => operations(ofSdk(client), "bare"))
+      client.destroy()
+    }))
+
+  it.live("with the adapter all operations, spread over the nodes, each attempt signed for its node", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets })
+      const { client } = yield* adapted(cluster)
+      yield* Effect.promise(() => operations(ofSdk(client), "adapted"))
+      for (const { requests } of cluster.nodes) assert.isAbove(requests.operations, 0)
+    }))
+
+  it.live("D9: the headers that are left out are left out before signing", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets })
+      const { client } = yield* adapted(cluster, { headers: ["x-amz-target", "content-type"] })
+      yield* Effect.promise(() => operations(ofSdk(client), "lean"))
+      const [received] = cluster.nodes[0]!.received
+      assert.isUndefined(received!.headers["amz-sdk-invocation-id"])
+      assert.isUndefined(received!.headers["x-amz-user-agent"])
+      assert.isDefined(received!.headers["authorization"])
+    }))
+
+  it.live("R13: compression, headers, affinity and signatures together, with the document client", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets, compressionThreshold: 1 })
+      const { client } = yield* adapted(cluster, {
+        affinity: "any-write",
+        compression: { threshold: 1 },
+        acceptEncoding: ["gzip"],
+        balancing: "round-robin"
+      })
+      yield* Effect.promise(() => operations(ofSdk(client), "together"))
+      const received = cluster.nodes.flatMap((node) => node.received)
+      assert.isTrue(received.some(({ headers }) => headers["content-encoding"] === "gzip"))
+    }))
+
+  it.live("without signatures no credentials are needed", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make()
+      const { client } = yield* adapted(cluster, { signing: false }, {})
+      yield* Effect.promise(() => operations(ofSdk(client), "unsigned"))
+      assert.isUndefined(cluster.nodes[0]!.received[0]!.headers["authorization"])
+    }))
+
+  it.live("D5, D11: a node that refuses costs no quota and no wait, retries go elsewhere", () =>
+    Effect.gen(function*() {
+      const answered: Array<number> = []
+      const cluster = yield* AlternatorCluster.make({
+        store: () => Promise.resolve({ status: 200, body: "{}" })
+      })
+      const { alternator, client } = yield* adapted(cluster, {}, { credentials }, { health: false })
+      yield* alternator.nodes.awaitReady
+      yield* cluster.nodes[1]!.become("dead")
+      const results = yield* Effect.promise(() => Promise.all(Array.from({ length: 300 }, () => client.send(get))))
+      for (const { $metadata } of results) answered.push($metadata.attempts!)
+      assert.isTrue(answered.includes(2), "some went to the dead node first")
+      assert.isTrue(answered.every((attempts) => attempts <= 2))
+    }))
+
+  it.live("what may have been applied is repeated only when that is safe", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({
+        store: () =>
+          Promise.resolve({
+            status: 500,
+            body: '{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"timeout"}'
+          })
+      })
+      const { client } = yield* adapted(cluster)
+      const fail = (command: any) =>
+        Effect.promise(() => client.send(command).then(() => undefined, (error: any) => error))
+      const counting = yield* fail(
+        new UpdateItemCommand({
+          TableName: "t",
+          Key: key,
+          UpdateExpression: "ADD n :one",
+          ExpressionAttributeValues: { ":one": { N: "1" } }
+        })
+      )
+      assert.strictEqual(counting.outcome, "Ambiguous")
+      assert.strictEqual(counting.$metadata.attempts, 1)
+      const put = yield* fail(new PutItemCommand({ TableName: "t", Item: key }))
+      assert.strictEqual(put.$metadata.attempts, 4, "the SDK's maxAttempts")
+    }))
+
+  it.live("affinity goes to the node of the key, its name learned once, with the document client too", () =>
+    Effect.gen(function*() {
+      let described = 0
+      const cluster = yield* AlternatorCluster.make({
+        secrets,
+        store: (operation) => {
+          if (operation === "DescribeTable") described++
+          return Promise.resolve({
+            status: 200,
+            body: operation === "DescribeTable"
+              ? JSON.stringify({ Table: { TableName: "t", KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }] } })
+              : "{}"
+          })
+        }
+      })
+      const { alternator, client } = yield* adapted(cluster, { affinity: "any-write" })
+      const documents = DynamoDBDocumentClient.from(client)
+      const put = (pk: string) => Effect.promise(() => documents.send(new PutCommand({ TableName: "t", Item: { pk } })))
+      yield* Effect.all(Array.from({ length: 20 }, () => put("first")), { concurrency: "unbounded" })
+      assert.strictEqual(described, 1)
+      const sorted = Affinity.sorted("go", alternator.nodes.current().affinityNodes)
+      for (const pk of ["a", "b", "c", "d", "e", "f"]) {
+        const hash = new Affinity.KeyHash()
+        Affinity.hashInto("S", pk, hash)
+        const expected = Affinity.order("go", hash, sorted)[0]!
+        const node = cluster.nodes.find(({ address }) => address === expected.host)!
+        const before = node.requests.operations
+        for (let i = 0; i < 5; i++) yield* put(pk)
+        assert.strictEqual(node.requests.operations - before, 5, pk)
+      }
+    }))
+
+  it.live("an abort signal ends a request, and it is not repeated", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make()
+      const { alternator, client } = yield* adapted(cluster)
+      yield* alternator.nodes.awaitReady
+      for (const node of cluster.nodes) yield* node.become("hanging")
+      const controller = new AbortController()
+      const sent = client.send(get, { abortSignal: controller.signal }).then(() => "", (error: Error) => error.name)
+      const total = () => cluster.nodes.reduce((sum, { requests }) => sum + requests.operations, 0)
+      for (let i = 0; total() === 0 && i < 1000; i++) yield* Effect.sleep("5 millis")
+      controller.abort()
+      assert.strictEqual(yield* Effect.promise(() => sent), "AbortError")
+      assert.strictEqual(total(), 1)
+    }))
+
+  it.live("open and close, for programs without Effect", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets })
+      yield* Effect.promise(async () => {
+        const alternator = await AwsSdk.open({ seeds: cluster.seeds })
+        assert.strictEqual(alternator.nodes.current().nodes.length, 3)
+        const client = AwsSdk.withAlternator(new DynamoDBClient({ region: "x", credentials }), alternator)
+        await operations(ofSdk(client), "opened")
+        await alternator.close()
+        await alternator.close()
+        client.destroy()
+      })
+      const rejected = yield* Effect.promise(() => AwsSdk.open({ seeds: "a/b" }).then(() => "", (error) => error._tag))
+      assert.strictEqual(rejected, "AlternatorError")
+      for (let i = 0; cluster.nodes.some(({ connections }) => connections.open > 0) && i < 1000; i++) {
+        yield* Effect.sleep("5 millis")
+      }
+      assert.deepStrictEqual(cluster.nodes.map(({ connections }) => connections.open), [0, 0, 0])
+    }))
+})
