@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberHandle from "effect/FiberHandle"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -306,7 +307,8 @@ const build = Effect.fnUntraced(
     )
     const sender = new Sender(now)
     const discovery = yield* Discovery.make(settings, nodes, sender, count)
-    const requests = Requests.make(settings, nodes, sender, discovery, count)
+    const background = yield* FiberSet.makeRuntime<never>()
+    const requests = Requests.make(settings, nodes, sender, discovery, count, (effect) => void background(effect))
     const watching = Watching.make(settings, nodes, sender, discovery, requests, count)
     const runWatchdog = yield* FiberHandle.makeRuntime<never>()
     sender.onBusy = () => void runWatchdog(requests.watchdog, { onlyIfMissing: true })
@@ -451,9 +453,8 @@ const build = Effect.fnUntraced(
           `endpoints must be host:port${wrong.length > 0 ? `, not ${wrong.join(", ")}` : ""}`
         )
       }
-      if (!(yield* discovery.refresh(endpoints, settings.readyTimeoutMillis))) {
-        return yield* noLeader("refresh", discovery.evidence(), settings.readyTimeoutMillis)
-      }
+      const heard = yield* discovery.refresh(endpoints, settings.readyTimeoutMillis)
+      if (heard !== undefined) return yield* noLeader("refresh", heard, settings.readyTimeoutMillis)
     })
 
     const client: RaftClient = {

@@ -35,8 +35,11 @@ export interface Discovery {
   readonly verify: () => void
   /** The leader, or why there is none after `millis`. */
   readonly awaitLeader: (millis: number) => Effect.Effect<Leader, Parked>
-  /** Takes other addresses to start from, if one leads to a leader within `millis`. Answers whether it did. */
-  readonly refresh: (endpoints: ReadonlyArray<string> | undefined, millis: number) => Effect.Effect<boolean>
+  /** Takes other addresses to start from, if one leads to a leader within `millis`; else answers what was heard instead. */
+  readonly refresh: (
+    endpoints: ReadonlyArray<string> | undefined,
+    millis: number
+  ) => Effect.Effect<ReadonlyArray<Evidence> | undefined>
   readonly evidence: () => ReadonlyArray<Evidence>
   /** A node that was hinted at has answered as only a leader can. */
   readonly adopt: (node: Node, sentAt: number) => void
@@ -310,7 +313,7 @@ export const make = Effect.fnUntraced(function*(
       )
     })
 
-  const refresh = (endpoints: ReadonlyArray<string> | undefined, millis: number): Effect.Effect<boolean> => {
+  const refresh: Discovery["refresh"] = (endpoints, millis) => {
     const attempts = Effect.gen(function*() {
       for (let n = 0;; n++) {
         if (n > 0) yield* Effect.sleep(Math.min(FIRST_PAUSE * 1.5 ** n, LONGEST_PAUSE))
@@ -318,22 +321,17 @@ export const make = Effect.fnUntraced(function*(
         misses++
       }
     })
-    return Effect.timeoutOption(attempts, millis).pipe(
-      Effect.flatMap((found) => {
-        if (Option.isNone(found)) {
-          // Those that were only tried go again.
-          nodes.setBootstrap(nodes.bootstrap)
-          return Effect.succeed(false)
-        }
-        nodes.setBootstrap(endpoints ?? nodes.bootstrap)
-        return Effect.as(publish, true)
-      }),
-      Effect.tap((found) =>
-        Effect.sync(() => {
-          if (found && belief.leader !== undefined) wake(belief.leader)
-        })
-      )
-    )
+    return Effect.flatMap(Effect.timeoutOption(attempts, millis), (found) => {
+      if (Option.isNone(found)) {
+        const heard = evidence()
+        // Those that were only tried go again.
+        nodes.setBootstrap(nodes.bootstrap)
+        return Effect.succeed(heard)
+      }
+      nodes.setBootstrap(endpoints ?? nodes.bootstrap)
+      if (belief.leader !== undefined) wake(belief.leader)
+      return Effect.as(publish, undefined)
+    })
   }
 
   return {

@@ -20,6 +20,8 @@ export class Node {
   lastAnswerAt = -Infinity
   member: Member | undefined
   inFlight = 0
+  /** A connection is on its way for nobody in particular. */
+  warming = false
   private readonly open: () => Channel
   private calls: Channel
   private streams: Array<StreamChannel> = []
@@ -112,9 +114,11 @@ export class Nodes {
     return this.byAddress.get(address)
   }
 
-  /** Everybody worth asking who leads: the addresses that were given, and those that the cluster told. */
+  /** Everybody worth asking who leads: the addresses that were given and those that the cluster told, without learners. */
   get known(): ReadonlyArray<string> {
-    return [...new Set([...this.bootstrap, ...this.members.filter(({ voter }) => voter).map(({ address }) => address)])]
+    const learners = new Set(this.members.filter(({ voter }) => !voter).map(({ address }) => address))
+    const all = [...this.bootstrap, ...this.members.map(({ address }) => address)]
+    return [...new Set(all)].filter((address) => !learners.has(address))
   }
 
   /** Who was added and removed; nodes that stay keep their connections. */

@@ -105,7 +105,8 @@ export const make = (
   nodes: Nodes,
   sender: Sender,
   discovery: Discovery,
-  count: Count
+  count: Count,
+  background: (effect: Effect.Effect<void>) => void
 ): Requests => {
   const { adapter } = settings
   const { belief } = discovery
@@ -195,7 +196,18 @@ export const make = (
     last: undefined
   })
 
-  const usable = (node: Node): boolean => node.channel.isReady() && !belief.isIgnored(node.address, now())
+  /** Nodes that are not connected are connected meanwhile, without anybody waiting for it. */
+  const usable = (node: Node): boolean => {
+    if (belief.isIgnored(node.address, now())) return false
+    if (node.channel.isReady()) return true
+    if (node.warming) return false
+    node.warming = true
+    background(Effect.map(settings.dialGate(node.address, connect(node, settings.probeMillis)), (error) => {
+      node.warming = false
+      if (error !== undefined) belief.ignore(node.address, now())
+    }))
+    return false
+  }
 
   /** A member that a server has hinted at; others are not dialled, whatever a server says. */
   const hinted = (hint: Hint | undefined): Node | undefined => {
