@@ -7,7 +7,7 @@
 import type { Connection } from "./Connection.ts"
 import type { PoolReason } from "./PoolError.ts"
 import { RequestTimeout } from "./PoolError.ts"
-import type { Tickable, Ticker } from "./Ticker.ts"
+import { TICK_MILLIS, type Tickable, type Ticker } from "./Ticker.ts"
 
 /**
  * Who waits for room. Exactly one of the two is called, once, unless it leaves; both run on the event loop's stack and
@@ -37,12 +37,14 @@ export interface Place {
 class Entry implements Place {
   readonly waiter: Waiter
   readonly deadline: number
+  readonly since: number
   isWaiting = true
   previous: Entry | undefined = undefined
   next: Entry | undefined = undefined
-  constructor(waiter: Waiter, deadline: number) {
+  constructor(waiter: Waiter, deadline: number, since: number) {
     this.waiter = waiter
     this.deadline = deadline
+    this.since = since
   }
 }
 
@@ -58,11 +60,18 @@ export class Admission implements Tickable {
   private readonly ticker: Ticker
   private readonly max: number
   private readonly room: () => Connection | undefined
+  private readonly waited: (millis: number) => void
   private first: Entry | undefined = undefined
   private last: Entry | undefined = undefined
 
-  /** `room` answers a connection that takes a request now. */
-  constructor(ticker: Ticker, max: number, room: () => Connection | undefined) {
+  /** `room` answers a connection that takes a request now; `waited` is told how long those waited who were let in. */
+  constructor(
+    ticker: Ticker,
+    max: number,
+    room: () => Connection | undefined,
+    waited: (millis: number) => void = () => {}
+  ) {
+    this.waited = waited
     this.ticker = ticker
     this.max = max
     this.room = room
@@ -71,7 +80,7 @@ export class Admission implements Tickable {
   /** Waits at the end of the list until tick `deadline`; `undefined` when the list is full. */
   join(waiter: Waiter, deadline: number): Place | undefined {
     if (this.size >= this.max) return undefined
-    const entry = new Entry(waiter, deadline)
+    const entry = new Entry(waiter, deadline, this.ticker.now)
     entry.previous = this.last
     if (this.last === undefined) this.first = entry
     else this.last.next = entry
@@ -102,6 +111,7 @@ export class Admission implements Tickable {
       if (connection === undefined) return
       const entry = this.first
       this.remove(entry)
+      this.waited((this.ticker.now - entry.since) * TICK_MILLIS)
       entry.waiter.onAdmitted(connection)
     }
   }

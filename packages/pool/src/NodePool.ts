@@ -8,27 +8,26 @@
  * @since 0.1.0
  */
 import type { ShardFeatures } from "@effect-scylla/protocol/Features"
-import { PortCursor } from "@effect-scylla/sharding/SourcePort"
+import type { PortRange } from "@effect-scylla/sharding/SourcePort"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as PubSub from "effect/PubSub"
-import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
-import { type Connection, type Owner } from "./Connection.ts"
+import type { Connection } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
-import * as Handshake from "./Handshake.ts"
+import type * as Handshake from "./Handshake.ts"
 import * as Backoff from "./internal/backoff.ts"
+import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
-import { TlsSessions } from "./internal/tlsSessions.ts"
+import { type Host, SlotDialer } from "./internal/slotDialer.ts"
 import { Waiters } from "./internal/waiters.ts"
-import { ClientOverloaded, ConnectionClosed, DialFailed, PoolError, type PoolReason } from "./PoolError.ts"
-import type { Endpoint } from "./Socket.ts"
-import { TICK_MILLIS } from "./Ticker.ts"
+import { ClientOverloaded, ConnectionClosed, type PoolError, type PoolReason } from "./PoolError.ts"
+import { TICK_MILLIS, type Tickable } from "./Ticker.ts"
 import type * as Tls from "./Tls.ts"
 
 /**
@@ -53,6 +52,11 @@ export interface Options {
   readonly maxWaiting?: number | undefined
   /** `false` never uses the shard-aware port. Default true: used when the node advertises it. */
   readonly shardAwarePort?: boolean | undefined
+  /**
+   * Local ports for the shard-aware port. Default 49152 to 65535. Workers and processes of one host should have shares of
+   * their own: `SourcePort.share`.
+   */
+  readonly localPorts?: PortRange | undefined
   /** Longest time that requests in flight hold up the closing of a connection. Default 5 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
   /**
@@ -111,7 +115,7 @@ export interface Stats {
  * @since 0.1.0
  */
 export type Change =
-  /** A slot goes from one state to another; `reason` where a dial failed or a connection was lost. */
+  /** A slot goes from one state to another; `reason` where a connection was lost. */
   | {
     readonly _tag: "Slot"
     readonly slot: number
@@ -119,6 +123,13 @@ export type Change =
     readonly from: SlotState
     readonly to: SlotState
     readonly reason: PoolReason | undefined
+  }
+  /** A dial for a slot failed. */
+  | {
+    readonly _tag: "DialFailed"
+    readonly slot: number
+    readonly shard: number | undefined
+    readonly reason: PoolReason
   }
   /** The node takes requests now, or no longer does. */
   | { readonly _tag: "Up" }
@@ -132,8 +143,8 @@ const DEFAULT_SHUTDOWN: Duration.Input = "5 seconds"
 const DEFAULT_MAX_WAITING = 16_384
 /** Changes that a subscriber may be behind; older ones are dropped for it. */
 const CHANGES = 256
-/** Local ports in use that are passed over before the plain port is tried. */
-const MAX_LOCAL_PORTS = 8
+/** Ticks between two settings of the gauges. */
+const SAMPLE_TICKS = 1000 / TICK_MILLIS
 
 /**
  * The pool of one node.
@@ -141,13 +152,14 @@ const MAX_LOCAL_PORTS = 8
  * @category models
  * @since 0.1.0
  */
-export class NodePool implements Owner {
+export class NodePool implements Host, Tickable {
   readonly address: string
   readonly port: number
   private readonly options: Options
   private readonly run: (effect: Effect.Effect<void>) => void
   private readonly clock: Clock.Clock
   private readonly limiter: ConnectLimiter
+  private readonly recorder: PoolRecorder
   private readonly waiters: Waiters
   private readonly admission: Admission
   private readonly published: PubSub.PubSub<Change>
@@ -162,10 +174,11 @@ export class NodePool implements Owner {
   private readonly exhausted = new Set<Connection>()
   private shards: ShardFeatures | undefined
   private readonly belief: PortBelief
-  private readonly sessions = new TlsSessions()
-  private keyspace: string | undefined
+  private readonly dialer: SlotDialer
+  /** To be set on connections that come. @internal */
+  keyspace: string | undefined
+  private sampled = 0
   private turn = 0
-  private dials = 0
   private failures = 0
   private wasUp = false
   private lastError: PoolReason | undefined
@@ -191,11 +204,13 @@ export class NodePool implements Owner {
     readonly clock: Clock.Clock
     readonly limiter: ConnectLimiter
     readonly published: PubSub.PubSub<Change>
+    readonly recorder: PoolRecorder
   }) {
     this.options = options
     this.run = services.run
     this.clock = services.clock
     this.limiter = services.limiter
+    this.recorder = services.recorder
     this.published = services.published
     this.keyspace = options.session.keyspace
     this.address = options.address
@@ -207,8 +222,16 @@ export class NodePool implements Owner {
     this.states = Array.from({ length: this.size }, () => "Idle")
     const { ticker } = options.session
     this.waiters = new Waiters(ticker.defer)
-    this.admission = new Admission(ticker, options.maxWaiting ?? DEFAULT_MAX_WAITING, () => this.next())
-    this.belief = new PortBelief((belief) => this.publish({ _tag: "ShardAwarePort", belief }))
+    this.admission = new Admission(
+      ticker,
+      options.maxWaiting ?? DEFAULT_MAX_WAITING,
+      () => this.next(),
+      (millis) => this.recorder.queued(millis)
+    )
+    const belief = new PortBelief((belief) => this.publish({ _tag: "ShardAwarePort", belief }))
+    this.belief = belief
+    const { address, expect, localPorts, port, session, tls } = options
+    this.dialer = new SlotDialer(this, { address, expect, localPorts, port, session, tls }, { ...services, belief })
   }
 
   /** How the node spreads tokens; `undefined` for a server without shards and before the first connection. */
@@ -337,11 +360,15 @@ export class NodePool implements Owner {
       })),
       excess: this.excess.length,
       waiting: this.admission.size,
-      dials: this.dials,
+      dials: this.dialer.dials,
       failures: this.failures,
-      shardAwarePort: this.shardAwarePort === undefined ? "absent" : this.belief.state,
+      shardAwarePort: this.portState,
       lastError: this.lastError
     }
+  }
+
+  private get portState(): Stats["shardAwarePort"] {
+    return this.shardAwarePort === undefined ? "absent" : this.belief.state
   }
 
   /** What happens from now on. A subscriber that is slow misses the oldest of what it has not read. */
@@ -385,7 +412,7 @@ export class NodePool implements Owner {
       this.keyspace = name
       return Effect.forEach(
         this.all(),
-        (connection) => Effect.result(connection.useKeyspace(name, this.handshakeTimeout)),
+        (connection) => Effect.result(connection.useKeyspace(name, this.dialer.handshakeTimeout)),
         { concurrency: "unbounded" }
       ).pipe(Effect.flatMap((results) => {
         const failure = results.find(Result.isFailure)
@@ -419,7 +446,11 @@ export class NodePool implements Owner {
     } else {
       this.excess = this.excess.filter((other) => other !== connection)
     }
-    if (reason._tag !== "ConnectionClosed") this.lastError = reason
+    this.dialer.closed(connection)
+    if (reason._tag !== "ConnectionClosed") {
+      this.lastError = reason
+      if (slot >= 0) this.recorder.lost(reason)
+    }
     if (reason._tag === "ConnectionLost" || reason._tag === "HeartbeatTimeout") this.limiter.lost(this.clock)
     this.checkUp(reason)
     this.waiters.signalLater()
@@ -444,6 +475,22 @@ export class NodePool implements Owner {
 
   onEvent(): void {}
 
+  /** Called by the ticker. */
+  onTick(now: number): boolean {
+    const connections = this.all()
+    const isQuiet = connections.length === 0
+    if (!isQuiet && now - this.sampled < SAMPLE_TICKS) return true
+    this.sampled = now
+    this.recorder.sample({
+      connections,
+      nrShards: this.nrShards,
+      waiting: this.admission.size,
+      excess: this.excess.length,
+      shardAwarePort: this.portState
+    })
+    return !isQuiet
+  }
+
   // ---- the owner's steps -------------------------------------------------------------------------------------------
 
   private all(): Array<Connection> {
@@ -454,8 +501,8 @@ export class NodePool implements Owner {
     return `${this.address}:${this.port}`
   }
 
-  /** The shard that a slot is for. */
-  private shardOf(slot: number): number | undefined {
+  /** The shard that a slot is for. @internal */
+  shardOf(slot: number): number | undefined {
     return this.anyShard ? undefined : Math.floor(slot / this.size)
   }
 
@@ -488,21 +535,29 @@ export class NodePool implements Owner {
     )
   }
 
-  private get isEmpty(): boolean {
+  /** @internal */
+  get isEmpty(): boolean {
     return this.excess.length === 0 && this.slots.every((slot) => slot === undefined)
   }
 
-  private get shardAwarePort(): number | undefined {
+  /** @internal */
+  get shardAwarePort(): number | undefined {
     if (this.options.shardAwarePort === false) return undefined
     return this.options.tls === undefined ? this.shards?.shardAwarePort : this.shards?.shardAwarePortTls
   }
 
-  private get handshakeTimeout(): number {
-    return this.options.session.handshakeTimeout ?? 5_000
+  /** @internal */
+  onProgress(slot: number, state: "Dialing" | "Handshaking"): void {
+    this.become(slot, state)
   }
 
-  /** Takes in a new connection; those that it replaces are drained. */
-  private adopt(connection: Connection): void {
+  /** @internal */
+  onAwareFailed(reason: PoolReason): void {
+    this.lastError = reason
+  }
+
+  /** Takes in a new connection; those that it replaces are drained. @internal */
+  adopt(connection: Connection): void {
     const drain: Array<Connection> = []
     const offered = connection.features.shards
     const from = this.nrShards
@@ -534,6 +589,7 @@ export class NodePool implements Owner {
       this.excess.push(connection)
     }
     this.started = true
+    this.options.session.ticker.arm(this)
     connection.isAwaited = this.admission.size > 0
     if (this.isFull) {
       this.trims = 0
@@ -558,7 +614,8 @@ export class NodePool implements Owner {
     return place
   }
 
-  private needs(slot: number): boolean {
+  /** @internal */
+  needs(slot: number): boolean {
     if (slot >= this.slots.length) return false
     const connection = this.slots[slot]
     if (connection !== undefined) return this.exhausted.has(connection)
@@ -594,123 +651,6 @@ export class NodePool implements Owner {
   }
 
   // ---- slots -------------------------------------------------------------------------------------------------------
-
-  /** Dials when it is this dial's turn; `undefined` when it is not `wanted` any more by then. */
-  private connect(
-    slot: number,
-    endpoint: Endpoint,
-    wanted: () => boolean
-  ): Effect.Effect<Connection | undefined, PoolError> {
-    return this.limiter.limit(
-      this.where,
-      Effect.suspend(() => {
-        if (!wanted()) return Effect.undefined
-        let isIn = false
-        this.dials++
-        this.become(slot, "Dialing")
-        return Handshake.connect({
-          session: { ...this.options.session, keyspace: this.keyspace },
-          endpoint: { ...endpoint, ...this.sessions.of(this.options.tls) },
-          owner: this,
-          expect: this.options.expect,
-          onDialed: () => {
-            this.become(slot, "Handshaking")
-          },
-          // In the same step, so that nobody comes in between; but where the keyspace was changed meanwhile.
-          onReady: (connection) => {
-            isIn = this.hasKeyspace(connection)
-            if (isIn) this.adopt(connection)
-          }
-        }).pipe(Effect.tap((connection) => isIn ? Effect.void : this.catchUp(connection)))
-      })
-    ).pipe(
-      // A transport that breaks must not end the slot's supervision.
-      Effect.catchDefect((cause) => {
-        const message = `the transport broke while it dialled ${endpoint.address}:${endpoint.port}: ${String(cause)}`
-        return Effect.fail(new PoolError({ reason: new DialFailed({ message, cause, kind: "Unreachable" }) }))
-      })
-    )
-  }
-
-  private hasKeyspace(connection: Connection): boolean {
-    return this.keyspace === undefined || connection.keyspace === this.keyspace
-  }
-
-  /** Sets the keyspace that was set on the others while this connection was being made, and takes it in. */
-  private catchUp(connection: Connection): Effect.Effect<void, PoolError> {
-    return Effect.gen({ self: this }, function*() {
-      while (!this.hasKeyspace(connection)) yield* connection.useKeyspace(this.keyspace!, this.handshakeTimeout)
-      this.adopt(connection)
-    }).pipe(
-      Effect.onError(() =>
-        Effect.sync(() =>
-          connection.fail(new ConnectionClosed({ message: `the keyspace could not be set on ${this.where}` }))
-        )
-      )
-    )
-  }
-
-  private plain(slot: number): Effect.Effect<Connection | undefined, PoolError> {
-    const { address, port } = this
-    return this.connect(slot, { address, port }, () => this.needs(slot))
-  }
-
-  /** Through the shard-aware port where it is advertised and believed, else through the plain one. */
-  private readonly dial = Effect.fnUntraced({ self: this }, function*(this: NodePool, slot: number) {
-    const { belief, shardAwarePort: port } = this
-    const shard = this.shardOf(slot)
-    const now = yield* Clock.currentTimeMillis
-    if (port === undefined || shard === undefined || this.isEmpty || !belief.enter(now)) return yield* this.plain(slot)
-    const aware = yield* Effect.onInterrupt(
-      this.dialShard(slot, shard, port),
-      () => Effect.sync(() => belief.undecided())
-    )
-    return aware ?? (yield* this.plain(slot))
-  })
-
-  /** Through the shard-aware port; `undefined` where that does not work, but the plain port may. */
-  private readonly dialShard = Effect.fnUntraced({ self: this }, function*(
-    this: NodePool,
-    slot: number,
-    shard: number,
-    port: number
-  ) {
-    const { belief } = this
-    const sharding = this.shards!
-    const cursor = PortCursor.make({ nrShards: sharding.nrShards, shard, pivot: yield* Random.next })
-    const wanted = (): boolean => belief.isOpen && this.needs(slot)
-    for (let tried = 0; tried < MAX_LOCAL_PORTS && Result.isSuccess(cursor); tried++) {
-      const localPort = cursor.success.next()
-      if (localPort < 0) break
-      const attempt = yield* Effect.result(
-        this.connect(slot, { address: this.address, port, localPort }, wanted)
-      )
-      const now = yield* Clock.currentTimeMillis
-      if (Result.isSuccess(attempt)) {
-        if (attempt.success === undefined) break
-        const landed = attempt.success.features.shards
-        const moved = landed?.nrShards !== sharding.nrShards || landed.ignoreMsb !== sharding.ignoreMsb
-        if (moved) belief.undecided()
-        else if (landed.shard === shard) belief.right()
-        // Another shard on an unchanged node: something between us rewrites ports.
-        else belief.wrong(now)
-        return attempt.success
-      }
-      const { reason } = attempt.failure
-      // No other port will like these credentials better.
-      if (reason._tag === "AuthenticationFailed") {
-        belief.undecided()
-        return yield* attempt.failure
-      }
-      if (reason._tag === "DialFailed" && reason.kind === "LocalPortInUse") continue
-      this.lastError = reason
-      // Refused is cheap to try again. Silence is not: a firewall may let the plain port through only.
-      if (reason._tag === "ConnectTimeout" && !this.isEmpty) belief.wrong(now)
-      break
-    }
-    belief.undecided()
-    return undefined
-  })
 
   /** One life of a slot after the other. Ends when the node has fewer shards. @internal */
   readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, slot: number, spawn: () => void) {
@@ -754,7 +694,7 @@ export class NodePool implements Owner {
       }
       this.dialing++
       const dialed = yield* Effect.ensuring(
-        Effect.result(this.dial(slot)),
+        Effect.result(this.dialer.dial(slot)),
         Effect.sync(() => {
           this.dialing--
           if (this.slots[slot] === undefined && this.states[slot] !== "Closed") this.become(slot, "Idle")
@@ -765,8 +705,11 @@ export class NodePool implements Owner {
         spawn()
       } else {
         this.failures++
-        this.lastError = dialed.failure.reason
-        yield* backoff(dialed.failure.reason)
+        const { reason } = dialed.failure
+        this.recorder.failed(reason)
+        this.publish({ _tag: "DialFailed", slot, shard: this.shardOf(slot), reason })
+        this.lastError = reason
+        yield* backoff(reason)
       }
     }
   })
@@ -800,7 +743,8 @@ export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Sco
       run,
       clock: yield* Clock.Clock,
       limiter: yield* ConnectLimiter,
-      published: yield* PubSub.sliding<Change>(CHANGES)
+      published: yield* PubSub.sliding<Change>(CHANGES),
+      recorder: new PoolRecorder(`${options.address}:${options.port}`, context)
     })
     yield* Effect.addFinalizer(() => pool.shutdown)
     const supervise = yield* FiberMap.makeRuntime<never, number>()

@@ -1,0 +1,99 @@
+import type * as Context from "effect/Context"
+import * as Metric from "effect/Metric"
+import type { Connection } from "../Connection.ts"
+import type { PoolReason } from "../PoolError.ts"
+import * as PoolMetrics from "../PoolMetrics.ts"
+import type { Belief } from "./portBelief.ts"
+
+const PORT: Readonly<Record<"absent" | Belief, number>> = { absent: 0, trusted: 1, blocked: 2, probing: 3 }
+
+/** Gauges of one shard. */
+interface Shard {
+  readonly connections: Metric.Gauge<number>
+  readonly inFlight: Metric.Gauge<number>
+  readonly orphans: Metric.Gauge<number>
+}
+
+/** Writes the metrics of one pool. */
+export class PoolRecorder {
+  private readonly node: string
+  private readonly context: Context.Context<never>
+  private readonly shards: Array<Shard> = []
+  private readonly dials: Metric.Counter<number>
+  private readonly handshakeTime: Metric.Histogram<number>
+  private readonly queueTime: Metric.Histogram<number>
+  private readonly waiting: Metric.Gauge<number>
+  private readonly excess: Metric.Gauge<number>
+  private readonly port: Metric.Gauge<number>
+
+  constructor(node: string, context: Context.Context<never>) {
+    this.node = node
+    this.context = context
+    const own = { node }
+    this.dials = Metric.withAttributes(PoolMetrics.dials, own)
+    this.handshakeTime = Metric.withAttributes(PoolMetrics.handshakeTime, own)
+    this.queueTime = Metric.withAttributes(PoolMetrics.queueTime, own)
+    this.waiting = Metric.withAttributes(PoolMetrics.waiting, own)
+    this.excess = Metric.withAttributes(PoolMetrics.excess, own)
+    this.port = Metric.withAttributes(PoolMetrics.shardAwarePort, own)
+  }
+
+  dialed(): void {
+    this.dials.updateUnsafe(1, this.context)
+  }
+
+  failed(reason: PoolReason): void {
+    Metric.withAttributes(PoolMetrics.dialFailures, { node: this.node, reason: reason._tag })
+      .updateUnsafe(1, this.context)
+  }
+
+  lost(reason: PoolReason): void {
+    Metric.withAttributes(PoolMetrics.losses, { node: this.node, reason: reason._tag }).updateUnsafe(1, this.context)
+  }
+
+  shook(millis: number): void {
+    this.handshakeTime.updateUnsafe(millis, this.context)
+  }
+
+  queued(millis: number): void {
+    this.queueTime.updateUnsafe(millis, this.context)
+  }
+
+  private shard(shard: number): Shard {
+    const own = { node: this.node, shard: String(shard) }
+    return this.shards[shard] ??= {
+      connections: Metric.withAttributes(PoolMetrics.connections, own),
+      inFlight: Metric.withAttributes(PoolMetrics.inFlight, own),
+      orphans: Metric.withAttributes(PoolMetrics.orphans, own)
+    }
+  }
+
+  /** Sets all gauges. */
+  sample(state: {
+    readonly connections: ReadonlyArray<Connection>
+    readonly nrShards: number
+    readonly waiting: number
+    readonly excess: number
+    readonly shardAwarePort: "absent" | Belief
+  }): void {
+    const { context } = this
+    const count = Math.max(state.nrShards, this.shards.length)
+    const totals = Array.from({ length: count }, () => ({ connections: 0, inFlight: 0, orphans: 0 }))
+    for (const { inFlight, orphans, shard } of state.connections) {
+      const total = totals[shard]
+      if (total === undefined) continue
+      total.connections++
+      total.inFlight += inFlight
+      total.orphans += orphans
+    }
+    for (const [shard, total] of totals.entries()) {
+      const gauges = this.shard(shard)
+      gauges.connections.updateUnsafe(total.connections, context)
+      gauges.inFlight.updateUnsafe(total.inFlight, context)
+      gauges.orphans.updateUnsafe(total.orphans, context)
+    }
+    this.waiting.updateUnsafe(state.waiting, context)
+    this.excess.updateUnsafe(state.excess, context)
+    this.port.updateUnsafe(PORT[state.shardAwarePort], context)
+  }
+}
