@@ -289,7 +289,12 @@ export const decode = (wire: Record<string, any>): any => {
  * @category decoding
  * @since 0.1.0
  */
-export const decodeItem = decodeMap as (wire: Record<string, any>) => ReadItem
+export const decodeItem = (wire: Record<string, any>): ReadItem => {
+  if (typeof wire !== "object" || wire === null || Array.isArray(wire)) {
+    throw new InvalidValue({ message: "the answer has an item that is no JSON object" })
+  }
+  return decodeMap(wire)
+}
 
 /**
  * Type and text, or bytes, of a value that can be a key; none of others.

@@ -11,6 +11,7 @@
  * @stability unstable
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -133,7 +134,7 @@ export const open = async (
   const exit = await Effect.runPromiseExit(Scope.provide(build, scope))
   if (Exit.isFailure(exit)) {
     await close()
-    return Effect.runPromise(exit)
+    throw Cause.squash(exit.cause)
   }
   const closing: AsyncDisposable & { readonly close: () => Promise<void> } = { close, [Symbol.asyncDispose]: close }
   return { ...exit.value, ...closing }

@@ -1,0 +1,608 @@
+import {
+  Affinity,
+  AlternatorClient,
+  type AlternatorError,
+  AlternatorNodes,
+  type AttributeValue,
+  Auth
+} from "@effect-scylla/alternator"
+import { AlternatorSimulation } from "@effect-scylla/testkit"
+import { assert, describe, it } from "@effect/vitest"
+import { Config, ConfigProvider, Effect, Fiber, Layer, Metric, Tracer } from "effect"
+import { TestClock } from "effect/testing"
+import { deflateRawSync, deflateSync, gzipSync } from "node:zlib"
+
+type Simulation = AlternatorSimulation.AlternatorSimulation
+type Handle = NonNullable<Parameters<typeof AlternatorSimulation.make>[0]["handle"]>
+
+const three = (handle?: Handle) =>
+  AlternatorSimulation.make({
+    nodes: [{ host: "10.0.0.1" }, { host: "10.0.0.2" }, { host: "10.0.0.3" }],
+    handle
+  })
+
+const open = (
+  simulation: Simulation,
+  options: AlternatorClient.ClientOptions & Partial<AlternatorNodes.NodesOptions> = {}
+) =>
+  Effect.gen(function*() {
+    const layer = AlternatorNodes.layer({ seeds: "10.0.0.1", ...options }).pipe(Layer.provideMerge(simulation.layer))
+    const client = yield* Effect.provideContext(AlternatorClient.make(options), yield* Layer.build(layer))
+    yield* client.nodes.awaitReady
+    return client
+  })
+
+const key = { TableName: "t", Key: { pk: "a" } }
+const put = { TableName: "t", Item: { pk: "a" } }
+const counter = {
+  TableName: "t",
+  Key: { pk: "a" },
+  UpdateExpression: "ADD n :one",
+  ExpressionAttributeValues: { ":one": 1 }
+}
+
+const operations = (simulation: Simulation) => simulation.nodes.map(({ requests }) => requests.operations)
+const total = (simulation: Simulation) => operations(simulation).reduce((a, b) => a + b, 0)
+
+const serverError = (type: string, message = "no", status = 400) => ({
+  status,
+  body: JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, message })
+})
+
+/** Runs it while the clock moves on. */
+const within = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds: number) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+    yield* TestClock.adjust(`${seconds} seconds`)
+    return yield* Fiber.join(fiber)
+  })
+
+describe("AlternatorClient", () => {
+  describe("outcomes", () => {
+    it.effect("a refused node is passed by at once, however often, and costs no attempt", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation, { maxAttempts: 1, health: false })
+        simulation.node("10.0.0.1").condition = "refusing"
+        simulation.node("10.0.0.3").condition = "refusing"
+        for (let i = 0; i < 50; i++) yield* client.putItem(put)
+        assert.deepStrictEqual(operations(simulation), [0, 50, 0])
+      }))
+
+    it.effect("nobody can be reached: NotSent, retryable, with the attempts, before the deadline", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        for (const node of simulation.nodes) node.condition = "refusing"
+        const error = yield* within(Effect.flip(client.updateItem(counter)), 12)
+        assert.strictEqual(error.reason._tag, "NodeUnreachable")
+        assert.strictEqual(error.outcome, "NotSent")
+        assert.isTrue(error.isRetryable)
+        assert.strictEqual(error.attempts.length, 12)
+        assert.strictEqual(new Set(error.attempts.slice(0, 3).map(({ node }) => node)).size, 3)
+        assert.strictEqual(error.operation, "UpdateItem")
+      }))
+
+    it.effect.each(["resetting", "failing", "silent"] as const)(
+      "a node that is %s: safe requests go on to another, others fail as Ambiguous after one attempt",
+      (condition) =>
+        Effect.gen(function*() {
+          const simulation = three()
+          const client = yield* open(simulation, { balancing: "round-robin", health: false })
+          for (const node of simulation.nodes) node.condition = condition
+          const error = yield* within(Effect.flip(client.updateItem(counter)), 13)
+          assert.strictEqual(error.outcome, "Ambiguous")
+          assert.strictEqual(error.attempts.length, 1)
+          const safe = yield* within(Effect.flip(client.putItem(put)), 13)
+          assert.strictEqual(safe.outcome, "Ambiguous")
+          assert.isAbove(safe.attempts.length, 2)
+          assert.isAbove(new Set(safe.attempts.map(({ node }) => node)).size, 2)
+          simulation.node("10.0.0.2").condition = "up"
+          for (let i = 0; i < 5; i++) yield* within(client.putItem(put), 7)
+        })
+    )
+
+    it.effect("idempotent says that it is safe, or that it is not", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        for (const node of simulation.nodes) node.condition = "resetting"
+        assert.strictEqual(
+          (yield* within(Effect.flip(client.updateItem(counter, { idempotent: true })), 5)).attempts.length,
+          4
+        )
+        assert.strictEqual(
+          (yield* within(Effect.flip(client.putItem(put, { idempotent: false })), 5)).attempts.length,
+          1
+        )
+      }))
+
+    it.effect.each(
+      [
+        ["ConditionalCheckFailedException", "ConditionalCheckFailed"],
+        ["ResourceNotFoundException", "ResourceNotFound"],
+        ["ResourceInUseException", "ResourceInUse"],
+        ["ValidationException", "ValidationFailed"],
+        ["UnrecognizedClientException", "AccessRefused"],
+        ["AccessDeniedException", "AccessRefused"],
+        ["UnknownOperationException", "UnknownOperation"],
+        ["PayloadTooLarge", "PayloadTooLarge"],
+        ["SomethingNewException", "ServerRejected"]
+      ] as const
+    )("%s is %s, Rejected, and tried once", ([type, tag]) =>
+      Effect.gen(function*() {
+        const simulation = three(() => serverError(type))
+        const client = yield* open(simulation)
+        const error = yield* Effect.flip(client.putItem(put))
+        assert.strictEqual(error.reason._tag, tag)
+        assert.strictEqual(error.outcome, "Rejected")
+        assert.isFalse(error.isRetryable)
+        assert.strictEqual(total(simulation), 1)
+      }))
+
+    it.effect("the stored item comes with a failed condition", () =>
+      Effect.gen(function*() {
+        const simulation = three(() => ({
+          status: 400,
+          body: '{"__type":"x#ConditionalCheckFailedException","message":"m","Item":{"n":{"N":"1"}}}'
+        }))
+        const client = yield* open(simulation)
+        const item = yield* client.putItem(put).pipe(
+          Effect.as<unknown>(undefined),
+          Effect.catchReason("AlternatorError", "ConditionalCheckFailed", ({ item }) => Effect.succeed<unknown>(item))
+        )
+        assert.deepStrictEqual(item, { n: 1 })
+      }))
+
+    it.effect("RequestLimitExceeded goes to another node at once; shed before it began, it is safe for every write", () =>
+      Effect.gen(function*() {
+        const simulation = three(({ node }) =>
+          node.host === "10.0.0.2"
+            ? { status: 200, body: "{}" }
+            : serverError("RequestLimitExceeded", "too many in-flight requests (configured via …): 10")
+        )
+        const client = yield* open(simulation)
+        for (let i = 0; i < 20; i++) yield* client.updateItem(counter)
+        assert.strictEqual(operations(simulation)[1], 20)
+        const partition = three(() => serverError("RequestLimitExceeded", "Per-partition rate limit reached"))
+        const limited = yield* open(partition)
+        const error = yield* Effect.flip(limited.updateItem(counter))
+        assert.strictEqual(error.outcome, "Ambiguous")
+        assert.strictEqual(total(partition), 1)
+      }))
+
+    it.effect("what an earlier attempt may have applied stays Ambiguous, whatever the last one says", () =>
+      Effect.gen(function*() {
+        let count = 0
+        const simulation = three(() =>
+          count++ === 0 ? serverError("InternalServerError", "timeout", 500) : serverError("ValidationException")
+        )
+        const client = yield* open(simulation)
+        const error = yield* Effect.flip(client.putItem(put))
+        assert.strictEqual(error.reason._tag, "ValidationFailed")
+        assert.strictEqual(error.outcome, "Ambiguous")
+        assert.deepStrictEqual(error.attempts.map(({ outcome }) => outcome), ["Ambiguous", "Rejected"])
+      }))
+
+    it.effect("the texts of ScyllaDB's 500 are told apart", () =>
+      Effect.gen(function*() {
+        const texts = [
+          ["Operation timed out for alternator_t.t - received only 1 responses from 2", "timeout"],
+          ["Cannot achieve consistency level for cl LOCAL_QUORUM. Requires 2, alive 1", "unavailable"],
+          ["Too many in flight hints", "overloaded"],
+          ["Operation failed for alternator_t.t - received 0 responses and 1 failures", "failure"],
+          ["std::bad_alloc", "unknown"]
+        ] as const
+        for (const [text, kind] of texts) {
+          const client = yield* open(three(() => serverError("InternalServerError", text, 500)), { maxAttempts: 1 })
+          const { reason } = yield* Effect.flip(client.putItem(put))
+          assert.strictEqual(reason._tag === "InternalServerError" && reason.kind, kind)
+        }
+      }))
+  })
+
+  describe("time", () => {
+    it.effect("one deadline covers all attempts", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation, { health: false })
+        yield* client.nodes.shutdown
+        for (const node of simulation.nodes) node.condition = "silent"
+        const fiber = yield* Effect.forkChild(Effect.flip(client.getItem(key)), { startImmediately: true })
+        yield* TestClock.adjust("11900 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("200 millis")
+        const error = yield* Fiber.join(fiber)
+        assert.strictEqual(error.reason._tag, "DeadlineExceeded")
+        assert.strictEqual(error.attempts.length, 4)
+        assert.strictEqual(simulation.underWay(), 0)
+      }))
+
+    it.effect("a request has its own deadline, which an attempt that may not be repeated uses up", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        for (const node of simulation.nodes) node.condition = "silent"
+        const started = yield* Effect.forkChild(Effect.flip(client.updateItem(counter, { deadline: "5 seconds" })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("4900 millis")
+        assert.isUndefined(started.pollUnsafe())
+        yield* TestClock.adjust("200 millis")
+        assert.strictEqual((yield* Fiber.join(started)).attempts.length, 1)
+      }))
+
+    it.effect("before there are nodes a request waits, and not for ever", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        for (const node of simulation.nodes) node.condition = "silent"
+        const layer = AlternatorNodes.layer({ seeds: "10.0.0.1", discoveryTimeout: "1 hour" }).pipe(
+          Layer.provideMerge(simulation.layer)
+        )
+        const client = yield* Effect.provideContext(AlternatorClient.make(), yield* Layer.build(layer))
+        const error = yield* within(Effect.flip(client.getItem(key, { deadline: "2 seconds" })), 2)
+        assert.strictEqual(error.reason._tag, "DeadlineExceeded")
+        assert.strictEqual(error.outcome, "NotSent")
+      }))
+
+    it.effect("interruption gives the request up, and nothing is left of it", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        yield* client.nodes.shutdown
+        for (const node of simulation.nodes) node.condition = "silent"
+        const fibers = yield* Effect.forEach(
+          Array.from({ length: 20 }),
+          () => Effect.forkChild(client.getItem(key), { startImmediately: true })
+        )
+        yield* TestClock.adjust("1 seconds")
+        assert.strictEqual(simulation.underWay(), 20)
+        yield* Fiber.interruptAll(fibers)
+        assert.strictEqual(simulation.underWay(), 0)
+        assert.deepStrictEqual(client.nodes.current().nodes.map(({ outstanding }) => outstanding), [0, 0, 0])
+      }))
+
+    it.effect("a hedge answers when the first is slow, within its budget, for reads only", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation, {
+          hedge: { delay: "100 millis", budget: 1 },
+          balancing: "round-robin",
+          health: false
+        })
+        const slow = simulation.node("10.0.0.1")
+        slow.delay = "10 seconds"
+        for (let i = 0; i < 3; i++) yield* within(client.getItem(key), 1)
+        assert.strictEqual(total(simulation), 3, "answered elsewhere, and the slow one given up")
+        for (let i = 0; i < 3; i++) {
+          const written = yield* Effect.forkChild(client.updateItem(counter), { startImmediately: true })
+          yield* TestClock.adjust("10 seconds")
+          yield* Fiber.join(written)
+        }
+        assert.strictEqual(slow.requests.operations, 1)
+      }))
+
+    it.effect("no hedge without budget", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation, { hedge: { delay: "100 millis", budget: 0.01 }, health: false })
+        for (const node of simulation.nodes) node.delay = "1 seconds"
+        for (let i = 0; i < 10; i++) yield* within(client.getItem(key), 2)
+        assert.strictEqual(total(simulation), 10)
+      }))
+  })
+
+  describe("what is sent", () => {
+    it.effect("R24, R13: answers are unpacked whatever was negotiated, within bounds", () =>
+      Effect.gen(function*() {
+        const body = Buffer.from(JSON.stringify({ Item: { text: { S: "x".repeat(10_000) } } }))
+        const cases = [
+          ["gzip", gzipSync(body)],
+          ["deflate", deflateSync(body)],
+          ["deflate", deflateRawSync(body)],
+          ["gzip, deflate", deflateSync(gzipSync(body))],
+          ["identity", body]
+        ] as const
+        for (const [encoding, packed] of cases) {
+          const simulation = three(() => ({ status: 200, body: packed, headers: { "content-encoding": encoding } }))
+          const client = yield* open(simulation)
+          assert.strictEqual((yield* client.getItem(key)).Item!["text"].length, 10_000)
+        }
+        const bombs = [
+          ["gzip", gzipSync(Buffer.alloc(34_000_000)), "unpacks to more"],
+          ["gzip,gzip,gzip,gzip,gzip,gzip", body, "6 encodings"],
+          ["gzip", body, "cannot be unpacked"],
+          ["br", body, "unknown encoding"]
+        ] as const
+        for (const [encoding, packed, message] of bombs) {
+          const simulation = three(() => ({ status: 200, body: packed, headers: { "content-encoding": encoding } }))
+          const client = yield* open(simulation, { maxAttempts: 1 })
+          const error = yield* Effect.flip(client.getItem(key))
+          assert.strictEqual(error.reason._tag, "MalformedResponse")
+          assert.include(error.message, message)
+        }
+      }))
+
+    it.effect("hostile answers fail the request, and nothing else", () =>
+      Effect.gen(function*() {
+        const bodies = ["", "null", "[]", "{", '{"Item":1}', '{"Item":{"a":{}}}', '{"Item":{"a":{"N":{}}}}', "<html>"]
+        for (const body of bodies) {
+          const client = yield* open(three(() => ({ status: 200, body })), { maxAttempts: 1 })
+          const error = yield* Effect.flip(client.getItem(key))
+          assert.strictEqual(error.reason._tag, "MalformedResponse", body)
+        }
+        const client = yield* open(three(() => ({ status: 400, body: "<html>" })))
+        assert.strictEqual((yield* Effect.flip(client.getItem(key))).reason._tag, "ServerRejected")
+        const large = yield* open(three(() => ({ status: 200, body: " ".repeat(2000) })), {
+          maxResponseBytes: 1000,
+          maxAttempts: 1
+        })
+        assert.strictEqual((yield* Effect.flip(large.getItem(key))).reason._tag, "MalformedResponse")
+      }))
+
+    it.effect("a value that cannot be stored is said where it is, and nothing is sent", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        const error = yield* Effect.flip(
+          client.putItem({ TableName: "t", Item: { a: { b: Number.NaN } } })
+        )
+        assert.strictEqual(error.reason._tag, "RequestInvalid")
+        assert.strictEqual(error.message, "PutItem: Item: a.b is NaN, which is no decimal number")
+        assert.strictEqual(total(simulation), 0)
+      }))
+
+    it.effect("R25: the User-Agent is replaced, derived or left out; the encoding of one request is overridden", () =>
+      Effect.gen(function*() {
+        const seen: Array<Readonly<Record<string, string>>> = []
+        const simulation = three(({ headers }) => {
+          seen.push(headers)
+          return { status: 200, body: "{}" }
+        })
+        const agents = [undefined, "mine/1", (own: string) => `${own} (shop)`, false] as const
+        for (const userAgent of agents) yield* Effect.flatMap(open(simulation, { userAgent }), (c) => c.putItem(put))
+        assert.deepStrictEqual(seen.map((headers) => headers["user-agent"]), [
+          "effect-scylla-alternator",
+          "mine/1",
+          "effect-scylla-alternator (shop)",
+          undefined
+        ])
+        const client = yield* open(simulation, { compression: { threshold: 0 } })
+        yield* client.putItem(put)
+        yield* client.putItem(put, { compression: false })
+        yield* client.putItem(put, { compression: "deflate" })
+        assert.deepStrictEqual(seen.slice(4).map((headers) => headers["content-encoding"]), [
+          "gzip",
+          undefined,
+          "deflate"
+        ])
+      }))
+
+    it.effect("R13: every pair of options goes together", () =>
+      Effect.gen(function*() {
+        const axes = {
+          compression: [undefined, { threshold: 0 }, { threshold: 0, encoding: "deflate" as const }],
+          acceptEncoding: [undefined, ["gzip" as const]],
+          balancing: ["round-robin" as const, "power-of-two" as const],
+          affinity: ["none" as const, "rmw" as const, "any-write" as const],
+          affinityOrder: ["go" as const, "rust" as const],
+          auth: [Auth.none, Auth.sigV4({ accessKeyId: "a", secretAccessKey: "b" })],
+          hedge: [undefined, { delay: "1 seconds" as const }],
+          userAgent: [undefined, false as const]
+        }
+        const names = Object.keys(axes) as Array<keyof typeof axes>
+        const simulation = three(({ headers }) => ({
+          status: headers["x-amz-target"] === undefined ? 400 : 200,
+          body: "{}"
+        }))
+        let combinations = 0
+        for (const [i, a] of names.entries()) {
+          for (const b of names.slice(i + 1)) {
+            for (const valueA of axes[a]) {
+              for (const valueB of axes[b]) {
+                combinations++
+                const client = yield* open(simulation, { partitionKeys: { t: "pk" }, [a]: valueA, [b]: valueB })
+                yield* client.putItem(put)
+                yield* client.updateItem(counter)
+                yield* client.getItem(key)
+                yield* client.nodes.shutdown
+              }
+            }
+          }
+        }
+        assert.isAbove(combinations, 100)
+      }))
+  })
+
+  describe("affinity", () => {
+    const nodeOf = (simulation: Simulation, value: string | number, order: Affinity.AffinityOrder = "go") => {
+      const nodes = simulation.nodes.map(({ host }) => ({
+        scheme: "http" as const,
+        host,
+        port: 8000,
+        urlHost: host,
+        url: `http://${host}:8000`,
+        hostHeader: `${host}:8000`,
+        servername: undefined
+      }))
+      const hash = new Affinity.KeyHash()
+      Affinity.hashInto(typeof value === "string" ? "S" : "N", String(value), hash)
+      return simulation.node(Affinity.order(order, hash, Affinity.sorted(order, nodes))[0]!.host)
+    }
+
+    it.effect.each(["go", "python", "rust"] as const)(
+      "writes of a key go to one node, that of the %s clients",
+      (order) =>
+        Effect.gen(function*() {
+          const simulation = three()
+          const client = yield* open(simulation, {
+            affinity: "any-write",
+            affinityOrder: order,
+            partitionKeys: { t: "pk" }
+          })
+          for (const pk of ["hello", "é", 42, 7]) {
+            const node = nodeOf(simulation, pk, order)
+            const before = node.requests.operations
+            for (let i = 0; i < 5; i++) yield* client.putItem({ TableName: "t", Item: { pk } })
+            yield* client.deleteItem({ TableName: "t", Key: { pk } })
+            yield* client.updateItem({ TableName: "t", Key: { pk } })
+            yield* client.batchWriteItem({ RequestItems: { t: [{ PutRequest: { Item: { pk } } }] } })
+            assert.strictEqual(node.requests.operations - before, 8)
+          }
+        })
+    )
+
+    it.effect("rmw: only writes that read have affinity; reads never have", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation, {
+          affinity: "rmw",
+          partitionKeys: { t: "pk" },
+          balancing: "round-robin"
+        })
+        for (let i = 0; i < 9; i++) yield* client.putItem(put)
+        for (let i = 0; i < 9; i++) yield* client.getItem(key)
+        assert.deepStrictEqual(operations(simulation), [6, 6, 6])
+        for (let i = 0; i < 9; i++) yield* client.updateItem(counter)
+        assert.strictEqual(nodeOf(simulation, "a").requests.operations, 15)
+      }))
+
+    it.effect("the partition key is learned once for all; who asked goes its way; failures cool down", () =>
+      Effect.gen(function*() {
+        let described = 0
+        let exists = true
+        const simulation = three(({ operation }) => {
+          if (operation !== "DescribeTable") return { status: 200, body: "{}" }
+          described++
+          return exists
+            ? {
+              status: 200,
+              body: JSON.stringify({
+                Table: {
+                  TableName: "t",
+                  KeySchema: [{ AttributeName: "sk", KeyType: "RANGE" }, { AttributeName: "pk", KeyType: "HASH" }]
+                }
+              })
+            }
+            : serverError("ResourceNotFoundException")
+        })
+        const client = yield* open(simulation, { affinity: "any-write" })
+        yield* Effect.all(Array.from({ length: 50 }, () => client.putItem(put)), { concurrency: "unbounded" })
+        yield* TestClock.adjust(0)
+        assert.strictEqual(described, 1)
+        const node = nodeOf(simulation, "a")
+        const before = node.requests.operations
+        for (let i = 0; i < 10; i++) yield* client.putItem(put)
+        assert.strictEqual(node.requests.operations - before, 10)
+
+        exists = false
+        const other = { TableName: "other", Item: { pk: "a" } }
+        for (let i = 0; i < 20; i++) {
+          yield* client.putItem(other)
+          yield* TestClock.adjust("1 seconds")
+        }
+        assert.strictEqual(described, 2)
+        yield* TestClock.adjust("5 minutes")
+        yield* client.putItem(other)
+        yield* TestClock.adjust(0)
+        assert.strictEqual(described, 3)
+      }))
+  })
+
+  describe("observability", () => {
+    it.effect("a span for the request and one for each attempt, with the node; metrics by node", () =>
+      Effect.gen(function*() {
+        const spans: Array<{ readonly name: string; readonly attributes: ReadonlyMap<string, unknown> }> = []
+        const tracer = Tracer.make({
+          span(options) {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          }
+        })
+        const simulation = three()
+        const client = yield* open(simulation, { health: false })
+        simulation.node("10.0.0.1").condition = "refusing"
+        simulation.node("10.0.0.2").condition = "refusing"
+        yield* client.putItem(put).pipe(Effect.withTracer(tracer))
+        assert.strictEqual(spans[0]!.name, "alternator.PutItem")
+        assert.strictEqual(spans[0]!.attributes.get("db.collection.name"), "t")
+        const attempts = spans.filter(({ name }) => name === "alternator.attempt")
+        assert.strictEqual(attempts.at(-1)!.attributes.get("server.address"), "10.0.0.3")
+        assert.strictEqual(attempts.length, spans.length - 1)
+        const metrics = (yield* Metric.snapshot).filter(({ id }) => id === "alternator_attempts_total")
+        assert.isTrue(
+          metrics.some(({ attributes }) =>
+            attributes?.["node"] === "http://10.0.0.3:8000" && attributes["result"] === "ok"
+          )
+        )
+      }))
+  })
+
+  describe("configuration", () => {
+    it.effect("all wrong options are named", () =>
+      Effect.gen(function*() {
+        const error: AlternatorError.AlternatorError = yield* Effect.flip(open(three(), {
+          maxAttempts: 0,
+          deadline: 0,
+          attemptTimeout: "-1 millis",
+          auth: Auth.clientCertificate,
+          compression: { level: 10, threshold: -1 },
+          hedge: { delay: 0, budget: 2 },
+          userAgent: "a\nb",
+          decompression: { maxLayers: 0 }
+        }))
+        assert.strictEqual(error.reason._tag, "ConfigInvalid")
+        if (error.reason._tag !== "ConfigInvalid") return
+        assert.deepStrictEqual(error.reason.issues.map(({ field }) => field).toSorted(), [
+          "attemptTimeout",
+          "auth",
+          "compression.level",
+          "compression.threshold",
+          "deadline",
+          "decompression.maxLayers",
+          "hedge.budget",
+          "hedge.delay",
+          "maxAttempts",
+          "userAgent"
+        ])
+      }))
+
+    it.effect("R25: no credentials, credentials, and required credentials; half of them is a mistake", () =>
+      Effect.gen(function*() {
+        const from = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
+        const both = { ACCESS_KEY_ID: "alice", SECRET_ACCESS_KEY: "s" }
+        assert.strictEqual((yield* Effect.provide(Auth.optional, from({})))._tag, "None")
+        assert.strictEqual((yield* Effect.provide(Auth.optional, from(both)))._tag, "SigV4")
+        yield* Effect.flip(Effect.provide(Auth.optional, from({ ACCESS_KEY_ID: "alice" })))
+        const required: Config.Config<Auth.Auth> = Auth.required
+        yield* Effect.flip(Effect.provide(required, from({})))
+        assert.notInclude(JSON.stringify(yield* Effect.provide(required, from(both))), '"s"')
+      }))
+
+    it.effect("a configuration names all that is missing or wrong", () =>
+      Effect.gen(function*() {
+        const env = ConfigProvider.fromEnvRecord({ PORT: "x", DEADLINE: "y", ACCESS_KEY_ID: "a" })
+        const error = yield* Effect.flip(
+          Effect.scoped(Layer.build(AlternatorClient.layerConfig())).pipe(Effect.provide(ConfigProvider.layer(env)))
+        )
+        assert.strictEqual(error.reason._tag, "ConfigInvalid")
+        if (error.reason._tag !== "ConfigInvalid") return
+        assert.deepStrictEqual(error.reason.issues.map(({ field }) => field), [
+          "SEEDS",
+          "PORT",
+          "DEADLINE",
+          "ACCESS_KEY_ID, SECRET_ACCESS_KEY"
+        ])
+      }))
+  })
+
+  it.effect("types: an item's values are checked", () =>
+    Effect.sync(() => {
+      const item: AttributeValue.Item = { a: 1, b: ["x", { c: null }], d: new Set(["y"]) }
+      // @ts-expect-error a date is no value
+      const wrong: AttributeValue.Item = { a: new Date() }
+      assert.isDefined(item)
+      assert.isDefined(wrong)
+    }))
+})
