@@ -121,7 +121,7 @@ export interface ChannelOptions {
   readonly keepaliveMillis?: number | undefined
   /** How long a ping may stay unanswered. Default: 3000. */
   readonly keepaliveTimeoutMillis?: number | undefined
-  /** Longest pause between attempts to connect. Default: 1000. */
+  /** Longest pause between attempts to connect. Default: 500. */
   readonly maxReconnectMillis?: number | undefined
 }
 

@@ -45,7 +45,7 @@ const settings = (options: ChannelOptions): ClientOptions => {
     "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMillis ?? 3_000,
     "grpc.initial_reconnect_backoff_ms": 50,
     "grpc.min_reconnect_backoff_ms": 50,
-    "grpc.max_reconnect_backoff_ms": options.maxReconnectMillis ?? 1_000,
+    "grpc.max_reconnect_backoff_ms": options.maxReconnectMillis ?? 500,
     // Names are looked up again when a connection is lost: pods move.
     "grpc.dns_min_time_between_resolutions_ms": 1_000,
     ...(options.gzip === true ? { "grpc.default_compression_algorithm": 2 as const } : {}),
@@ -111,7 +111,6 @@ class GrpcChannel implements Channel {
     const channel = this.client.getChannel()
     const deadline = Date.now() + timeoutMillis
     let done = false
-    let failures = 0
     const finish = (error: string | undefined): void => {
       if (done) return
       done = true
@@ -120,20 +119,35 @@ class GrpcChannel implements Channel {
     const look = (): void => {
       if (done) return
       const state = channel.getConnectivityState(true)
-      if (state === connectivityState.READY) return finish(undefined)
-      // One failed attempt is the answer: whoever asked has other nodes to turn to.
-      if (state === connectivityState.TRANSIENT_FAILURE && failures++ > 0) return finish("cannot connect")
-      if (state === connectivityState.SHUTDOWN) return finish("the channel is closed")
-      channel.watchConnectivityState(state, deadline, (error) => {
-        if (error !== undefined && error !== null) return finish(`not connected after ${timeoutMillis} ms`)
-        if (channel.getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE) return finish("cannot connect")
-        look()
-      })
+      switch (state) {
+        case connectivityState.READY:
+          return finish(undefined)
+        case connectivityState.SHUTDOWN:
+          return finish("the channel is closed")
+        case connectivityState.TRANSIENT_FAILURE:
+          // One failure is the answer: whoever asked has other nodes to turn to, and the channel goes on trying.
+          return this.whyNot(finish)
+        default:
+          channel.watchConnectivityState(state, deadline, (error) => {
+            if (error === undefined || error === null) look()
+            else finish(`not connected after ${timeoutMillis} ms`)
+          })
+      }
     }
     look()
     return () => {
       done = true
     }
+  }
+
+  /** grpc-js tells why it is not connected to calls only. */
+  private whyNot(finish: (error: string) => void): void {
+    const nothing = new Uint8Array()
+    const path = "/grpc.health.v1.Health/Check"
+    this.client.makeUnaryRequest(path, toBuffer, identity, nothing, { deadline: Date.now() + 100 }, (error) => {
+      const why = /Last error: (.*?)(?:\. Resolution note|$)/s.exec(error?.details ?? "")?.[1]
+      finish(why ?? error?.details ?? "the connection came and went")
+    })
   }
 
   readonly unary = (

@@ -1,0 +1,315 @@
+/** The fault cases of the reference that are about watches, by their numbers. */
+import { DEngineAdapter, RaftClient, type RaftError, type WatchEvent } from "@effect-scylla/raft-client"
+import { event } from "@effect-scylla/testkit/RaftSimulator"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, type Scope, Stream } from "effect"
+import { assertError, drive, pass, simulate, type Simulation, text } from "./support/simulated.ts"
+
+const show = (event: WatchEvent.WatchEvent): string => {
+  switch (event._tag) {
+    case "Put":
+      return `${text(event.key)}=${text(event.value)}${event.previous === undefined ? "" : `<${text(event.previous)}`}`
+    case "Delete":
+      return `-${text(event.key)}<${text(event.previous)}`
+    case "Synced":
+      return "synced"
+  }
+}
+
+interface Watched {
+  readonly events: Array<string>
+  readonly raw: Array<WatchEvent.WatchEvent>
+  readonly fiber: Fiber.Fiber<void, RaftError.RaftError>
+}
+
+const watching = (
+  stream: Stream.Stream<WatchEvent.WatchEvent, RaftError.RaftError>
+): Effect.Effect<Watched, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const raw: Array<WatchEvent.WatchEvent> = []
+    const events: Array<string> = []
+    const fiber = yield* Effect.forkScoped(
+      Stream.runForEach(stream, (event) =>
+        Effect.sync(() => {
+          raw.push(event)
+          events.push(show(event))
+        })),
+      { startImmediately: true }
+    )
+    yield* pass(100)
+    return { events, raw, fiber }
+  })
+
+/** What a consumer that folds the events holds. */
+const folded = (raw: ReadonlyArray<WatchEvent.WatchEvent>): Record<string, string> => {
+  const state: Record<string, string> = {}
+  for (const event of raw) {
+    if (event._tag === "Put") state[text(event.key)!] = text(event.value)!
+    if (event._tag === "Delete") delete state[text(event.key)!]
+  }
+  return state
+}
+
+const stateOf = (cluster: Simulation["cluster"]): Record<string, string> =>
+  Object.fromEntries([...cluster.leader!.data].map(([key, { value }]) => [key, text(value)!]))
+
+describe("faults of watches", () => {
+  it.effect("a watch starts with the state, then tells changes with the value before", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      cluster.write("/w/b", "1")
+      cluster.write("/w/a", "1")
+      cluster.write("/x", "1")
+      const all = yield* watching(client.watchPrefix("/w/"))
+      const one = yield* watching(client.watch("/w/a"))
+      const quiet = yield* watching(client.watchPrefix("/w/", { initial: false }))
+      cluster.write("/w/a", "2")
+      cluster.write("/w/c", "1")
+      cluster.write("/w/b", undefined)
+      cluster.write("/w/none", undefined)
+      yield* pass(50)
+      const changes = ["/w/a=2<1", "/w/c=1", "-/w/b<1"]
+      assert.deepStrictEqual(all.events, ["/w/a=1", "/w/b=1", "synced", ...changes])
+      assert.deepStrictEqual(one.events, ["/w/a=1", "synced", "/w/a=2<1"])
+      assert.deepStrictEqual(quiet.events, ["synced", ...changes])
+    }))
+
+  it.effect("29: when the node of a watch dies, it goes on elsewhere without a gap and without a repetition", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      cluster.write("/w/stays", "1")
+      cluster.write("/w/goes", "1")
+      const { events, raw } = yield* watching(client.watchPrefix("/w/"))
+      cluster.write("/w/before", "1")
+      yield* pass(20)
+      cluster.kill(1)
+      yield* pass(520)
+      cluster.write("/w/during", "1")
+      cluster.write("/w/goes", undefined)
+      yield* pass(500)
+      cluster.write("/w/after", "1")
+      yield* pass(50)
+      assert.deepStrictEqual(events.slice(0, 4), ["/w/goes=1", "/w/stays=1", "synced", "/w/before=1"])
+      assert.deepStrictEqual(events.slice(4).toSorted(), ["-/w/goes<1", "/w/after=1", "/w/during=1", "synced"])
+      assert.deepStrictEqual(folded(raw), stateOf(cluster))
+    }))
+
+  it.effect("29: a watch moves to the new leader when its old one lives on as a follower", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      const client = yield* connect()
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      cluster.elect(2)
+      yield* drive(client.put("/w/a", "1"))
+      yield* pass(1_000)
+      assert.strictEqual(cluster.node(1).watchers.size, 0)
+      assert.strictEqual(cluster.node(2).watchers.size, 1)
+      cluster.write("/w/b", "1")
+      yield* pass(50)
+      assert.deepStrictEqual(events.filter((event) => event !== "synced"), ["/w/a=1", "/w/b=1"])
+    }))
+
+  it.effect("30: a cancellation, which has revision 0 and error 0, leads to a new watch", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      cluster.write("/w/a", "1")
+      yield* pass(20)
+      cluster.cancelWatches(1)
+      cluster.write("/w/lost", "1")
+      yield* pass(300)
+      cluster.write("/w/b", "1")
+      yield* pass(50)
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
+    }))
+
+  it.effect("31: what a stream repeats is dropped, and what it reorders does not go back", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      const [watcher] = cluster.node(1).watchers
+      const key = new TextEncoder().encode("/w/a")
+      const put = (value: string, revision: number) =>
+        watcher!.send(event(0, key, new TextEncoder().encode(value), revision))
+      put("1", 100)
+      put("1", 100)
+      put("2", 102)
+      put("old", 101)
+      put("3", 103)
+      yield* pass(50)
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/a=2<1", "/w/a=3<2"])
+    }))
+
+  it.effect("31: revisions that start again from lower numbers do not silence a watch", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      cluster.index = 35_484
+      const client = yield* connect()
+      cluster.write("/w/a", "1")
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      for (const { id } of cluster.nodes) cluster.kill(id)
+      yield* pass(500)
+      cluster.index = 100
+      for (const node of cluster.nodes) {
+        node.applied = 100
+        cluster.start(node.id)
+      }
+      cluster.elect(2, { term: 1 })
+      yield* pass(2_000)
+      cluster.write("/w/a", "2")
+      yield* pass(50)
+      assert.deepStrictEqual(events, ["/w/a=1", "synced", "synced", "/w/a=2<1"])
+    }))
+
+  it.effect("32: what the server drops silently comes with the next comparison", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const { events, raw } = yield* watching(client.watchPrefix("/w/", { reconcile: "10 seconds" }))
+      cluster.write("/w/a", "1")
+      yield* pass(20)
+      const dropped = [...cluster.node(1).watchers]
+      cluster.node(1).watchers.clear()
+      cluster.write("/w/a", "2")
+      cluster.write("/w/b", "1")
+      for (const watcher of dropped) cluster.node(1).watchers.add(watcher)
+      yield* pass(1_000)
+      assert.deepStrictEqual(events, ["synced", "/w/a=1"])
+      yield* pass(10_000)
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/a=2<1", "/w/b=1"])
+      assert.deepStrictEqual(raw.map((event) => event._tag === "Synced" ? "" : event.source), [
+        "",
+        "Stream",
+        "Scan",
+        "Scan"
+      ])
+    }))
+
+  it.effect("33: a stream that is silent although the connection stands is declared dead", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect({ adapter: DEngineAdapter.make({ watchProgressMillis: 1_000 }) })
+      const { events } = yield* watching(client.watchPrefix("/w/", { reconcile: "1 hour" }))
+      const opened = cluster.node(1).count("Watch")
+      cluster.node(1).watchers.clear()
+      cluster.write("/w/a", "1")
+      yield* pass(2_000)
+      assert.deepStrictEqual(events, ["synced"])
+      yield* pass(1_500)
+      assert.isAbove(cluster.node(1).count("Watch"), opened)
+      assert.deepStrictEqual(events.slice(1), ["/w/a=1", "synced"])
+    }))
+
+  it.effect("33: progress keeps a quiet stream", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ progressMillis: 1_000 })
+      const client = yield* connect({ adapter: DEngineAdapter.make({ watchProgressMillis: 1_000 }) })
+      yield* watching(client.watchPrefix("/w/", { reconcile: "1 hour" }))
+      yield* pass(20_000)
+      assert.strictEqual(cluster.node(1).count("Watch"), 1)
+    }))
+
+  it.effect("35: a server without watches is a permanent error, not a loop", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      for (
+        const [code, details] of [
+          [12, "unimplemented"],
+          [14, "Watch feature is disabled in server configuration"]
+        ] as const
+      ) {
+        cluster.node(1).script("Watch", { code, details }, 1_000)
+        const before = cluster.node(1).count("Watch")
+        const error = yield* drive(Effect.flip(Stream.runDrain(client.watchPrefix("/w/"))))
+        assertError(error, "Unsupported")
+        assert.strictEqual(cluster.node(1).count("Watch"), before + 1)
+        cluster.node(1).unscript()
+      }
+    }))
+
+  it.effect("36: a slow consumer holds the server back and loses nothing", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      let seen = 0
+      const stream = client.watchPrefix("/w/", { bufferSize: 16 })
+      yield* Effect.forkScoped(
+        Stream.runForEach(stream, (event) => {
+          if (event._tag === "Put") seen++
+          return Effect.sleep(10)
+        }),
+        { startImmediately: true }
+      )
+      yield* pass(100)
+      let held = false
+      const [watcher] = cluster.node(1).watchers
+      for (let i = 0; i < 3_000; i++) cluster.write(`/w/${i}`, "v")
+      assert.isDefined(watcher)
+      yield* pass(100)
+      held = seen < 20
+      assert.isTrue(held)
+      yield* pass(31_000)
+      assert.strictEqual(seen, 3_000)
+    }))
+
+  it.effect("a watch of many changes under faults ends with the state of the cluster", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ nodes: 5 })
+      const client = yield* connect()
+      const { raw } = yield* watching(client.watchPrefix("/w/", { reconcile: "5 seconds" }))
+      for (let i = 0; i < 400; i++) {
+        if (cluster.leader !== undefined) {
+          cluster.write(`/w/${i * 7 % 23}`, i % 5 === 0 ? undefined : `v${i}`)
+        }
+        if (i % 90 === 45) cluster.kill(cluster.leader?.id ?? 1)
+        if (i % 90 === 80) { for (const { id, running } of cluster.nodes) if (!running) cluster.start(id) }
+        if (i % 37 === 0 && cluster.leader !== undefined) cluster.cancelWatches(cluster.leader.id)
+        yield* pass(15)
+      }
+      yield* pass(8_000)
+      assert.deepStrictEqual(folded(raw), stateOf(cluster))
+      let last = 0
+      for (const event of raw) {
+        if (event._tag === "Put" && event.source === "Stream") {
+          const n = Number(text(event.value)!.slice(1))
+          assert.isAbove(n, last, "values come in their order, each once")
+          last = n
+        }
+      }
+    }))
+
+  it.effect("the membership is told now and when it changes", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const seen: Array<string> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(client.watchMembership(), ({ voters }) => Effect.sync(() => seen.push(voters.join()))),
+        { startImmediately: true }
+      )
+      yield* pass(100)
+      cluster.setNodes((nodes) => nodes.pop())
+      yield* pass(100)
+      assert.deepStrictEqual(seen, ["1,2,3", "1,2"])
+      assert.deepStrictEqual((yield* client.members).map(({ id }) => id), ["1", "2"])
+    }))
+
+  it.effect("closing the client ends its watches", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const watched = yield* Effect.scoped(Effect.gen(function*() {
+        const client = yield* connect()
+        return yield* Effect.forkDetach(Effect.flip(Stream.runDrain(client.watchPrefix("/w/"))), {
+          startImmediately: true
+        }).pipe(Effect.tap(pass(100)))
+      }))
+      assertError(yield* drive(Fiber.join(watched)), "ClientClosed")
+      assert.strictEqual(cluster.node(1).watchers.size, 0)
+      assert.isDefined(RaftClient.layer)
+    }))
+})
