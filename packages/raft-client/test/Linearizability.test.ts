@@ -1,5 +1,5 @@
 /** Histories of clients on a simulated cluster under faults, and that the check would find a client that is wrong. */
-import { RaftClient } from "@effect-scylla/raft-client"
+import type { RaftClient } from "@effect-scylla/raft-client"
 import * as RaftHistory from "@effect-scylla/testkit/RaftHistory"
 import type { RaftSimulator } from "@effect-scylla/testkit/RaftSimulator"
 import * as RaftWorkload from "@effect-scylla/testkit/RaftWorkload"

@@ -1,5 +1,5 @@
 /** A client on a simulated cluster, and virtual time that runs while somebody waits. */
-import { DEngineAdapter, RaftClient, RaftError, Transport } from "@effect-scylla/raft-client"
+import { DEngineAdapter, RaftClient, type RaftError, Transport } from "@effect-scylla/raft-client"
 import * as RaftSimulatedTransport from "@effect-scylla/testkit/RaftSimulatedTransport"
 import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
 import { assert } from "@effect/vitest"
