@@ -4,7 +4,17 @@ import { decodeItem, encodeItem, InvalidValue, type Item } from "../AttributeVal
 
 type Fields = Readonly<Record<string, any>>
 
-const quoted = (name: string): string => JSON.stringify(name)
+/** Names of fields, of which there are few. */
+const quotedNames = new Map<string, string>()
+
+const quoted = (name: string): string => {
+  let text = quotedNames.get(name)
+  if (text === undefined) {
+    text = JSON.stringify(name)
+    if (quotedNames.size < 1000) quotedNames.set(name, text)
+  }
+  return text
+}
 
 const object = (fields: Fields, write: (name: string, value: any) => string | undefined): string => {
   let out = "{"
