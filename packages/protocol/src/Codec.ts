@@ -5,7 +5,7 @@
  */
 import type { CqlType } from "./CqlType.ts"
 import * as Type from "./CqlType.ts"
-import { decoderOf } from "./internal/decoders.ts"
+import { allowMissing, decoderOf } from "./internal/decoders.ts"
 import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
 import { EncodeError } from "./ProtocolError.ts"
@@ -70,5 +70,6 @@ export const encode = (type: CqlType, value: unknown): Uint8Array | null => {
 export const decode = (type: CqlType, bytes: Uint8Array | null, options: CodecOptions = defaultOptions): unknown => {
   if (bytes === null) return null
   const r = Reader.from(bytes)
+  allowMissing(bytes.length)
   return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
 }

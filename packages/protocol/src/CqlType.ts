@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+import type { Version } from "./Dialect.ts"
+import { classNameOf, MAX_DEPTH, MAX_DIMENSION, parseClassName } from "./internal/className.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import type { Writer } from "./Writer.ts"
@@ -59,6 +61,7 @@ export type CqlType =
   | { readonly _tag: "Map"; readonly key: CqlType; readonly value: CqlType }
   | { readonly _tag: "Tuple"; readonly elements: ReadonlyArray<CqlType> }
   | { readonly _tag: "Udt"; readonly keyspace: string; readonly name: string; readonly fields: ReadonlyArray<UdtField> }
+  | { readonly _tag: "Vector"; readonly element: CqlType; readonly dimension: number }
   | { readonly _tag: "Custom"; readonly className: string }
 
 /**
@@ -136,6 +139,21 @@ export const udt = (keyspace: string, name: string, fields: ReadonlyArray<UdtFie
   fields
 })
 
+/**
+ * `vector<element, dimension>`. Throws `RangeError` for a dimension that is no integer from 1 to 2^31-1.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const vector = (element: CqlType, dimension: number): CqlType => {
+  if (!isDimension(dimension)) {
+    throw new RangeError(`the dimension of a vector is an integer from 1 to ${MAX_DIMENSION}, got ${dimension}`)
+  }
+  return { _tag: "Vector", element, dimension }
+}
+
+const isDimension = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= MAX_DIMENSION
+
 /** Types that take types, and how many; a tuple takes any number from one. */
 const ARITY: ReadonlyMap<string, number> = new Map([["list", 1], ["set", 1], ["map", 2], ["tuple", 0], ["frozen", 1]])
 
@@ -159,9 +177,12 @@ export const format = (type: CqlType): string => {
     case "Tuple":
       return `tuple<${type.elements.map(format).join(", ")}>`
     case "Udt":
-      return /^[a-z][a-z0-9_]*$/.test(type.name) && !scalars.has(type.name) && !ARITY.has(type.name)
+      return /^[a-z][a-z0-9_]*$/.test(type.name) && !scalars.has(type.name) && !ARITY.has(type.name) &&
+          type.name !== "vector"
         ? type.name
         : `"${type.name.replaceAll('"', '""')}"`
+    case "Vector":
+      return `vector<${format(type.element)}, ${type.dimension}>`
     case "Custom":
       return `'${type.className.replaceAll("'", "''")}'`
   }
@@ -170,23 +191,61 @@ export const format = (type: CqlType): string => {
 /** Any other character is a token of its own, which no type has. */
 const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\w.]+|[^\s]/g
 
-/** Nesting past this is not a schema but an attack on the stack. */
-const MAX_DEPTH = 64
+/**
+ * The type that a class name stands for, as servers announce types that have no code of their own:
+ * `org.apache.cassandra.db.marshal.VectorType(org.apache.cassandra.db.marshal.FloatType , 3)`. `FrozenType` and
+ * `ReversedType` are seen through, the names of user-defined types and of their fields are hexadecimal. Classes without a
+ * type in CQL (`CompositeType`, `DynamicCompositeType`, a class of one's own) and texts that are no class names are a custom
+ * type of that name, whose values are bytes.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const fromClassName = (className: string): CqlType =>
+  parseClassName(className, scalar) ?? { _tag: "Custom", className }
 
-/** Cassandra announces by their class names the scalar types that a version has no code for: v3 five, v4 `duration`. */
-const CLASSES: ReadonlyMap<string, ScalarName> = new Map(
-  ([
-    ["SimpleDateType", "date"],
-    ["TimeType", "time"],
-    ["ShortType", "smallint"],
-    ["ByteType", "tinyint"],
-    ["DurationType", "duration"]
-  ] as const).map(([name, scalar]) => [`org.apache.cassandra.db.marshal.${name}`, scalar])
-)
+/**
+ * The class name of a type, which {@link fromClassName} reads back.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const className: (type: CqlType) => string = classNameOf
 
-const custom = (className: string): CqlType => {
-  const name = CLASSES.get(className)
-  return name === undefined ? { _tag: "Custom", className } : scalar(name)
+/** By version, the scalar types that it has no code for (native_protocol_v3.spec and v4 section 4.2.5.2). */
+const WITHOUT_CODE: Record<Version, ReadonlySet<ScalarName>> = {
+  3: new Set<ScalarName>(["date", "time", "smallint", "tinyint", "duration"]),
+  4: new Set<ScalarName>(["duration"]),
+  5: new Set<ScalarName>()
+}
+
+/**
+ * The type as Apache Cassandra announces it on a version: by class name where the version has no code for it, inside other
+ * types, too. ScyllaDB writes the codes on every version, and so does {@link write}.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const announced = (type: CqlType, version: Version): CqlType => {
+  const inner = (each: CqlType): CqlType => announced(each, version)
+  switch (type._tag) {
+    case "Scalar":
+      return WITHOUT_CODE[version].has(type.name) ? { _tag: "Custom", className: classNameOf(type) } : type
+    case "List":
+      return list(inner(type.element))
+    case "Set":
+      return set(inner(type.element))
+    case "Map":
+      return map(inner(type.key), inner(type.value))
+    case "Tuple":
+      return tuple(...type.elements.map(inner))
+    case "Udt":
+      return udt(type.keyspace, type.name, type.fields.map((field) => ({ name: field.name, type: inner(field.type) })))
+    case "Vector":
+    case "Custom":
+      // By class name anyway.
+      return type
+  }
 }
 
 /**
@@ -218,15 +277,28 @@ export const parse = (
     depth--
     return out
   }
+  const vectorArguments = (): CqlType => {
+    if (tokens[at++] !== "<") fail(`"<" expected after vector`)
+    if (++depth > MAX_DEPTH) fail(`more than ${MAX_DEPTH} levels`)
+    const element = type()
+    if (tokens[at++] !== ",") fail(`"," expected in front of the dimension`)
+    const dimension = /^\d+$/.test(tokens[at] ?? "") ? Number(tokens[at]) : 0
+    at++
+    if (!isDimension(dimension)) fail(`a dimension from 1 to ${MAX_DIMENSION} expected`)
+    if (tokens[at++] !== ">") fail(`">" expected`)
+    depth--
+    return vector(element, dimension)
+  }
   const type = (): CqlType => {
     const token = tokens[at++]
     if (token === undefined || !/^["'\w]/.test(token)) return fail("a type name expected")
-    if (token.startsWith("'")) return custom(token.slice(1, -1).replaceAll("''", "'"))
+    if (token.startsWith("'")) return fromClassName(token.slice(1, -1).replaceAll("''", "'"))
     const quoted = token.startsWith('"')
     const name = quoted ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
     if (!quoted) {
       const known = scalars.get(name)
       if (known !== undefined) return known
+      if (name === "vector") return vectorArguments()
       const arity = ARITY.get(name)
       if (arity !== undefined) {
         const inner = argumentsOf(name)
@@ -269,7 +341,7 @@ export const read = (r: Reader, depth = 0): CqlType => {
   if (known !== undefined) return known
   switch (code) {
     case 0x00:
-      return custom(r.string())
+      return fromClassName(r.string())
     case 0x20:
       return list(read(r, depth + 1))
     case 0x21:
@@ -296,7 +368,7 @@ export const read = (r: Reader, depth = 0): CqlType => {
 }
 
 /**
- * Writes an `[option]`.
+ * Writes an `[option]`, each type by its code where there is one; see {@link announced} for versions that lack some.
  *
  * @category encoding
  * @since 0.1.0
@@ -306,9 +378,10 @@ export const write = (w: Writer, type: CqlType): void => {
     case "Scalar":
       w.u16(SCALAR_CODES[type.name])
       return
+    case "Vector":
     case "Custom":
       w.u16(0x00)
-      w.string(type.className)
+      w.string(classNameOf(type))
       return
     case "List":
       w.u16(0x20)

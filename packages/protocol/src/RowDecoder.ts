@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer"
 import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
-import { decoderOf, define, inline, type ValueDecoder } from "./internal/decoders.ts"
+import { allowMissing, decoderOf, define, inline, type ValueDecoder } from "./internal/decoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
 import { canGenerate } from "./internal/generate.ts"
 import { type Column, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
@@ -121,6 +121,7 @@ export class RowDecoder {
     if (count < 0 || count * this.leastRow > r.remaining || (this.leastRow === 0 && count > 0)) {
       throw new DecodeError({ message: `${count} rows do not fit in the ${r.remaining} bytes left` })
     }
+    allowMissing(r.remaining)
     try {
       return this.rows(r, count)
     } catch (error) {

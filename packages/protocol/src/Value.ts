@@ -12,6 +12,7 @@
  * | `timestamp` | `Date` (or `bigint` by codec option; whole milliseconds are accepted when binding) |
  * | `date`, `time`, `duration`, `inet` | {@link LocalDate}, {@link LocalTime}, {@link CqlDuration}, {@link Inet} (a string is accepted for the first two and the last) |
  * | `decimal` | `BigDecimal` of Effect |
+ * | `vector` | `Float32Array` for floats, else `Array` (an array or a typed array of its numbers is accepted) |
  * | `list`, `tuple` | `Array` (a `Set` is accepted for a list) |
  * | `set` | `Set` (an array is accepted) |
  * | `map` | `Map` (a plain object is accepted for text keys) |

@@ -8,7 +8,7 @@ const named = (name: string): CqlType.CqlType => CqlType.udt("ks", name, [])
 const quoted = named('My "Type"')
 
 const resolve = (name: string): CqlType.CqlType | undefined =>
-  name === "address" ? address : name === 'My "Type"' || name === "int" ? named(name) : undefined
+  name === "address" ? address : name === 'My "Type"' || name === "int" || name === "vector" ? named(name) : undefined
 
 describe("parse", () => {
   const cases: ReadonlyArray<[text: string, type: CqlType.CqlType]> = [
@@ -28,6 +28,12 @@ describe("parse", () => {
     ['"int"', named("int")],
     ["'org.example.It''s'", { _tag: "Custom", className: "org.example.It's" }],
     ["'org.apache.cassandra.db.marshal.DurationType'", CqlType.scalar("duration")],
+    ["vector<float, 3>", CqlType.vector(CqlType.scalar("float"), 3)],
+    ["VECTOR < frozen<list<int>> , 2147483647 >", CqlType.vector(CqlType.list(int), 2 ** 31 - 1)],
+    ["map<text, vector<vector<int,2>,1>>", CqlType.map(text, CqlType.vector(CqlType.vector(int, 2), 1))],
+    ["vector<address, 2>", CqlType.vector(address, 2)],
+    ['"vector"', named("vector")],
+    ["'org.apache.cassandra.db.marshal.VectorType(Int32Type, 2)'", CqlType.vector(int, 2)],
     [`${"list<".repeat(64)}int${">".repeat(64)}`, Array.from({ length: 64 }).reduce<CqlType.CqlType>(CqlType.list, int)]
   ]
   it("reads what schema tables hold", () => {
@@ -62,7 +68,20 @@ describe("parse", () => {
       '"unclosed',
       "'unclosed",
       '""',
-      "vector<float, 3>",
+      "vector",
+      "vector<float>",
+      "vector<float, 0>",
+      "vector<float, -1>",
+      "vector<float, 1.5>",
+      "vector<float, 1e2>",
+      "vector<float, 2147483648>",
+      "vector<float, int>",
+      "vector<float, 3, 3>",
+      "vector<3, float>",
+      "vector<float, 3",
+      "vector<",
+      "3",
+      `${"vector<".repeat(65)}int${", 1>".repeat(65)}`,
       "toString",
       "__proto__",
       "int;",
@@ -88,6 +107,11 @@ describe("format", () => {
       [named("int"), '"int"'],
       [named("Int"), '"Int"'],
       [named("frozen"), '"frozen"'],
+      [named("vector"), '"vector"'],
+      [
+        CqlType.vector(CqlType.list(CqlType.vector(CqlType.scalar("float"), 3)), 2),
+        "vector<list<vector<float, 3>>, 2>"
+      ],
       [named("1a"), '"1a"'],
       [{ _tag: "Custom", className: "a.It's" }, "'a.It''s'"]
     ]
@@ -99,7 +123,140 @@ describe("format", () => {
   })
 })
 
+describe("class names", () => {
+  const marshal = "org.apache.cassandra.db.marshal."
+  /** Short names made long ones. */
+  const long = (short: string): string => short.replaceAll(/\b[A-Z]\w*Type\b/g, (name) => marshal + name)
+  const hex = (value: string): string => Buffer.from(value).toString("hex")
+  const addressName = `UserType(ks,${hex("address")},${hex("zip")}:Int32Type)`
+
+  it("of every scalar type", () => {
+    const names = Object.keys(CqlType.SCALAR_CODES) as Array<CqlType.ScalarName>
+    const classes =
+      "AsciiType LongType BytesType BooleanType CounterColumnType DecimalType DoubleType FloatType Int32Type TimestampType " +
+      "UUIDType UTF8Type IntegerType TimeUUIDType InetAddressType SimpleDateType TimeType ShortType ByteType DurationType"
+    assert.deepStrictEqual(names.map((name) => CqlType.className(CqlType.scalar(name))), classes.split(" ").map(long))
+    for (const name of names) {
+      assert.strictEqual(CqlType.fromClassName(CqlType.className(CqlType.scalar(name))), CqlType.scalar(name))
+    }
+    assert.strictEqual(CqlType.fromClassName(`${marshal}DateType`), CqlType.scalar("timestamp"))
+  })
+
+  it("are read as CQL types, and written as servers do", () => {
+    const both: ReadonlyArray<[string, CqlType.CqlType]> = [
+      ["ListType(Int32Type)", CqlType.list(int)],
+      ["SetType(UTF8Type)", CqlType.set(text)],
+      ["MapType(UTF8Type,ListType(Int32Type))", CqlType.map(text, CqlType.list(int))],
+      ["TupleType(Int32Type,UTF8Type)", CqlType.tuple(int, text)],
+      [addressName, address],
+      ["VectorType(FloatType , 3)", CqlType.vector(CqlType.scalar("float"), 3)],
+      ["ListType(VectorType(VectorType(Int32Type , 2) , 1))", CqlType.list(CqlType.vector(CqlType.vector(int, 2), 1))],
+      [`UserType(ks,${hex('My "Type"')})`, quoted]
+    ]
+    for (const [name, type] of both) {
+      assert.deepStrictEqual(CqlType.fromClassName(long(name)), type, name)
+      assert.strictEqual(CqlType.className(type), long(name))
+      // Without the package, too.
+      assert.deepStrictEqual(CqlType.fromClassName(name), type, name)
+    }
+    const read: ReadonlyArray<[string, CqlType.CqlType]> = [
+      ["FrozenType(ListType(FrozenType(SetType(Int32Type))))", CqlType.list(CqlType.set(int))],
+      ["ReversedType(TimeUUIDType)", CqlType.scalar("timeuuid")],
+      ["ReversedType(FrozenType(TupleType(Int32Type)))", CqlType.tuple(int)],
+      // ScyllaDB's blanks, and none.
+      ["VectorType(FloatType, 3)", CqlType.vector(CqlType.scalar("float"), 3)],
+      ["VectorType(FloatType,3)", CqlType.vector(CqlType.scalar("float"), 3)],
+      [" MapType ( Int32Type , UTF8Type ) ", CqlType.map(int, text)],
+      [`FrozenType(${addressName})`, address]
+    ]
+    for (const [name, type] of read) assert.deepStrictEqual(CqlType.fromClassName(long(name)), type, name)
+  })
+
+  it("that mean no type of CQL are custom types, inside others, too", () => {
+    const custom = (className: string): CqlType.CqlType => ({ _tag: "Custom", className })
+    for (
+      const name of [
+        "CompositeType(Int32Type,UTF8Type)",
+        "DynamicCompositeType(a=>AsciiType,b=>BytesType)",
+        "LexicalUUIDType",
+        "org.example.Own(whatever (it) is)",
+        "",
+        " ",
+        "(",
+        ")",
+        "ListType",
+        "ListType()",
+        "ListType(Int32Type",
+        "ListType(Int32Type))",
+        "ListType(Int32Type,Int32Type)",
+        "MapType(Int32Type)",
+        "Int32Type(Int32Type)",
+        "Int32Type x",
+        "VectorType(FloatType)",
+        "VectorType(FloatType , 0)",
+        "VectorType(FloatType , -3)",
+        "VectorType(FloatType , 3.5)",
+        "VectorType(FloatType , 2147483648)",
+        "UserType()",
+        "UserType(ks)",
+        "UserType(ks,61,6:Int32Type)",
+        "UserType(ks,zz,61:Int32Type)",
+        "UserType(ks,61,61)",
+        "TupleType()",
+        "org.example.Own(",
+        "ListType(".repeat(7000),
+        `${"ListType(".repeat(65)}Int32Type${")".repeat(65)}`
+      ]
+    ) {
+      assert.deepStrictEqual(CqlType.fromClassName(long(name)), custom(long(name)), name)
+    }
+    assert.deepStrictEqual(
+      CqlType.fromClassName(long("MapType(org.example.Own(a,(b)),CompositeType(Int32Type))")),
+      CqlType.map(custom("org.example.Own(a,(b))"), custom(long("CompositeType(Int32Type)")))
+    )
+  })
+
+  it("a dimension that none has is refused", () => {
+    for (const dimension of [0, -1, 1.5, NaN, Infinity, 2 ** 31]) {
+      assert.throws(() => CqlType.vector(int, dimension), RangeError, "dimension")
+    }
+  })
+
+  it("stand for what a version has no code for, as Cassandra announces it", () => {
+    const names = ["date", "time", "smallint", "tinyint", "duration", "int"] as const
+    const announcedBy = (version: 3 | 4 | 5) =>
+      names.filter((name) => CqlType.announced(CqlType.scalar(name), version)._tag === "Custom")
+    assert.deepStrictEqual(announcedBy(3), ["date", "time", "smallint", "tinyint", "duration"])
+    assert.deepStrictEqual(announcedBy(4), ["duration"])
+    assert.deepStrictEqual(announcedBy(5), [])
+    const date = CqlType.scalar("date")
+    const nested = CqlType.map(
+      text,
+      CqlType.tuple(CqlType.udt("ks", "u", [{ name: "d", type: CqlType.set(date) }]), CqlType.list(date), int)
+    )
+    for (
+      const type of [nested, CqlType.vector(date, 2), CqlType.list({ _tag: "Custom", className: "org.example.Own" })]
+    ) {
+      const w = new Writer.Writer()
+      CqlType.write(w, CqlType.announced(type, 3))
+      assert.isFalse(Buffer.from(w.toUint8Array()).includes(Buffer.from([0, CqlType.SCALAR_CODES.date])))
+      // Read back, the class is the type again.
+      assert.deepStrictEqual(CqlType.read(Reader.Reader.from(w.toUint8Array())), type)
+    }
+  })
+})
+
 describe("on the wire", () => {
+  it("a vector is a custom option of its class name, as in Cassandra and ScyllaDB", () => {
+    const w = new Writer.Writer()
+    CqlType.write(w, CqlType.list(CqlType.vector(CqlType.scalar("float"), 3)))
+    const name = "org.apache.cassandra.db.marshal.VectorType(org.apache.cassandra.db.marshal.FloatType , 3)"
+    assert.strictEqual(
+      Buffer.from(w.toUint8Array()).toString("latin1"),
+      `\0\u0020\0\0\0${String.fromCharCode(name.length)}${name}`
+    )
+  })
+
   const reader = (hex: string) => Reader.Reader.from(Buffer.from(hex, "hex"))
   it("text has two codes, duration a class name", () => {
     assert.strictEqual(CqlType.read(reader("000a")), text)

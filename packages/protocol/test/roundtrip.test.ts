@@ -142,7 +142,7 @@ describe("what is encoded is decoded", () => {
       const udts = new Map<string, CqlType.CqlType>()
       const collect = (t: CqlType.CqlType): void => {
         if (t._tag === "Udt") udts.set(t.name, t)
-        else if (t._tag === "List" || t._tag === "Set") collect(t.element)
+        else if (t._tag === "List" || t._tag === "Set" || t._tag === "Vector") collect(t.element)
         else if (t._tag === "Map") [t.key, t.value].forEach(collect)
         else if (t._tag === "Tuple") t.elements.forEach(collect)
       }
@@ -150,6 +150,7 @@ describe("what is encoded is decoded", () => {
       const text = CqlType.format(type)
       const parsed = CqlType.parse(text, (name) => udts.get(name))
       assert.strictEqual(typeof parsed === "string" ? parsed : CqlType.format(parsed), text)
+      assert.deepStrictEqual(CqlType.fromClassName(CqlType.className(type)), type, CqlType.className(type))
     }
   })
 })

@@ -1,10 +1,11 @@
 import * as BigDecimal from "effect/BigDecimal"
 import type { CodecOptions } from "../Codec.ts"
-import { type CqlType, type ScalarName } from "../CqlType.ts"
+import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { DecodeError } from "../ProtocolError.ts"
 import { Uuid } from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime } from "../Value.ts"
 import { copyBytes, type FastBuffer } from "./fastBuffer.ts"
+import { fixedSize } from "./fixedSize.ts"
 import { decodeText } from "./text.ts"
 import { VintCursor } from "./vint.ts"
 
@@ -132,6 +133,28 @@ export const inline: ReadonlyMap<ValueDecoder, string> = new Map([
   [uuid, "l===16?new U(v.getInt32(p),v.getInt32(p+4),v.getInt32(p+8),v.getInt32(p+12))"]
 ])
 
+/**
+ * What values may still leave out, see {@link allowMissing}: a tuple of 65,535 elements that is four bytes long would be
+ * half a megabyte of nulls, and a page holds any number of them.
+ */
+const missing = { left: 0 }
+
+/** Nulls for parts that are not there, in words, for each byte of a page; and for a page of any size. */
+const MISSING_PER_BYTE = 32
+const MISSING_AT_LEAST = 65_536
+
+/** Whoever decodes values of so many bytes calls it first: it bounds what short tuples and user-defined types expand to. */
+export const allowMissing = (bytes: number): void => {
+  missing.left = MISSING_AT_LEAST + MISSING_PER_BYTE * bytes
+}
+
+const missingPart = (): null => {
+  if (--missing.left < 0) {
+    throw new DecodeError({ message: "values leave out more of their parts than could be held" })
+  }
+  return null
+}
+
 /** Walks the `[bytes]` elements of a collection, tuple or user-defined type. */
 class Elements {
   readonly bytes: FastBuffer
@@ -178,6 +201,38 @@ class Elements {
   }
 }
 
+/** `count` elements, of `size` bytes each or (0) behind their lengths. */
+const vectorOf = (name: string, element: ValueDecoder, count: number, size: number): ValueDecoder =>
+  size > 0
+    ? (b, v, p, l) => {
+      if (l === 0) return Empty
+      if (l !== count * size) return wrongSize(name, l)
+      const out: Array<unknown> = []
+      for (let i = 0; i < count; i++) out.push(element(b, v, p + i * size, size))
+      return out
+    }
+    : (b, v, p, l) => {
+      if (l === 0) return Empty
+      // Every element has a length, of a byte at least.
+      if (count > l) return wrongSize(name, l)
+      const cursor = new VintCursor(b, p, p + l)
+      const out: Array<unknown> = []
+      for (let i = 0; i < count; i++) {
+        const length = cursor.length()
+        out.push(element(b, v, cursor.pos, length))
+        cursor.pos += length
+      }
+      return cursor.done ? out : wrongSize(name, l)
+    }
+
+const floatVector = (name: string, count: number): ValueDecoder => (_b, v, p, l) => {
+  if (l === 0) return Empty
+  if (l !== 4 * count) return wrongSize(name, l)
+  const out = new Float32Array(count)
+  for (let i = 0; i < count; i++) out[i] = v.getFloat32(p + 4 * i)
+  return out
+}
+
 /** Compiles the decoder of a type. */
 export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder => {
   switch (type._tag) {
@@ -187,6 +242,12 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
       return scalarDecoders[type.name]
     case "Custom":
       return blob
+    case "Vector": {
+      const name = format(type)
+      if (type.element._tag === "Scalar" && type.element.name === "float") return floatVector(name, type.dimension)
+      const size = fixedSize(type.element)
+      return size === undefined ? blob : vectorOf(name, decoderOf(type.element, options), type.dimension, size)
+    }
     case "List": {
       const element = decoderOf(type.element, options)
       return (b, v, p, l) => {
@@ -232,7 +293,7 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
       return (b, v, p, l) => {
         const elements = new Elements(b, v, p, l)
         // A value written before an element was added is shorter: what is missing is null.
-        const out = decoders.map((decode) => elements.more ? elements.next(decode) : null)
+        const out = decoders.map((decode) => elements.more ? elements.next(decode) : missingPart())
         elements.close()
         return out
       }
@@ -244,7 +305,7 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
         const elements = new Elements(b, v, p, l)
         const out: Record<string, unknown> = {}
         for (let i = 0; i < names.length; i++) {
-          define(out, names[i]!, elements.more ? elements.next(decoders[i]!) : null)
+          define(out, names[i]!, elements.more ? elements.next(decoders[i]!) : missingPart())
         }
         // No close: the type may have grown on the server since.
         return out

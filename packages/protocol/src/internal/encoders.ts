@@ -4,7 +4,8 @@ import { EncodeError } from "../ProtocolError.ts"
 import * as UuidModule from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime, Unset } from "../Value.ts"
 import type { Writer } from "../Writer.ts"
-import { writeUnsigned, zigzag } from "./vint.ts"
+import { fixedSize } from "./fixedSize.ts"
+import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
 const { Uuid } = UuidModule
 
@@ -197,6 +198,12 @@ const close = (w: Writer, start: number): void => {
   w.view.setInt32(start - 4, w.pos - start)
 }
 
+/** Values that are written as they come. */
+const bytesOf = (name: string): ValueEncoder => (w, value) => {
+  if (!(value instanceof Uint8Array)) return mismatch(name, value, "a Uint8Array")
+  w.bytesValue(value)
+}
+
 const scalarEncoders: Record<ScalarName, ValueEncoder> = {
   ascii: (w, value) => {
     if (typeof value !== "string") return mismatch("ascii", value)
@@ -224,10 +231,7 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
     w.bytes[w.pos + 4] = value ? 1 : 0
     w.pos += 5
   },
-  blob: (w, value) => {
-    if (!(value instanceof Uint8Array)) return mismatch("blob", value, "a Uint8Array")
-    w.bytesValue(value)
-  },
+  blob: bytesOf("blob"),
   timestamp: (w, value) => {
     if (typeof value === "bigint") {
       if (!fits64(value)) return mismatch("timestamp", value, "64 bits")
@@ -345,6 +349,44 @@ const part = (w: Writer, encode: ValueEncoder, type: CqlType, value: unknown): v
   } else encode(w, value)
 }
 
+/** Writes an element of a vector that has a size: without its length, over which the bytes in front of it are put back. */
+const fixedElement = (w: Writer, encode: ValueEncoder, value: unknown, owner: string, size: number): void => {
+  const start = w.pos
+  const before = w.view.getInt32(start - 4)
+  w.pos = start - 4
+  element(w, encode, value, owner)
+  if (w.pos - start !== size) {
+    throw new Mismatch(owner, `expected an element of ${owner}, got ${describe(value)}: each takes ${size} bytes`)
+  }
+  w.view.setInt32(start - 4, before)
+}
+
+/**
+ * Writes an element of a vector behind its length, which takes as many bytes as it needs. Its own four bytes of length go
+ * over three bytes that are put back, so that an element of up to 127 bytes is where it belongs.
+ */
+const variableElement = (w: Writer, encode: ValueEncoder, value: unknown, owner: string): void => {
+  const start = w.pos
+  const before = w.view.getInt32(start - 4)
+  w.pos = start - 3
+  element(w, encode, value, owner)
+  const length = w.pos - start - 1
+  w.view.setInt32(start - 4, before)
+  const size = unsignedSize(length)
+  if (size > 1) {
+    w.ensure(size - 1)
+    w.bytes.copyWithin(start + size, start + 1, start + 1 + length)
+  }
+  putUnsigned(w.bytes, start, length, size)
+  w.pos = start + size + length
+}
+
+type Elements = ReadonlyArray<unknown> | Float32Array | Float64Array | Int32Array | BigInt64Array
+
+const isVector = (value: unknown): value is Elements =>
+  Array.isArray(value) || value instanceof Float32Array || value instanceof Float64Array ||
+  value instanceof Int32Array || value instanceof BigInt64Array
+
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
@@ -355,11 +397,36 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
   switch (type._tag) {
     case "Scalar":
       return scalarEncoders[type.name]
-    case "Custom": {
+    case "Custom":
+      return bytesOf(format(type))
+    case "Vector": {
+      const { dimension } = type
       const name = format(type)
+      const encode = encoderOf(type.element)
+      const size = fixedSize(type.element)
+      if (size === undefined) return bytesOf(name)
+      const floats = type.element._tag === "Scalar" && type.element.name === "float"
+      const hint = `an array${floats ? " or Float32Array" : ""} of ${dimension}`
       return (w, value) => {
-        if (!(value instanceof Uint8Array)) return mismatch(name, value, "a Uint8Array")
-        w.bytesValue(value)
+        if (!isVector(value)) return orEmpty(w, name, value, hint)
+        if (value.length !== dimension) return mismatch(name, value, `${dimension} elements, got ${value.length}`)
+        const start = open(w)
+        if (floats && value instanceof Float32Array) {
+          w.ensure(4 * dimension)
+          for (let i = 0; i < dimension; i++) w.view.setFloat32(start + 4 * i, value[i]!)
+          w.pos = start + 4 * dimension
+        } else {
+          let i = 0
+          try {
+            for (; i < dimension; i++) {
+              if (size > 0) fixedElement(w, encode, value[i], name, size)
+              else variableElement(w, encode, value[i], name)
+            }
+          } catch (error) {
+            throw inside(error, `[${i}]`)
+          }
+        }
+        close(w, start)
       }
     }
     case "List":

@@ -69,7 +69,7 @@ export const scalarNames = Object.keys(CqlType.SCALAR_CODES) as Array<CqlType.Sc
 /** A random type: nested up to `depth`. */
 export const randomType = (random: Random, depth: number): CqlType.CqlType => {
   const inner = (): CqlType.CqlType => randomType(random, depth - 1)
-  switch (depth <= 0 ? 0 : random.below(8)) {
+  switch (depth <= 0 ? 0 : random.below(9)) {
     case 1:
       return CqlType.list(inner())
     case 2:
@@ -88,10 +88,16 @@ export const randomType = (random: Random, depth: number): CqlType.CqlType => {
     }
     case 6:
       return { _tag: "Custom", className: "org.example.Type" }
+    case 7:
+      return CqlType.vector(inner(), 1 + random.below(4))
     default:
       return CqlType.scalar(random.pick(scalarNames))
   }
 }
+
+/** A custom type, and a vector of them. */
+const isBytes = (type: CqlType.CqlType): boolean =>
+  type._tag === "Custom" || (type._tag === "Vector" && isBytes(type.element))
 
 /** A random value of a type. Parts of tuples and user-defined types may be null. */
 export const valueOf = (type: CqlType.CqlType, random: Random): unknown => {
@@ -102,6 +108,11 @@ export const valueOf = (type: CqlType.CqlType, random: Random): unknown => {
       return scalarValue(type.name, random)
     case "Custom":
       return random.bytes(random.below(20))
+    case "Vector": {
+      if (isBytes(type)) return random.bytes(random.below(20))
+      const values = Array.from({ length: type.dimension }, () => valueOf(type.element, random))
+      return type.element === CqlType.scalar("float") ? Float32Array.from(values as Array<number>) : values
+    }
     case "List":
       return some(() => valueOf(type.element, random))
     case "Set":
