@@ -49,6 +49,8 @@ export class FakeSocket implements Socket {
   onRequest: OnRequest
   onClosed: (() => void) | undefined
   private handlers: Handlers | undefined
+  /** What happened before anybody listened. */
+  private readonly early: Array<() => void> = []
   private readonly held: Array<{ readonly bytes: Uint8Array; readonly done: () => void }> = []
   private readonly defer: (task: () => void) => void
   readonly framing: Framing
@@ -73,6 +75,8 @@ export class FakeSocket implements Socket {
 
   start(handlers: Handlers): void {
     this.handlers = handlers
+    // What came before is delivered first.
+    for (const task of this.early.splice(0)) this.defer(task)
   }
 
   write(bytes: Uint8Array, done: () => void): boolean {
@@ -117,7 +121,7 @@ export class FakeSocket implements Socket {
   /** Delivers bytes; the buffer is overwritten as soon as the client has seen them. */
   send(bytes: Uint8Array): void {
     const copy = Buffer.from(Uint8Array.from(bytes).buffer)
-    this.defer(() => {
+    this.toClient(() => {
       if (this.isClosed || this.isDestroyed) return
       this.handlers!.onData(copy, new DataView(copy.buffer), copy.length)
       copy.fill(0xee)
@@ -148,8 +152,13 @@ export class FakeSocket implements Socket {
     this.close(error)
   }
 
+  private toClient(task: () => void): void {
+    if (this.handlers === undefined && !this.isDestroyed) this.early.push(task)
+    else this.defer(task)
+  }
+
   private close(error: Error | undefined): void {
-    this.defer(() => {
+    this.toClient(() => {
       if (this.isClosed) return
       this.isClosed = true
       this.onClosed?.()
@@ -178,10 +187,13 @@ export class FakeNetwork {
   /** Called with each accepted socket. */
   accept: (socket: FakeSocket) => void = () => {}
   readonly defer: (task: () => void) => void
+  /** How each socket defers what it delivers, in order. */
+  private readonly deferSocket: () => (task: () => void) => void
   private nextPort = 33_000
 
-  constructor(defer: (task: () => void) => void) {
+  constructor(defer: (task: () => void) => void, deferSocket = () => defer) {
     this.defer = defer
+    this.deferSocket = deferSocket
   }
 
   /** Sockets that the client has not let go of. */
@@ -216,7 +228,7 @@ export class FakeNetwork {
             over()
             if (verdict === "refuse") return fail("Unreachable", `connect ECONNREFUSED ${endpoint.port}`)
             if (verdict === "in use") return fail("LocalPortInUse", `bind EADDRINUSE ${endpoint.localPort}`)
-            const socket = new FakeSocket(endpoint, endpoint.localPort ?? this.nextPort++, this.defer, () => {})
+            const socket = new FakeSocket(endpoint, endpoint.localPort ?? this.nextPort++, this.deferSocket(), () => {})
             this.sockets.push(socket)
             this.accept(socket)
             resume(Exit.succeed(socket))

@@ -1,0 +1,126 @@
+/** Ways to break a pool, each of which the simulation has to notice. They show that its checks bite. */
+import { Admission } from "@effect-scylla/pool/Admission"
+import { Connection } from "@effect-scylla/pool/Connection"
+import { NodePool } from "@effect-scylla/pool/NodePool"
+
+/** What is behind `private`. */
+type Open = Record<string, any>
+
+export interface Mutant {
+  readonly name: string
+  /** Breaks it; answers how to mend it. */
+  readonly apply: () => () => void
+}
+
+/** Replaces a method; the new one is given the old one. */
+const replace = (
+  prototype: object,
+  method: string,
+  by: (original: (...args: Array<unknown>) => unknown) => (this: Open, ...args: Array<any>) => unknown
+): () => void => {
+  const target = prototype as Open
+  const original = target[method]
+  target[method] = by(original)
+  return () => {
+    target[method] = original
+  }
+}
+
+export const mutants: ReadonlyArray<Mutant> = [
+  {
+    name: "an abandoned id is free at once",
+    apply: () =>
+      replace(Connection.prototype, "abandon", (original) =>
+        function(id, handler) {
+          const had = this["handlers"][id] === handler && this["reason"] === undefined
+          original.call(this, id, handler)
+          if (!had || this["reason"] !== undefined) return
+          this["handlers"][id] = undefined
+          this["deadlines"][id] = 0
+          this["orphans"]--
+          this["ids"].release(id)
+        })
+  },
+  {
+    name: "the id of an orphan is never free again",
+    apply: () =>
+      replace(Connection.prototype, "take", (original) =>
+        function(stream) {
+          const before = this["orphans"]
+          const handler = original.call(this, stream)
+          if (this["orphans"] < before) this["ids"].acquire()
+          return handler
+        })
+  },
+  {
+    name: "answers that nobody asked for are ignored",
+    apply: () => replace(Connection.prototype, "unasked", () => () => {})
+  },
+  {
+    name: "a connection that dies says that nothing was sent",
+    apply: () =>
+      replace(Connection.prototype, "fail", (original) =>
+        function(reason) {
+          this["unsent"] = Int16Array.from(this["handlers"].keys())
+          this["unsentCount"] = this["unsent"].length
+          original.call(this, reason)
+        })
+  },
+  {
+    name: "a connection that dies does not tell its requests",
+    apply: () =>
+      replace(Connection.prototype, "fail", (original) =>
+        function(reason) {
+          if (this["reason"] === undefined && !this["handshaking"]) this["handlers"] = []
+          original.call(this, reason)
+        })
+  },
+  {
+    name: "a closed connection is taken out by its shard",
+    apply: () =>
+      replace(NodePool.prototype, "onClosed", (original) =>
+        function(connection, reason) {
+          const slots = this["slots"]
+          const at = this["anyShard"] ? 0 : connection.shard * this["size"]
+          if (!slots.includes(connection)) slots[at] = undefined
+          original.call(this, connection, reason)
+        })
+  },
+  {
+    name: "excess is forgotten instead of closed",
+    apply: () =>
+      replace(NodePool.prototype, "retire", () => () => {})
+  },
+  {
+    name: "a waiter never expires",
+    apply: () =>
+      replace(Admission.prototype, "onTick", () =>
+        function() {
+          return this["size"] > 0
+        })
+  },
+  {
+    name: "who came last is let in first",
+    apply: () =>
+      replace(Admission.prototype, "admit", () =>
+        function() {
+          while (this["last"] !== undefined) {
+            const connection = this["room"]()
+            if (connection === undefined) return
+            const entry = this["last"]
+            this["remove"](entry)
+            entry.waiter.onAdmitted(connection)
+          }
+        })
+  },
+  {
+    name: "who waits is forgotten when the node goes down",
+    apply: () =>
+      replace(Admission.prototype, "refuse", () =>
+        function() {
+          this["first"] = undefined
+          this["last"] = undefined
+          this["size"] = 0
+        })
+  }
+]

@@ -1,0 +1,129 @@
+import type { Place, Waiter } from "@effect-scylla/pool/Admission"
+import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
+import type * as NodePool from "@effect-scylla/pool/NodePool"
+import type { PoolReason } from "@effect-scylla/pool/PoolError"
+import type { Reader } from "@effect-scylla/protocol/Reader"
+import * as Request from "@effect-scylla/protocol/Request"
+import * as Response from "@effect-scylla/protocol/Response"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+
+const decoders = new RowDecoders()
+
+/** Where violations are noted: what is thrown in a callback would be taken for a fault of the peer. */
+export interface Ledger {
+  readonly violated: (what: string) => void
+  /** Texts that have reached a server. */
+  readonly arrived: Set<string>
+  /** Those that wait on a pool, in the order in which they began to. */
+  readonly waiting: Map<NodePool.NodePool, Set<ChaosRequest>>
+}
+
+/** One request, which holds its connection to what it promises. */
+export class ChaosRequest implements ResponseHandler, Waiter {
+  readonly text: string
+  readonly pool: NodePool.NodePool
+  readonly deadline: number
+  /** What became of it; `undefined` while nobody knows. */
+  end: "answered" | "failed" | "refused" | "abandoned" | undefined = undefined
+  private readonly ledger: Ledger
+  private connection: Connection | undefined
+  private stream = -1
+  private place: Place | undefined
+
+  constructor(text: string, pool: NodePool.NodePool, deadline: number, ledger: Ledger) {
+    this.text = text
+    this.pool = pool
+    this.deadline = deadline
+    this.ledger = ledger
+  }
+
+  get isWaiting(): boolean {
+    return this.place?.isWaiting === true
+  }
+
+  start(shard: number, pinned: boolean): void {
+    const connection = this.pool.pick(shard, pinned)
+    if (connection === undefined) return this.wait()
+    if (!connection.isOpen) this.ledger.violated(`${this.text}: a closed connection was picked`)
+    this.send(connection)
+  }
+
+  private wait(): void {
+    const place = this.pool.wait(this, this.deadline)
+    if ("_tag" in place) {
+      this.settle("refused")
+      return
+    }
+    this.place = place
+    this.waiters.add(this)
+  }
+
+  private get waiters(): Set<ChaosRequest> {
+    let waiters = this.ledger.waiting.get(this.pool)
+    if (waiters === undefined) this.ledger.waiting.set(this.pool, waiters = new Set())
+    return waiters
+  }
+
+  private send(connection: Connection): void {
+    const out = connection.begin()
+    if (out === undefined) {
+      this.ledger.violated(`${this.text}: a connection was given that takes no request`)
+      this.settle("refused")
+      return
+    }
+    const start = out.pos
+    const { dialect } = connection
+    Request.encode(out, 0, { _tag: "Query", query: this.text, options: { consistency: "ONE" } }, { dialect })
+    this.connection = connection
+    this.stream = connection.commit(start, this, this.deadline)
+  }
+
+  private settle(end: NonNullable<ChaosRequest["end"]>): boolean {
+    if (this.end !== undefined) {
+      this.ledger.violated(`${this.text}: ${end} after it was ${this.end}`)
+      return false
+    }
+    this.end = end
+    return true
+  }
+
+  onResponse(flags: number, opcode: number, body: Reader): void {
+    if (!this.settle("answered")) return
+    Response.readPrefix(flags, body)
+    const response = Response.decode(opcode, body, decoders, this.connection!.dialect)
+    if (response._tag === "Error") return
+    if (response._tag !== "SetKeyspace" || response.keyspace !== this.text) {
+      this.ledger.violated(`${this.text}: got the answer of ${JSON.stringify(response)}`)
+    }
+  }
+
+  onFailure(_reason: PoolReason, sent: boolean): void {
+    if (!this.settle("failed")) return
+    if (!sent && this.ledger.arrived.has(this.text)) {
+      this.ledger.violated(`${this.text}: is said not to be sent, and has arrived`)
+    }
+  }
+
+  onAdmitted(connection: Connection): void {
+    const [first] = this.waiters
+    if (first !== this) this.ledger.violated(`${this.text}: has overtaken ${first?.text}`)
+    this.waiters.delete(this)
+    if (this.end !== undefined) this.ledger.violated(`${this.text}: let in after it was ${this.end}`)
+    else this.send(connection)
+  }
+
+  onRefused(): void {
+    this.waiters.delete(this)
+    this.settle("refused")
+  }
+
+  /** The caller is interrupted. */
+  abandon(): void {
+    if (this.end !== undefined) return
+    this.end = "abandoned"
+    if (this.place?.isWaiting) {
+      this.waiters.delete(this)
+      this.pool.leave(this.place)
+    } else this.connection!.abandon(this.stream, this)
+  }
+}
