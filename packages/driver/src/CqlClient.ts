@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import type * as NodePool from "@effect-scylla/pool/NodePool"
+import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Clock from "effect/Clock"
@@ -65,9 +66,12 @@ export interface CqlClient {
   readonly in: (values: ReadonlyArray<unknown>) => InValues
   /**
    * Prepares a statement; prepared once for all who ask for the same text, and remembered. The templates and `execute`
-   * with a text do this by themselves.
+   * with a text do this by themselves. `keyspace` is that of names without one, instead of the client's (protocol v5).
    */
-  readonly prepare: (text: string) => Effect.Effect<Prepared, CqlError>
+  readonly prepare: (
+    text: string,
+    options?: { readonly keyspace?: string | undefined }
+  ) => Effect.Effect<Prepared, CqlError>
   /** Runs a statement and gives one page. A text with values is prepared first. */
   readonly execute: (
     statement: Prepared | string,
@@ -99,19 +103,27 @@ export const CqlClient: Context.Service<CqlClient, CqlClient> = Context.Service<
 
 const NO_VALUES: ReadonlyArray<unknown> = []
 
+const unsent = (statement: string, message: string): CqlError =>
+  new CqlError({ reason: new InvalidStatement({ message }), outcome: "NotSent", attempts: [], statement })
+
 /** The facts that a caller gets wrong with a text. */
 const refuse = (text: string): CqlError | undefined =>
   /^\s*use\s/i.test(text)
-    ? new CqlError({
-      reason: new InvalidStatement({
-        message:
-          "USE would change one connection of many: set `keyspace` of the client, or name the keyspace in the statement"
-      }),
-      outcome: "NotSent",
-      attempts: [],
-      statement: text
-    })
+    ? unsent(
+      text,
+      "USE would change one connection of many: set `keyspace` of the client, or name the keyspace in the statement"
+    )
     : undefined
+
+/** Names were looked up when the statement was prepared. */
+const misplaced = ({ givenKeyspace, text }: Prepared, keyspace: string): CqlError =>
+  unsent(
+    text,
+    `the statement was prepared ${
+      givenKeyspace === undefined ? "without a keyspace" : `for ${givenKeyspace}`
+    } and cannot ` +
+      `be executed in ${keyspace}: give the keyspace to \`prepare\``
+  )
 
 /**
  * Connects to a cluster. Succeeds when at least one node of the local datacenter takes requests, the rest follows in the
@@ -147,8 +159,8 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
         credentials: checked.credentials,
         keyspace: options.keyspace,
         startup: checked.startup,
-        // Frames of EXECUTE are written here, as v4 has them.
-        wishes: { version: 4 },
+        wishes: checked.wishes,
+        versions: new ProtocolVersions(),
         connectTimeout: checked.connectTimeout,
         handshakeTimeout: checked.handshakeTimeout
       },
@@ -192,16 +204,21 @@ const fromCore = (core: Core, cache: PreparedCache): CqlClient => {
         }
       })
   const execute: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
-    if (typeof statement !== "string") return bound(statement, values, options)
+    const keyspace = options?.keyspace
+    if (typeof statement !== "string") {
+      return keyspace === undefined || keyspace === statement.givenKeyspace
+        ? bound(statement, values, options)
+        : Effect.fail(misplaced(statement, keyspace))
+    }
     const refused = refuse(statement)
     if (refused !== undefined) return Effect.fail(refused)
     if (Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0) {
       return request(statement, NO_VALUES, options)
     }
-    const known = cache.get(statement)
+    const known = cache.get(statement, keyspace)
     return known !== undefined
       ? bound(known, values, options)
-      : Effect.flatMap(cache.prepare(statement), (prepared) => bound(prepared, values, options))
+      : Effect.flatMap(cache.prepare(statement, keyspace), (prepared) => bound(prepared, values, options))
   }
   const rows = (text: string, values: ReadonlyArray<unknown>, options?: ExecuteOptions.ExecuteOptions) =>
     Effect.flatMap(execute(text, values, options), (first) => {
@@ -233,7 +250,8 @@ const fromCore = (core: Core, cache: PreparedCache): CqlClient => {
   const isShardAware = (): boolean => core.snapshot.local.some((node) => node.pool?.sharding !== undefined)
   return Object.assign(tag as any, {
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
-    prepare: (text: string) => cache.prepare(text),
+    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
+      cache.prepare(text, options?.keyspace),
     execute,
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),

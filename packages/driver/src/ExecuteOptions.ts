@@ -31,11 +31,23 @@ export interface ExecuteOptions {
   readonly timestamp?: bigint | undefined
   /** Asks the server for a trace; its id is in the result. */
   readonly tracing?: boolean | undefined
+  /**
+   * The keyspace of names without one, instead of the client's. A statement that is prepared already has its own: give it
+   * to `prepare`. Needs protocol v5, which ScyllaDB does not speak; before that nothing is sent (`EncodeError`).
+   */
+  readonly keyspace?: string | undefined
+  /**
+   * What the servers take for now, in whole seconds since 1970: TTLs are reckoned from it. For repeatable tests and for
+   * replays. Needs protocol v5, as `keyspace`.
+   */
+  readonly nowInSeconds?: number | undefined
 }
 
 /** {@link ExecuteOptions} with every default filled in. @internal */
 export interface Resolved {
+  /** All but the keyspace, which a prepared statement was given when it was prepared. */
   readonly request: Request.Options
+  readonly keyspace: string | undefined
   readonly idempotent: boolean
   readonly timeoutMillis: number
   readonly schemaTimeoutMillis: number
@@ -57,8 +69,10 @@ export const resolve = (defaults: Resolved, options: ExecuteOptions | undefined)
       ...(options.serialConsistency === undefined ? {} : { serialConsistency: options.serialConsistency }),
       ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }),
       ...(options.pagingState === undefined ? {} : { pagingState: options.pagingState }),
-      ...(options.timestamp === undefined ? {} : { timestamp: options.timestamp })
+      ...(options.timestamp === undefined ? {} : { timestamp: options.timestamp }),
+      ...(options.nowInSeconds === undefined ? {} : { nowInSeconds: options.nowInSeconds })
     },
+    keyspace: options.keyspace ?? defaults.keyspace,
     idempotent: options.idempotent ?? defaults.idempotent,
     timeoutMillis: millis ?? defaults.timeoutMillis,
     schemaTimeoutMillis: millis ?? defaults.schemaTimeoutMillis,

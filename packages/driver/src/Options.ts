@@ -5,6 +5,8 @@
  */
 import type { CodecOptions } from "@effect-scylla/protocol/Codec"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
+import * as Negotiation from "@effect-scylla/protocol/Negotiation"
+import { NegotiationError } from "@effect-scylla/protocol/ProtocolError"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -60,6 +62,19 @@ export interface Options {
   readonly maxPrepared?: number | undefined
   /** `false` never dials ScyllaDB's shard-aware port. */
   readonly shardAwarePort?: boolean | undefined
+  /**
+   * The version of the native protocol. `"auto"` (default) takes the highest that both sides speak, for the whole cluster: v5
+   * of Apache Cassandra since 4.0, v4 of ScyllaDB and older Cassandra, v3 at worst. With a number, servers that do not speak
+   * it are not used.
+   */
+  readonly protocolVersion?: "auto" | 3 | 4 | 5 | undefined
+  /**
+   * How requests and results are compressed, where the server offers it. Default `"none"`: packing and unpacking costs both
+   * sides more time than a network within a datacenter takes for the bytes that it saves. Worth trying for large rows or texts
+   * over a slow or metered link. `"lz4"` is the one to take. v5 has no Snappy: with `"snappy"` v4 is the highest version
+   * that is agreed on, and together with `protocolVersion: 5` it is an error.
+   */
+  readonly compression?: "none" | "lz4" | "snappy" | undefined
   /** Shown in the servers' lists of clients. */
   readonly applicationName?: string | undefined
   readonly applicationVersion?: string | undefined
@@ -77,6 +92,7 @@ export interface Checked {
   readonly maxRows: number
   readonly maxPrepared: number
   readonly startup: Record<string, string>
+  readonly wishes: Negotiation.Wishes
 }
 
 type Issue = { readonly path: string; readonly message: string }
@@ -89,6 +105,33 @@ const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
     }),
     attempts: []
   })
+
+const VERSIONS: ReadonlySet<unknown> = new Set([undefined, "auto", 3, 4, 5])
+const COMPRESSIONS: ReadonlySet<unknown> = new Set([undefined, "none", "lz4", "snappy"])
+
+/** What connections ask for. Metadata ids wherever there are any: results come without their metadata then. */
+const wishesOf = (
+  { compression = "none", protocolVersion }: Options,
+  issue: (path: string, message: string) => void
+): Negotiation.Wishes => {
+  const isVersion = VERSIONS.has(protocolVersion)
+  if (!isVersion) issue("protocolVersion", `"auto", 3, 4 or 5, got ${JSON.stringify(protocolVersion)}`)
+  const isCompression = COMPRESSIONS.has(compression)
+  if (!isCompression) issue("compression", `"none", "lz4" or "snappy", got ${JSON.stringify(compression)}`)
+  const wishes = {
+    version: protocolVersion === "auto" ? undefined : protocolVersion,
+    compression,
+    metadataIds: true
+  }
+  if (!isVersion || !isCompression) return wishes
+  try {
+    Negotiation.check(wishes)
+  } catch (error) {
+    if (!(error instanceof NegotiationError)) throw error
+    issue("compression", error.message)
+  }
+  return wishes
+}
 
 /** Checks everything and names every wrong field at once. @internal */
 export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
@@ -147,6 +190,7 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
         serialConsistency,
         pageSize: whole("pageSize", options.pageSize, 5_000, 1, 2 ** 31 - 1)
       },
+      keyspace: undefined,
       idempotent: false,
       timeoutMillis: millis("requestTimeout", options.requestTimeout, 12_000),
       schemaTimeoutMillis: millis("schemaTimeout", options.schemaTimeout, 65_000),
@@ -158,7 +202,8 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
     startup: {
       ...(options.applicationName === undefined ? {} : { APPLICATION_NAME: options.applicationName }),
       ...(options.applicationVersion === undefined ? {} : { APPLICATION_VERSION: options.applicationVersion })
-    }
+    },
+    wishes: wishesOf(options, issue)
   }
   return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
 }

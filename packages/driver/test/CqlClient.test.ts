@@ -4,49 +4,9 @@ import { Transport } from "@effect-scylla/pool"
 import { Frame, ServerError, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Redacted, type Scope, Tracer } from "effect"
+import { Effect, Exit, Fiber, Redacted, Tracer } from "effect"
 import { TestClock } from "effect/testing"
-
-interface World {
-  readonly cluster: SimulatedCluster.SimulatedCluster
-  readonly cql: CqlClient.CqlClient
-}
-
-/** Gives the other fibers their turns: time does not pass. */
-const settle = TestClock.adjust(0)
-
-/** Runs an effect that needs time to pass, a little at a time, until it is done. */
-const passing = <A, E, R>(effect: Effect.Effect<A, E, R>, step = "100 millis" as const) =>
-  Effect.gen(function*() {
-    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-    for (let i = 0; i < 2_000 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust(step)
-    return yield* Fiber.join(fiber)
-  })
-
-const world = (
-  options: SimulatedCluster.Options = {},
-  clientOptions: Partial<Parameters<typeof CqlClient.make>[0]> = {}
-): Effect.Effect<World, unknown, Scope.Scope> =>
-  Effect.gen(function*() {
-    const cluster = yield* SimulatedCluster.make({ nodes: 3, shards: 2, transport: "memory", ...options })
-    const cql = yield* passing(
-      Effect.provideService(
-        CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 0, ...clientOptions }),
-        Transport.Transport,
-        cluster.transport
-      )
-    )
-    yield* passing(cql.awaitConnected)
-    yield* passing(
-      cql.execute(
-        `CREATE KEYSPACE IF NOT EXISTS ks WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': ${
-          options.nodes ?? 3
-        }} AND tablets = {'enabled': false}`
-      )
-    )
-    yield* passing(cql.execute("CREATE TABLE IF NOT EXISTS ks.t (id uuid PRIMARY KEY, v int)"))
-    return { cluster, cql }
-  })
+import { passing, settle, world } from "./support/world.ts"
 
 const INSERT = "INSERT INTO ks.t (id, v) VALUES (?, ?)"
 const SELECT = "SELECT id, v FROM ks.t WHERE id = ?"

@@ -16,11 +16,14 @@ describe("options", () => {
         serialConsistency: "QUORUM" as any,
         requestTimeout: "soon" as any,
         pageSize: 0,
-        keyspace: ""
+        keyspace: "",
+        protocolVersion: 6 as any,
+        compression: "zstd" as any
       })))
       assert.deepStrictEqual(
         [...issuesOf(error)].sort(),
         [
+          "compression",
           "consistency",
           "contactPoints[0]",
           "contactPoints[2]",
@@ -28,11 +31,14 @@ describe("options", () => {
           "pageSize",
           "password",
           "port",
+          "protocolVersion",
           "requestTimeout",
           "serialConsistency"
         ].sort()
       )
       assert.include(error.message, 'contactPoints[0]: "a:b:c" is no host, host:port or [IPv6]:port')
+      assert.include(error.message, 'compression: "none", "lz4" or "snappy", got "zstd"')
+      assert.include(error.message, 'protocolVersion: "auto", 3, 4 or 5, got 6')
     }))
 
   it.effect("no contact points", () =>
@@ -48,12 +54,21 @@ describe("options", () => {
         port: Config.Port("PORT"),
         username: "constant",
         password: Config.Redacted("PASSWORD"),
-        requestTimeout: Config.Duration("TIMEOUT")
+        requestTimeout: Config.Duration("TIMEOUT"),
+        compression: Config.Literals(["none", "lz4", "snappy"], "COMPRESSION")
       }).pipe(
-        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ PORT: "x", TIMEOUT: "never ever" })))
+        Layer.provide(
+          ConfigProvider.layer(ConfigProvider.fromEnvRecord({ PORT: "x", TIMEOUT: "never ever", COMPRESSION: "zip" }))
+        )
       )
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
-      assert.deepStrictEqual(issuesOf(error), ["contactPoints", "port", "password", "requestTimeout"])
+      assert.deepStrictEqual(issuesOf(error), [
+        "contactPoints",
+        "port",
+        "password",
+        "requestTimeout",
+        "compression"
+      ])
     }))
 
   it.effect("secrets are never in an error", () =>

@@ -3,13 +3,13 @@ import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
-import * as Dialect from "@effect-scylla/protocol/Dialect"
+import type * as Dialect from "@effect-scylla/protocol/Dialect"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
-import type { Row } from "@effect-scylla/protocol/RowDecoder"
+import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { Writer } from "@effect-scylla/protocol/Writer"
 import * as Effect from "effect/Effect"
@@ -26,7 +26,7 @@ import {
   type Outcome
 } from "../CqlError.ts"
 import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
-import type { Prepared } from "../Prepared.ts"
+import { layoutOf, type Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
 import { decide, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
@@ -75,6 +75,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   private node: Node | undefined = undefined
   private connection: Connection | undefined = undefined
   private stream = -1
+  /** What reads the rows if they come without metadata: that of the pair whose id the request named. */
+  private named: RowDecoder | undefined = undefined
   private deadline = 0
   private begun = 0
   /** Drawn once: every attempt sends the same. */
@@ -160,11 +162,19 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       if (out !== undefined) {
         start = out.pos
         if (prepared !== undefined) {
-          const template = prepared.templateOf === this.options ? prepared.template! : this.template(prepared)
+          // Nodes of one cluster may speak differently: what is sent is made for the connection at hand, each time.
+          const { dialect } = connection!
+          const kept = prepared.templatesOf === this.options ? prepared.templates[layoutOf(dialect)] : undefined
+          const template = kept ?? this.template(prepared, dialect)
           Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
+          this.named = dialect.metadataIds ? prepared.known?.decoder : undefined
         } else {
-          const request: Request.Request = { _tag: "Query", query: this.text, options: this.options.request }
-          Request.encode(out, 0, request, { tracing: this.options.tracing })
+          const { keyspace, request, tracing } = this.options
+          const options = keyspace === undefined ? request : { ...request, keyspace }
+          Request.encode(out, 0, { _tag: "Query", query: this.text, options }, {
+            dialect: connection!.dialect,
+            tracing
+          })
         }
       } else waitable = core.waitable(prepared, this.values, history?.tried)
     } catch (error) {
@@ -179,20 +189,28 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     this.stream = connection.commit(start, this, this.deadline)
   }
 
-  /** The constant parts of the frame. Those for the options used last, which are nearly always the same, are kept. */
-  private template(prepared: Prepared): Request.ExecuteTemplate {
+  /** The constant parts of the frame. Those for the client's own options, which are nearly always the same, are kept. */
+  private template(prepared: Prepared, dialect: Dialect.Dialect): Request.ExecuteTemplate {
     const { core, options } = this
     const { serialConsistency: _, ...unconditional } = options.request
+    const request = prepared.kind.isConditional ? options.request : unconditional
+    const known = dialect.metadataIds ? prepared.known : undefined
     const template = Request.executeTemplate(
       prepared.id,
-      prepared.kind.isConditional ? options.request : unconditional,
+      known?.decoder === undefined ? request : { ...request, skipMetadata: true },
       prepared.variables.length,
-      { tracing: options.tracing, stamped: core.stamps(prepared, options) }
+      {
+        tracing: options.tracing,
+        stamped: core.stamps(prepared, options),
+        dialect,
+        resultMetadataId: known?.id
+      }
     )
     // Options of a single call come and go.
     if (options === core.defaults) {
-      prepared.template = template
-      prepared.templateOf = options
+      if (prepared.templatesOf !== options) prepared.templates = []
+      prepared.templates[layoutOf(dialect)] = template
+      prepared.templatesOf = options
     }
     return template
   }
@@ -250,8 +268,11 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       const kind = body.i32()
       if (kind === Response.ResultKind.ROWS) {
         const { page } = core
-        const rows = core.decoders.read(body, prepared?.decoder, page)
-        if (prepared !== undefined && prepared.decoder !== page.decoder) prepared.decoder = page.decoder
+        const rows = core.decoders.read(body, this.named ?? prepared?.decoder, page)
+        if (prepared !== undefined) {
+          if (prepared.decoder !== page.decoder) prepared.decoder = page.decoder
+          if (page.newMetadataId !== undefined) prepared.changed(page.newMetadataId, page.decoder)
+        }
         return this.succeed(new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node))
       }
       const result = empty(prefix, node)
@@ -260,8 +281,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
         : this.succeed(result)
     }
     if (opcode === Frame.Opcode.ERROR) {
-      const { rateLimitCode } = this.connection!.features
-      return this.failed(ServerError.read(body, Dialect.make(4, { rateLimitCode })), true)
+      return this.failed(ServerError.read(body, this.connection!.dialect), true)
     }
     throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
   }

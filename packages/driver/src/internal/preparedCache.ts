@@ -1,6 +1,7 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import { MalformedResponse } from "@effect-scylla/pool/PoolError"
 import { format } from "@effect-scylla/protocol/CqlType"
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,8 +12,12 @@ import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
 
+/** What a statement is known by: its text, and the keyspace if it was given one. */
+const keyOf = (text: string, keyspace: string | undefined): string =>
+  keyspace === undefined ? text : `${keyspace}\0${text}`
+
 /**
- * Prepared statements by their text (a client has one keyspace). Least recently used ones are forgotten past the bound,
+ * Prepared statements by their text and keyspace. Least recently used ones are forgotten past the bound,
  * so that texts with values inlined cannot fill the memory. Each text is prepared once however many ask for it, and once
  * for each node that has forgotten it; whoever gives up waiting does not stop it for the others.
  */
@@ -30,41 +35,47 @@ export class PreparedCache {
   }
 
   /** The statement, if it is prepared. */
-  get(text: string): Prepared | undefined {
-    return this.statements.get(text)
+  get(text: string, keyspace?: string): Prepared | undefined {
+    return this.statements.get(keyOf(text, keyspace))
   }
 
   /** Marks it as used. Called by slow paths only: a statement in use every microsecond needs no note of each use. */
-  private touch(text: string, prepared: Prepared): void {
-    this.statements.delete(text)
-    this.statements.set(text, prepared)
+  private touch(prepared: Prepared): void {
+    const key = keyOf(prepared.text, prepared.givenKeyspace)
+    this.statements.delete(key)
+    this.statements.set(key, prepared)
     if (this.statements.size > this.bound) this.statements.delete(this.statements.keys().next().value!)
   }
 
-  prepare(text: string): Effect.Effect<Prepared, CqlError> {
+  prepare(text: string, keyspace?: string): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
-      const known = this.statements.get(text)
+      const known = this.get(text, keyspace)
       if (known !== undefined) {
-        this.touch(text, known)
+        this.touch(known)
         return Effect.succeed(known)
       }
-      return this.once(text, this.anywhere(text))
+      return this.once(keyOf(text, keyspace), this.anywhere(text, keyspace))
     })
   }
 
   /** Teaches a node that has forgotten the statement. */
   readonly reprepare = (node: Node, connection: Connection, prepared: Prepared): Effect.Effect<void, CqlError> =>
     Effect.flatMap(
-      this.once(`${node.hostId} ${prepared.text}`, this.on(connection, prepared.text)),
+      this.once(
+        `${node.hostId} ${keyOf(prepared.text, prepared.givenKeyspace)}`,
+        this.on(connection, prepared.text, prepared.givenKeyspace)
+      ),
       (again) => this.same(prepared, again)
     )
 
   private same(before: Prepared, after: Prepared): Effect.Effect<void, CqlError> {
     const shape = (prepared: Prepared): string =>
       prepared.variables.map((variable) => `${variable.name} ${format(variable.type)}`).join(", ")
-    const sameId = before.id.length === after.id.length && before.id.every((byte, i) => byte === after.id[i])
-    if (sameId && shape(before) === shape(after)) return Effect.void
-    this.statements.delete(before.text)
+    if (before.isSame(after) && shape(before) === shape(after)) {
+      before.relearned(after)
+      return Effect.void
+    }
+    this.statements.delete(keyOf(before.text, before.givenKeyspace))
     return Effect.fail(
       new CqlError({
         reason: new StatementChanged({
@@ -88,7 +99,7 @@ export class PreparedCache {
       this.preparing.set(key, deferred)
       const work = prepare.pipe(
         Effect.tap((prepared) =>
-          Effect.sync(() => this.touch(prepared.text, this.statements.get(prepared.text) ?? prepared))
+          Effect.sync(() => this.touch(this.get(prepared.text, prepared.givenKeyspace) ?? prepared))
         ),
         Effect.onInterrupt(() =>
           Deferred.fail(
@@ -108,12 +119,18 @@ export class PreparedCache {
     })
   }
 
-  private on(connection: Connection, text: string): Effect.Effect<Prepared, CqlError> {
+  private on(connection: Connection, text: string, keyspace: string | undefined): Effect.Effect<Prepared, CqlError> {
     const { core } = this
     const fail = (reason: CqlError["reason"]) =>
       Effect.fail(new CqlError({ reason, outcome: "NotSent", attempts: [], statement: text }))
+    const { version } = connection.dialect
+    if (keyspace !== undefined && version < 5) {
+      const message = `the keyspace of a single statement needs protocol v5, and the connection speaks v${version}: ` +
+        "name the keyspace in the statement"
+      return fail(new EncodeError({ message, path: "", cqlType: "" }))
+    }
     return Effect.matchEffect(
-      connection.request({ _tag: "Prepare", query: text }, {
+      connection.request({ _tag: "Prepare", query: text, keyspace }, {
         timeoutMillis: core.defaults.timeoutMillis,
         decoders: core.decoders
       }),
@@ -121,7 +138,7 @@ export class PreparedCache {
         onFailure: (error) => fail(error.reason),
         onSuccess: ({ response }) =>
           response._tag === "Prepared"
-            ? Effect.succeed(new Prepared(text, response, connection.features))
+            ? Effect.succeed(new Prepared(text, response, connection.features, keyspace))
             : response._tag === "Error"
             ? fail(response.error)
             : fail(new MalformedResponse({ message: `PREPARE was answered with ${response._tag}` }))
@@ -130,7 +147,7 @@ export class PreparedCache {
   }
 
   /** On one local node after the other until one answers. */
-  private anywhere(text: string): Effect.Effect<Prepared, CqlError> {
+  private anywhere(text: string, keyspace: string | undefined): Effect.Effect<Prepared, CqlError> {
     return Effect.gen({ self: this }, function*() {
       const { core } = this
       let last: CqlError | undefined
@@ -139,7 +156,7 @@ export class PreparedCache {
         const connection = core.route(undefined, [], false, tried)
         if (connection === undefined) break
         tried.push(core.node!)
-        const attempt = yield* Effect.result(this.on(connection, text))
+        const attempt = yield* Effect.result(this.on(connection, text, keyspace))
         if (attempt._tag === "Success") return attempt.success
         last = attempt.failure
         const { reason } = last
