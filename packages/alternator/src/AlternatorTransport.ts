@@ -73,8 +73,8 @@ export interface UndiciOptions {
   readonly cachedSessions?: number | undefined
   /** For `https` nodes. A function is asked at each dial: give another object and renewed certificates are used. */
   readonly tls?: TlsOptions | (() => TlsOptions) | undefined
-  /** Wraps each dial, to limit how many there are at a time. */
-  readonly dialGate?: (<A, E>(dial: Effect.Effect<A, E>) => Effect.Effect<A, E>) | undefined
+  /** Goes around each dial to `host:port`, to limit how many there are at a time. */
+  readonly dialGate?: (<A, E>(address: string, dial: Effect.Effect<A, E>) => Effect.Effect<A, E>) | undefined
   /** How long requests under way may take when the transport closes. Default: 2 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
 }
@@ -113,13 +113,16 @@ export const makeUndici = (
     yield* check(options)
     const { dialGate, tls } = options
     const fork = Effect.runForkWith(yield* Effect.context<never>())
-    const gate = dialGate === undefined ? undefined : (dial: () => void) => {
+    const gate = dialGate === undefined ? undefined : (address: string, dial: () => void) => {
       // The dial holds its place until it is told that it is over.
       let over = () => {}
-      const fiber = fork(dialGate(Effect.callback<void>((resume) => {
-        over = () => resume(Effect.void)
-        dial()
-      })))
+      const fiber = fork(dialGate(
+        address,
+        Effect.callback<void>((resume) => {
+          over = () => resume(Effect.void)
+          dial()
+        })
+      ))
       return () => {
         over()
         fork(Fiber.interrupt(fiber))

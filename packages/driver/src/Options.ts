@@ -7,14 +7,13 @@ import type { CodecOptions } from "@effect-scylla/protocol/Codec"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import * as Negotiation from "@effect-scylla/protocol/Negotiation"
 import { NegotiationError } from "@effect-scylla/protocol/ProtocolError"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import type { ConnectionOptions } from "node:tls"
 import { CqlError, InvalidConfiguration } from "./CqlError.ts"
 import type { Resolved } from "./ExecuteOptions.ts"
+import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
 
 /**
@@ -94,8 +93,6 @@ export interface Checked {
   readonly startup: Record<string, string>
   readonly wishes: Negotiation.Wishes
 }
-
-type Issue = { readonly path: string; readonly message: string }
 
 const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
   new CqlError({
@@ -214,22 +211,13 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
  * @category models
  * @since 0.1.0
  */
-export type FromConfig = { readonly [K in keyof Options]: Config.Config<Options[K]> | Options[K] }
+export type FromConfig = Leaves<Options>
 
-/** Runs every `Config` by itself, so that one report names all that is wrong. @internal */
+/** @internal */
 export const fromConfig = (options: FromConfig): Effect.Effect<Options, CqlError> =>
   Effect.gen(function*() {
     const issues: Array<Issue> = []
-    const out: Record<string, unknown> = {}
-    for (const [path, leaf] of Object.entries(options)) {
-      if (!Config.isConfig(leaf)) {
-        out[path] = leaf
-        continue
-      }
-      const read = yield* Effect.result(leaf as Config.Config<unknown>)
-      if (Result.isSuccess(read)) out[path] = read.success
-      else issues.push({ path, message: read.failure.message })
-    }
-    if (issues.length > 0) return yield* invalid(issues)
-    return out as unknown as Options
+    const read = yield* readLeaves<Options>(options, "", issues)
+    if (read === undefined || issues.length > 0) return yield* invalid(issues)
+    return read
   })

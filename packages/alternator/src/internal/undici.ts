@@ -24,7 +24,7 @@ export interface Settings {
   readonly cachedSessions: number
   readonly tls: (() => TlsOptions) | undefined
   /** Runs a dial when it is let. Answers how to give up waiting. */
-  readonly gate: ((dial: () => void) => () => void) | undefined
+  readonly gate: ((address: string, dial: () => void) => () => void) | undefined
 }
 
 /** What undici reports before a request has a connection, and what it means. */
@@ -77,6 +77,11 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    // The connection is free when undici has returned from this: who sends the next request at once shall find it.
+    if (!this.done) queueMicrotask(this.answer)
+  }
+
+  private readonly answer = (): void => {
     if (this.done) return
     this.done = true
     this.handler.onAnswer(this.status, this.headers, join(this.chunks))
@@ -112,6 +117,7 @@ const connector = (settings: Settings, node: AlternatorNode): buildConnector.con
       connect = buildConnector({
         timeout: settings.connectMillis,
         maxCachedSessions: settings.cachedSessions,
+        allowH2: false,
         ...rest,
         ...(servername === undefined ? {} : { servername })
       } as buildConnector.BuildOptions)
@@ -119,12 +125,11 @@ const connector = (settings: Settings, node: AlternatorNode): buildConnector.con
     const dial = connect
     if (settings.gate === undefined) dial(target, callback)
     else {
-      const release = settings.gate(() =>
+      const release = settings.gate(node.hostHeader, () =>
         dial(target, (...result) => {
           release()
           callback(...result)
-        })
-      )
+        }))
     }
   }
 }

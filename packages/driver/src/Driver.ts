@@ -1,0 +1,247 @@
+/**
+ * All of it together: CQL, the DynamoDB API of Alternator and a Raft key-value store, as many of them as are configured, over
+ * one gate for dials, with one time for the shutdown and common labels of metrics.
+ *
+ * An entry of its own, outside the package's index: whoever only needs CQL installs neither `@effect-scylla/alternator` nor
+ * `@effect-scylla/raft-client`; whoever imports this installs both.
+ *
+ * @since 0.1.0
+ */
+import * as AlternatorClient from "@effect-scylla/alternator/AlternatorClient"
+import type { AlternatorError } from "@effect-scylla/alternator/AlternatorError"
+import * as AlternatorNodes from "@effect-scylla/alternator/AlternatorNodes"
+import * as AlternatorTransport from "@effect-scylla/alternator/AlternatorTransport"
+import * as ConnectLimiter from "@effect-scylla/pool/ConnectLimiter"
+import * as RaftClient from "@effect-scylla/raft-client/RaftClient"
+import type { RaftError } from "@effect-scylla/raft-client/RaftError"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as CqlClient from "./CqlClient.ts"
+import { type CqlError, InvalidConfiguration } from "./CqlError.ts"
+import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
+import type { Options as CqlOptions } from "./Options.ts"
+
+/**
+ * What is to be had: each part that is there is built, the others are not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly cql?: CqlOptions | undefined
+  /** Over the `AlternatorTransport` in the context, if there is one; else over connections of its own. */
+  readonly alternator?: AlternatorClient.Options | undefined
+  readonly raft?: RaftClient.RaftClientOptions | undefined
+  /** A gate for the dials of these clients alone. Default: the `ConnectLimiter` in force, which is the process's. */
+  readonly limiter?: ConnectLimiter.Options | undefined
+  /** How long requests under way hold up the end; a part that has its own `shutdownTimeout` keeps it. Default 5 seconds. */
+  readonly shutdownTimeout?: Duration.Input | undefined
+  /** On every metric of every part, `{ service: "orders" }` for example. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+/**
+ * The services of the parts that `O` configures.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Services<O> =
+  | (O extends { readonly cql: object } ? CqlClient.CqlClient : never)
+  | (O extends { readonly alternator: object }
+    ? AlternatorClient.AlternatorClient | AlternatorNodes.AlternatorNodes | AlternatorTransport.AlternatorTransport
+    : never)
+  | (O extends { readonly raft: object } ? RaftClient.RaftClient : never)
+
+/**
+ * The parts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Part = "cql" | "alternator" | "raft"
+
+/**
+ * Why a part could not be built.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type Reason =
+  | { readonly part: "cql"; readonly error: CqlError }
+  | { readonly part: "alternator"; readonly error: AlternatorError }
+  | { readonly part: "raft"; readonly error: RaftError }
+  | { readonly part: "configuration"; readonly error: InvalidConfiguration }
+
+/**
+ * The driver could not be built. Wrong options of all parts are in one error; of what only shows when servers are asked, the
+ * first.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DriverError extends Data.TaggedError("DriverError")<{ readonly reasons: ReadonlyArray<Reason> }> {
+  override get message(): string {
+    return this.reasons.map(({ error, part }) => `${part}: ${error.message}`).join("; ")
+  }
+}
+
+const DEFAULT_SHUTDOWN: Duration.Input = "5 seconds"
+
+/** Of the scheduler, in which a part that is wrongly configured has failed: no network answers as fast. */
+const TURNS = 8
+
+type Built = Context.Context<never>
+type Build = Effect.Effect<Built, Reason, Scope.Scope>
+
+const part = <R, E extends Reason["error"]>(
+  name: Reason["part"],
+  layer: Layer.Layer<R, E>
+): Build =>
+  Effect.mapError(
+    Effect.flatMap(Effect.scope, (scope) => Layer.buildWithScope(layer, scope)),
+    (error) => ({ part: name, error }) as Reason
+  ) as Build
+
+/** One gate for all dials: Alternator's and Raft's take it as an option, CQL's find it in the context. */
+const partsOf = (options: Options, limiter: ConnectLimiter.ConnectLimiter): ReadonlyArray<Build> => {
+  const { alternator, cql, raft, shutdownTimeout = DEFAULT_SHUTDOWN } = options
+  const parts: Array<Build> = []
+  if (cql !== undefined) parts.push(part("cql", CqlClient.layer({ shutdownTimeout, ...cql })))
+  if (alternator !== undefined) {
+    const dialGate = limiter.limit
+    const own = AlternatorTransport.layerUndici({ shutdownTimeout, dialGate, ...alternator.transport })
+    const transport = Layer.unwrap(
+      Effect.map(
+        Effect.serviceOption(AlternatorTransport.AlternatorTransport),
+        Option.match({
+          onNone: () => own,
+          onSome: (given) => Layer.succeed(AlternatorTransport.AlternatorTransport, given)
+        })
+      )
+    )
+    parts.push(part(
+      "alternator",
+      AlternatorClient.layerClient(alternator).pipe(
+        Layer.provideMerge(AlternatorNodes.layer(alternator)),
+        Layer.provideMerge(transport)
+      )
+    ))
+  }
+  if (raft !== undefined) {
+    parts.push(part("raft", RaftClient.layer({ shutdownTimeout, dialGate: limiter.limit, ...raft })))
+  }
+  return parts
+}
+
+/** Builds all at once. Who is wrongly configured fails before anybody is asked, so all of those are reported together. */
+const buildAll = Effect.fnUntraced(function*(parts: ReadonlyArray<Build>) {
+  const fibers = yield* Effect.forEach(
+    parts,
+    (build) => Effect.forkChild(Effect.result(build), { startImmediately: true })
+  )
+  for (let turn = 0; turn < TURNS; turn++) yield* Effect.yieldNow
+  const wrong: Array<Reason> = []
+  for (const fiber of fibers) {
+    const exit = fiber.pollUnsafe()
+    if (exit?._tag === "Success" && Result.isFailure(exit.value)) wrong.push(exit.value.failure)
+  }
+  if (wrong.length > 0) {
+    yield* Fiber.interruptAll(fibers)
+    return yield* new DriverError({ reasons: wrong })
+  }
+  const built = yield* Effect.forEach(fibers, (fiber) => Effect.flatMap(Fiber.join(fiber), Effect.fromResult), {
+    concurrency: "unbounded"
+  }).pipe(
+    Effect.mapError((reason) => new DriverError({ reasons: [reason] })),
+    Effect.onExit((exit) => exit._tag === "Failure" ? Fiber.interruptAll(fibers) : Effect.void)
+  )
+  return Context.mergeAll(...built)
+})
+
+const make = (options: Options): Effect.Effect<Built, DriverError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const limiter = options.limiter === undefined
+      ? yield* ConnectLimiter.ConnectLimiter
+      : ConnectLimiter.make(options.limiter)
+    const labels = { ...yield* Metric.CurrentMetricAttributes, ...options.labels }
+    return yield* buildAll(partsOf(options, limiter)).pipe(
+      Effect.provideService(ConnectLimiter.ConnectLimiter, limiter),
+      Effect.provideService(Metric.CurrentMetricAttributes, labels)
+    )
+  })
+
+/**
+ * The services of the parts that are configured.
+ *
+ * @example
+ * ```ts
+ * import * as Driver from "@effect-scylla/driver/Driver"
+ * import * as EtcdAdapter from "@effect-scylla/raft-client/EtcdAdapter"
+ *
+ * export const All = Driver.layer({
+ *   cql: { contactPoints: ["10.0.0.1"] },
+ *   alternator: { seeds: ["10.0.0.1:8000"] },
+ *   raft: { endpoints: ["10.0.0.9:2379"], adapter: EtcdAdapter.make() },
+ *   labels: { service: "orders" }
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <const O extends Options>(options: O): Layer.Layer<Services<O>, DriverError> =>
+  Layer.effectContext(make(options)) as Layer.Layer<Services<O>, DriverError>
+
+type Common = Pick<Options, "shutdownTimeout" | "labels">
+
+/**
+ * Options of which every field of every part may be a `Config`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FromConfig {
+  readonly cql?: Leaves<CqlOptions> | undefined
+  readonly alternator?: Leaves<AlternatorClient.Options> | undefined
+  readonly raft?: Leaves<RaftClient.RaftClientOptions> | undefined
+  readonly limiter?: Leaves<ConnectLimiter.Options> | undefined
+  readonly shutdownTimeout?: Leaves<Options>["shutdownTimeout"]
+  readonly labels?: Leaves<Options>["labels"]
+}
+
+/**
+ * {@link layer} with options from the configuration. One error names every field of every part that cannot be read.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = <const O extends FromConfig>(options: O): Layer.Layer<Services<O>, DriverError> =>
+  Layer.effectContext(
+    Effect.gen(function*() {
+      const issues: Array<Issue> = []
+      const { alternator, cql, limiter, raft, ...common } = options
+      const read = yield* Effect.all({
+        cql: readLeaves(cql, "cql.", issues),
+        alternator: readLeaves(alternator, "alternator.", issues),
+        raft: readLeaves(raft, "raft.", issues),
+        limiter: readLeaves(limiter, "limiter.", issues),
+        common: readLeaves<Common>(common as Leaves<Common>, "", issues)
+      })
+      if (issues.length > 0) {
+        const text = issues.map(({ message, path }) => `${path}: ${message}`).join("; ")
+        const error = new InvalidConfiguration({ message: `the driver's options are wrong: ${text}`, issues })
+        return yield* new DriverError({ reasons: [{ part: "configuration", error }] })
+      }
+      const { common: rest, ...parts } = read
+      return yield* make({ ...rest, ...parts } as Options)
+    })
+  ) as Layer.Layer<Services<O>, DriverError>

@@ -1,0 +1,164 @@
+/** All parts in one layer, on simulated clusters in memory. */
+import { AlternatorClient } from "@effect-scylla/alternator"
+import { CqlClient } from "@effect-scylla/driver"
+import * as Driver from "@effect-scylla/driver/Driver"
+import { ConnectLimiter } from "@effect-scylla/pool"
+import { DEngineAdapter, RaftClient, Transport } from "@effect-scylla/raft-client"
+import { AlternatorSimulation, SimulatedCluster } from "@effect-scylla/testkit"
+import * as RaftSimulatedTransport from "@effect-scylla/testkit/RaftSimulatedTransport"
+import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
+import { assert, describe, it } from "@effect/vitest"
+import { Config, ConfigProvider, Context, Effect, Exit, Layer, Metric, Option, Schema, Scope } from "effect"
+import { passing } from "./support/world.ts"
+
+const simulation = AlternatorSimulation.make({ nodes: [{ host: "10.9.0.1" }, { host: "10.9.0.2" }] })
+
+/** The one line that puts the composition on simulated clusters. */
+const simulated = Layer.mergeAll(
+  SimulatedCluster.layerMemory({ nodes: 2, shards: 2 }),
+  simulation.layer,
+  Layer.effect(Transport.Transport, Effect.flatMap(RaftSimulator.make(), RaftSimulatedTransport.make))
+)
+
+const cql = { contactPoints: ["127.0.0.1"] }
+const alternator = { seeds: ["10.9.0.1"] }
+const raft = { endpoints: ["node1:9081", "node2:9082"], adapter: DEngineAdapter.make() }
+
+const build = <R, E, RIn>(layer: Layer.Layer<R, E, RIn>) =>
+  Effect.flatMap(Effect.scope, (scope) => Layer.buildWithScope(layer, scope))
+
+const wrongOf = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
+  Effect.map(Effect.flip(effect), (error) => {
+    if (!(error instanceof Driver.DriverError)) throw error
+    return { message: error.message, parts: error.reasons.map(({ part }) => part) }
+  })
+
+describe("Driver", () => {
+  it.effect("gives the services of all parts, over simulated clusters by one more line", () =>
+    Effect.gen(function*() {
+      const built = yield* passing(
+        build(Layer.provideMerge(Driver.layer({ cql, alternator, raft, shutdownTimeout: 0 }), simulated))
+      )
+      const rows = yield* passing(Context.get(built, CqlClient.CqlClient).execute("SELECT host_id FROM system.local"))
+      assert.strictEqual(rows.rows.length, 1)
+      const dynamo = Context.get(built, AlternatorClient.AlternatorClient)
+      yield* passing(dynamo.putItem({ TableName: "t", Item: { id: "a" } }))
+      const leader = Context.get(built, RaftClient.RaftClient)
+      yield* passing(leader.put("k", "v"))
+      const value = yield* passing(leader.get("k"))
+      assert.strictEqual(new TextDecoder().decode(Option.getOrThrow(value)), "v")
+    }))
+
+  it.effect("builds what is configured and nothing else", () =>
+    Effect.gen(function*() {
+      const built = yield* passing(build(Layer.provide(Driver.layer({ alternator }), simulated)))
+      const services: Layer.Layer<
+        Driver.Services<{ readonly alternator: typeof alternator }>,
+        Driver.DriverError
+      > = Driver.layer({ alternator })
+      assert.isDefined(services)
+      assert.isTrue(
+        Context.getOption(built as Context.Context<never>, AlternatorClient.AlternatorClient)._tag === "Some"
+      )
+      assert.isTrue(Context.getOption(built as Context.Context<never>, CqlClient.CqlClient)._tag === "None")
+      assert.isTrue(Context.getOption(built as Context.Context<never>, RaftClient.RaftClient)._tag === "None")
+    }))
+
+  it.effect("dials of all parts go through one gate, the one in force or one of its own", () =>
+    Effect.gen(function*() {
+      const dialled: Array<string> = []
+      const own = ConnectLimiter.make()
+      const gate = Layer.succeed(ConnectLimiter.ConnectLimiter, {
+        ...own,
+        limit: (node, dial) => Effect.andThen(Effect.sync(() => dialled.push(node)), own.limit(node, dial))
+      })
+      const layer = (limiter?: ConnectLimiter.Options) =>
+        Driver.layer({ cql, raft, ...(limiter === undefined ? {} : { limiter }) })
+      yield* passing(build(Layer.provide(layer(), Layer.merge(simulated, gate))))
+      assert.isTrue(dialled.some((node) => node.startsWith("127.0.0.")), dialled.join())
+      assert.isTrue(dialled.some((node) => node.startsWith("node")), dialled.join())
+      const before = dialled.length
+      yield* passing(build(Layer.provide(layer({ concurrency: 4 }), Layer.merge(simulated, gate))))
+      assert.strictEqual(dialled.length, before)
+    }))
+
+  it.live("Alternator's own connections are dialled through the gate", () =>
+    Effect.gen(function*() {
+      const dialled: Array<string> = []
+      const gate = Layer.succeed(ConnectLimiter.ConnectLimiter, {
+        ...ConnectLimiter.make(),
+        limit: (node, dial) => Effect.andThen(Effect.sync(() => dialled.push(node)), dial)
+      })
+      // Nobody listens on the discard port of loopback.
+      const built = yield* build(
+        Layer.provide(
+          Driver.layer({ alternator: { seeds: ["127.0.0.1:9"], discovery: "static", maxAttempts: 1 } }),
+          gate
+        )
+      )
+      const error = yield* Effect.flip(Context.get(built, AlternatorClient.AlternatorClient).listTables({}))
+      assert.strictEqual(error.reason._tag, "NodeUnreachable")
+      assert.include(dialled, "127.0.0.1:9")
+    }))
+
+  it.effect("labels are on the metrics of the parts", () =>
+    Effect.gen(function*() {
+      yield* passing(build(Layer.provide(Driver.layer({ cql, labels: { service: "orders" } }), simulated)))
+      const snapshot = yield* Metric.snapshot
+      const dials = snapshot.filter(({ id }) => id === "cql_pool_dials_total")
+      assert.isNotEmpty(dials)
+      for (const { attributes } of dials) assert.strictEqual(attributes?.["service"], "orders")
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("wrong options of all parts are one error, and nobody is asked", () =>
+    Effect.gen(function*() {
+      const { message, parts } = yield* wrongOf(
+        build(
+          Driver.layer({
+            cql: { contactPoints: [], pageSize: -1 },
+            alternator: { seeds: ["ftp://10.9.0.1"] },
+            raft: { endpoints: ["http://node1"], adapter: DEngineAdapter.make() }
+          })
+        )
+      )
+      assert.deepStrictEqual(parts, ["cql", "alternator", "raft"])
+      for (const field of ["contactPoints", "pageSize", "seeds", "endpoints"]) assert.include(message, field)
+    }))
+
+  it.effect("a part that cannot be reached ends the others", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const limiter = { concurrency: 4 }
+      const layer = Driver.layer({ cql: { contactPoints: ["10.77.0.1"] }, alternator, raft, limiter })
+      const failed = yield* passing(wrongOf(Layer.buildWithScope(Layer.provide(layer, simulated), scope)))
+      assert.deepStrictEqual(failed.parts, ["cql"])
+      yield* passing(Scope.close(scope, Exit.void))
+      assert.strictEqual(simulation.underWay(), 0)
+    }))
+
+  it.effect("options come from the configuration; all that cannot be read is in one error", () =>
+    Effect.gen(function*() {
+      const options = {
+        cql: { contactPoints: Config.Array(Schema.String, "CQL_NODES"), pageSize: Config.Int("CQL_PAGE") },
+        alternator: { seeds: Config.Array(Schema.String, "ALTERNATOR_SEEDS") },
+        shutdownTimeout: Config.Duration("SHUTDOWN")
+      }
+      const from = (env: Record<string, string>) =>
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+      const { message, parts } = yield* wrongOf(
+        from({ CQL_PAGE: "many", SHUTDOWN: "soon" })(build(Driver.layerConfig(options)))
+      )
+      assert.deepStrictEqual(parts, ["configuration"])
+      for (const field of ["cql.contactPoints", "cql.pageSize", "alternator.seeds", "shutdownTimeout"]) {
+        assert.include(message, field)
+      }
+      const env = {
+        CQL_NODES: "127.0.0.1",
+        CQL_PAGE: "100",
+        ALTERNATOR_SEEDS: "10.9.0.1,10.9.0.2",
+        SHUTDOWN: "0 seconds"
+      }
+      const built = yield* passing(from(env)(build(Layer.provide(Driver.layerConfig(options), simulated))))
+      assert.strictEqual(Context.get(built, AlternatorClient.AlternatorClient).nodes.current().nodes.length, 2)
+    }))
+})
