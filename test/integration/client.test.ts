@@ -1,11 +1,13 @@
 /** What users do with the client, on every server that is there. */
 import { CqlClient, type CqlError } from "@effect-scylla/driver"
-import { Uuid, Value } from "@effect-scylla/protocol"
+import { Value } from "@effect-scylla/protocol"
 import { TestServer } from "@effect-scylla/testkit"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { BigDecimal, Effect, Fiber, Layer, Option, Redacted, Stream } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted, Stream } from "effect"
 import { createKeyspace } from "./support/keyspaces.ts"
 import { providers } from "./support/providers.ts"
+import { assertRow, definitions, scalars, valuesOf } from "./support/values.ts"
+import { versions } from "./support/versions.ts"
 
 const optionsOf = (server: TestServer.TestServer) => ({
   contactPoints: server.contactPoints,
@@ -45,45 +47,14 @@ for (const { missing, provider, server } of providers) {
       it.effect("every scalar type goes there and comes back", () =>
         Effect.gen(function*() {
           const cql = yield* CqlClient.CqlClient
-          const columns: Record<string, readonly [string, unknown]> = {
-            a: ["ascii", "plain"],
-            b: ["bigint", -9223372036854775808n],
-            c: ["blob", new Uint8Array([0, 255, 1])],
-            d: ["boolean", true],
-            e: ["date", new Value.LocalDate(-1)],
-            f: ["decimal", BigDecimal.fromStringUnsafe("-12345678901234567890.123456789")],
-            g: ["double", Math.PI],
-            h: ["duration", new Value.CqlDuration(-1, -2, -3n)],
-            i: ["float", -0.5],
-            j: ["inet", Value.Inet.parse("2001:db8::ff00:42:8329")],
-            k: ["int", -2147483648],
-            l: ["smallint", 32767],
-            m: ["text", "žluťoučký kůň 🐎"],
-            n: ["time", Value.LocalTime.parse("23:59:59.999999999")],
-            o: ["timestamp", new Date("1969-12-31T23:59:59.999Z")],
-            p: ["timeuuid", Uuid.fromTimestamp(1_700_000_000_000)],
-            q: ["tinyint", -128],
-            r: ["uuid", Uuid.random()],
-            s: ["varint", -170141183460469231731687303715884105729n]
-          }
-          const names = Object.keys(columns)
-          yield* cql.execute(
-            `CREATE TABLE ${KS}.scalars (pk int PRIMARY KEY, ${names.map((n) => `${n} ${columns[n]![0]}`).join(", ")})`
-          )
+          const names = Object.keys(scalars)
+          yield* cql.execute(`CREATE TABLE ${KS}.scalars (pk int PRIMARY KEY, ${definitions(scalars)})`)
           yield* cql.execute(
             `INSERT INTO ${KS}.scalars (pk, ${names.join(", ")}) VALUES (?, ${names.map(() => "?").join(", ")})`,
-            [1, ...names.map((n) => columns[n]![1])]
+            [1, ...valuesOf(scalars)]
           )
           const [row] = (yield* cql.execute(`SELECT * FROM ${KS}.scalars WHERE pk = ?`, [1])).rows
-          for (const name of names) {
-            const [type, value] = columns[name]!
-            if (type === "decimal") {
-              assert.isTrue(
-                BigDecimal.equals(row![name] as BigDecimal.BigDecimal, value as BigDecimal.BigDecimal),
-                type
-              )
-            } else assert.deepStrictEqual(row![name], value, type)
-          }
+          assertRow(row, scalars)
         }))
 
       it.effect("collections, tuples and user-defined types go there and come back", () =>
@@ -285,6 +256,8 @@ for (const { missing, provider, server } of providers) {
             { concurrency: 100, discard: true }
           )
         }))
+
+      versions(it, KS, optionsOf)
 
       it.effect("a node dies under load and comes back", () =>
         Effect.gen(function*() {
