@@ -1,5 +1,5 @@
 /**
- * `node scripts/run.mjs demo|test|sim|bench|vitest [args…]`: installs what is missing, then runs the job on the workspace's
+ * `node scripts/run.mjs demo|test|sim|bench|chaos|vitest [args…]`: installs what is missing, then runs the job on the workspace's
  * Node. Needs Node 20 and npm, nothing else.
  */
 import { ensureInstalled, Failure, nodeBinary, run, runMain, seconds } from "./workspace.mjs"
@@ -38,6 +38,7 @@ const jobs = {
   demo: script("examples/demo/main.ts"),
   sim: script("examples/sim/main.ts"),
   bench: script("bench/main.ts"),
+  chaos: script("packages/pool/test/chaos/main.ts"),
   vitest: (args) => run("vitest", ["run", ...args]),
   test
 }

@@ -443,6 +443,7 @@ export class NodePool implements Host, Tickable {
       this.slots[slot] = undefined
       this.ended[slot] = { lived: (this.options.session.ticker.now - this.since[slot]!) * TICK_MILLIS, reason }
       this.become(slot, "Closed", reason)
+      this.promote(slot)
     } else {
       this.excess = this.excess.filter((other) => other !== connection)
     }
@@ -582,16 +583,14 @@ export class NodePool implements Host, Tickable {
     if (slot >= 0) {
       const replaced = this.slots[slot]
       if (replaced !== undefined) drain.push(replaced)
-      this.slots[slot] = connection
-      this.since[slot] = this.options.session.ticker.now
-      this.become(slot, "Ready")
+      this.put(slot, connection)
     } else {
       this.excess.push(connection)
     }
     this.started = true
     this.options.session.ticker.arm(this)
     connection.isAwaited = this.admission.size > 0
-    if (this.isFull) {
+    if (this.isSettled) {
       this.trims = 0
       drain.push(...this.excess)
       this.excess = []
@@ -600,6 +599,24 @@ export class NodePool implements Host, Tickable {
     this.checkUp()
     if (connection.isAwaited) this.onRoom()
     this.waiters.signalLater()
+  }
+
+  /** Nothing is missing, nothing is to be replaced: whatever is in excess has no use. */
+  private get isSettled(): boolean {
+    return this.slots.every((slot) => slot?.isOpen && !this.exhausted.has(slot))
+  }
+
+  private put(slot: number, connection: Connection): void {
+    this.slots[slot] = connection
+    this.since[slot] = this.options.session.ticker.now
+    this.become(slot, "Ready")
+  }
+
+  /** Gives an empty slot a connection in excess that would do for it. */
+  private promote(slot: number): void {
+    const group = Math.floor(slot / this.size)
+    const at = this.excess.findIndex((connection) => connection.isOpen && this.groupOf(connection) === group)
+    if (at >= 0) this.put(slot, this.excess.splice(at, 1)[0]!)
   }
 
   /** The slot that the connection can take: an empty one of its shard, else one whose connection is to be replaced. */

@@ -203,6 +203,57 @@ describe("NodePool: losses", () => {
       assert.isFalse(old.isOpen)
     }))
 
+  it.effect("a replacement that lands elsewhere is no storm of dials: it is kept as excess, up to the bound", () =>
+    Effect.gen(function*() {
+      const { network, node, start } = yield* setup({ shards: 4 }, { shutdownTimeout: 0 }, {
+        limits: { maxOrphans: 1, maxOldOrphans: 1 }
+      })
+      const pool = yield* start
+      yield* pool.awaitFull
+      yield* turns()
+      // From now on core 2 is the emptiest, whatever comes.
+      node.others = [1_000, 1_000, 0, 1_000]
+      node.intercept = (_socket, { request }) => request._tag === "Query"
+      const old = pool.pick(0)!
+      const fiber = yield* Effect.forkChild(query(pool, 0), { startImmediately: true })
+      const before = network.dials.length
+      yield* Fiber.interrupt(fiber)
+      yield* turns(400)
+      assert.isAtMost(network.dials.length - before, 8)
+      assert.isAtMost(pool.stats.excess, 8)
+      assert.strictEqual(pool.pick(0), old)
+      yield* TestClock.adjust("1 minute")
+      assert.isAtMost(network.dials.length - before, 150)
+      node.others = []
+      yield* TestClock.adjust("1 minute")
+      assert.notStrictEqual(pool.pick(0), old)
+      assert.isFalse(old.isOpen)
+      yield* turns()
+      assertFull(pool, node)
+    }))
+
+  it.effect("a connection in excess takes the place of one of its shard that is lost", () =>
+    Effect.gen(function*() {
+      const { network, node, start } = yield* setup({ shards: 4 })
+      node.others = [0, 0, 1_000, 0]
+      const pool = yield* start
+      yield* until(() => pool.stats.excess >= 5)
+      const spare = pool.stats.excess
+      const dials = network.dials.length
+      const lost = pool.pick(1)!
+      node.open.find((socket) => socket === lost.socket as never)!.end()
+      yield* until(() => !lost.isOpen)
+      const next = pool.pick(1)!
+      assert.strictEqual(next.shard, 1)
+      assert.strictEqual(pool.stats.slots[1]!.state, "Ready")
+      assert.isBelow(pool.stats.excess, spare + 1)
+      assert.isAtMost(network.dials.length - dials, 4)
+      node.others = []
+      yield* TestClock.adjust("1 minute")
+      yield* turns()
+      assertFull(pool, node)
+    }))
+
   it.effect("a node that comes back with other shards: resized, what is left of its old life drained", () =>
     Effect.gen(function*() {
       const { node, start } = yield* setup(sharded)

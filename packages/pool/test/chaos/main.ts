@@ -31,7 +31,9 @@ const list = (counts: Record<string, number>): string =>
 for (let seed = first; seed < first + seeds; seed++) {
   const exit = await Effect.runPromise(Effect.exit(simulate(seed, requests)))
   if (Exit.isFailure(exit)) {
-    process.stderr.write(`${Cause.pretty(exit.cause)}\n\nreplay: npm run chaos -- --seed ${seed} --requests ${requests}\n`)
+    process.stderr.write(
+      `${Cause.pretty(exit.cause)}\n\nreplay: npm run chaos -- --seed ${seed} --requests ${requests}\n`
+    )
     process.exit(1)
   }
   add(ends, exit.value.ends)

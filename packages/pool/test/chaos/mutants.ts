@@ -88,8 +88,16 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "excess is forgotten instead of closed",
-    apply: () =>
-      replace(NodePool.prototype, "retire", () => () => {})
+    apply: () => replace(NodePool.prototype, "retire", () => () => {})
+  },
+  {
+    name: "excess is closed while a connection is still to be replaced",
+    apply: () => {
+      const original = Object.getOwnPropertyDescriptor(NodePool.prototype, "isSettled")!
+      const isFull = Object.getOwnPropertyDescriptor(NodePool.prototype, "isFull")!
+      Object.defineProperty(NodePool.prototype, "isSettled", isFull)
+      return () => void Object.defineProperty(NodePool.prototype, "isSettled", original)
+    }
   },
   {
     name: "a waiter never expires",

@@ -1,5 +1,5 @@
 import type { Fiber } from "effect"
-import * as Scheduler from "effect/Scheduler"
+import type * as Scheduler from "effect/Scheduler"
 import type { Random } from "../../../../test/support/random.ts"
 
 /** What one dispatcher has to run, in order. */

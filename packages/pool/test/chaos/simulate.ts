@@ -71,7 +71,8 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
 
   const servers: Array<ChaosServer> = []
   const transport: Transport.Transport = {
-    dial: (endpoint) => servers.find(({ node }) => node.options.hostId === endpoint.address)!.network.transport.dial(endpoint)
+    dial: (endpoint) =>
+      servers.find(({ node }) => node.options.hostId === endpoint.address)!.network.transport.dial(endpoint)
   }
   const connections = pick<NodePool.Options["connections"]>(undefined, undefined, { perShard: 2 }, { perNode: 2 })
   for (let i = 0; i <= random.below(3); i++) {
@@ -148,10 +149,14 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
         seen.add(connection)
         if (connection.closeReason !== undefined) violations.push(`slot ${slot} holds a closed connection`)
         const { shard } = stats.slots[slot]!
-        if (shard !== undefined && connection.shard !== shard) violations.push(`slot ${slot} has shard ${connection.shard}`)
+        if (shard !== undefined && connection.shard !== shard) {
+          violations.push(`slot ${slot} has shard ${connection.shard}`)
+        }
         const beat = connection.load - connection.inFlight - connection.orphans
         if (connection.inFlight < 0 || connection.orphans < 0 || beat < 0 || beat > 1) {
-          violations.push(`${connection.load} ids for ${connection.inFlight} requests and ${connection.orphans} orphans`)
+          violations.push(
+            `${connection.load} ids for ${connection.inFlight} requests and ${connection.orphans} orphans`
+          )
         }
         if (connection.load > maxInFlight + 1) violations.push(`${connection.load} in flight, at most ${maxInFlight}`)
       }
@@ -286,16 +291,22 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     for (const server of servers) server.catchUp()
     yield* pass(500)
   }
+  // Where faults are as rare as here, dials are too: a pool that wants what it cannot have waits between two of them.
+  const allowed = 200 + 8 * step
+  const dialed = (): number => servers.reduce((sum, { network }) => sum + network.dials.length, 0)
+  if (dialed() > allowed) violations.push(`${dialed()} dials in ${step} steps`)
   if (closing.pollUnsafe() === undefined) violations.push("the scope does not end")
   yield* check
   for (const request of all) if (request.end === undefined) violations.push(`${request.text} outlived its pool`)
-  const dials = servers.reduce((sum, { network }) => sum + network.dials.length, 0)
+  const dials = dialed()
   const { now } = ticker
   yield* pass(HOUR)
   for (const { network } of servers) {
     if (network.open.length > 0) violations.push(`${network.open.length} sockets outlived their pool`)
   }
-  if (servers.reduce((sum, { network }) => sum + network.dials.length, 0) !== dials) violations.push("dials after the end")
+  if (servers.reduce((sum, { network }) => sum + network.dials.length, 0) !== dials) {
+    violations.push("dials after the end")
+  }
   if (ticker.now > now + 20) violations.push("the ticker still ticks")
   yield* check
 
