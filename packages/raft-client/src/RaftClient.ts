@@ -346,10 +346,11 @@ const build = Effect.fnUntraced(
           requests.confirmed("get", timeoutMillis, true),
           requests.run("get", call, "Leader", timeoutMillis)
         )
-      return Effect.flatMap(Effect.map(weak, align), (values) =>
-        confirmMissing && values.some(Option.isNone)
-          ? getMany(keys, { ...options, consistency: "linearizable" })
-          : Effect.succeed(values))
+      return Effect.filterOrElse(
+        Effect.map(weak, align),
+        (values) => !confirmMissing || values.every(Option.isSome),
+        () => getMany(keys, { ...options, consistency: "linearizable" })
+      )
     }
 
     const put = (operation: string, key: Bytes, value: Bytes, timeoutMillis: number, ttl?: {
@@ -483,12 +484,13 @@ const build = Effect.fnUntraced(
       watchMembership: (options = {}) =>
         watching.watchMembership(Duration.toMillis(Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds"))),
       members: Effect.sync(() => nodes.members),
-      leader: Effect.catch(discovery.awaitLeader(settings.timeoutMillis), (why) =>
-        Effect.fail(
+      leader: Effect.mapError(
+        discovery.awaitLeader(settings.timeoutMillis),
+        (why) =>
           why === "Closed"
             ? RaftError.make("leader", new RaftError.ClientClosed({ message: "the client is closed" }))
             : noLeader("leader", discovery.evidence(), settings.timeoutMillis)
-        )),
+      ),
       view,
       changes: SubscriptionRef.changes(discovery.view),
       refresh,

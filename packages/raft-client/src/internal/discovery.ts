@@ -114,8 +114,9 @@ export const make = Effect.fnUntraced(function*(
       : yield* settings.dialGate(node.address, connect(node, settings.probeMillis))
     if (error !== undefined) return { _tag: "NotSent", message: error }
     const sentAt = now()
-    const answers = yield* Effect.all(
-      adapter.probe.map(({ body, path }) => ask(node, path, body, settings.probeMillis)),
+    const answers = yield* Effect.forEach(
+      adapter.probe,
+      ({ body, path }) => ask(node, path, body, settings.probeMillis),
       { concurrency: "unbounded" }
     )
     const at = now()

@@ -29,10 +29,11 @@ export const resolveOutcome = Effect.fnUntraced(function*(
     if (same(current, fence)) return { _tag: "NotApplied" }
     // What it expected never comes back, because values are unique: it cannot be applied any more.
     if (!same(current, expected)) return { _tag: "Superseded", current }
-    const fenced = yield* Effect.catch(
+    const fenced = yield* Effect.catchIf(
       client.compareAndSwap(key, expected, fence, timeout()),
+      (error) => error.outcome === "Ambiguous",
       // The next look says whether it was.
-      (error) => error.outcome === "Ambiguous" ? Effect.undefined : Effect.fail(error)
+      () => Effect.undefined
     )
     if (fenced?.succeeded === true) return { _tag: "NotApplied" }
   }
