@@ -157,7 +157,8 @@ class Flight implements ExchangeHandler, Expiring {
     const isSent = this.exchange?.sent === true
     this.exchange?.abort()
     const { call, core, millis, node } = this
-    core.settings.nodes.observe(node, "timeout", this.start)
+    // What waited for a connection says nothing of the node: there are more requests than connections.
+    core.settings.nodes.observe(node, isSent ? "timeout" : "given-up", this.start)
     const message = `${node.hostHeader} did not answer in ${Math.round(millis)} ms`
     const isLast = call.expiresAt <= core.settings.deadlines.now()
     this.fail(

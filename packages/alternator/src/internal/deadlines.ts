@@ -56,7 +56,10 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   const loop = (deadlines: Deadlines): Effect.Effect<void> =>
     Effect.gen(function*() {
       do {
+        const started = deadlines.now()
         yield* Effect.sleep(Duration.millis(TICK_MILLIS))
+        // The event loop stalled. Timers come before sockets: what has arrived meanwhile is read first.
+        if (deadlines.now() - started >= 2 * TICK_MILLIS) yield* Effect.yieldNow
       } while (deadlines.tick())
     })
   return new Deadlines(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6, (deadlines) => run(loop(deadlines)))

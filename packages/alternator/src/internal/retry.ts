@@ -29,7 +29,7 @@ const isUseful = ({ outcome, tag }: Failure, mayRepeat: boolean): boolean => {
 /** Counts the attempts of one request. */
 export class Retries {
   attempts = 0
-  /** Nodes that cannot be reached cost nothing but the time for finding out. */
+  /** What was not sent costs nothing but the time for finding out. */
   private counted = 0
   private isAmbiguous = false
   private readonly balancer: Balancer
@@ -48,7 +48,7 @@ export class Retries {
   next(failure: Failure): number | undefined {
     const { balancer, maxAttempts } = this
     this.attempts++
-    if (failure.tag !== "NodeUnreachable") this.counted++
+    if (failure.outcome !== "NotSent") this.counted++
     this.isAmbiguous ||= failure.outcome === "Ambiguous"
     const count = Math.max(1, balancer.source().nodes.length)
     if (!isUseful(failure, this.mayRepeat)) return undefined

@@ -122,7 +122,7 @@ class Attempt implements ExchangeHandler, Expiring {
     if (!this.end()) return
     const isSent = this.exchange?.sent === true
     this.exchange?.abort()
-    this.nodes.observe(this.node, "timeout", this.start)
+    this.nodes.observe(this.node, isSent ? "timeout" : "given-up", this.start)
     const message = `${this.node.hostHeader} did not answer in ${Math.round(this.nodes.now() - this.start)} ms`
     this.reject(failed(new AlternatorError.AttemptTimeout({ message }), isSent ? "Ambiguous" : "NotSent"))
   }

@@ -1,7 +1,7 @@
-/** Requests over undici: one pool for each node, its connections kept alive. */
+/** Requests over undici: connections by node, kept alive. */
 import * as Effect from "effect/Effect"
 import type { SecureContextOptions } from "node:tls"
-import { buildConnector, type Dispatcher, Pool } from "undici"
+import { buildConnector, Client, type Dispatcher } from "undici"
 import {
   type Exchange,
   type ExchangeFailure,
@@ -33,29 +33,33 @@ const describe = (error: Error & { readonly code?: string }): string =>
 
 class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   sent = false
+  /** Waits for a connection, or has one. */
+  lane: Lane | undefined
+  client: Client | undefined
   private done = false
   private status = 0
   private headers: ResponseHeaders = {}
   private chunks: Array<Uint8Array> = []
   private size = 0
   private controller: Dispatcher.DispatchController | undefined
+  readonly request: ExchangeRequest
   private readonly handler: ExchangeHandler
-  private readonly maxBody: number
 
-  constructor(handler: ExchangeHandler, maxBody: number) {
+  constructor(request: ExchangeRequest, handler: ExchangeHandler) {
+    this.request = request
     this.handler = handler
-    this.maxBody = maxBody
   }
 
   readonly abort = (): void => {
     if (this.done) return
     this.done = true
-    this.controller?.abort(aborted)
+    if (this.client === undefined) this.lane?.forget(this)
+    else this.controller?.abort(aborted)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
-    // It was given up while it waited for a connection.
+    // It was given up while its connection was made.
     if (this.done) controller.abort(aborted)
     else this.sent = true
   }
@@ -68,8 +72,9 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
     if (this.done) return
     this.size += chunk.length
-    if (this.size > this.maxBody) {
-      this.fail({ kind: "oversized", sent: true, message: `more than ${this.maxBody} bytes of body`, cause: undefined })
+    const { maxBody } = this.request
+    if (this.size > maxBody) {
+      this.fail({ kind: "oversized", sent: true, message: `more than ${maxBody} bytes of body`, cause: undefined })
       controller.abort(aborted)
       return
     }
@@ -77,23 +82,27 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    // The connection is free when undici has returned from this: who sends the next request at once shall find it.
-    if (!this.done) queueMicrotask(this.answer)
-  }
-
-  private readonly answer = (): void => {
+    // First the connection: whoever sends the next request at once shall find it.
+    this.release()
     if (this.done) return
     this.done = true
     this.handler.onAnswer(this.status, this.headers, join(this.chunks))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    this.release()
     this.fail({
       kind: this.sent ? "lost" : "unreachable",
       sent: this.sent,
       message: describe(error),
       cause: error
     })
+  }
+
+  private release(): void {
+    const { client, lane } = this
+    this.client = undefined
+    if (client !== undefined) lane?.release(client)
   }
 
   fail(failure: ExchangeFailure): void {
@@ -134,13 +143,88 @@ const connector = (settings: Settings, node: AlternatorNode): buildConnector.con
   }
 }
 
+/**
+ * Connections of one node for one purpose, one request at a time on each. The one that was used last is used first, so
+ * that as few as needed stay warm. undici's own pool opens another one when a request follows upon an answer at once.
+ */
+class Lane {
+  private readonly clients = new Set<Client>()
+  private readonly idle: Array<Client> = []
+  private readonly waiting = new Set<UndiciExchange>()
+  private isClosed = false
+  private onRelease = (): void => {}
+  private readonly max: number
+  private readonly open: () => Client
+
+  constructor(max: number, open: () => Client) {
+    this.max = max
+    this.open = open
+  }
+
+  send(exchange: UndiciExchange): void {
+    exchange.lane = this
+    let client = this.idle.pop()
+    if (client === undefined && this.clients.size < this.max) this.clients.add(client = this.open())
+    if (client === undefined) this.waiting.add(exchange)
+    else this.use(client, exchange)
+  }
+
+  private use(client: Client, exchange: UndiciExchange): void {
+    exchange.client = client
+    const { body, headers, method, path } = exchange.request
+    client.dispatch({ path, method, headers: headers as Array<string>, body: body ?? null }, exchange)
+  }
+
+  release(client: Client): void {
+    this.onRelease()
+    for (const next of this.waiting) {
+      this.waiting.delete(next)
+      return this.use(client, next)
+    }
+    if (this.isClosed) client.close().catch(() => {})
+    else this.idle.push(client)
+  }
+
+  forget(exchange: UndiciExchange): void {
+    this.waiting.delete(exchange)
+  }
+
+  /** Ends when what is under way or waits has ended. */
+  async close(): Promise<void> {
+    this.isClosed = true
+    // Whoever waits needs a connection still.
+    while (this.waiting.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.onRelease = resolve
+      })
+    }
+    await Promise.all(Array.from(this.clients, (client) => client.close().catch(() => {})))
+  }
+
+  async destroy(): Promise<void> {
+    this.isClosed = true
+    const cause = new Error("the transport was closed")
+    for (const exchange of this.waiting) {
+      exchange.fail({ kind: "closed", sent: false, message: cause.message, cause })
+    }
+    this.waiting.clear()
+    await Promise.all(Array.from(this.clients, (client) => client.destroy(cause).catch(() => {})))
+  }
+
+  get connected(): number {
+    let count = 0
+    for (const client of this.clients) if (client.stats.connected) count++
+    return count
+  }
+}
+
 interface Lanes {
-  data: Pool | undefined
-  control: Pool | undefined
+  readonly data: Lane
+  readonly control: Lane
 }
 
 export class UndiciPools {
-  private readonly pools = new Map<string, Lanes>()
+  private readonly nodes = new Map<string, Lanes>()
   private closed = false
   private readonly settings: Settings
 
@@ -148,70 +232,61 @@ export class UndiciPools {
     this.settings = settings
   }
 
-  private pool(node: AlternatorNode, lane: "data" | "control"): Pool {
-    let lanes = this.pools.get(node.url)
-    if (lanes === undefined) this.pools.set(node.url, lanes = { data: undefined, control: undefined })
-    return lanes[lane] ??= new Pool(node.url, {
-      connections: lane === "data" ? this.settings.connections : 1,
-      pipelining: 1,
-      // A deadline belongs to the request and is kept by who made it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: this.settings.idleMillis,
-      keepAliveMaxTimeout: this.settings.idleMillis,
-      connect: connector(this.settings, node)
-    })
+  private lanes(node: AlternatorNode): Lanes {
+    let lanes = this.nodes.get(node.url)
+    if (lanes === undefined) {
+      const connect = connector(this.settings, node)
+      const open = () =>
+        new Client(node.url, {
+          pipelining: 1,
+          // A deadline belongs to the request and is kept by who made it.
+          headersTimeout: 0,
+          bodyTimeout: 0,
+          keepAliveTimeout: this.settings.idleMillis,
+          keepAliveMaxTimeout: this.settings.idleMillis,
+          connect
+        })
+      lanes = { data: new Lane(this.settings.connections, open), control: new Lane(1, open) }
+      this.nodes.set(node.url, lanes)
+    }
+    return lanes
   }
 
   readonly dispatch = (request: ExchangeRequest, handler: ExchangeHandler): Exchange => {
-    const exchange = new UndiciExchange(handler, request.maxBody)
+    const exchange = new UndiciExchange(request, handler)
     if (this.closed) {
       exchange.fail({ kind: "closed", sent: false, message: "the transport is closed", cause: undefined })
-      return exchange
-    }
-    this.pool(request.node, request.lane).dispatch({
-      path: request.path,
-      method: request.method,
-      headers: request.headers as Array<string>,
-      body: request.body ?? null
-    }, exchange)
+    } else this.lanes(request.node)[request.lane].send(exchange)
     return exchange
   }
 
   /** Requests under way end; then the connections are closed. */
   readonly retire = (node: AlternatorNode): void => {
-    const lanes = this.pools.get(node.url)
+    const lanes = this.nodes.get(node.url)
     if (lanes === undefined) return
-    this.pools.delete(node.url)
-    for (const pool of [lanes.data, lanes.control]) pool?.close().catch(() => {})
+    this.nodes.delete(node.url)
+    for (const lane of [lanes.data, lanes.control]) lane.close().catch(() => {})
   }
 
   /** Waits for what is under way. */
   readonly drain = (): Effect.Effect<void> =>
     Effect.promise(() => {
       this.closed = true
-      return Promise.all(this.all.map((pool) => pool.close().catch(() => {})))
+      return Promise.all(this.all.map((lane) => lane.close()))
     })
 
   /** Ends what is under way. */
   readonly destroy = (): Effect.Effect<void> =>
     Effect.promise(() => {
       this.closed = true
-      return Promise.all(this.all.map((pool) => pool.destroy().catch(() => {})))
+      return Promise.all(this.all.map((lane) => lane.destroy()))
     })
 
-  private get all(): Array<Pool> {
-    return Array.from(this.pools.values()).flatMap(({ data, control }) => [data, control]).filter((pool) =>
-      pool !== undefined
-    )
+  private get all(): Array<Lane> {
+    return Array.from(this.nodes.values()).flatMap(({ control, data }) => [data, control])
   }
 
-  /** Connections of each node that has a pool. */
+  /** Connections of each node that has any, or had. */
   readonly connections = (): ReadonlyMap<string, number> =>
-    new Map(
-      Array.from(this.pools, ([url, { data, control }]) => [
-        url,
-        (data?.stats.connected ?? 0) + (control?.stats.connected ?? 0)
-      ])
-    )
+    new Map(Array.from(this.nodes, ([url, { control, data }]) => [url, data.connected + control.connected]))
 }

@@ -1,0 +1,108 @@
+import { AlternatorCluster } from "@effect-scylla/testkit"
+import { assert, describe, it } from "@effect/vitest"
+import { SignatureV4 } from "@smithy/signature-v4"
+import { Effect } from "effect"
+import { createHash, createHmac } from "node:crypto"
+import { verify } from "../src/internal/sigV4Verifier.ts"
+
+class Sha256 {
+  private readonly hash
+  constructor(key?: string | Uint8Array) {
+    this.hash = key === undefined ? createHash("sha256") : createHmac("sha256", key)
+  }
+  update(data: string | Uint8Array) {
+    this.hash.update(data)
+  }
+  digest() {
+    return Promise.resolve(new Uint8Array(this.hash.digest()))
+  }
+  reset() {}
+}
+
+const now = Date.UTC(2026, 10, 21, 12)
+const secrets = { alice: "secret" }
+const body = '{"TableName":"t"}'
+
+const signed = async (): Promise<Record<string, string>> => {
+  const signer = new SignatureV4({
+    credentials: { accessKeyId: "alice", secretAccessKey: "secret" },
+    region: "us-east-1",
+    service: "dynamodb",
+    sha256: Sha256,
+    applyChecksum: false
+  })
+  const request = await signer.sign({
+    method: "POST",
+    protocol: "http:",
+    hostname: "h",
+    path: "/",
+    headers: { host: "127.0.0.1:8000", "x-amz-target": "DynamoDB_20120810.GetItem" },
+    body
+  }, { signingDate: new Date(now) })
+  return request.headers
+}
+
+describe("the signature verifier", () => {
+  it("takes what smithy signs, within 15 minutes", async () => {
+    const headers = await signed()
+    assert.isUndefined(verify(headers, Buffer.from(body), secrets, now))
+    assert.isUndefined(verify(headers, Buffer.from(body), secrets, now + 899_000))
+    assert.include(verify(headers, Buffer.from(body), secrets, now + 901_000)!.message, "expired")
+    assert.isDefined(verify(headers, Buffer.from(body), { alice: "other" }, now))
+    assert.isDefined(verify(headers, Buffer.from(body), {}, now))
+  })
+
+  it("refuses each change of a single byte of the body, and of every header that is signed or carries the signature", async () => {
+    const headers = await signed()
+    const bytes = Buffer.from(body)
+    for (let i = 0; i < bytes.length; i++) {
+      const changed = Buffer.from(bytes)
+      changed[i]! ^= 1
+      assert.isDefined(verify(headers, changed, secrets, now), `byte ${i} of the body`)
+    }
+    for (const name of ["host", "x-amz-date", "x-amz-target", "authorization"]) {
+      const value = headers[name]!
+      for (let i = 0; i < value.length; i++) {
+        const changed = `${value.slice(0, i)}${value[i] === "x" ? "y" : "x"}${value.slice(i + 1)}`
+        assert.isDefined(verify({ ...headers, [name]: changed }, bytes, secrets, now), `${name}: ${changed}`)
+      }
+      const { [name]: _, ...others } = headers
+      assert.isDefined(verify(others, bytes, secrets, now), `without ${name}`)
+    }
+  })
+})
+
+describe("AlternatorCluster", () => {
+  it.live("answers /localnodes by datacenter and rack, health, and 404", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({
+        nodes: [
+          { address: "127.0.0.1", datacenter: "dc1", rack: "r1" },
+          { address: "127.0.0.2", datacenter: "dc1", rack: "r2" },
+          { address: "127.0.0.3", datacenter: "dc2", rack: "r1" }
+        ],
+        store: () => Promise.resolve({ status: 200, body: "{}" })
+      })
+      const get = (address: string, path: string) =>
+        Effect.promise(() => fetch(`http://${address}:${cluster.port}${path}`).then((r) => r.text()))
+      assert.strictEqual(yield* get("127.0.0.1", "/localnodes"), '["127.0.0.1","127.0.0.2"]')
+      assert.strictEqual(yield* get("127.0.0.1", "/localnodes?dc=dc2"), '["127.0.0.3"]')
+      assert.strictEqual(yield* get("127.0.0.3", "/localnodes?dc=dc1&rack=r2"), '["127.0.0.2"]')
+      assert.strictEqual(yield* get("127.0.0.3", "/localnodes?dc=nope"), "[]")
+      assert.strictEqual(yield* get("127.0.0.2", "/"), `healthy: 127.0.0.2:${cluster.port}`)
+      assert.include(yield* get("127.0.0.2", "/nope"), "404")
+    }))
+
+  it.live("a node dies and comes back on its address", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ store: () => Promise.resolve({ status: 200, body: "{}" }) })
+      const [node] = cluster.nodes
+      const alive = () =>
+        Effect.promise(() => fetch(`http://${node!.address}:${cluster.port}/`).then(() => true, () => false))
+      assert.isTrue(yield* alive())
+      yield* node!.become("dead")
+      assert.isFalse(yield* alive())
+      yield* node!.become("up")
+      assert.isTrue(yield* alive())
+    }))
+})
