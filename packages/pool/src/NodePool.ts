@@ -146,6 +146,14 @@ const CHANGES = 256
 /** Ticks between two settings of the gauges. */
 const SAMPLE_TICKS = 1000 / TICK_MILLIS
 
+const sizeOf = (connections: Options["connections"] = { perShard: 1 }): {
+  readonly anyShard: boolean
+  readonly size: number
+} => {
+  const anyShard = "perNode" in connections
+  return { anyShard, size: Math.max(1, Math.floor(anyShard ? connections.perNode : connections.perShard)) }
+}
+
 /**
  * The pool of one node.
  *
@@ -164,8 +172,8 @@ export class NodePool implements Host, Tickable {
   private readonly admission: Admission
   private readonly published: PubSub.PubSub<Change>
   /** Connections for each shard, or for the node where `anyShard`. */
-  private readonly size: number
-  private readonly anyShard: boolean
+  private size: number
+  private anyShard: boolean
   /** By shard, `size` of them each. */
   private slots: Array<Connection | undefined>
   private states: Array<SlotState>
@@ -215,9 +223,9 @@ export class NodePool implements Host, Tickable {
     this.keyspace = options.session.keyspace
     this.address = options.address
     this.port = options.port
-    const size = options.connections ?? { perShard: 1 }
-    this.anyShard = "perNode" in size
-    this.size = Math.max(1, Math.floor("perNode" in size ? size.perNode : size.perShard))
+    const { anyShard, size } = sizeOf(options.connections)
+    this.anyShard = anyShard
+    this.size = size
     this.slots = Array.from({ length: this.size }, () => undefined)
     this.states = Array.from({ length: this.size }, () => "Idle")
     const { ticker } = options.session
@@ -403,6 +411,32 @@ export class NodePool implements Host, Tickable {
   }
 
   /**
+   * Another number of connections from now on, for example because the node is asked more or less than before. Those that
+   * have a place keep it, the others are drained, and what is missing is dialled.
+   */
+  resize(connections: Options["connections"]): void {
+    const { anyShard, size } = sizeOf(connections)
+    if (anyShard === this.anyShard && size === this.size) return
+    const open = this.all()
+    this.anyShard = anyShard
+    this.size = size
+    this.empty(this.nrShards)
+    for (const connection of open) {
+      const slot = this.exhausted.has(connection) ? -1 : this.placeOf(connection)
+      if (slot >= 0) this.put(slot, connection)
+      else this.excess.push(connection)
+    }
+    // What was to be replaced is no longer in a slot: it goes as soon as there is something in its place.
+    this.closeExcess()
+    this.onResized()
+    this.checkUp()
+    this.waiters.signalLater()
+  }
+
+  /** Slots appeared: somebody has to see to them. Set by `make`. @internal */
+  onResized: () => void = () => {}
+
+  /**
    * Sets the keyspace on all connections, and on those that come. A connection that does not take it now is replaced by one
    * that has it; fails when none has taken it.
    */
@@ -517,8 +551,9 @@ export class NodePool implements Host, Tickable {
   }
 
   private become(slot: number, to: SlotState, reason?: PoolReason): void {
-    const from = this.states[slot]!
-    if (from === to) return
+    const from = this.states[slot]
+    // A dial for a slot that is gone may still end.
+    if (from === undefined || from === to) return
     this.states[slot] = to
     this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
   }
@@ -566,19 +601,10 @@ export class NodePool implements Host, Tickable {
     if (this.started && (to !== from || offered?.ignoreMsb !== this.shards?.ignoreMsb)) {
       // The node was restarted with other shards: what is open belongs to the old life.
       drain.push(...this.all())
-      this.excess = []
       this.publish({ _tag: "Resharded", from, to })
     }
     this.shards = offered
-    const length = this.anyShard ? this.size : to * this.size
-    if (drain.length > 0 || length !== this.slots.length) {
-      // States of slots whose dials go on are kept.
-      this.slots = Array.from({ length }, () => undefined)
-      this.states = Array.from({ length }, (_, slot) => {
-        const state = this.states[slot]
-        return state === "Dialing" || state === "Handshaking" ? state : "Idle"
-      })
-    }
+    if (drain.length > 0 || this.lengthFor(to) !== this.slots.length) this.empty(to)
     const slot = this.placeOf(connection)
     if (slot >= 0) {
       const replaced = this.slots[slot]
@@ -590,15 +616,33 @@ export class NodePool implements Host, Tickable {
     this.started = true
     this.options.session.ticker.arm(this)
     connection.isAwaited = this.admission.size > 0
-    if (this.isSettled) {
-      this.trims = 0
-      drain.push(...this.excess)
-      this.excess = []
-    }
+    this.closeExcess()
     this.retire(drain)
     this.checkUp()
     if (connection.isAwaited) this.onRoom()
     this.waiters.signalLater()
+  }
+
+  private lengthFor(nrShards: number): number {
+    return this.anyShard ? this.size : nrShards * this.size
+  }
+
+  /** New slots, for so many shards; what was in the old ones is the caller's to see to. */
+  private empty(nrShards: number): void {
+    const length = this.lengthFor(nrShards)
+    this.excess = []
+    this.slots = Array.from({ length }, () => undefined)
+    // States of slots whose dials go on are kept.
+    this.states = Array.from({ length }, (_, slot) => {
+      const state = this.states[slot]
+      return state === "Dialing" || state === "Handshaking" ? state : "Idle"
+    })
+  }
+
+  private closeExcess(): void {
+    if (!this.isSettled) return
+    this.trims = 0
+    this.retire(this.excess.splice(0))
   }
 
   /** Nothing is missing, nothing is to be replaced: whatever is in excess has no use. */
@@ -770,6 +814,7 @@ export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Sco
         supervise(slot, pool.supervise(slot, spawn), { onlyIfMissing: true })
       }
     }
+    pool.onResized = spawn
     spawn()
     return pool
   })

@@ -181,7 +181,10 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   })
 
   const upset = (server: ChaosServer, pool: NodePool.NodePool): string => {
-    switch (random.below(14)) {
+    switch (random.below(15)) {
+      case 14:
+        pool.resize(pick<NodePool.Options["connections"]>({ perShard: 1 }, { perShard: 2 }, { perNode: 3 }))
+        return "resize"
       case 0:
         server.crash()
         server.isDown = true
