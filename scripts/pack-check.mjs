@@ -6,7 +6,7 @@
  * `{"passed", "failed", "results": [{"name", "ok", "detail"}]}`.
  */
 import { spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
@@ -78,22 +78,38 @@ for (const module of hidden) {
 console.log(JSON.stringify({ problems, namespaces: namespaces.length, subpaths, hidden: hidden.length }))
 `
 
-/** Installs a package's tarball where nothing else is, and uses it. Gives a line of what was seen. */
-const use = (directory, tarballs) => {
-  const { name } = readJson(root, "packages", directory, "package.json")
-  const project = join(work, "projects", directory)
+/** A project that has the packages `names` and effect, and of the others what those need. */
+const projectWith = (title, names, tarballs) => {
+  const project = join(work, "projects", title)
   mkdirSync(project, { recursive: true })
-  const tarball = tarballs.get(name)
-  capture("publint", ["publint", "run", tarball, "--strict"], project)
-  const siblings = [...tarballs].filter(([sibling]) => sibling !== name)
+  const file = (name) => [name, `file:${tarballs.get(name)}`]
   const manifest = {
     private: true,
     type: "module",
-    dependencies: { [name]: `file:${tarball}`, effect: readJson(root, "node_modules/effect/package.json").version },
-    overrides: Object.fromEntries(siblings.map(([sibling, path]) => [sibling, `file:${path}`]))
+    dependencies: {
+      ...Object.fromEntries(names.map(file)),
+      effect: readJson(root, "node_modules/effect/package.json").version
+    },
+    overrides: Object.fromEntries([...tarballs.keys()].filter((name) => !names.includes(name)).map(file))
   }
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
   capture("install", ["npm", "install", "--no-audit", "--no-fund"], project)
+  return project
+}
+
+/** Installs a package's tarball where nothing else is, and uses it. Gives a line of what was seen. */
+const use = (directory, tarballs) => {
+  const { name, peerDependenciesMeta = {} } = readJson(root, "packages", directory, "package.json")
+  capture("publint", ["publint", "run", tarballs.get(name), "--strict"], work)
+  // Siblings that only some entry needs: the package itself has to do without.
+  const optional = Object.keys(peerDependenciesMeta).filter((peer) => tarballs.has(peer))
+  if (optional.length > 0) {
+    const bare = projectWith(`${directory}-bare`, [name], tarballs)
+    capture("import without optional siblings", [nodeBinary(), "--eval", `import(${JSON.stringify(name)})`], bare)
+    const present = optional.filter((peer) => existsSync(join(bare, "node_modules", peer)))
+    if (present.length > 0) throw new Failure(`install: ${present.join(", ")} came along, though optional`)
+  }
+  const project = projectWith(directory, [name, ...optional], tarballs)
   const installed = readFileSync(join(project, "node_modules", name, "package.json"), "utf8")
   if (/"(?:workspace|catalog):/.test(installed)) throw new Failure("pack: package.json has workspace: or catalog: left")
   const args = ["--input-type=module", "--eval", importer, name]
