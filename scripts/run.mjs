@@ -1,6 +1,5 @@
 /**
- * `node scripts/run.mjs demo|test|sim|bench|chaos|vitest [args…]`: installs what is missing, then runs the job on the workspace's
- * Node. Needs Node 20 and npm, nothing else.
+ * `node scripts/run.mjs <job> [args…]`: installs what is missing, then runs the job on the workspace's Node. Needs Node 20 and npm, nothing else.
  */
 import { ensureInstalled, Failure, nodeBinary, run, runMain, seconds } from "./workspace.mjs"
 
@@ -37,6 +36,7 @@ const test = async (args) => {
 const jobs = {
   demo: script("examples/demo/main.ts"),
   sim: script("examples/sim/main.ts"),
+  together: script("examples/together/main.ts"),
   bench: script("bench/main.ts"),
   chaos: script("packages/pool/test/chaos/main.ts"),
   vitest: (args) => run("vitest", ["run", ...args]),
