@@ -8,7 +8,7 @@ import {
 } from "@effect-scylla/alternator"
 import { AlternatorSimulation } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Effect, Fiber, Layer, Metric, Tracer } from "effect"
+import { type Config, ConfigProvider, Effect, Fiber, Layer, Metric, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib"
 

@@ -130,6 +130,30 @@ describe("AlternatorTransport", () => {
       assert.strictEqual(error.outcome, "NotSent")
     }))
 
+  it.live("requests that wait for a connection to a node that dies fail one by one, and the process lives", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ nodes: [{ address: "127.0.0.1" }], store })
+      const { client } = yield* open({
+        seeds: cluster.seeds,
+        maxAttempts: 1,
+        health: false,
+        transport: { connections: 2 }
+      })
+      yield* client.nodes.awaitReady
+      yield* client.nodes.shutdown
+      yield* cluster.nodes[0]!.become("dead")
+      const errors = yield* Effect.all(
+        Array.from({ length: 50 }, () => Effect.flip(client.updateItem({ ...key, UpdateExpression: "ADD n :n" }))),
+        { concurrency: "unbounded" }
+      )
+      for (const { outcome, reason } of errors) {
+        assert.strictEqual(outcome, "NotSent")
+        assert.strictEqual(reason._tag, "NodeUnreachable")
+      }
+      yield* cluster.nodes[0]!.become("up")
+      yield* Effect.all(Array.from({ length: 50 }, () => client.getItem(key)), { concurrency: "unbounded" })
+    }))
+
   it.live("D8: IPv6 nodes are reached", () =>
     Effect.gen(function*() {
       const cluster = yield* AlternatorCluster.make({ nodes: [{ address: "::1" }], store, secrets: { a: "b" } })

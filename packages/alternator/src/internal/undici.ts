@@ -90,7 +90,8 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    this.release()
+    // undici is in the middle of failing what its client had, and does not expect more.
+    queueMicrotask(this.release)
     this.fail({
       kind: this.sent ? "lost" : "unreachable",
       sent: this.sent,
@@ -99,7 +100,7 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
     })
   }
 
-  private release(): void {
+  private readonly release = (): void => {
     const { client, lane } = this
     this.client = undefined
     if (client !== undefined) lane?.release(client)
