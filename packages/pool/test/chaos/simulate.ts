@@ -242,6 +242,8 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       const at = random.below(servers.length)
       faults.push(upset(servers[at]!, pools[at]!))
     }
+    // Most of the time most nodes are well: what is broken is soon mended.
+    for (const server of servers) if (random.below(10) === 0) server.heal()
     if (random.below(60) === 0) {
       const pool = pick(...pools)
       faults.push("keyspace")

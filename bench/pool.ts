@@ -1,0 +1,81 @@
+/** `npm run bench -- pool`: picking a connection, which is done for every request. */
+import { ConnectLimiter, make as makeLimiter } from "@effect-scylla/pool/ConnectLimiter"
+import * as NodePool from "@effect-scylla/pool/NodePool"
+import * as Ticker from "@effect-scylla/pool/Ticker"
+import * as Transport from "@effect-scylla/pool/Transport"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { Effect } from "effect"
+import * as Network from "../packages/pool/test/support/network.ts"
+import { FakeNode, PLAIN_PORT } from "../packages/pool/test/support/node.ts"
+import { measure } from "./support/measure.ts"
+
+const ITERATIONS = 2_000_000
+/** Of issue 5. */
+const GOAL_NANOS = 30
+
+/** Bytes of heap for each call of `loop`'s body. */
+const allocated = (iterations: number, loop: (iterations: number) => number): number => {
+  const before = process.memoryUsage().heapUsed
+  loop(iterations)
+  return Math.max(0, process.memoryUsage().heapUsed - before) / iterations
+}
+
+const program = Effect.gen(function*() {
+  const rows: Array<readonly [string, number, number]> = []
+  for (
+    const [name, shards, connections] of [
+      ["the shard's connection, of 1 shard", 1, { perShard: 1 }],
+      ["the shard's connection, of 8 shards", 8, { perShard: 1 }],
+      ["the shard's connection, of 64 shards", 64, { perShard: 1 }],
+      ["the less busy of 4 to the shard, of 8", 8, { perShard: 4 }],
+      ["one of 2 for the whole node", 8, { perNode: 2 }]
+    ] as const
+  ) {
+    const network = yield* Network.make
+    const node = new FakeNode(network, { shards, shardAwarePort: 19_042 })
+    const ticker = yield* Ticker.make
+    const pool = yield* NodePool.make({ address: "10.0.0.1", port: PLAIN_PORT, connections, session: { ticker } }).pipe(
+      Effect.provideService(Transport.Transport, network.transport),
+      Effect.provideService(ConnectLimiter, makeLimiter({ rate: 1e6, burst: 1e6 }))
+    )
+    yield* pool.awaitFull
+    const loop = (iterations: number): number => {
+      let sum = 0
+      for (let i = 0; i < iterations; i++) sum += pool.pick(i % shards)!.id
+      return sum
+    }
+    rows.push([name, measure(ITERATIONS, loop), allocated(ITERATIONS, loop)])
+    if (shards !== 8 || !("perShard" in connections) || connections.perShard !== 1) continue
+    // More than half full: the less busy of two is looked for.
+    node.intercept = (_socket, { request }) => request._tag === "Query"
+    for (let shard = 0; shard < shards; shard++) {
+      const connection = pool.pick(shard, true)!
+      while (!connection.isBusy) {
+        yield* Effect.forkScoped(
+          Effect.ignore(connection.request({ _tag: "Query", query: "", options: { consistency: "ONE" } }, {
+            timeoutMillis: 600_000,
+            decoders: new RowDecoders()
+          })),
+          { startImmediately: true }
+        )
+      }
+    }
+    rows.push(["the same when all are half full", measure(ITERATIONS, loop), allocated(ITERATIONS, loop)])
+  }
+  return rows
+})
+
+export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
+  const rows = await Effect.runPromise(Effect.scoped(program))
+  if (json) {
+    console.log(
+      JSON.stringify({ pick: rows.map(([name, nanos, bytes]) => ({ name, nanos, bytes })), goal: GOAL_NANOS })
+    )
+    return
+  }
+  console.log("NodePool.pick: client CPU in ns, and bytes allocated, for one call; median of 9 rounds\n")
+  for (const [name, nanos, bytes] of rows) {
+    console.log(`${name.padEnd(42)} ${nanos.toFixed(1).padStart(7)} ns ${bytes.toFixed(2).padStart(8)} B`)
+  }
+  console.log(`\ngoal: at most ${GOAL_NANOS} ns`)
+}
