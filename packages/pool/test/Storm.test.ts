@@ -127,6 +127,7 @@ describe("filling", () => {
       }
       // One, which tells the shards; then four at a time, and three.
       const pass = Effect.andThen(TestClock.adjust(100), turns())
+      yield* turns()
       for (let i = 0; i < 29; i++) yield* pass
       assert.isFalse(pools.some((pool) => pool.isFull))
       yield* pass
