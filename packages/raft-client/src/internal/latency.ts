@@ -1,7 +1,7 @@
 /** The last round trips to a node. Adding one is a store; the figures are worked out now and then, when somebody asks. */
 const SIZE = 128
-/** The order is kept for so many samples: asking after each answer must not sort after each answer. */
-const KEPT = 32
+/** The order is kept for so many more samples: asking after each answer must not sort after each answer. */
+const KEPT = 128
 
 export class Latency {
   private readonly samples = new Float64Array(SIZE)
@@ -10,7 +10,7 @@ export class Latency {
 
   add(millis: number): void {
     this.samples[this.count++ % SIZE] = millis
-    if (this.count < KEPT || this.count % KEPT === 0) this.sorted = undefined
+    if (this.count <= 32 || this.count % KEPT === 0) this.sorted = undefined
   }
 
   /** The 99th percentile of the last 128; 0 before the first. */

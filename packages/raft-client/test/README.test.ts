@@ -1,0 +1,18 @@
+import * as RaftSimulatedServer from "@effect-scylla/testkit/RaftSimulatedServer"
+import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { runReadme } from "../../../test/support/readme.ts"
+
+describe("README", () => {
+  it.live("its example runs, and prints what it says", () =>
+    Effect.gen(function*() {
+      const cluster = yield* RaftSimulator.make()
+      yield* RaftSimulatedServer.listenAll(cluster)
+      const { printed, promised } = yield* Effect.promise(() =>
+        runReadme(import.meta.url, { RAFT_ENDPOINTS: cluster.endpoints.join() })
+      )
+      assert.isAbove(promised.length, 0)
+      assert.deepStrictEqual(printed, promised)
+    }))
+})
