@@ -767,9 +767,9 @@ export class NodePool implements Host, Tickable {
       } else {
         this.failures++
         const { reason } = dialed.failure
+        this.lastError = reason
         this.recorder.failed(reason)
         this.publish({ _tag: "DialFailed", slot, shard: this.shardOf(slot), reason })
-        this.lastError = reason
         yield* backoff(reason)
       }
     }
