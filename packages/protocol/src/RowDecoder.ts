@@ -6,72 +6,25 @@
 import { Buffer } from "node:buffer"
 import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
-import { allowMissing, decoderOf, define, inline, type ValueDecoder } from "./internal/decoders.ts"
-import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
-import { canGenerate } from "./internal/generate.ts"
+import { allowMissing, decoderOf, type ValueDecoder } from "./internal/decoders.ts"
+import { copyBytes } from "./internal/fastBuffer.ts"
+import * as Pages from "./internal/pages.ts"
 import { type Column, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
-import { Uuid } from "./Uuid.ts"
+import * as RowShape from "./RowShape.ts"
 
 /**
- * A row: the columns by name, in the order of the result. Where a result has two columns of one name, the later wins, as
- * in an object literal.
+ * A row as an object: see `RowShape`, where the other forms are.
  *
  * @category models
  * @since 0.1.0
  */
-export type Row = Record<string, unknown>
+export type Row = RowShape.Row
 
-/** Reads the rows behind a count, both of which the reader stands at. */
-type Rows = (r: Reader, count: number) => Array<Row>
-
-const cutOff = (): never => {
-  throw new DecodeError({ message: "a row is cut off" })
-}
-
-/** Wider shapes are interpreted: their code would take long to compile, and a function takes 65,535 parameters at most. */
-const MAX_GENERATED = 256
-
-/**
- * Straight-line code for one shape: half the price of the loop below (measured), where the platform allows `new Function`.
- * Values that are a few loads are read in place; everything else through its decoder.
- */
-const generate = (names: ReadonlyArray<string>, decoders: ReadonlyArray<ValueDecoder>): Rows => {
-  const params = decoders.map((_, i) => `d${i}`)
-  const cells = decoders.map((decoder, i) => {
-    const inlined = inline.get(decoder)
-    const value = inlined === undefined ? `d${i}(b,v,p,l)` : `${inlined}:d${i}(b,v,p,l)`
-    return `l=v.getInt32(p);p+=4;let c${i}=null;if(l>=0){if(l>e-p)x();c${i}=${value};p+=l}`
-  })
-  const fields = names.map((name, i) => `${name === "__proto__" ? '["__proto__"]' : JSON.stringify(name)}:c${i}`)
-  // An array of its exact size where pages are small: one that grows takes 17 slots for its first row.
-  const body = `return function(r,n){const b=r.bytes,v=r.view,e=r.end,o=n>1024?[]:new Array(n);let p=r.pos,l=0;` +
-    `for(let i=0;i<n;i++){${cells.join("")}if(p>e)x();o[i]={${fields.join(",")}}}r.pos=p;return o}`
-  return new Function("x", "U", ...params, body)(cutOff, Uuid, ...decoders) as Rows
-}
-
-/** The same without code generation, for platforms that forbid it. */
-const interpret = (names: ReadonlyArray<string>, decoders: ReadonlyArray<ValueDecoder>): Rows => (r, count) => {
-  const bytes = r.bytes as FastBuffer
-  const { end, view } = r
-  const out: Array<Row> = []
-  let pos = r.pos
-  for (let i = 0; i < count; i++) {
-    const row: Row = {}
-    for (let c = 0; c < decoders.length; c++) {
-      const length = view.getInt32(pos)
-      pos += 4
-      if (length > end - pos) cutOff()
-      define(row, names[c]!, length < 0 ? null : decoders[c]!(bytes, view, pos, length))
-      if (length > 0) pos += length
-    }
-    if (pos > end) cutOff()
-    out.push(row)
-  }
-  r.pos = pos
-  return out
-}
+/** A cell length read past the end of the whole buffer is a RangeError of its view. */
+const toDecodeError = (error: unknown): unknown =>
+  error instanceof RangeError ? new DecodeError({ message: `a row is cut off (${error.message})` }) : error
 
 /**
  * How to compile decoders: `generated` false takes the slower way without `new Function`, which gives the same results
@@ -95,8 +48,13 @@ export class RowDecoder {
   /** The metadata it was compiled from: flags, column count and column specs as they are on the wire, without paging or id. */
   readonly signature: Uint8Array
   private readonly signatureView: DataView
-  private readonly rows: Rows
+  private readonly rows: (r: Reader, count: number) => Array<Row>
   private readonly leastRow: number
+  private readonly decoders: ReadonlyArray<ValueDecoder>
+  private readonly generated: boolean
+  /** The other forms are compiled by their first use. */
+  private arrays: ((r: Reader, count: number) => Array<RowShape.ArrayRow>) | undefined
+  private columnar: ((r: Reader, count: number) => ReadonlyArray<RowShape.ColumnValues>) | undefined
 
   constructor(
     columns: ReadonlyArray<Column>,
@@ -107,27 +65,63 @@ export class RowDecoder {
     this.signature = signature
     this.signatureView = new DataView(signature.buffer, signature.byteOffset, signature.length)
     this.leastRow = 4 * columns.length
-    const names = columns.map((column) => column.name)
-    const decoders = columns.map((column) => decoderOf(column.type, options))
-    this.rows = options.generated !== false && canGenerate && names.length <= MAX_GENERATED
-      ? generate(names, decoders)
-      : interpret(names, decoders)
+    this.decoders = columns.map((column) => decoderOf(column.type, options))
+    this.generated = options.generated !== false
+    this.rows = Pages.objects(columns.map((column) => column.name), this.decoders, this.generated)
+    this.arrays = undefined
+    this.columnar = undefined
   }
 
-  /** Reads the row count and the rows that the reader stands at. Throws `DecodeError`. */
+  /** Reads the row count and the rows that the reader stands at, as objects. Throws `DecodeError`. */
   read(r: Reader): Array<Row> {
+    const count = this.count(r)
+    try {
+      return this.rows(r, count)
+    } catch (error) {
+      throw toDecodeError(error)
+    }
+  }
+
+  /** The same as arrays, the values in the order of the columns. Throws `DecodeError`. */
+  readArrays(r: Reader): Array<RowShape.ArrayRow> {
+    const count = this.count(r)
+    this.arrays ??= Pages.arrays(this.decoders, this.generated)
+    try {
+      return this.arrays(r, count)
+    } catch (error) {
+      throw toDecodeError(error)
+    }
+  }
+
+  /** The same as rows whose values are decoded when they are looked at. Takes a copy of the page. Throws `DecodeError`. */
+  readLazy(r: Reader): Array<RowShape.LazyRow> {
+    const count = this.count(r)
+    try {
+      return RowShape.lazyRows(r, count, this.columns, this.decoders)
+    } catch (error) {
+      throw toDecodeError(error)
+    }
+  }
+
+  /** The same by columns, numbers in typed arrays. Throws `DecodeError`. */
+  readColumns(r: Reader): RowShape.ColumnarPage {
+    const count = this.count(r)
+    this.columnar ??= Pages.columns(this.decoders, this.generated)
+    try {
+      return new RowShape.ColumnarPage(count, this.columns, this.columnar(r, count))
+    } catch (error) {
+      throw toDecodeError(error)
+    }
+  }
+
+  /** The row count, if as many rows can be in the bytes left: before anything is allocated for them. */
+  private count(r: Reader): number {
     const count = r.i32()
-    // A count that cannot fit is refused before anything is allocated for it.
     if (count < 0 || count * this.leastRow > r.remaining || (this.leastRow === 0 && count > 0)) {
       throw new DecodeError({ message: `${count} rows do not fit in the ${r.remaining} bytes left` })
     }
     allowMissing(r.remaining)
-    try {
-      return this.rows(r, count)
-    } catch (error) {
-      // A cell length read past the end of the whole buffer.
-      throw error instanceof RangeError ? new DecodeError({ message: `a row is cut off (${error.message})` }) : error
-    }
+    return count
   }
 
   /**
@@ -253,15 +247,23 @@ export class RowDecoders {
   }
 
   /**
-   * Reads the body of a ROWS result behind its kind: metadata, row count, rows.
+   * Reads the body of a ROWS result behind its kind: metadata, row count, rows as objects. Throws `DecodeError`.
    *
    * `expected` is tried first, and decodes a result that carries no metadata. A result that carries metadata is always
-   * decoded with its own. Throws `DecodeError`.
+   * decoded with its own.
    */
   read(r: Reader, expected: RowDecoder | undefined, page: Page): Array<Row> {
+    return this.open(r, expected, page).read(r)
+  }
+
+  /**
+   * The first half of {@link RowDecoders.read}: reads the metadata, fills in `page`, and answers the decoder of the rows
+   * that the reader then stands at, to be read in the form that is wanted. Throws `DecodeError`.
+   */
+  open(r: Reader, expected: RowDecoder | undefined, page: Page): RowDecoder {
     if (expected !== undefined && expected.accept(r, page)) {
       page.decoder = expected
-      return expected.read(r)
+      return expected
     }
     const start = r.pos
     const metadata = readResult(r)
@@ -271,7 +273,7 @@ export class RowDecoders {
       ? withoutMetadata(metadata, expected)
       : this.get(signatureOf(r, start, metadata), metadata.columns)
     page.decoder = decoder
-    return decoder.read(r)
+    return decoder
   }
 }
 

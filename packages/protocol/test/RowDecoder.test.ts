@@ -52,6 +52,58 @@ const decodeError = (run: () => unknown, note = ""): ProtocolError.DecodeError =
 const prepared = (decoders: RowDecoder.RowDecoders, columns: ReadonlyArray<Metadata.Column>): RowDecoder.RowDecoder =>
   decoders.prepare(Reader.Reader.from(metadata(columns))).decoder!
 
+/** The other forms of a page, compiled either way, hold what its objects hold. */
+const otherForms = (
+  bytes: Uint8Array,
+  columns: ReadonlyArray<Metadata.Column>,
+  objects: ReadonlyArray<RowDecoder.Row>
+): void => {
+  const read = <A>(generated: boolean, form: (decoder: RowDecoder.RowDecoder, r: Reader.Reader) => A): A => {
+    const r = among(bytes, 0xff)
+    const decoder = new RowDecoder.RowDecoders({ generated }).open(r, undefined, emptyPage())
+    const out = form(decoder, r)
+    assert.strictEqual(r.remaining, 0)
+    // What was read is its own: the socket's buffer has other bytes by now.
+    r.bytes.fill(0x55)
+    return out
+  }
+  const arrays = read(true, (decoder, r) => decoder.readArrays(r))
+  assert.deepStrictEqual(read(false, (decoder, r) => decoder.readArrays(r)), arrays)
+  assert.strictEqual(arrays.length, objects.length)
+  for (const [i, row] of arrays.entries()) {
+    assert.strictEqual(row.length, columns.length)
+    const named = Object.create(null) as Record<string, unknown>
+    for (const [c, { name }] of columns.entries()) named[name] = row[c]
+    for (const name of Object.keys(named)) assert.deepStrictEqual(objects[i]![name], named[name])
+  }
+  for (const generated of [true, false]) {
+    const lazy = read(generated, (decoder, r) => decoder.readLazy(r))
+    assert.deepStrictEqual(lazy.map((row) => row.toObject()), objects)
+    for (const [i, row] of lazy.entries()) {
+      assert.deepStrictEqual(row.columns, columns)
+      for (const [c, { name }] of columns.entries()) {
+        assert.deepStrictEqual(row.at(c), arrays[i]![c])
+        assert.deepStrictEqual(row.get(name), objects[i]![name])
+      }
+    }
+    const page = read(generated, (decoder, r) => decoder.readColumns(r))
+    assert.strictEqual(page.size, objects.length)
+    assert.deepStrictEqual(page.columns, columns)
+    assert.strictEqual(page.values.length, columns.length)
+    for (const [c, values] of page.values.entries()) {
+      assert.strictEqual(values.length, objects.length)
+      assert.deepStrictEqual(Array.from<unknown>(values), arrays.map((row) => row[c]))
+      const { name } = columns[c]!
+      assert.strictEqual(page.get(name), page.values[columns.findLastIndex((column) => column.name === name)])
+    }
+    const again = read(!generated, (decoder, r) => decoder.readColumns(r))
+    assert.deepStrictEqual(
+      again.values.map((values) => values.constructor),
+      page.values.map((values) => values.constructor)
+    )
+  }
+}
+
 describe("generated and interpreted decoders", () => {
   const both = (columns: ReadonlyArray<Metadata.Column>, rows: ReadonlyArray<ReadonlyArray<Uint8Array | null>>) => {
     const bytes = body(columns, rows)
@@ -59,6 +111,7 @@ describe("generated and interpreted decoders", () => {
       new RowDecoder.RowDecoders({ generated }).read(Reader.Reader.from(bytes), undefined, emptyPage())
     const [a, b] = [read(true), read(false)]
     assert.deepStrictEqual(a, b)
+    if (columns.length <= 1000) otherForms(bytes, columns, a)
     for (let i = 0; i < a.length; i++) {
       assert.deepStrictEqual(Object.keys(a[i]!), Object.keys(b[i]!))
       assert.deepStrictEqual(Object.getOwnPropertyDescriptors(a[i]), Object.getOwnPropertyDescriptors(b[i]))
@@ -141,6 +194,11 @@ describe("generated and interpreted decoders", () => {
     const columns = Array.from({ length: 70_000 }, (_, i) => column(`c${i}`, int))
     const [row] = both(columns, [columns.map((_, i) => one(i))])
     assert.strictEqual(row!["c69999"], 69_999)
+    const decoder = prepared(new RowDecoder.RowDecoders(), columns)
+    const rows = body(columns, [columns.map((_, i) => one(i))]).subarray(decoder.signature.length)
+    assert.strictEqual(decoder.readArrays(Reader.Reader.from(rows))[0]![69_999], 69_999)
+    assert.strictEqual(decoder.readLazy(Reader.Reader.from(rows))[0]!.get("c69999"), 69_999)
+    assert.strictEqual(decoder.readColumns(Reader.Reader.from(rows)).get("c69999")![0], 69_999)
   })
 
   it("where code generation is forbidden, rows are decoded and values bound all the same", () => {
@@ -161,6 +219,83 @@ describe("generated and interpreted decoders", () => {
       { encoding: "utf8", cwd: new URL(".", import.meta.url), env: { ...process.env, NODE_OPTIONS: "" } }
     )
     assert.strictEqual(output, "1 1 x 3 2n\n")
+  })
+})
+
+describe("forms of a page", () => {
+  const scalars = ["int", "smallint", "tinyint", "float", "double", "bigint", "counter", "timestamp", "text"] as const
+  const columns = scalars.map((name) => column(name, CqlType.scalar(name)))
+  const full = (i: number) =>
+    scalars.map((name) =>
+      Codec.encode(
+        CqlType.scalar(name),
+        name === "text" ? `${i}` : name === "bigint" || name === "counter" || name === "timestamp" ? BigInt(i) : i
+      )
+    )
+  const open = (
+    rows: ReadonlyArray<ReadonlyArray<Uint8Array | null>>,
+    options: RowDecoder.RowDecoderOptions = {}
+  ): [RowDecoder.RowDecoder, Reader.Reader] => {
+    const r = Reader.Reader.from(body(columns, rows))
+    return [new RowDecoder.RowDecoders(options).open(r, undefined, emptyPage()), r]
+  }
+
+  for (const generated of [true, false]) {
+    it(`columns of numbers are typed arrays while every row has a value, ${generated ? "generated" : "interpreted"}`, () => {
+      const kinds = [Int32Array, Int16Array, Int8Array, Float32Array, Float64Array, BigInt64Array, BigInt64Array]
+      const [decoder, r] = open([full(1), full(-2), full(3)], { generated, timestamp: "bigint" })
+      const page = decoder.readColumns(r)
+      assert.deepStrictEqual(page.values.map((values) => values.constructor), [...kinds, BigInt64Array, Array])
+      assert.deepStrictEqual(page.get("int"), Int32Array.of(1, -2, 3))
+      assert.deepStrictEqual(page.get("timestamp"), BigInt64Array.of(1n, -2n, 3n))
+      assert.isUndefined(page.get("nothing"))
+      for (const hole of [null, new Uint8Array(0)]) {
+        for (const at of [0, 1, 2]) {
+          const rows = [full(1), full(2), full(3)].map((row, i) => i === at ? row.map(() => hole) : row)
+          const [holed, again] = open(rows, { generated })
+          const { values } = holed.readColumns(again)
+          for (const [c, column] of values.entries()) {
+            assert.strictEqual(column.constructor, Array, scalars[c])
+            const expected = hole === null ? null : scalars[c] === "text" ? "" : Value.Empty
+            assert.strictEqual(column[at], expected as never)
+            assert.strictEqual(column.length, 3)
+            assert.notStrictEqual(column[(at + 1) % 3], expected as never)
+          }
+        }
+      }
+    })
+
+    it(`pages of thousands of rows, ${generated ? "generated" : "interpreted"}`, () => {
+      const rows = Array.from({ length: 3000 }, (_, i) => full(i % 100))
+      const forms = [
+        (() => {
+          const [decoder, r] = open(rows, { generated })
+          return decoder.readArrays(r).map((row) => row[0])
+        })(),
+        (() => {
+          const [decoder, r] = open(rows, { generated })
+          return decoder.readLazy(r).map((row) => row.get("int"))
+        })(),
+        (() => {
+          const [decoder, r] = open(rows, { generated })
+          return Array.from<unknown>(decoder.readColumns(r).values[0]!)
+        })()
+      ]
+      for (const values of forms) assert.deepStrictEqual(values, rows.map((_, i) => i % 100))
+    })
+  }
+
+  it("what a lazy row does not have is undefined, and a value that is none fails when it is looked at", () => {
+    const r = Reader.Reader.from(
+      body([column("a", int), column("b", text)], [[new Uint8Array(3), Codec.encode(text, "x")]])
+    )
+    const [row] = new RowDecoder.RowDecoders().open(r, undefined, emptyPage()).readLazy(r)
+    assert.strictEqual(row!.get("b"), "x")
+    assert.match(decodeError(() => row!.get("a")).message, /type int cannot have 3 bytes/)
+    decodeError(() => row!.toObject())
+    for (const at of [-1, 2, NaN, 0.5]) assert.isUndefined(row!.at(at))
+    assert.isUndefined(row!.get("c"))
+    assert.isUndefined(row!.get("__proto__"))
   })
 })
 

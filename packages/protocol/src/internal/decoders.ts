@@ -133,6 +133,26 @@ export const inline: ReadonlyMap<ValueDecoder, string> = new Map([
   [uuid, "l===16?new U(v.getInt32(p),v.getInt32(p+4),v.getInt32(p+8),v.getInt32(p+12))"]
 ])
 
+/** The types whose values stand in a typed array when a page is read by columns: the array, and how a view reads a value. */
+export const typed: ReadonlyMap<ValueDecoder, {
+  readonly array:
+    | Int8ArrayConstructor
+    | Int16ArrayConstructor
+    | Int32ArrayConstructor
+    | Float32ArrayConstructor
+    | Float64ArrayConstructor
+    | BigInt64ArrayConstructor
+  readonly get: string
+}> = new Map([
+  [int, { array: Int32Array, get: "getInt32" }],
+  [scalarDecoders.smallint, { array: Int16Array, get: "getInt16" }],
+  [scalarDecoders.tinyint, { array: Int8Array, get: "getInt8" }],
+  [scalarDecoders.float, { array: Float32Array, get: "getFloat32" }],
+  [scalarDecoders.double, { array: Float64Array, get: "getFloat64" }],
+  [bigint, { array: BigInt64Array, get: "getBigInt64" }],
+  [timestampBig, { array: BigInt64Array, get: "getBigInt64" }]
+])
+
 /**
  * What values may still leave out, see {@link allowMissing}: a tuple of 65,535 elements that is four bytes long would be
  * half a megabyte of nulls, and a page holds any number of them.
