@@ -3,6 +3,7 @@ import { Compression, Dialect, Frame, Framing, Reader, Response, Writer } from "
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Queue } from "effect"
+import { captured, modes, typeCases, typeStatements } from "../../../test/fixtures/captured.ts"
 import { bytesOf, golden, type GoldenFrame } from "../../../test/fixtures/vectors.ts"
 import { connect, decode, errorOf, parseFrame, plain, type RawClient, type RawFrame } from "./rawClient.ts"
 
@@ -26,6 +27,8 @@ const OWN_VALUES = new Set([
 ])
 /** The same behind Cassandra's warnings, which are not simulated. */
 const WARNED = new Set(["prepared-select", "schema-change-warning"])
+/** Types and functions that the simulator does not have, and values that other statements made. */
+const NOT_SIMULATED = /^(udt_nested|udt_grown|vector_.*|composite|empty_.*)$/
 /** Of connections of their own. */
 const ELSEWHERE = /^(ready|rows|supported|error)-(lz4|snappy)$|^version-|^supported$|^startup-ready$/
 /** Recorded on connections without compression. */
@@ -211,6 +214,57 @@ describe("exchanges recorded from Cassandra 5.0.5", () => {
         for (const name of ["event-1", "event-2", "event-3"]) {
           assert.strictEqual((yield* raw.next).hex, frameNamed(file, name).response, `${file} ${name}`)
         }
+      }
+    }))
+
+  it.effect("rows of every simulated type, and what PREPARED says of it, are the captured bytes", () =>
+    Effect.gen(function*() {
+      for (const mode of modes) {
+        if (mode.compression !== undefined) continue
+        const raw = yield* client(mode.version)
+        yield* setUp(
+          raw,
+          [
+            "CREATE KEYSPACE capture WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+            ...typeStatements.filter((statement) => statement.includes("capture.addr"))
+          ].slice(0, 2)
+        )
+        const frames = captured(mode)
+        let count = 0
+        for (const { name, rows, type } of typeCases) {
+          if (NOT_SIMULATED.test(name)) continue
+          yield* setUp(raw, [
+            `CREATE TABLE capture.c_${name} (pk int PRIMARY KEY, v ${type})`,
+            ...rows.map(([literal], i) => `INSERT INTO capture.c_${name} (pk, v) VALUES (${i}, ${literal})`)
+          ])
+          for (const exchange of [`rows-${name}`, `prepared-${name}`]) {
+            const { request, requestSegment, response } = frames.find((frame) => frame.name === exchange)!
+            yield* raw.send(bytesOf(requestSegment ?? request!))
+            assert.strictEqual((yield* raw.next).hex, response, `${mode.name} ${exchange}`)
+            count++
+          }
+        }
+        assert.isAtLeast(count, 50)
+      }
+    }))
+
+  it.effect("with a compression on v4 events are compressed, as captured", () =>
+    Effect.gen(function*() {
+      for (const mode of modes) {
+        if (mode.version !== 4 || mode.compression === undefined) continue
+        const compressor = mode.compression === "lz4" ? Compression.lz4 : Compression.snappy
+        const raw = yield* client(4, { COMPRESSION: mode.compression })
+        yield* raw.request({ _tag: "Register", events: ["SCHEMA_CHANGE"] })
+        yield* raw.query("CREATE KEYSPACE s WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+        const event = yield* raw.next
+        const { response } = captured(mode).find((frame) => frame.name === "event-keyspace-created")!
+        const known = recorded(response!)
+        assert.strictEqual(known.flags, Frame.Flags.COMPRESSION)
+        assert.deepStrictEqual(
+          [event.version, event.flags, event.stream, event.opcode],
+          [known.version, known.flags, known.stream, known.opcode]
+        )
+        assert.deepStrictEqual(plain(event, compressor).body, plain(known, compressor).body)
       }
     }))
 

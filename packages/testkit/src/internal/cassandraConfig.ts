@@ -141,7 +141,7 @@ export const javaArguments = (options: {
     "java.io.tmpdir": options.directory,
     "cassandra.ring_delay_ms": "1000",
     "cassandra.skip_wait_for_gossip_to_settle": "0",
-    "cassandra.superuser_setup_delay_ms": "0",
+    "cassandra.superuser_setup_delay_ms": "100",
     "cassandra.system_auth.default_rf": String(options.nodes),
     "cassandra.jmx.local.port": "0",
     "cassandra.max_local_pause_in_ms": "20000"

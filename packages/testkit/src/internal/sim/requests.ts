@@ -55,7 +55,20 @@ export class Requests {
 
   /** Appends what is sent for whole answers to `w`. */
   write(w: Writer, bytes: Uint8Array, end: number): void {
-    this.framing.write(w, bytes, 0, end)
+    const { compressor } = this
+    if (compressor === undefined || this.inSegments || this.flavour.product === "scylla") {
+      return this.framing.write(w, bytes, 0, end)
+    }
+    // Cassandra compresses events, too.
+    for (let at = 0; at < end;) {
+      const size = Frame.sizeOf(bytes, at, end)
+      const start = w.pos
+      w.raw(bytes.subarray(at, at + Frame.HEADER_SIZE))
+      w.bytes[start + 1] = w.bytes[start + 1]! | Frame.Flags.COMPRESSION
+      w.raw(compressor.compress(bytes, at + Frame.HEADER_SIZE, size - Frame.HEADER_SIZE))
+      Frame.end(w, start)
+      at += size
+    }
   }
 
   /** STARTUP was accepted: from here on, all is in this dialect and compressed so. */
