@@ -1,0 +1,144 @@
+/** The client as a service: layers, configuration, gate, shutdown, what it shows. */
+import { DEngineAdapter, EtcdAdapter, Prefix, RaftClient, Transport } from "@effect-scylla/raft-client"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Result, Scope, Stream } from "effect"
+import { assertError, drive, failing, pass, simulate } from "./support/simulated.ts"
+
+const config = (settings: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(settings))
+
+describe("RaftClient", () => {
+  it.effect("is configured from the environment", () =>
+    Effect.gen(function*() {
+      const { cluster, transport } = yield* simulate()
+      const layer = RaftClient.layerConfig({ adapter: DEngineAdapter.make() }).pipe(
+        Layer.provide(config({ RAFT_ENDPOINTS: cluster.endpoints.join(), RAFT_TIMEOUT: "250 millis" })),
+        Layer.provide(Layer.succeed(Transport.Transport, transport))
+      )
+      const error = yield* drive(
+        Effect.gen(function*() {
+          const client = yield* RaftClient.RaftClient
+          yield* client.put("/k", "v")
+          for (const node of cluster.nodes) node.script("HandleClientWrite", "silence", 100)
+          return yield* Effect.flip(client.put("/k", "w"))
+        }).pipe(Effect.provide(layer))
+      )
+      assert.strictEqual(error.attempts.length, 1)
+      assert.isAtMost(error.attempts[0]!.atMillis, 300)
+    }))
+
+  it.effect("names every wrong setting at once", () =>
+    Effect.gen(function*() {
+      const layer = RaftClient.layerConfig({ adapter: DEngineAdapter.make() }).pipe(
+        Layer.provide(config({ RAFT_TIMEOUT: "soon", RAFT_ELECTION_TIMEOUT: "later" }))
+      )
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assertError(error, "InvalidRequest")
+      assert.include(error.message, "3 wrong setting(s)")
+    }))
+
+  it.effect("lazy: builds with nobody there, and finds them later", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      for (const { id } of cluster.nodes) cluster.kill(id)
+      const client = yield* connect({ lazy: true })
+      assertError(yield* failing(client.put("/k", "v", { timeout: 200 })), "NoLeader", "NotSent")
+      for (const { id } of cluster.nodes) cluster.start(id)
+      cluster.elect(2)
+      yield* drive(client.put("/k", "v"))
+    }))
+
+  it.effect("every dial goes through the gate", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const dialled: Array<string> = []
+      const client = yield* connect({
+        dialGate: (address, dial) => Effect.andThen(Effect.sync(() => dialled.push(address)), dial)
+      })
+      yield* drive(client.put("/k", "v"))
+      assert.deepStrictEqual(dialled.toSorted(), [...cluster.endpoints])
+      cluster.kill(1)
+      cluster.start(1)
+      yield* drive(client.put("/k", "w"))
+      assert.isAbove(dialled.length, 3)
+    }))
+
+  it.effect("a close waits for what is under way, as long as it may", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(connect({ shutdownTimeout: "1 second" }), scope)
+      cluster.node(1).delay = 200
+      const write = yield* Effect.forkChild(client.put("/k", "v"), { startImmediately: true })
+      yield* drive(Scope.close(scope, Exit.void))
+      yield* Fiber.join(write)
+      const nothing = yield* Scope.make()
+      yield* Scope.provide(connect({ shutdownTimeout: "1 second" }), nothing)
+      // Nothing is under way: no clock is needed.
+      yield* Scope.close(nothing, Exit.void)
+    }))
+
+  it.effect("bounds what is under way", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect({ maxInFlight: 2 })
+      cluster.node(1).delay = 100
+      const writes = yield* Effect.forEach([1, 2], (n) =>
+        Effect.forkChild(client.put(`/${n}`, "v"), { startImmediately: true }))
+      assertError(yield* failing(client.put("/3", "v")), "Overloaded", "NotSent")
+      for (const write of writes) {
+        yield* drive(Fiber.join(write))
+      }
+    }))
+
+  it.effect("tells every change of its belief, and counts", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const before = (yield* Metric.snapshot).find(({ id }) => id === "raft_client_leader_changes_total")
+      const client = yield* connect()
+      const seen: Array<string | undefined> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(client.changes, ({ leader }) => Effect.sync(() => seen.push(leader?.id))),
+        { startImmediately: true }
+      )
+      yield* pass(10)
+      cluster.kill(1)
+      yield* drive(client.put("/k", "v"))
+      yield* pass(10)
+      const distinct = seen.filter((id, i) => i === 0 || id !== seen[i - 1])
+      assert.deepStrictEqual(distinct, ["1", undefined, "2"])
+      const { evidence } = yield* client.view
+      assert.include(evidence.find(({ address }) => address === "node1:9081")?.answer, "ECONNREFUSED")
+      const after = (yield* Metric.snapshot).find(({ id }) => id === "raft_client_leader_changes_total")
+      const count = (one: typeof before): number => (one?.state as { count?: number } | undefined)?.count ?? 0
+      assert.isAtLeast(Number(count(after)) - Number(count(before)), 2)
+    }))
+
+  it.effect("refresh takes other addresses when they lead to a leader, and only then", () =>
+    Effect.gen(function*() {
+      const { cluster, connect, transport } = yield* simulate()
+      const client = yield* connect({ readyTimeout: "1 second", endpoints: ["node1:9081"] })
+      assertError(yield* failing(client.refresh(["nobody:1"])), "NoLeader")
+      assertError(yield* failing(client.refresh(["http://x"])), "InvalidRequest")
+      yield* drive(client.put("/k", "v"))
+      const dialled = transport.opened.filter((address) => address === "node1:9081").length
+      yield* drive(client.refresh(["node2:9082"]))
+      yield* drive(client.put("/k", "w"))
+      assert.strictEqual(transport.opened.filter((address) => address === "node1:9081").length, dialled)
+      assert.strictEqual(cluster.index, 2)
+    }))
+
+  it("prefixes start and end with a slash", () => {
+    assert.isTrue(Result.isSuccess(Prefix.make("/a/")))
+    for (const wrong of ["", "a/", "/a"]) assert.isTrue(Result.isFailure(Prefix.make(wrong)))
+    assert.deepStrictEqual(Prefix.end(Uint8Array.of(1, 255)), Uint8Array.of(2))
+    assert.deepStrictEqual(Prefix.end(Uint8Array.of(1, 2)), Uint8Array.of(1, 3))
+    assert.isUndefined(Prefix.end(Uint8Array.of(255)))
+  })
+
+  it("adapters say what they lack", () => {
+    assert.isFalse(DEngineAdapter.make().capabilities.ttl)
+    assert.isTrue(DEngineAdapter.make({ ttl: true }).capabilities.ttl)
+    assert.isFalse(EtcdAdapter.make().capabilities.leaseRead)
+    assert.isTrue(EtcdAdapter.make().capabilities.resumableWatch)
+  })
+})
