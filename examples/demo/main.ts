@@ -5,6 +5,7 @@ import { Ports, SimulatedCluster } from "@effect-scylla/testkit"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Option, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
+import { alternator } from "../alternator/demo.ts"
 import { raft } from "../raft/demo.ts"
 import { onContactPoints, onSimulated } from "./cql.ts"
 import { heading } from "./terminal.ts"
@@ -67,7 +68,7 @@ const demo = Command.make("demo", flags, (flags) =>
       ))
   )).pipe(Command.withDescription("Writes and reads rows on the cores that own them, while a node dies and comes back"))
 
-Command.run(demo.pipe(Command.withSubcommands([raft])), { version: "0.1.0" }).pipe(
+Command.run(demo.pipe(Command.withSubcommands([alternator, raft])), { version: "0.1.0" }).pipe(
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain
 )
