@@ -1,6 +1,6 @@
 /**
  * Our CQL client beside `cassandra-driver`, the Rust driver and a hand-written header-only client, all against one canned
- * server: client CPU per request. `node bench/main.ts cql [--json] [--rounds N] [--inflight 1,32] [--only ours,raw]`
+ * server: client CPU per request, on plain v4 and where the server has metadata ids. `node bench/main.ts cql [--json] [--rounds N] [--inflight 1,32] [--only ours,raw]`
  *
  * What it compares, and what it does not, is in README.md.
  */
@@ -42,7 +42,14 @@ export type Figures =
     withinBudget?: boolean
   }
 
-export type Result = { readonly [K in Operation]: Record<string, Figures> }
+/** By requests in flight. */
+export type Operations = { readonly [K in Operation]: Record<string, Figures> }
+
+/** Plain v4, where every result carries its metadata; beside it the same where the server has ids for metadata. */
+export type Result = Operations & { readonly withMetadataIds: Operations }
+
+const modes = ["plain", "withMetadataIds"] as const
+type Mode = typeof modes[number]
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -88,8 +95,9 @@ interface Server {
   readonly stop: () => Promise<void>
 }
 
-const startServer = async (prefix: ReadonlyArray<string>): Promise<Server> => {
-  const [command, ...args] = [...prefix, process.execPath, here("canned/server.ts")]
+const startServer = async (prefix: ReadonlyArray<string>, mode: Mode): Promise<Server> => {
+  const flags = mode === "plain" ? [] : ["--metadata-ids"]
+  const [command, ...args] = [...prefix, process.execPath, here("canned/server.ts"), ...flags]
   const child: ChildProcess = spawn(command!, args, { stdio: ["pipe", "pipe", "inherit"] })
   const exited = once(child, "exit")
   const port = await Promise.race([
@@ -106,7 +114,7 @@ const startServer = async (prefix: ReadonlyArray<string>): Promise<Server> => {
   }
 }
 
-/** Sized for half a second to a second of work, so that one run is long enough to measure and 120 of them are bearable. */
+/** Sized for half a second to a second of work, so that one run is long enough to measure and 240 of them are bearable. */
 const requestsOf = (client: ClientName, inflight: number): number => {
   if (inflight === 1) return client === "cassandraDriver" ? 10_000 : 20_000
   const base = inflight < 256 ? 100_000 : 200_000
@@ -183,11 +191,17 @@ const print = (result: Result, ran: ReadonlyArray<ClientName>, rounds: number): 
   const line = (cells: ReadonlyArray<string>) =>
     console.log(cells.map((cell, i) => cell.padStart(i === 0 ? 9 : 17)).join(""))
   const compared = (["cassandraDriver", "rust"] as const).filter((other) => ran.includes("ours") && ran.includes(other))
-  for (const operation of operations) {
-    const what = operation === "select" ? "SELECT of one row" : "INSERT of four values"
+  const tables = modes.flatMap((mode) =>
+    operations.map((operation) => ({
+      what: (operation === "select" ? "SELECT of one row" : "INSERT of four values") +
+        (mode === "plain" ? "" : ", the server has metadata ids"),
+      byInflight: (mode === "plain" ? result : result.withMetadataIds)[operation]
+    }))
+  )
+  for (const { byInflight, what } of tables) {
     console.log(`\n${what}: client CPU µs per request, then p99 in µs; median of ${rounds} rounds`)
     line(["in flight", ...ran.map((client) => titles[client]), ...compared.map((other) => `ours to ${other}`)])
-    for (const [inflight, figures] of Object.entries(result[operation])) {
+    for (const [inflight, figures] of Object.entries(byInflight)) {
       line([
         inflight,
         ...ran.map((client) => number(figures[client], 2)),
@@ -196,8 +210,8 @@ const print = (result: Result, ran: ReadonlyArray<ClientName>, rounds: number): 
       line(["p99", ...ran.map((client) => number(figures.p99[client], 0))])
     }
   }
-  const judged = operations
-    .flatMap((operation) => Object.values(result[operation]).map(({ withinBudget }) => withinBudget))
+  const judged = tables
+    .flatMap(({ byInflight }) => Object.values(byInflight).map(({ withinBudget }) => withinBudget))
     .filter((within) => within !== undefined)
   const limits = Object.entries(budget)
   console.log(
@@ -225,35 +239,45 @@ export const run = async (options: Options): Promise<Result> => {
   if (rust === undefined) ran = ran.filter((client) => client !== "rust")
 
   const pin = pinning()
-  const server = await startServer(pin(1))
+  const servers: Partial<Record<Mode, Server>> = {}
   const measured = new Map<string, Array<Measured>>()
-  const keyOf = (operation: Operation, inflight: number, client: ClientName) => `${operation} ${inflight} ${client}`
+  const keyOf = (mode: Mode, operation: Operation, inflight: number, client: ClientName) =>
+    `${mode} ${operation} ${inflight} ${client}`
+  const runs = modes.flatMap((mode) =>
+    operations.flatMap((operation) =>
+      levels.flatMap((inflight) => ran.map((client) => ({ mode, operation, inflight, client })))
+    )
+  )
   try {
+    for (const mode of modes) servers[mode] = await startServer(pin(1), mode)
     for (let round = 0; round < rounds; round++) {
       say(`round ${round + 1} of ${rounds}`)
-      for (const operation of operations) {
-        for (const inflight of levels) {
-          for (const client of ran) {
-            const key = keyOf(operation, inflight, client)
-            const runs = measured.get(key) ?? []
-            measured.set(key, runs)
-            runs.push(await runClient(pin(0), rust, client, operation, inflight, server.port))
-          }
-        }
+      for (const { client, inflight, mode, operation } of runs) {
+        const key = keyOf(mode, operation, inflight, client)
+        const before = measured.get(key) ?? []
+        measured.set(key, before)
+        before.push(await runClient(pin(0), rust, client, operation, inflight, servers[mode]!.port))
       }
     }
   } finally {
-    await server.stop()
+    for (const server of Object.values(servers)) await server.stop()
   }
 
-  const resultOf = (operation: Operation) =>
+  const figuresFor = (mode: Mode, operation: Operation) =>
     Object.fromEntries(
       levels.map((inflight) => [
         inflight,
-        figuresOf(inflight, new Map(ran.map((client) => [client, measured.get(keyOf(operation, inflight, client))!])))
+        figuresOf(
+          inflight,
+          new Map(ran.map((client) => [client, measured.get(keyOf(mode, operation, inflight, client))!]))
+        )
       ])
     )
-  const result: Result = { select: resultOf("select"), insert: resultOf("insert") }
+  const operationsOf = (mode: Mode): Operations => ({
+    select: figuresFor(mode, "select"),
+    insert: figuresFor(mode, "insert")
+  })
+  const result: Result = { ...operationsOf("plain"), withMetadataIds: operationsOf("withMetadataIds") }
   if (options.json) console.log(JSON.stringify(result))
   else print(result, ran, rounds)
   return result

@@ -3,11 +3,14 @@
  *
  * It speaks protocol v4 and answers the two prepared statements of the benchmark with frames made beforehand, so that its
  * cost is small beside a client's. Everything else (handshake, system tables) takes the slow path through
- * `@effect-scylla/protocol`.
+ * `@effect-scylla/protocol`. With `--metadata-ids` it offers ScyllaDB's extension of that name, and leaves metadata out for
+ * connections that took it and ask so.
  */
 import {
   Codec,
   CqlType,
+  Dialect,
+  Features,
   Frame,
   type Metadata,
   Reader,
@@ -53,21 +56,28 @@ const statements: Array<Prepared> = [
 ]
 const numbers = new Map([[SELECT, 0], [INSERT, 1]])
 
+const offersIds = process.argv.includes("--metadata-ids")
+const withIds = Dialect.make(4, { metadataIds: true })
+
+/** Of a statement's result: opaque to clients, so any 16 bytes do. */
+const resultId = (index: number): Uint8Array => statementId(index).toReversed()
+
 const frame = (response: Response.ServerResponse): Uint8Array => {
   const w = new Writer.Writer()
   Response.encode(w, 0, response)
   return w.toUint8Array()
 }
 
+const oneRow = {
+  _tag: "Rows",
+  columns,
+  rows: [columns.map(({ name, type }) => Codec.encode(type, row[name as keyof typeof row]))]
+} as const
+
 /** Whole frames with stream id 0, by the number of the statement. Each carries metadata, as plain v4 wants. */
-const canned: ReadonlyArray<Uint8Array> = [
-  frame({
-    _tag: "Rows",
-    columns,
-    rows: [columns.map(({ name, type }) => Codec.encode(type, row[name as keyof typeof row]))]
-  }),
-  frame({ _tag: "Void" })
-]
+const canned: ReadonlyArray<Uint8Array> = [frame(oneRow), frame({ _tag: "Void" })]
+/** The same without metadata. */
+const cannedBare: ReadonlyArray<Uint8Array> = [frame({ ...oneRow, skipMetadata: true }), frame({ _tag: "Void" })]
 
 const invalid = (message: string): Response.ServerResponse => ({
   _tag: "Error",
@@ -96,31 +106,41 @@ const prepare = (text: string): Response.ServerResponse => {
     numbers.set(text, index)
   }
   const { id, result, variables } = statements[index]!
-  return { _tag: "Prepared", id, variables, result }
+  return { _tag: "Prepared", id, resultMetadataId: resultId(index), variables, result }
 }
 
 const SKIP_METADATA = 0x02
 const skipRefused = "this benchmark is plain v4, where nobody may skip metadata: a table may have changed"
 
-const execute = (request: Request.Request & { readonly _tag: "Execute" }): Response.ServerResponse => {
-  const statement = statements.find(({ id }) => Buffer.compare(id, request.id) === 0)
+const execute = (
+  request: Request.Request & { readonly _tag: "Execute" },
+  dialect: Dialect.Dialect
+): Response.ServerResponse => {
+  const index = statements.findIndex(({ id }) => Buffer.compare(id, request.id) === 0)
+  const statement = statements[index]
   if (statement === undefined) {
     return { _tag: "Error", error: new ServerError.Unprepared({ message: "unknown id", code: 0x2500, id: request.id }) }
   }
   // The right ones took the fast path.
   if (statement.query === undefined) {
+    // Of a client that knows no id yet.
+    if (dialect.metadataIds) return index === 0 ? { ...oneRow, newMetadataId: resultId(index) } : { _tag: "Void" }
     return invalid(request.options.skipMetadata === true ? skipRefused : "the canned server knows only plain EXECUTE")
   }
   return rowsOf(statement.query, request.values?.values ?? [])
 }
 
-const answer = (request: Request.Request): Response.ServerResponse => {
+const supported = new Map([
+  ["CQL_VERSION", ["3.4.7"]],
+  ["COMPRESSION", []],
+  ["PROTOCOL_VERSIONS", ["4/v4"]],
+  ...offersIds ? [[Features.METADATA_ID, [""]] as const] : []
+])
+
+const answer = (request: Request.Request, dialect: Dialect.Dialect): Response.ServerResponse => {
   switch (request._tag) {
     case "Options":
-      return {
-        _tag: "Supported",
-        options: new Map([["CQL_VERSION", ["3.4.7"]], ["COMPRESSION", []], ["PROTOCOL_VERSIONS", ["4/v4"]]])
-      }
+      return { _tag: "Supported", options: supported }
     case "Startup":
       return request.options["COMPRESSION"] === undefined
         ? { _tag: "Ready" }
@@ -130,7 +150,7 @@ const answer = (request: Request.Request): Response.ServerResponse => {
     case "Prepare":
       return prepare(request.query)
     case "Execute":
-      return execute(request)
+      return execute(request, dialect)
     case "Query": {
       const use = /^\s*USE\s+"?(\w+)"?\s*;?\s*$/i.exec(request.query)
       if (use !== null) {
@@ -147,18 +167,14 @@ const answer = (request: Request.Request): Response.ServerResponse => {
   }
 }
 
-const respond = (opcode: number, flags: number, body: Reader.Reader): Response.ServerResponse => {
-  try {
-    return answer(Request.decode(opcode, flags, body).request)
-  } catch (error) {
-    return protocolError((error as Error).message)
-  }
-}
-
 const OUT_SIZE = 1024 * 1024
 /** Where in an EXECUTE frame the statement's number and the query flags are. */
 const NUMBER_AT = Frame.HEADER_SIZE + 2 + idSize - 4
 const FLAGS_AT = NUMBER_AT + 4 + 2
+/** Where metadata ids are: the id of the result's metadata, in front of the consistency. */
+const RESULT_ID_AT = NUMBER_AT + 4
+const FLAGS_BEHIND_AT = FLAGS_AT + 2 + idSize
+const resultIds = [0, 1].map(resultId)
 
 class Connection {
   private readonly socket: Socket
@@ -166,6 +182,7 @@ class Connection {
   private outEnd = 0
   private carry: Buffer | undefined
   private closed = false
+  private dialect = Dialect.v4
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -192,14 +209,17 @@ class Connection {
 
   /** EXECUTE of one of the two statements: looks at the id and at one byte of flags. */
   private fast(bytes: Buffer, pos: number, size: number): boolean {
-    if (bytes[pos + 4] !== Frame.Opcode.EXECUTE || bytes[pos + 1] !== 0 || size <= FLAGS_AT - Frame.HEADER_SIZE) {
+    const { metadataIds } = this.dialect
+    const flagsAt = metadataIds ? FLAGS_BEHIND_AT : FLAGS_AT
+    if (bytes[pos + 4] !== Frame.Opcode.EXECUTE || bytes[pos + 1] !== 0 || size <= flagsAt - Frame.HEADER_SIZE) {
       return false
     }
     const at = pos + NUMBER_AT
     const number = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
     if (bytes[pos + Frame.HEADER_SIZE + 1] !== idSize || number < 0 || number >= canned.length) return false
-    if ((bytes[pos + FLAGS_AT]! & SKIP_METADATA) !== 0) return false
-    const frame = canned[number]!
+    const skips = (bytes[pos + flagsAt]! & SKIP_METADATA) !== 0
+    if (metadataIds ? !this.names(number, bytes, pos + RESULT_ID_AT) : skips) return false
+    const frame = (skips ? cannedBare : canned)[number]!
     this.reserve(frame.length)
     const { out, outEnd } = this
     out.set(frame, outEnd)
@@ -209,14 +229,34 @@ class Connection {
     return true
   }
 
+  /** Whether the metadata that a request names is that of the statement's result. */
+  private names(number: number, bytes: Buffer, at: number): boolean {
+    const id = resultIds[number]!
+    if (bytes[at + 1] !== idSize) return false
+    for (let i = 0; i < idSize; i++) if (bytes[at + 2 + i] !== id[i]) return false
+    return true
+  }
+
   private slow(bytes: Buffer, pos: number, end: number): void {
     const body = Reader.Reader.from(bytes.subarray(pos + Frame.HEADER_SIZE, end))
-    this.write((bytes[pos + 2]! << 8) | bytes[pos + 3]!, respond(bytes[pos + 4]!, bytes[pos + 1]!, body))
+    this.write((bytes[pos + 2]! << 8) | bytes[pos + 3]!, this.respond(bytes[pos + 4]!, bytes[pos + 1]!, body))
+  }
+
+  private respond(opcode: number, flags: number, body: Reader.Reader): Response.ServerResponse {
+    try {
+      const { request } = Request.decode(opcode, flags, body, this.dialect)
+      if (request._tag === "Startup" && offersIds && request.options[Features.METADATA_ID] !== undefined) {
+        this.dialect = withIds
+      }
+      return answer(request, this.dialect)
+    } catch (error) {
+      return protocolError((error as Error).message)
+    }
   }
 
   private write(stream: number, response: Response.ServerResponse): void {
     const w = new Writer.Writer()
-    Response.encode(w, stream, response)
+    Response.encode(w, stream, response, {}, this.dialect)
     this.reserve(w.pos)
     this.out.set(w.bytes.subarray(0, w.pos), this.outEnd)
     this.outEnd += w.pos

@@ -195,7 +195,9 @@ const equal = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
  * anything else.
  */
 export const parseQuery = (text: string): Query | string => {
-  const match = /^\s*SELECT\s+(.+?)\s+FROM\s+(\w+\.\w+)(?:\s+WHERE\s+(.+?))?\s*;?\s*$/is.exec(text)
+  // Clients bound their reads of metadata so where they take the server for ScyllaDB.
+  const bounded = text.replace(/\s+USING TIMEOUT \w+\s*;?\s*$/i, "")
+  const match = /^\s*SELECT\s+(.+?)\s+FROM\s+(\w+\.\w+)(?:\s+WHERE\s+(.+?))?\s*;?\s*$/is.exec(bounded)
   if (match === null) return `the canned server does not understand: ${text}`
   const [, selected, name, where] = match
   const table = systemTables.get(name!.toLowerCase())

@@ -2,16 +2,32 @@
  * The floor: the least that Node can do for a request. Frames are encoded once, a batch is appended into one buffer and
  * written once per read, of a response only the header is looked at. It routes nothing and decodes nothing.
  */
-import { BindEncoder, Frame, Reader, Request, Response, RowDecoder, Uuid, Writer } from "@effect-scylla/protocol"
+import {
+  BindEncoder,
+  Dialect,
+  Features,
+  Frame,
+  Negotiation,
+  Reader,
+  Request,
+  Response,
+  RowDecoder,
+  Uuid,
+  Writer
+} from "@effect-scylla/protocol"
 import { once } from "node:events"
 import { connect as connectSocket, type Socket } from "node:net"
 import { INSERT, keys, name, SELECT } from "../workload.ts"
 import type { Connect, Sampler } from "./client.ts"
 
 /** Waits for the one frame that answers a handshake request. */
-const ask = async (socket: Socket, request: Request.Request): Promise<Response.Response> => {
+const ask = async (
+  socket: Socket,
+  request: Request.Request,
+  dialect = Dialect.v4
+): Promise<Response.Response> => {
   const w = new Writer.Writer()
-  Request.encode(w, 0, request)
+  Request.encode(w, 0, request, { dialect })
   socket.write(w.toUint8Array())
   let received = Buffer.alloc(0)
   for (;;) {
@@ -19,18 +35,24 @@ const ask = async (socket: Socket, request: Request.Request): Promise<Response.R
     received = Buffer.concat([received, chunk])
     if (received.length < Frame.HEADER_SIZE || received.length < Frame.HEADER_SIZE + received.readInt32BE(5)) continue
     const reader = Reader.Reader.from(received.subarray(Frame.HEADER_SIZE))
-    const response = Response.decode(received[4]!, reader, new RowDecoder.RowDecoders())
+    const response = Response.decode(received[4]!, reader, new RowDecoder.RowDecoders(), dialect)
     if (response._tag === "Error") throw new Error(response.error.message)
     return response
   }
 }
 
 /** The EXECUTE frames, one for each key, with stream id 0. */
-const frames = (prepared: Response.Prepared): ReadonlyArray<Uint8Array> => {
+const frames = (prepared: Response.Prepared, dialect: Dialect.Dialect): ReadonlyArray<Uint8Array> => {
   const encoder = new BindEncoder.BindEncoder(prepared.variables.columns)
-  const options: Request.Options = { consistency: "LOCAL_ONE" }
+  const options: Request.Options = { consistency: "LOCAL_ONE", skipMetadata: dialect.metadataIds }
   const count = prepared.variables.columns.length
-  const template = Request.executeTemplate(prepared.id, options, count, { tracing: false, stamped: false })
+  const { id, resultMetadataId } = prepared
+  const template = Request.executeTemplate(id, options, count, {
+    tracing: false,
+    stamped: false,
+    dialect,
+    resultMetadataId
+  })
   return keys.map((key, i) => {
     const id = Uuid.parseUnsafe(key)
     const values = encoder.columns.length === 1 ? [id] : [id, name, i, BigInt(i)]
@@ -126,15 +148,18 @@ class Connection {
 
 export const connect: Connect = async (port, operation) => {
   const options = { host: "127.0.0.1", port, noDelay: true }
-  const handshake = async (socket: Socket): Promise<Response.Prepared> => {
-    await ask(socket, { _tag: "Startup", options: { CQL_VERSION: "3.0.0" } })
-    const prepared = await ask(socket, { _tag: "Prepare", query: operation === "select" ? SELECT : INSERT })
+  const handshake = async (socket: Socket) => {
+    const supported = await ask(socket, { _tag: "Options" })
+    if (supported._tag !== "Supported") throw new Error(`OPTIONS was answered with ${supported._tag}`)
+    const { dialect, startup } = Negotiation.agree(Features.fromSupported(supported.options), { metadataIds: true })
+    await ask(socket, { _tag: "Startup", options: startup }, dialect)
+    const prepared = await ask(socket, { _tag: "Prepare", query: operation === "select" ? SELECT : INSERT }, dialect)
     if (prepared._tag !== "Prepared") throw new Error(`PREPARE was answered with ${prepared._tag}`)
-    return prepared
+    return { dialect, prepared, startup }
   }
   // A socket with `onread` emits no "data": the statement is prepared on a connection of its own.
   const preparing = connectSocket(options)
-  const prepared = await handshake(preparing)
+  const { dialect, prepared, startup } = await handshake(preparing)
   preparing.destroy()
 
   let ready = () => {}
@@ -152,10 +177,10 @@ export const connect: Connect = async (port, operation) => {
     }
   })
   const w = new Writer.Writer()
-  Request.encode(w, 0, { _tag: "Startup", options: { CQL_VERSION: "3.0.0" } })
+  Request.encode(w, 0, { _tag: "Startup", options: startup }, { dialect })
   socket.write(w.toUint8Array())
   await started
-  const connected = connection.current = new Connection(socket, frames(prepared))
+  const connected = connection.current = new Connection(socket, frames(prepared, dialect))
   socket.on("error", (error) => connected.fail(error))
   socket.on("close", () => connected.fail(new Error("the server closed the connection")))
   return {
