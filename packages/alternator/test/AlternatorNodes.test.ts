@@ -121,7 +121,7 @@ describe("AlternatorNodes", () => {
       assert.include(hosts(nodes.current()), "10.0.0.4")
     }))
 
-  it.effect("all candidates dead: the list is kept, with its age, and said once", () =>
+  it.effect("R22: all candidates dead: the list is kept, with its age, and said once", () =>
     logged((lines) =>
       Effect.gen(function*() {
         const simulation = three()
@@ -589,6 +589,32 @@ describe("AlternatorNodes", () => {
       for (const node of simulation.nodes) node.condition = "up"
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual([a, b, c].map((node) => node.isEjected), [false, false, false])
+    }))
+
+  it.effect("D6: looks by itself, comes back to its seeds, probes more than once, asks for names as they are", () =>
+    Effect.gen(function*() {
+      const simulation = AlternatorSimulation.make({
+        nodes: [{ host: "10.0.0.1", datacenter: "a&b=c d", rack: "é/1" }, { host: "10.0.0.2", datacenter: "x" }]
+      })
+      const nodes = yield* start(simulation, { scope: RoutingScope.rack("a&b=c d", "é/1") })
+      yield* nodes.awaitReady
+      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1"])
+      // The nodes move; only the seed knows where to.
+      const moved = three()
+      const again = yield* start(moved, { seeds: ["10.0.0.1"] })
+      yield* again.awaitReady
+      for (const host of ["10.0.0.2", "10.0.0.3"]) moved.node(host).condition = "refusing"
+      for (const host of ["10.0.0.2", "10.0.0.3"]) moved.node(host).isListed = false
+      moved.add({ host: "10.0.0.7" })
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(hosts(again.current()), ["10.0.0.1", "10.0.0.7"])
+      const [node] = again.current().nodes
+      for (let round = 0; round < 3; round++) {
+        again.observe(node!, "unreachable", again.now())
+        assert.isTrue(node!.isEjected)
+        yield* TestClock.adjust("30 seconds")
+        assert.isFalse(node!.isEjected)
+      }
     }))
 
   it.effect("R14: clients that share the nodes share one loop", () =>

@@ -1,8 +1,10 @@
-import { AlternatorClient, Auth } from "@effect-scylla/alternator"
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb"
+import { AlternatorClient, Auth, AwsSdk } from "@effect-scylla/alternator"
 import { AlternatorCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { ofLean } from "./support/clients.ts"
+import { createRequire } from "node:module"
+import { ofLean, ofSdk } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
 const secrets = { alice: "s3cret/with+signs=" }
@@ -12,6 +14,49 @@ const lean = (cluster: AlternatorCluster.AlternatorCluster, options: Partial<Alt
     Layer.build(AlternatorClient.layer({ seeds: cluster.seeds, ...options })),
     (context) => Context.get(context, AlternatorClient.AlternatorClient)
   )
+
+/** dynalite by itself, which answers /localnodes with a text. */
+const dynalite = Effect.acquireRelease(
+  Effect.callback<string>((resume) => {
+    const server = createRequire(import.meta.url)("dynalite")({ createTableMs: 0, deleteTableMs: 0 })
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(`127.0.0.1:${server.address().port}`)))
+    servers.push(server)
+  }),
+  () =>
+    Effect.callback<void>((resume) => {
+      const server = servers.pop()
+      server.close(() => resume(Effect.void))
+      server.closeAllConnections()
+    })
+)
+const servers: Array<any> = []
+
+describe("plain dynalite", () => {
+  const credentials = { accessKeyId: "a", secretAccessKey: "b" }
+
+  it.live(
+    "the bare SDK, the SDK on our nodes and the lean client do the same operations, discovery on and off",
+    () =>
+      Effect.gen(function*() {
+        const address = yield* dynalite
+        const sdk = () => new DynamoDBClient({ region: "us-east-1", credentials, endpoint: `http://${address}` })
+        const bare = sdk()
+        yield* Effect.promise(() => operations(ofSdk(bare), "bare"))
+        bare.destroy()
+        for (const discovery of ["static", "live"] as const) {
+          const layer = AlternatorClient.layer({ seeds: address, discovery, auth: Auth.sigV4(credentials) })
+          const services = yield* Layer.build(layer)
+          const client = Context.get(services, AlternatorClient.AlternatorClient)
+          yield* Effect.promise(() => operations(ofLean(client), `lean-${discovery}`))
+          assert.isFalse(client.nodes.current().isDiscovered)
+          const adapted = AwsSdk.withAlternator(sdk(), yield* Effect.provideContext(AwsSdk.make, services))
+          yield* Effect.promise(() => operations(ofSdk(adapted), `adapted-${discovery}`))
+          adapted.destroy()
+        }
+      }),
+    60_000
+  )
+})
 
 describe("the lean client on a cluster of sockets", () => {
   it.live("does all operations", () =>
