@@ -131,7 +131,7 @@ export const make = <const F extends Fields, PK extends keyof F & string, SK ext
     )
   const decode = (item: ReadItem, operation: string): Result<ItemOf<F>> =>
     Effect.mapError(
-      Schema.decodeUnknownEffect(itemCodec)(item) as Effect.Effect<ItemOf<F>, Schema.SchemaError>,
+      Schema.decodeEffect(itemCodec)(item) as Effect.Effect<ItemOf<F>, Schema.SchemaError>,
       (error) =>
         new AlternatorError.AlternatorError({
           reason: new AlternatorError.MalformedResponse({

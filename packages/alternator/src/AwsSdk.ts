@@ -119,7 +119,7 @@ export const make: Effect.Effect<
 export const open = async (
   options: AlternatorNodes.NodesOptions & { readonly transport?: AlternatorTransport.UndiciOptions | undefined }
 ): Promise<Alternator & AsyncDisposable & { readonly close: () => Promise<void> }> => {
-  const scope = Effect.runSync(Scope.make())
+  const scope = Scope.makeUnsafe()
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   const layer = Layer.provideMerge(
     AlternatorNodes.layer(options),

@@ -1,23 +1,9 @@
 import { Auth, SigV4 } from "@effect-scylla/alternator"
 import { assert, describe, it } from "@effect/vitest"
 import { SignatureV4 } from "@smithy/signature-v4"
-import { createHash, createHmac } from "node:crypto"
 import { gzipSync } from "node:zlib"
 import { Random } from "../../../test/support/random.ts"
-
-class Sha256 {
-  private readonly hash
-  constructor(key?: string | Uint8Array) {
-    this.hash = key === undefined ? createHash("sha256") : createHmac("sha256", key)
-  }
-  update(data: string | Uint8Array) {
-    this.hash.update(data)
-  }
-  digest() {
-    return Promise.resolve(new Uint8Array(this.hash.digest()))
-  }
-  reset() {}
-}
+import { Sha256 } from "../../../test/support/sha256.ts"
 
 describe("SigV4", () => {
   it("R4, D9: signatures are those of @smithy/signature-v4, byte for byte", async () => {

@@ -2,22 +2,8 @@ import { AlternatorCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { SignatureV4 } from "@smithy/signature-v4"
 import { Effect } from "effect"
-import { createHash, createHmac } from "node:crypto"
+import { Sha256 } from "../../../test/support/sha256.ts"
 import { verify } from "../src/internal/sigV4Verifier.ts"
-
-class Sha256 {
-  private readonly hash
-  constructor(key?: string | Uint8Array) {
-    this.hash = key === undefined ? createHash("sha256") : createHmac("sha256", key)
-  }
-  update(data: string | Uint8Array) {
-    this.hash.update(data)
-  }
-  digest() {
-    return Promise.resolve(new Uint8Array(this.hash.digest()))
-  }
-  reset() {}
-}
 
 const now = Date.UTC(2026, 10, 21, 12)
 const secrets = { alice: "secret" }

@@ -123,5 +123,5 @@ export const supports = (
 export const isHealthy = (transport: AlternatorTransport, node: AlternatorNode): Effect.Effect<boolean> =>
   get(transport, node, "/", 65_536).pipe(
     Effect.map(({ status }) => status === 200),
-    Effect.catch(() => Effect.succeed(false))
+    Effect.orElseSucceed(() => false)
   )

@@ -3,7 +3,7 @@ import * as Sdk from "@aws-sdk/client-dynamodb"
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb"
 import * as Documents from "@aws-sdk/lib-dynamodb"
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb"
-import type { AlternatorClient, AlternatorError } from "@effect-scylla/alternator"
+import type { AlternatorClient, AlternatorError, Operations } from "@effect-scylla/alternator"
 import { Effect } from "effect"
 import type { Operator } from "./suite.ts"
 
@@ -15,7 +15,7 @@ const types: Readonly<Record<string, string>> = {
 
 export const ofLean = (client: AlternatorClient.AlternatorClient): Operator => ({
   send: (operation, input) =>
-    Effect.runPromise(Effect.result(client.execute(operation as never, input))).then((result) => {
+    Effect.runPromise(Effect.result(client.execute(operation as Operations.Operation, input))).then((result) => {
       if (result._tag === "Success") return result.success
       const error = result.failure as AlternatorError.AlternatorError
       throw Object.assign(new Error(error.message), { type: types[error.reason._tag] ?? error.reason._tag })
