@@ -13,6 +13,10 @@ import { Command, Flag } from "effect/cli"
 const flags = {
   nodes: Flag.Int("nodes").pipe(Flag.withDefault(3), Flag.withDescription("Nodes, on 127.0.0.1, 127.0.0.2, …")),
   shards: Flag.Int("shards").pipe(Flag.withDefault(4), Flag.withDescription("Shards of each node")),
+  product: Flag.Literals("product", ["scylla", "cassandra"]).pipe(
+    Flag.withDefault("scylla" as const),
+    Flag.withDescription("Whose manners it has: versions of the protocol, shards, refusals")
+  ),
   port: Flag.Int("port").pipe(Flag.withDefault(9042), Flag.withDescription("The port of all nodes")),
   shardAwarePort: Flag.Int("shard-aware-port").pipe(
     Flag.withDefault(19_042),
@@ -30,7 +34,7 @@ const flags = {
 }
 
 const serve = Effect.fnUntraced(function*(options: Command.Command.Config.Infer<typeof flags>) {
-  const { nodes, port, shardAwarePort, shards } = options
+  const { nodes, port, product, shardAwarePort, shards } = options
   const username = Option.getOrUndefined(options.username)
   const password = Option.getOrUndefined(Option.map(options.password, Redacted.value))
   if ((username === undefined) !== (password === undefined)) {
@@ -42,6 +46,7 @@ const serve = Effect.fnUntraced(function*(options: Command.Command.Config.Infer<
   const cluster = yield* SimulatedCluster.make({
     nodes,
     shards,
+    product,
     port,
     shardAwarePort: shardAwarePort === 0 ? false : shardAwarePort,
     credentials: username === undefined || password === undefined ? undefined : { username, password }
@@ -52,7 +57,12 @@ const serve = Effect.fnUntraced(function*(options: Command.Command.Config.Infer<
       Effect.flatMap(cluster.stats, (stats) => Console.log(JSON.stringify(stats, undefined, 2)))
     )
   }
-  const took = [`nodes=${nodes}`, `shards=${shards}`, `shard-aware-port=${cluster.shardAwarePort ?? "none"}`]
+  const took = [
+    `product=${product}`,
+    `nodes=${nodes}`,
+    `shards=${shards}`,
+    `shard-aware-port=${cluster.shardAwarePort ?? "none"}`
+  ]
   yield* Console.log(["ready", ...cluster.contactPoints, ...took].join(" "))
   return yield* Effect.never
 }, Effect.scoped)

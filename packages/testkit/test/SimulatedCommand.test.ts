@@ -56,7 +56,7 @@ describe("the sim command", () => {
       )
       assert.strictEqual(
         yield* sim.firstLine,
-        `ready 127.0.0.1:${port} 127.0.0.2:${port} nodes=2 shards=3 shard-aware-port=${aware}`
+        `ready 127.0.0.1:${port} 127.0.0.2:${port} product=scylla nodes=2 shards=3 shard-aware-port=${aware}`
       )
       const client = yield* connect("127.0.0.2", port!)
       yield* client.startup()
@@ -84,8 +84,8 @@ describe("the sim command", () => {
       })
       const [port] = yield* Ports.freePorts()
       const args = ["--nodes", "1", "--port", `${port}`, "--shard-aware-port", "0"]
-      const sim = yield* start(...args, "--username", "u", "--password", "p")
-      assert.match(yield* sim.firstLine, /shard-aware-port=none$/)
+      const sim = yield* start(...args, "--product", "cassandra", "--username", "u", "--password", "p")
+      assert.match(yield* sim.firstLine, /product=cassandra .*shard-aware-port=none$/)
       const client = yield* connect("127.0.0.1", port!)
       assert.strictEqual((yield* client.startup())._tag, "Authenticate")
       const half = yield* start(...args, "--username", "u")
