@@ -68,10 +68,10 @@ export interface Options {
    */
   readonly protocolVersion?: "auto" | 3 | 4 | 5 | undefined
   /**
-   * How requests and results are compressed, where the server offers it. Default `"none"`: packing and unpacking costs both
-   * sides more time than a network within a datacenter takes for the bytes that it saves. Worth trying for large rows or texts
-   * over a slow or metered link. `"lz4"` is the one to take. v5 has no Snappy: with `"snappy"` v4 is the highest version
-   * that is agreed on, and together with `protocolVersion: 5` it is an error.
+   * How requests and results are compressed, where the server offers it. Default `"none"`: 4.6 KiB of rows take one side 7 µs
+   * to pack and the other 2 µs to unpack (`npm run bench -- protocol`), and 4 µs to cross a network of 10 Gbit/s as they are;
+   * results of a few rows hardly shrink. Worth it on slow or metered networks. `"lz4"` is the one to take. v5 has no Snappy:
+   * with `"snappy"` v4 is the highest version that is agreed on, and together with `protocolVersion: 5` it is an error.
    */
   readonly compression?: "none" | "lz4" | "snappy" | undefined
   /** Shown in the servers' lists of clients. */

@@ -225,6 +225,7 @@ describe("v5", () => {
       for (const name of ["one", "two"]) {
         const rows = [{ v: `of ${name}` }]
         assert.deepStrictEqual((yield* passing(cql.execute("SELECT v FROM t", [], { keyspace: name }))).rows, rows)
+        assert.deepStrictEqual(yield* passing(cql`SELECT v FROM t WHERE id = ${1}`.with({ keyspace: name })), rows)
         const select = yield* passing(cql.prepare("SELECT v FROM t WHERE id = ?", { keyspace: name }))
         assert.strictEqual(select.givenKeyspace, name)
         assert.deepStrictEqual((yield* passing(cql.execute(select, [1]))).rows, rows)
