@@ -38,6 +38,7 @@ const jobs = {
   sim: script("examples/sim/main.ts"),
   together: script("examples/together/main.ts"),
   bench: script("bench/main.ts"),
+  fuzz: script("test/fuzz/main.ts"),
   chaos: script("packages/pool/test/chaos/main.ts"),
   vitest: (args) => run("vitest", ["run", ...args]),
   test
