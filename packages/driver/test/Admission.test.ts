@@ -1,18 +1,10 @@
 /** More requests at once than connections take. */
-import { CqlClient } from "@effect-scylla/driver"
-import { Transport } from "@effect-scylla/pool"
 import { Frame } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-
-const passing = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function*() {
-    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-    for (let i = 0; i < 2_000 && fiber.pollUnsafe() === undefined; i++) yield* TestClock.adjust("100 millis")
-    return yield* Fiber.join(fiber)
-  })
+import { clientOf, passing } from "./support/world.ts"
 
 /** What one connection has in flight, and what waits for it, by default. */
 const IN_FLIGHT = 1024
@@ -20,13 +12,7 @@ const WAITING = 16_384
 
 const world = Effect.gen(function*() {
   const cluster = yield* SimulatedCluster.make({ nodes: 1, shards: 1, transport: "memory" })
-  const cql = yield* passing(
-    Effect.provideService(
-      CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 0 }),
-      Transport.Transport,
-      cluster.transport
-    )
-  )
+  const cql = yield* passing(clientOf(cluster))
   yield* passing(cql.awaitConnected)
   const select = yield* passing(cql.prepare("SELECT release_version FROM system.local"))
   /** Starts so many requests while the server does not answer. */

@@ -109,28 +109,64 @@ describe("versions and compression", () => {
     }))
 })
 
+const tooBusy = { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "too busy" }) } as const
+
 describe("a cluster whose nodes speak different versions", () => {
+  const mixed = Effect.gen(function*() {
+    let oldNode = false
+    const cluster = yield* SimulatedCluster.make({
+      nodes: 3,
+      shards: 2,
+      transport: "memory",
+      product: "cassandra",
+      supported: (supported) => oldNode ? supported.set("PROTOCOL_VERSIONS", ["3/v3", "4/v4"]) : supported
+    })
+    const wire = tap(cluster.transport)
+    const cql = yield* passing(clientOf(cluster, {}, wire.transport))
+    yield* passing(cql.awaitConnected)
+    yield* keyspace(cql, "ks")
+    yield* passing(cql.execute("CREATE TABLE ks.t (id uuid PRIMARY KEY, v int)"))
+    // Node 1 comes back as one that was not upgraded yet.
+    yield* cluster.stop(1)
+    yield* settle
+    oldNode = true
+    yield* cluster.start(1)
+    yield* passing(cql.awaitConnected)
+    oldNode = false
+    return { cluster, cql, wire }
+  })
+
+  it.effect("new columns that a node without metadata ids has shown are learned with their id from the others", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* mixed
+      yield* passing(cql.execute("INSERT INTO ks.t (id, v) VALUES (5a5a5a5a-0000-4000-8000-000000000001, 1)"))
+      const select = yield* passing(cql.prepare("SELECT * FROM ks.t"))
+      for (let i = 0; i < 6; i++) yield* passing(cql.execute(select))
+      const before = select.known
+      const other = yield* passing(clientOf(cluster))
+      yield* passing(other.awaitConnected)
+      yield* passing(other.execute("ALTER TABLE ks.t ADD w text"))
+      const theirs = yield* passing(other.prepare("SELECT * FROM ks.t"))
+      for (let i = 0; i < 6; i++) yield* passing(other.execute(theirs))
+      // Node 1 answers first, with the new columns and without an id.
+      yield* cluster.intercept(({ node, opcode }) =>
+        opcode === Frame.Opcode.EXECUTE && node !== 1 ? tooBusy : undefined
+      )
+      assert.deepStrictEqual(Object.keys((yield* passing(cql.execute(select))).rows[0]!), ["id", "v", "w"])
+      assert.strictEqual(select.known, before)
+      yield* cluster.intercept(({ node, opcode }) =>
+        opcode === Frame.Opcode.EXECUTE && node === 1 ? tooBusy : undefined
+      )
+      for (let i = 0; i < 4; i++) {
+        assert.deepStrictEqual(Object.keys((yield* passing(cql.execute(select))).rows[0]!), ["id", "v", "w"])
+      }
+      assert.deepStrictEqual(select.known?.id, theirs.known?.id)
+      assert.notDeepEqual(select.known?.id, before?.id)
+    }))
+
   it.effect("each request is written for its connection, and anew for the next one", () =>
     Effect.gen(function*() {
-      let oldNode = false
-      const cluster = yield* SimulatedCluster.make({
-        nodes: 3,
-        shards: 2,
-        transport: "memory",
-        product: "cassandra",
-        supported: (supported) => oldNode ? supported.set("PROTOCOL_VERSIONS", ["3/v3", "4/v4"]) : supported
-      })
-      const wire = tap(cluster.transport)
-      const cql = yield* passing(clientOf(cluster, {}, wire.transport))
-      yield* passing(cql.awaitConnected)
-      yield* keyspace(cql, "ks")
-      yield* passing(cql.execute("CREATE TABLE ks.t (id uuid PRIMARY KEY, v int)"))
-      // Node 1 comes back as one that was not upgraded yet.
-      yield* cluster.stop(1)
-      yield* settle
-      oldNode = true
-      yield* cluster.start(1)
-      yield* passing(cql.awaitConnected)
+      const { cluster, cql, wire } = yield* mixed
       const { address } = cluster.nodes[1]!
       assert.deepStrictEqual(
         [...new Set(wire.startups.map((startup) => `${startup.version} ${startup.address === address}`))].sort(),
@@ -149,7 +185,7 @@ describe("a cluster whose nodes speak different versions", () => {
         if (seen.has(key)) return undefined
         // Refused once: it goes on to a node that may speak the other version.
         seen.add(key)
-        return { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "too busy" }) }
+        return tooBusy
       })
       const ids = Array.from({ length: 120 }, (_, i) => new Uuid.Uuid(i, i, i, i))
       yield* passing(
