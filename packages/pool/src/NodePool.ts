@@ -25,6 +25,7 @@ import * as Backoff from "./internal/backoff.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
 import { type Host, SlotDialer } from "./internal/slotDialer.ts"
+import * as Slots from "./internal/slotTable.ts"
 import { Waiters } from "./internal/waiters.ts"
 import { ClientOverloaded, ConnectionClosed, type PoolError, type PoolReason } from "./PoolError.ts"
 import { TICK_MILLIS, type Tickable } from "./Ticker.ts"
@@ -47,7 +48,7 @@ export interface Options {
    * How many connections there are: `perShard` for each shard of the node (default 1), or `perNode` whatever their shard,
    * for nodes that are asked little, such as those of remote datacenters.
    */
-  readonly connections?: { readonly perShard: number } | { readonly perNode: number } | undefined
+  readonly connections?: Slots.Size | undefined
   /** Requests that may wait for room on the node's connections. Default 16 384. */
   readonly maxWaiting?: number | undefined
   /** `false` never uses the shard-aware port. Default true: used when the node advertises it. */
@@ -74,7 +75,7 @@ export interface Options {
  * @category models
  * @since 0.1.0
  */
-export type SlotState = "Idle" | "Dialing" | "Handshaking" | "Ready" | "Draining" | "Closed"
+export type SlotState = Slots.SlotState
 
 /**
  * A look at a pool.
@@ -146,14 +147,6 @@ const CHANGES = 256
 /** Ticks between two settings of the gauges. */
 const SAMPLE_TICKS = 1000 / TICK_MILLIS
 
-const sizeOf = (connections: Options["connections"] = { perShard: 1 }): {
-  readonly anyShard: boolean
-  readonly size: number
-} => {
-  const anyShard = "perNode" in connections
-  return { anyShard, size: Math.max(1, Math.floor(anyShard ? connections.perNode : connections.perShard)) }
-}
-
 /**
  * The pool of one node.
  *
@@ -171,27 +164,16 @@ export class NodePool implements Host, Tickable {
   private readonly waiters: Waiters
   private readonly admission: Admission
   private readonly published: PubSub.PubSub<Change>
-  /** Connections for each shard, or for the node where `anyShard`. */
-  private size: number
-  private anyShard: boolean
-  /** By shard, `size` of them each. */
-  private slots: Array<Connection | undefined>
-  private states: Array<SlotState>
-  private excess: Array<Connection> = []
-  /** Connections to be replaced because of their orphans. */
-  private readonly exhausted = new Set<Connection>()
+  private readonly table: Slots.SlotTable
   private shards: ShardFeatures | undefined
   private readonly belief: PortBelief
   private readonly dialer: SlotDialer
   /** To be set on connections that come. @internal */
   keyspace: string | undefined
   private sampled = 0
-  private turn = 0
   private failures = 0
   private wasUp = false
   private lastError: PoolReason | undefined
-  /** By slot: requests of connections that are gone, so that the counters never fall. */
-  private readonly past: Array<number> = []
   private started = false
   /** How often somebody said that the node is up: whoever waits out a delay goes on. */
   private hints = 0
@@ -200,9 +182,6 @@ export class NodePool implements Host, Tickable {
   /** A slot waits to close excess at the bound; how often that was since the pool was full. */
   private trimming = false
   private trims = 0
-  /** By slot: the tick at which its connection came; milliseconds that the last one lived, and why it ended. */
-  private readonly since: Array<number> = []
-  private readonly ended: Array<{ readonly lived: number; readonly reason: PoolReason }> = []
   /** Closing, their last requests under way. */
   private readonly draining = new Set<Connection>()
 
@@ -223,17 +202,16 @@ export class NodePool implements Host, Tickable {
     this.keyspace = options.session.keyspace
     this.address = options.address
     this.port = options.port
-    const { anyShard, size } = sizeOf(options.connections)
-    this.anyShard = anyShard
-    this.size = size
-    this.slots = Array.from({ length: this.size }, () => undefined)
-    this.states = Array.from({ length: this.size }, () => "Idle")
+    this.table = new Slots.SlotTable(
+      options.connections,
+      (slot, from, to, reason) => this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
+    )
     const { ticker } = options.session
     this.waiters = new Waiters(ticker.defer)
     this.admission = new Admission(
       ticker,
       options.maxWaiting ?? DEFAULT_MAX_WAITING,
-      () => this.next(),
+      () => this.table.next(),
       (millis) => this.recorder.queued(millis)
     )
     const belief = new PortBelief((belief) => this.publish({ _tag: "ShardAwarePort", belief }))
@@ -254,12 +232,12 @@ export class NodePool implements Host, Tickable {
 
   /** Whether any connection takes requests. */
   get isUp(): boolean {
-    return this.slots.some((slot) => slot?.isOpen) || this.excess.some((connection) => connection.isOpen)
+    return this.table.isUp
   }
 
   /** Whether every slot has its connection. */
   get isFull(): boolean {
-    return this.slots.every((slot) => slot?.isOpen)
+    return this.table.isFull
   }
 
   /** Why the last dial failed or the last connection was lost. */
@@ -274,45 +252,12 @@ export class NodePool implements Host, Tickable {
    */
   pick(shard: number, pinned = false): Connection | undefined {
     if (this.admission.size > 0) return undefined
-    const own = this.size === 1 && !this.anyShard ? this.slots[shard] : this.leastBusy(shard)
-    if (own === undefined || !own.isAvailable) return this.next()
-    return pinned || !own.isBusy ? own : this.lessBusy(own)
+    return this.table.pick(shard, pinned)
   }
 
   /** Any connection that takes requests, in turn; `undefined` as `pick`. */
   pickAny(): Connection | undefined {
-    return this.admission.size > 0 ? undefined : this.next()
-  }
-
-  /** The least busy connection of several to a shard. */
-  private leastBusy(shard: number): Connection | undefined {
-    const { anyShard, size, slots } = this
-    const from = anyShard ? 0 : shard * size
-    let best: Connection | undefined
-    for (let at = from; at < from + size; at++) {
-      const other = slots[at]
-      if (other === undefined || !other.isAvailable || (anyShard && other.shard !== shard)) continue
-      if (best === undefined || other.load < best.load) best = other
-    }
-    return best
-  }
-
-  /** Another connection, the next in turn, where it has a fifth fewer requests under way (gocql's rule); else `own`. */
-  private lessBusy(own: Connection): Connection {
-    const { slots } = this
-    const other = slots[this.turn = (this.turn + 1) % slots.length]
-    return other !== undefined && other.isAvailable && other.load * 120 < own.load * 100 ? other : own
-  }
-
-  private next(): Connection | undefined {
-    const { excess, slots } = this
-    const total = slots.length + excess.length
-    for (let i = 0; i < total; i++) {
-      const at = this.turn = (this.turn + 1) % total
-      const connection = at < slots.length ? slots[at] : excess[at - slots.length]
-      if (connection !== undefined && connection.isAvailable) return connection
-    }
-    return undefined
+    return this.admission.size > 0 ? undefined : this.table.next()
   }
 
   /**
@@ -346,27 +291,16 @@ export class NodePool implements Host, Tickable {
 
   /** Whether connections tell when they have room. */
   private await(isAwaited: boolean): void {
-    for (const connection of this.slots) if (connection !== undefined) connection.isAwaited = isAwaited
-    for (const connection of this.excess) connection.isAwaited = isAwaited
+    for (const connection of this.table.all) connection.isAwaited = isAwaited
   }
 
   /** A snapshot for people and tests. */
   get stats(): Stats {
     return {
       address: this.address,
-      nrShards: this.slots.length,
-      slots: this.slots.map((connection, slot) => ({
-        shard: this.shardOf(slot),
-        state: connection === undefined
-          ? this.states[slot]!
-          : this.exhausted.has(connection)
-          ? "Draining"
-          : "Ready",
-        requests: (this.past[slot] ?? 0) + (connection?.requests ?? 0),
-        inFlight: connection?.inFlight ?? 0,
-        orphans: connection?.orphans ?? 0
-      })),
-      excess: this.excess.length,
+      nrShards: this.nrShards,
+      slots: this.table.stats,
+      excess: this.table.excess.length,
       waiting: this.admission.size,
       dials: this.dialer.dials,
       failures: this.failures,
@@ -402,12 +336,12 @@ export class NodePool implements Host, Tickable {
 
   /** The node is said to be down: ask every connection whether it lives. */
   nodeDown(): void {
-    for (const connection of this.all()) connection.probe()
+    for (const connection of this.table.all) connection.probe()
   }
 
   /** @internal */
   get slotCount(): number {
-    return this.slots.length
+    return this.table.length
   }
 
   /**
@@ -415,18 +349,7 @@ export class NodePool implements Host, Tickable {
    * have a place keep it, the others are drained, and what is missing is dialled.
    */
   resize(connections: Options["connections"]): void {
-    const { anyShard, size } = sizeOf(connections)
-    if (anyShard === this.anyShard && size === this.size) return
-    const open = this.all()
-    this.anyShard = anyShard
-    this.size = size
-    this.empty(this.nrShards)
-    for (const connection of open) {
-      const slot = this.exhausted.has(connection) ? -1 : this.placeOf(connection)
-      if (slot >= 0) this.put(slot, connection)
-      else this.excess.push(connection)
-    }
-    // What was to be replaced is no longer in a slot: it goes as soon as there is something in its place.
+    if (!this.table.resize(connections, this.nrShards, this.now)) return
     this.closeExcess()
     this.onResized()
     this.checkUp()
@@ -445,14 +368,14 @@ export class NodePool implements Host, Tickable {
       const before = this.keyspace
       this.keyspace = name
       return Effect.forEach(
-        this.all(),
+        this.table.all,
         (connection) => Effect.result(connection.useKeyspace(name, this.dialer.handshakeTimeout)),
         { concurrency: "unbounded" }
       ).pipe(Effect.flatMap((results) => {
         const failure = results.find(Result.isFailure)
         if (failure === undefined) return Effect.void
         if (results.some(Result.isSuccess)) {
-          for (const connection of this.all()) {
+          for (const connection of this.table.all) {
             if (connection.keyspace !== name) this.onExhausted(connection)
           }
           return Effect.void
@@ -467,24 +390,12 @@ export class NodePool implements Host, Tickable {
   // ---- Owner: called by connections --------------------------------------------------------------------------------
 
   onClosed(connection: Connection, reason: PoolReason): void {
-    this.exhausted.delete(connection)
     this.draining.delete(connection)
-    // By identity: a connection that was replaced or parked must not take its successor with it.
-    const slot = this.slots.indexOf(connection)
-    const at = slot < 0 ? this.groupOf(connection) * this.size : slot
-    this.past[at] = (this.past[at] ?? 0) + connection.requests
-    if (slot >= 0) {
-      this.slots[slot] = undefined
-      this.ended[slot] = { lived: (this.options.session.ticker.now - this.since[slot]!) * TICK_MILLIS, reason }
-      this.become(slot, "Closed", reason)
-      this.promote(slot)
-    } else {
-      this.excess = this.excess.filter((other) => other !== connection)
-    }
+    const wasInSlot = this.table.remove(connection, reason, this.now)
     this.dialer.closed(connection)
     if (reason._tag !== "ConnectionClosed") {
       this.lastError = reason
-      if (slot >= 0) this.recorder.lost(reason)
+      if (wasInSlot) this.recorder.lost(reason)
     }
     if (reason._tag === "ConnectionLost" || reason._tag === "HeartbeatTimeout") this.limiter.lost(this.clock)
     this.checkUp(reason)
@@ -492,15 +403,8 @@ export class NodePool implements Host, Tickable {
   }
 
   onExhausted(connection: Connection): void {
-    const slot = this.slots.indexOf(connection)
-    if (slot >= 0) {
-      this.exhausted.add(connection)
-      this.become(slot, "Draining")
-      this.waiters.signalLater()
-    } else if (this.excess.includes(connection)) {
-      this.excess = this.excess.filter((other) => other !== connection)
-      this.retire([connection])
-    }
+    this.retire(this.table.exhaust(connection, this.now))
+    this.waiters.signalLater()
   }
 
   onRoom(): void {
@@ -512,7 +416,7 @@ export class NodePool implements Host, Tickable {
 
   /** Called by the ticker. */
   onTick(now: number): boolean {
-    const connections = this.all()
+    const connections = this.table.all
     const isQuiet = connections.length === 0
     if (!isQuiet && now - this.sampled < SAMPLE_TICKS) return true
     this.sampled = now
@@ -520,7 +424,7 @@ export class NodePool implements Host, Tickable {
       connections,
       nrShards: this.nrShards,
       waiting: this.admission.size,
-      excess: this.excess.length,
+      excess: this.table.excess.length,
       shardAwarePort: this.portState
     })
     return !isQuiet
@@ -528,8 +432,8 @@ export class NodePool implements Host, Tickable {
 
   // ---- the owner's steps -------------------------------------------------------------------------------------------
 
-  private all(): Array<Connection> {
-    return [...this.slots.filter((slot) => slot !== undefined), ...this.excess]
+  private get now(): number {
+    return this.options.session.ticker.now
   }
 
   private get where(): string {
@@ -538,24 +442,11 @@ export class NodePool implements Host, Tickable {
 
   /** The shard that a slot is for. @internal */
   shardOf(slot: number): number | undefined {
-    return this.anyShard ? undefined : Math.floor(slot / this.size)
-  }
-
-  /** Slots from this times `size` on are for the connection. */
-  private groupOf(connection: Connection): number {
-    return this.anyShard ? 0 : connection.shard
+    return this.table.shardOf(slot)
   }
 
   private publish(change: Change): void {
     PubSub.publishUnsafe(this.published, change)
-  }
-
-  private become(slot: number, to: SlotState, reason?: PoolReason): void {
-    const from = this.states[slot]
-    // A dial for a slot that is gone may still end.
-    if (from === undefined || from === to) return
-    this.states[slot] = to
-    this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
   }
 
   /** Publishes whether requests are taken, when that has changed. */
@@ -573,7 +464,7 @@ export class NodePool implements Host, Tickable {
 
   /** @internal */
   get isEmpty(): boolean {
-    return this.excess.length === 0 && this.slots.every((slot) => slot === undefined)
+    return this.table.isEmpty
   }
 
   /** @internal */
@@ -584,7 +475,7 @@ export class NodePool implements Host, Tickable {
 
   /** @internal */
   onProgress(slot: number, state: "Dialing" | "Handshaking"): void {
-    this.become(slot, state)
+    this.table.become(slot, state)
   }
 
   /** @internal */
@@ -600,19 +491,13 @@ export class NodePool implements Host, Tickable {
     const to = offered?.nrShards ?? 1
     if (this.started && (to !== from || offered?.ignoreMsb !== this.shards?.ignoreMsb)) {
       // The node was restarted with other shards: what is open belongs to the old life.
-      drain.push(...this.all())
+      drain.push(...this.table.all)
       this.publish({ _tag: "Resharded", from, to })
     }
     this.shards = offered
-    if (drain.length > 0 || this.lengthFor(to) !== this.slots.length) this.empty(to)
-    const slot = this.placeOf(connection)
-    if (slot >= 0) {
-      const replaced = this.slots[slot]
-      if (replaced !== undefined) drain.push(replaced)
-      this.put(slot, connection)
-    } else {
-      this.excess.push(connection)
-    }
+    if (drain.length > 0 || this.table.lengthFor(to) !== this.table.length) this.table.reset(to)
+    const replaced = this.table.add(connection, this.now)
+    if (replaced !== undefined) drain.push(replaced)
     this.started = true
     this.options.session.ticker.arm(this)
     connection.isAwaited = this.admission.size > 0
@@ -623,84 +508,26 @@ export class NodePool implements Host, Tickable {
     this.waiters.signalLater()
   }
 
-  private lengthFor(nrShards: number): number {
-    return this.anyShard ? this.size : nrShards * this.size
-  }
-
-  /** New slots, for so many shards; what was in the old ones is the caller's to see to. */
-  private empty(nrShards: number): void {
-    const length = this.lengthFor(nrShards)
-    this.excess = []
-    this.slots = Array.from({ length }, () => undefined)
-    // States of slots whose dials go on are kept.
-    this.states = Array.from({ length }, (_, slot) => {
-      const state = this.states[slot]
-      return state === "Dialing" || state === "Handshaking" ? state : "Idle"
-    })
-  }
-
+  /** Closes what is of no use any more. */
   private closeExcess(): void {
-    if (!this.isSettled) return
+    if (!this.table.isSettled) return
     this.trims = 0
-    this.retire(this.excess.splice(0))
-  }
-
-  /** Nothing is missing, nothing is to be replaced: whatever is in excess has no use. */
-  private get isSettled(): boolean {
-    return this.slots.every((slot) => slot?.isOpen && !this.exhausted.has(slot))
-  }
-
-  private put(slot: number, connection: Connection): void {
-    this.slots[slot] = connection
-    this.since[slot] = this.options.session.ticker.now
-    this.become(slot, "Ready")
-  }
-
-  /** Gives an empty slot a connection in excess that would do for it. */
-  private promote(slot: number): void {
-    const group = Math.floor(slot / this.size)
-    const at = this.excess.findIndex((connection) => connection.isOpen && this.groupOf(connection) === group)
-    if (at >= 0) this.put(slot, this.excess.splice(at, 1)[0]!)
-  }
-
-  /** The slot that the connection can take: an empty one of its shard, else one whose connection is to be replaced. */
-  private placeOf(connection: Connection): number {
-    const from = this.groupOf(connection) * this.size
-    let place = -1
-    for (let slot = from; slot < from + this.size; slot++) {
-      const current = this.slots[slot]
-      if (current === undefined) return slot
-      if (place < 0 && this.exhausted.has(current)) place = slot
-    }
-    return place
+    this.retire(this.table.takeExcess("all"))
   }
 
   /** @internal */
   needs(slot: number): boolean {
-    if (slot >= this.slots.length) return false
-    const connection = this.slots[slot]
-    if (connection !== undefined) return this.exhausted.has(connection)
-    // An empty pool makes one connection first: the node may be dead, and its shards are not known.
-    return slot === 0 || !this.isEmpty
-  }
-
-  private get excessBound(): number {
-    return Math.max(8, this.slots.length)
+    return this.table.needs(slot)
   }
 
   /** As much excess as there may be: no more dials until some of it is closed. */
   private get isAtBound(): boolean {
-    return this.excess.length >= this.excessBound
+    return this.table.excess.length >= this.table.excessBound
   }
 
   /** Whether a slot may dial without exceeding the bound, or is the one to see to it that others may. */
   private get mayAct(): boolean {
-    return this.isAtBound ? !this.trimming : this.excess.length + this.dialing < this.excessBound
-  }
-
-  /** At the bound, lets go of the older half. */
-  private trimExcess(): void {
-    if (this.isAtBound) this.retire(this.excess.splice(0, Math.ceil(this.excess.length / 2)))
+    return this.isAtBound ? !this.trimming : this.table.excess.length + this.dialing < this.table.excessBound
   }
 
   /** Closes connections that are in no slot any more, each when its last request is answered. */
@@ -729,13 +556,13 @@ export class NodePool implements Host, Tickable {
       if (hints !== this.hints) delays.reset()
     })
     while (true) {
-      yield* this.waiters.until(() => slot >= this.slots.length || (this.needs(slot) && this.mayAct))
-      if (slot >= this.slots.length) return
+      yield* this.waiters.until(() => slot >= this.table.length || (this.needs(slot) && this.mayAct))
+      if (slot >= this.table.length) return
       hints = this.hints
-      if (this.states[slot] === "Closed") {
-        this.become(slot, "Idle")
+      if (this.table.stateOf(slot) === "Closed") {
+        this.table.become(slot, "Idle")
         // A server that accepts and closes is no better than one that refuses.
-        const { lived, reason } = this.ended[slot]!
+        const { lived, reason } = this.table.endOf(slot)
         if (lived >= delays.goodLife) delays.reset()
         yield* backoff(reason)
         continue
@@ -749,7 +576,7 @@ export class NodePool implements Host, Tickable {
             this.trimming = false
           })
         )
-        this.trimExcess()
+        if (this.isAtBound) this.retire(this.table.takeExcess("older half"))
         this.waiters.signalLater()
         continue
       }
@@ -758,7 +585,9 @@ export class NodePool implements Host, Tickable {
         Effect.result(this.dialer.dial(slot)),
         Effect.sync(() => {
           this.dialing--
-          if (this.slots[slot] === undefined && this.states[slot] !== "Closed") this.become(slot, "Idle")
+          if (this.table.slots[slot] === undefined && this.table.stateOf(slot) !== "Closed") {
+            this.table.become(slot, "Idle")
+          }
           this.waiters.signalLater()
         })
       )
@@ -778,7 +607,7 @@ export class NodePool implements Host, Tickable {
   /** Drains everything. @internal */
   get shutdown(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const connections = [...this.all(), ...this.draining]
+      const connections = [...this.table.all, ...this.draining]
       return Effect.forEach(
         connections,
         (connection) => connection.close(this.options.shutdownTimeout ?? DEFAULT_SHUTDOWN),

@@ -2,6 +2,7 @@
 import { Admission } from "@effect-scylla/pool/Admission"
 import { Connection } from "@effect-scylla/pool/Connection"
 import { NodePool } from "@effect-scylla/pool/NodePool"
+import { SlotTable } from "../../src/internal/slotTable.ts"
 
 /** What is behind `private`. */
 type Open = Record<string, any>
@@ -78,12 +79,11 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a closed connection is taken out by its shard",
     apply: () =>
-      replace(NodePool.prototype, "onClosed", (original) =>
-        function(connection, reason) {
-          const slots = this["slots"]
+      replace(SlotTable.prototype, "remove", (original) =>
+        function(connection, reason, now) {
           const at = this["anyShard"] ? 0 : connection.shard * this["size"]
-          if (!slots.includes(connection)) slots[at] = undefined
-          original.call(this, connection, reason)
+          if (!this["slots"].includes(connection)) this["slots"][at] = undefined
+          return original.call(this, connection, reason, now)
         })
   },
   {
@@ -93,10 +93,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "excess is closed while a connection is still to be replaced",
     apply: () => {
-      const original = Object.getOwnPropertyDescriptor(NodePool.prototype, "isSettled")!
-      const isFull = Object.getOwnPropertyDescriptor(NodePool.prototype, "isFull")!
-      Object.defineProperty(NodePool.prototype, "isSettled", isFull)
-      return () => void Object.defineProperty(NodePool.prototype, "isSettled", original)
+      const original = Object.getOwnPropertyDescriptor(SlotTable.prototype, "isSettled")!
+      const isFull = Object.getOwnPropertyDescriptor(SlotTable.prototype, "isFull")!
+      Object.defineProperty(SlotTable.prototype, "isSettled", isFull)
+      return () => void Object.defineProperty(SlotTable.prototype, "isSettled", original)
     }
   },
   {

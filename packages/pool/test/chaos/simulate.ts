@@ -10,6 +10,7 @@ import * as Transport from "@effect-scylla/pool/Transport"
 import { Cause, Data, Effect, Exit, Layer, Logger, Metric, Random as EffectRandom, Scheduler, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Random } from "../../../../test/support/random.ts"
+import type { SlotTable } from "../../src/internal/slotTable.ts"
 import { FakeNetwork } from "../support/network.ts"
 import { PLAIN_PORT, SHARD_AWARE_PORT } from "../support/node.ts"
 import { ChaosRequest, type Ledger } from "./request.ts"
@@ -66,7 +67,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const versions = new ProtocolVersions()
   const maxInFlight = pick(4, 16, 64)
   const maxWaiting = pick(5, 50)
-  const maxOrphans = pick(4, 12)
+  const maxOrphans = pick(2, 8)
   const isV5 = random.below(2) === 0
 
   const servers: Array<ChaosServer> = []
@@ -81,7 +82,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
         new FakeNetwork(deferred(), deferred),
         {
           shards: pick(0, 1, 3, 8),
-          shardAwarePort: pick<number | false>(SHARD_AWARE_PORT, false),
+          shardAwarePort: pick<number | false>(SHARD_AWARE_PORT, false, false),
           hostId: `10.0.0.${i}`,
           versions: isV5 ? [3, 4, 5] : [3, 4],
           supported: isV5 ? { PROTOCOL_VERSIONS: ["3/v3", "4/v4", "5/v5"] } : {}
@@ -130,7 +131,10 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const faults: Array<string> = []
   let step = 0
 
+  const dialed = (): number => servers.reduce((sum, { network }) => sum + network.dials.length, 0)
   const check = Effect.suspend(() => {
+    // A pool that wants what it cannot have waits between two dials.
+    if (dialed() > 300 + 10 * step) violations.push(`${dialed()} dials in ${step} steps`)
     for (const [i, pool] of pools.entries()) {
       const { condemned, network } = servers[i]!
       const stats = pool.stats
@@ -141,9 +145,9 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       if (stats.waiting > maxWaiting) violations.push(`${stats.waiting} wait, at most ${maxWaiting}`)
       const waiters = ledger.waiting.get(pool)
       if ((waiters?.size ?? 0) !== stats.waiting) violations.push(`${stats.waiting} wait, and ${waiters?.size} know it`)
-      const inSlots = (pool as unknown as { readonly slots: ReadonlyArray<NodePool.NodePool["pick"]> }).slots as never
+      const { table } = pool as unknown as { readonly table: SlotTable }
       const seen = new Set<unknown>()
-      for (const [slot, connection] of (inSlots as ReadonlyArray<ReturnType<NodePool.NodePool["pick"]>>).entries()) {
+      for (const [slot, connection] of table.slots.entries()) {
         if (connection === undefined) continue
         if (seen.has(connection)) violations.push("a connection is in two slots")
         seen.add(connection)
@@ -243,7 +247,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       faults.push(upset(servers[at]!, pools[at]!))
     }
     // Most of the time most nodes are well: what is broken is soon mended.
-    for (const server of servers) if (random.below(10) === 0) server.heal()
+    for (const server of servers) if (random.below(25) === 0) server.heal()
     if (random.below(60) === 0) {
       const pool = pick(...pools)
       faults.push("keyspace")
@@ -296,10 +300,6 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     for (const server of servers) server.catchUp()
     yield* pass(500)
   }
-  // Where faults are as rare as here, dials are too: a pool that wants what it cannot have waits between two of them.
-  const allowed = 200 + 8 * step
-  const dialed = (): number => servers.reduce((sum, { network }) => sum + network.dials.length, 0)
-  if (dialed() > allowed) violations.push(`${dialed()} dials in ${step} steps`)
   if (closing.pollUnsafe() === undefined) violations.push("the scope does not end")
   yield* check
   for (const request of all) if (request.end === undefined) violations.push(`${request.text} outlived its pool`)
