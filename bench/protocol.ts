@@ -5,6 +5,7 @@
  */
 import {
   BindEncoder,
+  Codec,
   Compression,
   CqlType,
   type Dialect,
@@ -88,6 +89,95 @@ const decoding = (scalars: ReadonlyArray<Scalar>, size: number, skip = false): n
     }
     return sum
   }) / size
+}
+
+/** Per row of pages of 5,000, in another form: what it takes to look at one column of four. */
+const decodingAs = (form: (decoder: RowDecoder.RowDecoder, r: Reader.Reader) => number): number => {
+  const size = 5000
+  const readers = bodies(four, size, 2).map((bytes) => Reader.Reader.from(bytes))
+  const decoders = new RowDecoder.RowDecoders()
+  const expected = decoders.prepare(Reader.Reader.from(bodies(four, 1, 1)[0]!)).decoder
+  const page = RowDecoder.emptyPage()
+  return measure(40, (iterations) => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) {
+      const r = readers[i & 1]!
+      r.pos = 0
+      sum ^= form(decoders.open(r, expected, page), r)
+    }
+    return sum
+  }) / size
+}
+
+const forms: Record<string, (decoder: RowDecoder.RowDecoder, r: Reader.Reader) => number> = {
+  "as arrays": (decoder, r) => {
+    let sum = 0
+    for (const row of decoder.readArrays(r)) sum ^= row[2] as number
+    return sum
+  },
+  "lazily, one of four values": (decoder, r) => {
+    let sum = 0
+    for (const row of decoder.readLazy(r)) sum ^= row.at(2) as number
+    return sum
+  },
+  "by columns": (decoder, r) => {
+    let sum = 0
+    for (const age of decoder.readColumns(r).values[2] as Int32Array) sum ^= age
+    return sum
+  }
+}
+
+/** A vector of 768 floats, as embeddings are, there and back. */
+const vectors = (): { readonly bindNs: number; readonly decodeNs: number } => {
+  const type = CqlType.vector(CqlType.scalar("float"), 768)
+  const value = Float32Array.from({ length: 768 }, (_, i) => i / 7)
+  const encoder = new BindEncoder.BindEncoder([{ keyspace: "ks", table: "t", name: "v", type }])
+  const w = new Writer.Writer(8192)
+  const bytes = Codec.encode(type, value)
+  return {
+    bindNs: measure(100_000, (iterations) => {
+      let sum = 0
+      for (let i = 0; i < iterations; i++) {
+        w.pos = 0
+        encoder.write(w, [value])
+        sum ^= w.pos
+      }
+      return sum
+    }),
+    decodeNs: measure(100_000, (iterations) => {
+      let sum = 0
+      for (let i = 0; i < iterations; i++) sum ^= (Codec.decode(type, bytes) as Float32Array).length
+      return sum
+    })
+  }
+}
+
+/** 4 KiB of rows out of an LZ4 block: into a buffer of ours as a connection does, and into one of its own, as lz4-napi must. */
+const decompressing = (): { readonly intoNs: number; readonly ownNs: number; readonly lz4NapiNs: number } => {
+  const size = 4096
+  const plain = bodies(four, 80, 1)[0]!.subarray(0, size)
+  const block = Compression.lz4CompressBlock(plain, 0, size)
+  const prefixed = Buffer.alloc(4 + block.length)
+  prefixed.writeUInt32LE(size)
+  prefixed.set(block, 4)
+  const out = new Uint8Array(size)
+  const { uncompressSync } = createRequire(import.meta.url)("lz4-napi") as {
+    readonly uncompressSync: (bytes: Buffer) => Buffer
+  }
+  const timed = (run: () => number): number =>
+    measure(20_000, (iterations) => {
+      let sum = 0
+      for (let i = 0; i < iterations; i++) sum ^= run()
+      return sum
+    })
+  return {
+    intoNs: timed(() => {
+      Compression.lz4DecompressBlockInto(block, 0, block.length, out, 0, size)
+      return out[0]!
+    }),
+    ownNs: timed(() => Compression.lz4DecompressBlock(block, 0, block.length, size)[0]!),
+    lz4NapiNs: timed(() => uncompressSync(prefixed)[0]!)
+  }
 }
 
 /** Only the rows, behind metadata that was compared already. */
@@ -286,6 +376,12 @@ export interface ProtocolFigures {
   readonly execute4Ns: number
   /** Nanoseconds per envelope of what `Framing` does for it: 32 results of one row, and one of 64 rows (4.6 KiB). */
   readonly framing: Readonly<Record<string, { readonly outNs: number; readonly inNs: number }>>
+  /** Nanoseconds per row of a page of 5,000 in its other forms. */
+  readonly forms: Readonly<Record<string, number>>
+  /** Nanoseconds for a vector of 768 floats. */
+  readonly vector: { readonly bindNs: number; readonly decodeNs: number }
+  /** Nanoseconds for 4 KiB out of an LZ4 block. */
+  readonly lz4: { readonly intoNs: number; readonly ownNs: number; readonly lz4NapiNs: number }
   readonly cassandraDriver: {
     readonly row4Ns: number
     readonly row12Ns: number
@@ -320,6 +416,11 @@ export const run = (options: { readonly json: boolean }): Promise<ProtocolFigure
     )
   )
   const pageRowUs = round(decoding(four, 5000) / 1000, 3)
+  const otherForms = Object.fromEntries(Object.entries(forms).map(([name, form]) => [name, round(decodingAs(form))]))
+  const rounded = <K extends string>(values: Readonly<Record<K, number>>): Record<K, number> =>
+    Object.fromEntries(Object.entries<number>(values).map(([key, value]) => [key, round(value)])) as Record<K, number>
+  const vector = rounded(vectors())
+  const lz4 = rounded(decompressing())
   const bind4Ns = round(binding(four))
   const bind12Ns = round(binding(twelve))
   const cassandraDriver = {
@@ -344,11 +445,14 @@ export const run = (options: { readonly json: boolean }): Promise<ProtocolFigure
     bind12Ns,
     execute4Ns,
     framing: framings,
+    forms: otherForms,
+    vector,
+    lz4,
     cassandraDriver,
     ratio,
     budget,
     withinBudget: row4Ns <= budget.row4Ns && ratio.row4 >= budget.row4Ratio && ratio.row12 >= budget.row12Ratio &&
-      pageRowUs <= budget.pageRowUs && bind4Ns <= budget.bind4Ns
+      pageRowUs <= budget.pageRowUs && bind4Ns <= budget.bind4Ns && lz4.ownNs <= lz4.lz4NapiNs
   }
   if (options.json) console.log(JSON.stringify(figures))
   else {
@@ -369,9 +473,15 @@ export const run = (options: { readonly json: boolean }): Promise<ProtocolFigure
     row("result of one row, metadata compared", result4Ns)
     row("result of one row, metadata left out", skipped4Ns)
     row("row of a page of 5,000", pageRowUs * 1000, budget.pageRowUs * 1000)
+    for (const [name, ns] of Object.entries(otherForms)) row(`  ${name}`, ns)
     row("bind of 4 values", bind4Ns, budget.bind4Ns, cassandraDriver.bind4Ns)
     row("bind of 12 values", bind12Ns, undefined, cassandraDriver.bind12Ns)
     row("EXECUTE of 4 values", execute4Ns)
+    row("bind of a vector of 768 floats", vector.bindNs)
+    row("decode of a vector of 768 floats", vector.decodeNs)
+    console.log(`${"lz4 to 4 KiB".padEnd(38)}${"ours".padStart(10)}${"".padStart(10)}${"lz4-napi".padStart(10)}`)
+    row("  into a buffer that is there", lz4.intoNs, undefined, lz4.lz4NapiNs)
+    row("  into one of its own", lz4.ownNs, undefined, lz4.lz4NapiNs)
     console.log(`${"framing, per envelope".padEnd(38)}${"out".padStart(10)}${"in".padStart(10)}`)
     for (const [name, { inNs, outNs }] of Object.entries(framings)) row(`  ${name}`, outNs, inNs)
   }

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Version } from "./Dialect.ts"
-import { classNameOf, MAX_DEPTH, MAX_DIMENSION, parseClassName } from "./internal/className.ts"
+import { areDistinct, classNameOf, MAX_DEPTH, MAX_DIMENSION, parseClassName } from "./internal/className.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import type { Writer } from "./Writer.ts"
@@ -354,6 +354,7 @@ export const read = (r: Reader, depth = 0): CqlType => {
       const count = r.count(r.u16(), 4)
       const fields: Array<UdtField> = []
       for (let i = 0; i < count; i++) fields.push({ name: r.string(), type: read(r, depth + 1) })
+      if (!areDistinct(fields)) throw new DecodeError({ message: `a type ${name} with two fields of one name` })
       return udt(keyspace, name, fields)
     }
     case 0x31: {

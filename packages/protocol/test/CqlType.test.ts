@@ -202,6 +202,7 @@ describe("class names", () => {
         "UserType(ks,61,6:Int32Type)",
         "UserType(ks,zz,61:Int32Type)",
         "UserType(ks,61,61)",
+        "UserType(ks,61,62:Int32Type,62:UTF8Type)",
         "TupleType()",
         "org.example.Own(",
         "ListType(".repeat(7000),
@@ -279,7 +280,9 @@ describe("on the wire", () => {
         "00300000",
         "0031ffff",
         "00310001",
-        "003000000000ffff"
+        "003000000000ffff",
+        // Two fields called a.
+        "00300000000000020001610009000161000d"
       ]
     ) {
       assert.throws(() => CqlType.read(reader(hex)), ProtocolError.DecodeError, undefined, hex)

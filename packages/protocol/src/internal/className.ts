@@ -66,6 +66,10 @@ export const MAX_DIMENSION = 2 ** 31 - 1
 /** Nesting past this is not a schema but an attack on the stack. */
 export const MAX_DEPTH = 64
 
+/** Whether every field has a name of its own: values are objects, which would lose one of two. */
+export const areDistinct = (fields: ReadonlyArray<UdtField>): boolean =>
+  new Set(fields.map((field) => field.name)).size === fields.length
+
 /** Thrown and caught in here: a text that is no class name. */
 const malformed = Symbol("malformed")
 
@@ -131,7 +135,7 @@ class Parser {
       this.take(":")
       fields.push({ name: field, type: this.type() })
     }
-    return { _tag: "Udt", keyspace, name, fields }
+    return areDistinct(fields) ? { _tag: "Udt", keyspace, name, fields } : fail()
   }
 
   private vector(): CqlType {
