@@ -204,7 +204,7 @@ export const withAlternator = <Client extends SdkClient>(
   })
   const attemptMillis = millisOf(options.attemptTimeout ?? "3 seconds")
   const deadlineMillis = millisOf(options.deadline ?? "12 seconds")
-  const handler = new NodeHandler(nodes, transport, deadlines)
+  const handler = new NodeHandler({ nodes, transport, deadlines })
   const allowed = options.headers === "all"
     ? undefined
     : new Set((options.headers ?? DEFAULT_HEADERS).map((name) => name.toLowerCase()))

@@ -8,7 +8,7 @@ import {
 } from "@effect-scylla/alternator"
 import { AlternatorSimulation } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { type Config, ConfigProvider, Effect, Fiber, Layer, Metric, Tracer } from "effect"
+import { type Config, ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib"
 
@@ -260,6 +260,29 @@ describe("AlternatorClient", () => {
         yield* Fiber.interruptAll(fibers)
         assert.strictEqual(simulation.underWay(), 0)
         assert.deepStrictEqual(client.nodes.current().nodes.map(({ outstanding }) => outstanding), [0, 0, 0])
+      }))
+
+    it.effect("a client that closes ends its requests, on nodes that others go on using", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const layer = AlternatorNodes.layer({ seeds: "10.0.0.1" }).pipe(Layer.provideMerge(simulation.layer))
+        const services = yield* Layer.build(layer)
+        const scope = yield* Scope.make()
+        const closing = yield* Scope.provide(Effect.provideContext(AlternatorClient.make(), services), scope)
+        const staying = yield* Effect.provideContext(AlternatorClient.make(), services)
+        yield* closing.nodes.awaitReady
+        yield* closing.nodes.shutdown
+        for (const node of simulation.nodes) node.condition = "silent"
+        const fiber = yield* Effect.forkChild(Effect.flip(closing.getItem(key)), { startImmediately: true })
+        yield* TestClock.adjust("1 seconds")
+        yield* Scope.close(scope, Exit.void)
+        const error = yield* Fiber.join(fiber)
+        assert.strictEqual(error.reason._tag, "Closed")
+        assert.strictEqual(error.outcome, "Ambiguous")
+        assert.strictEqual(simulation.underWay(), 0)
+        assert.strictEqual((yield* Effect.flip(closing.getItem(key))).outcome, "NotSent")
+        for (const node of simulation.nodes) node.condition = "up"
+        yield* staying.getItem(key)
       }))
 
     it.effect("a hedge answers when the first is slow, within its budget, for reads only", () =>

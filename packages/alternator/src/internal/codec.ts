@@ -1,6 +1,7 @@
 /** Inputs as the bodies of requests, bodies of answers as outputs and errors. */
 import * as AlternatorError from "../AlternatorError.ts"
 import { decodeItem, encodeItem, InvalidValue, type Item } from "../AttributeValue.ts"
+import { isShed } from "./retry.ts"
 
 type Fields = Readonly<Record<string, any>>
 
@@ -200,8 +201,7 @@ export const decodeError = (
     case "RequestLimitExceeded":
     case "ThrottlingException":
     case "ProvisionedThroughputExceededException": {
-      // Shed before it was begun; a limit of a partition may be hit by replicas when it is half done.
-      const shed = /in.?flight|shed|overload|max_concurrent/i.test(message)
+      const shed = isShed(message)
       return { reason: new AlternatorError.RequestLimitExceeded({ message, shed }), isRejected: shed }
     }
     case "InternalServerError":

@@ -9,10 +9,8 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import * as AlternatorError from "../AlternatorError.ts"
-import type { AlternatorNodes } from "../AlternatorNodes.ts"
-import type { AlternatorTransport } from "../AlternatorTransport.ts"
 import { InvalidValue } from "../AttributeValue.ts"
-import type { Exchange, ExchangeFailure, ExchangeHandler, ResponseHeaders } from "../Exchange.ts"
+import type { ResponseHeaders } from "../Exchange.ts"
 import type { TrackedNode } from "../NodeHealth.ts"
 import { type Balancer, QueryPlan } from "../QueryPlan.ts"
 import * as RequestKind from "../RequestKind.ts"
@@ -20,16 +18,13 @@ import type { Signer } from "../SigV4.ts"
 import type { AffinityRouter } from "./affinity.ts"
 import * as Codec from "./codec.ts"
 import { type Bounds, compress, decompress, type Encoding } from "./compression.ts"
-import type { Deadlines, Expiring } from "./deadlines.ts"
+import { NodeAttempt, type Surroundings } from "./nodeAttempt.ts"
 import { Retries } from "./retry.ts"
 import type { Telemetry } from "./telemetry.ts"
 
-export interface CoreSettings {
-  readonly nodes: AlternatorNodes
-  readonly transport: AlternatorTransport
+export interface CoreSettings extends Surroundings {
   readonly balancer: Balancer
   readonly affinity: AffinityRouter
-  readonly deadlines: Deadlines
   readonly telemetry: Telemetry
   readonly signer: Signer | undefined
   /** Milliseconds since 1970. */
@@ -37,7 +32,6 @@ export interface CoreSettings {
   readonly maxAttempts: number
   readonly deadlineMillis: number
   readonly attemptMillis: number
-  readonly maxResponseBytes: number
   readonly bounds: Bounds
   readonly compression: Compression | undefined
   readonly acceptEncoding: string | undefined
@@ -96,107 +90,31 @@ class Call {
 }
 
 /** One attempt under way. */
-class Flight implements ExchangeHandler, Expiring {
-  private isOver = false
-  private exchange: Exchange | undefined
-  readonly expiresAt: number
+class Flight extends NodeAttempt {
   private readonly core: Core
   private readonly call: Call
-  private readonly node: TrackedNode
-  private readonly start: number
   private readonly resume: (effect: Effect.Effect<any, Failed>) => void
 
   constructor(core: Core, call: Call, node: TrackedNode, resume: (effect: Effect.Effect<any, Failed>) => void) {
+    const start = core.settings.deadlines.now()
+    // Cutting an attempt short makes sense only when there may be another one.
+    const isShort = call.mayRepeat && start + core.settings.attemptMillis < call.expiresAt
+    super(core.settings, node, start, isShort ? start + core.settings.attemptMillis : call.expiresAt)
     this.core = core
     this.call = call
-    this.node = node
     this.resume = resume
-    this.start = core.settings.deadlines.now()
-    // Cutting an attempt short makes sense only when there may be another one.
-    this.expiresAt = call.mayRepeat
-      ? Math.min(call.expiresAt, this.start + core.settings.attemptMillis)
-      : call.expiresAt
   }
 
-  launch(): void {
-    const { call, core, node } = this
-    node.outstanding++
-    core.settings.deadlines.add(this)
-    this.exchange = core.settings.transport.dispatch({
-      node,
-      method: "POST",
-      path: "/",
-      headers: core.headers(call, node),
-      body: call.body,
-      lane: "data",
-      maxBody: core.settings.maxResponseBytes
-    }, this)
-  }
-
-  /** False when it was over before. */
-  private end(): boolean {
-    if (this.isOver) return false
-    this.isOver = true
-    this.node.outstanding--
-    this.core.settings.deadlines.remove(this)
-    return true
-  }
-
-  private get millis(): number {
-    return this.core.settings.deadlines.now() - this.start
-  }
-
-  readonly giveUp = (): void => {
-    if (!this.end()) return
-    this.exchange?.abort()
-    this.core.settings.nodes.observe(this.node, "given-up", this.start)
-  }
-
-  expire(): void {
-    if (!this.end()) return
-    const isSent = this.exchange?.sent === true
-    this.exchange?.abort()
+  protected failed(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
     const { call, core, millis, node } = this
-    // What waited for a connection says nothing of the node: there are more requests than connections.
-    core.settings.nodes.observe(node, isSent ? "timeout" : "given-up", this.start)
-    const message = `${node.hostHeader} did not answer in ${Math.round(millis)} ms`
-    const isLast = call.expiresAt <= core.settings.deadlines.now()
-    this.fail(
-      isLast ? new AlternatorError.DeadlineExceeded({ message }) : new AlternatorError.AttemptTimeout({ message }),
-      isSent ? "Ambiguous" : "NotSent"
-    )
+    const isLast = reason._tag === "AttemptTimeout" && call.expiresAt <= core.settings.deadlines.now()
+    const said = isLast ? new AlternatorError.DeadlineExceeded({ message: reason.message }) : reason
+    core.settings.telemetry.attempt(node, said._tag, millis)
+    this.resume(Exit.fail({ node, reason: said, outcome, millis }))
   }
 
-  private fail(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
-    const { millis, node } = this
-    this.core.settings.telemetry.attempt(node, reason._tag, millis)
-    this.resume(Exit.fail({ node, reason, outcome, millis }))
-  }
-
-  onFailure({ cause, kind, message, sent }: ExchangeFailure): void {
-    if (!this.end()) return
-    const { core, node } = this
-    const text = `${node.hostHeader}: ${message}`
-    if (kind === "closed") return this.fail(new AlternatorError.Closed({ message: text }), "NotSent")
-    if (kind === "oversized") {
-      core.settings.nodes.observe(node, "answered", this.start)
-      return this.fail(new AlternatorError.MalformedResponse({ message: text, status: 200 }), "Ambiguous")
-    }
-    core.settings.nodes.observe(node, kind, this.start)
-    if (kind === "unreachable") {
-      const code = (cause as { readonly code?: unknown } | undefined)?.code
-      return this.fail(
-        new AlternatorError.NodeUnreachable({ message: text, cause, kind: typeof code === "string" ? code : message }),
-        "NotSent"
-      )
-    }
-    this.fail(new AlternatorError.ConnectionLost({ message: text, cause }), sent ? "Ambiguous" : "NotSent")
-  }
-
-  onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
-    if (!this.end()) return
-    const { core, node } = this
-    core.settings.nodes.observe(node, status >= 500 ? "server-error" : "answered", this.start)
+  protected answered(status: number, headers: ResponseHeaders, body: Uint8Array): void {
+    const { core } = this
     const encoding = headers["content-encoding"]
     if (encoding === undefined || encoding === "identity") return this.settle(status, body)
     // Off the event loop; the request's own deadline does not cut this short.
@@ -205,7 +123,7 @@ class Flight implements ExchangeHandler, Expiring {
         onSuccess: (plain) => Effect.callback<any, Failed>((resume) => this.settle(status, plain, resume)),
         onFailure: ({ message }) =>
           Effect.fail<Failed>({
-            node,
+            node: this.node,
             reason: new AlternatorError.MalformedResponse({ message, status }),
             outcome: "Ambiguous",
             millis: this.millis
@@ -364,6 +282,10 @@ export class Core {
 
   private fly(call: Call, span: Tracer.Span | undefined): Effect.Effect<any, Failed> {
     return Effect.callback<any, Failed>((resume) => {
+      if (this.settings.deadlines.isClosed) {
+        const reason = new AlternatorError.Closed({ message: "the client is closed" })
+        return resume(Exit.fail({ node: undefined, reason, outcome: "NotSent", millis: 0 }))
+      }
       const node = call.plan.next()
       if (node === undefined) {
         return resume(Exit.fail({
@@ -380,8 +302,8 @@ export class Core {
         if (node.rack !== undefined) span.attribute("scylla.rack", node.rack)
       }
       const flight = new Flight(this, call, node, resume)
-      flight.launch()
-      return Effect.sync(flight.giveUp)
+      flight.launch("/", this.headers(call, node), call.body)
+      return Effect.sync(() => flight.giveUp())
     })
   }
 

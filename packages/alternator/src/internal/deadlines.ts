@@ -11,12 +11,14 @@ export const TICK_MILLIS = 50
 export interface Expiring {
   /** Milliseconds of the monotonic clock. */
   readonly expiresAt: number
-  expire(): void
+  /** `isClosing`: it is not late, there will be nobody to look. */
+  expire(isClosing: boolean): void
 }
 
 export class Deadlines {
   private readonly waiting = new Set<Expiring>()
   private isRunning = false
+  isClosed = false
   private readonly start: () => void
   readonly now: () => number
 
@@ -37,13 +39,18 @@ export class Deadlines {
     this.waiting.delete(one)
   }
 
+  close(): void {
+    this.isClosed = true
+    for (const one of this.waiting) one.expire(true)
+  }
+
   /** Expires what is due; answers whether anything still waits. */
   tick(): boolean {
     const now = this.now()
     for (const one of this.waiting) {
       if (one.expiresAt > now) continue
       this.waiting.delete(one)
-      one.expire()
+      one.expire(false)
     }
     this.isRunning = this.waiting.size > 0
     return this.isRunning
@@ -62,5 +69,9 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
         if (deadlines.now() - started >= 2 * TICK_MILLIS) yield* Effect.yieldNow
       } while (deadlines.tick())
     })
-  return new Deadlines(() => Number(clock.monotonicTimeNanosUnsafe()) / 1e6, (deadlines) => run(loop(deadlines)))
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  return yield* Effect.acquireRelease(
+    Effect.sync(() => new Deadlines(now, (deadlines) => run(loop(deadlines)))),
+    (deadlines) => Effect.sync(() => deadlines.close())
+  )
 })

@@ -5,6 +5,12 @@ import type { Balancer } from "../QueryPlan.ts"
 const BACKOFF_MILLIS = 25
 const MAX_BACKOFF_MILLIS = 1000
 
+/**
+ * Whether a RequestLimitExceeded says that the node did not begin: it has too much under way. A limit of a partition may be
+ * hit by replicas when the write is half done.
+ */
+export const isShed = (message: string): boolean => /in.?flight|shed|overload|max_concurrent/i.test(message)
+
 export interface Failure {
   readonly tag: AlternatorReason["_tag"]
   readonly outcome: Outcome

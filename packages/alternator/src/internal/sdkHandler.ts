@@ -2,14 +2,12 @@
 import * as Effect from "effect/Effect"
 import { AsyncLocalStorage } from "node:async_hooks"
 import * as AlternatorError from "../AlternatorError.ts"
-import type { AlternatorNodes } from "../AlternatorNodes.ts"
-import type { AlternatorTransport } from "../AlternatorTransport.ts"
-import type { Exchange, ExchangeFailure, ExchangeHandler, ResponseHeaders } from "../Exchange.ts"
+import type { ResponseHeaders } from "../Exchange.ts"
 import type { TrackedNode } from "../NodeHealth.ts"
 import type { TableDescription } from "../Operations.ts"
 import { decompress } from "./compression.ts"
-import type { Deadlines, Expiring } from "./deadlines.ts"
-import type { Failure } from "./retry.ts"
+import { NodeAttempt, type Surroundings } from "./nodeAttempt.ts"
+import { type Failure, isShed } from "./retry.ts"
 
 /** The SDK's request, as far as it is used. */
 export interface SdkRequest {
@@ -71,8 +69,7 @@ export const failureOf = (error: unknown): Failure => {
   if (name === "InternalServerError") return { tag: "InternalServerError", outcome: "Ambiguous" }
   if (name === "ResourceNotFoundException") return { tag: "ResourceNotFound", outcome: "Rejected" }
   if (/^(?:RequestLimitExceeded|ThrottlingException|ProvisionedThroughputExceededException)$/.test(name ?? "")) {
-    const isShed = /in.?flight|shed|overload|max_concurrent/i.test(message)
-    return { tag: "RequestLimitExceeded", outcome: isShed ? "Rejected" : "Ambiguous" }
+    return { tag: "RequestLimitExceeded", outcome: isShed(message) ? "Rejected" : "Ambiguous" }
   }
   return { tag: "ServerRejected", outcome: "Rejected" }
 }
@@ -80,89 +77,39 @@ export const failureOf = (error: unknown): Failure => {
 export const copyOf = (request: SdkRequest, changes: Partial<SdkRequest>): SdkRequest =>
   Object.assign(Object.create(Object.getPrototypeOf(request)), request, changes)
 
-class Attempt implements ExchangeHandler, Expiring {
-  private isOver = false
-  exchange: Exchange | undefined
-  readonly expiresAt: number
-  private readonly node: TrackedNode
-  private readonly start: number
-  private readonly nodes: AlternatorNodes
-  private readonly deadlines: Deadlines
+class Attempt extends NodeAttempt {
   private readonly resolve: (response: SdkResponse) => void
   private readonly reject: (error: Error) => void
 
   constructor(
-    nodes: AlternatorNodes,
-    deadlines: Deadlines,
+    surroundings: Surroundings,
     node: TrackedNode,
     expiresAt: number,
     resolve: (response: SdkResponse) => void,
     reject: (error: Error) => void
   ) {
-    this.nodes = nodes
-    this.deadlines = deadlines
-    this.node = node
-    this.expiresAt = expiresAt
+    super(surroundings, node, surroundings.deadlines.now(), expiresAt)
     this.resolve = resolve
     this.reject = reject
-    this.start = nodes.now()
-    node.outstanding++
-    deadlines.add(this)
-  }
-
-  private end(): boolean {
-    if (this.isOver) return false
-    this.isOver = true
-    this.node.outstanding--
-    this.deadlines.remove(this)
-    return true
-  }
-
-  expire(): void {
-    if (!this.end()) return
-    const isSent = this.exchange?.sent === true
-    this.exchange?.abort()
-    this.nodes.observe(this.node, isSent ? "timeout" : "given-up", this.start)
-    const message = `${this.node.hostHeader} did not answer in ${Math.round(this.nodes.now() - this.start)} ms`
-    this.reject(failed(new AlternatorError.AttemptTimeout({ message }), isSent ? "Ambiguous" : "NotSent"))
   }
 
   readonly abort = (): void => {
-    if (!this.end()) return
-    this.exchange?.abort()
-    this.nodes.observe(this.node, "given-up", this.start)
-    this.reject(abortError())
+    if (this.giveUp()) this.reject(abortError())
   }
 
-  onFailure({ cause, kind, message, sent }: ExchangeFailure): void {
-    if (!this.end()) return
-    const text = `${this.node.hostHeader}: ${message}`
-    if (kind === "closed") return this.reject(failed(new AlternatorError.Closed({ message: text }), "NotSent"))
-    if (kind === "oversized") {
-      return this.reject(failed(new AlternatorError.MalformedResponse({ message: text, status: 200 }), "Ambiguous"))
-    }
-    this.nodes.observe(this.node, kind, this.start)
-    this.reject(
-      kind === "unreachable"
-        ? failed(new AlternatorError.NodeUnreachable({ message: text, cause, kind: message }), "NotSent")
-        : failed(new AlternatorError.ConnectionLost({ message: text, cause }), sent ? "Ambiguous" : "NotSent")
-    )
+  protected failed(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
+    this.reject(failed(reason, outcome))
   }
 
-  onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
-    if (!this.end()) return
-    this.nodes.observe(this.node, status >= 500 ? "server-error" : "answered", this.start)
-    const encoding = headers["content-encoding"]
-    const plain = headers as Readonly<Record<string, string>>
-    if (encoding === undefined || encoding === "identity") {
-      return this.resolve({ statusCode: status, headers: plain, body })
-    }
-    const { "content-encoding": _, ...rest } = plain
-    Effect.runPromise(decompress(body, String(encoding), BOUNDS)).then(
-      (body) => this.resolve({ statusCode: status, headers: rest, body }),
+  protected answered(statusCode: number, headers: ResponseHeaders, body: Uint8Array): void {
+    const { "content-encoding": encoding, ...others } = headers as Readonly<Record<string, string>>
+    if (encoding === undefined) return this.resolve({ statusCode, headers: others, body })
+    Effect.runPromise(decompress(body, encoding, BOUNDS)).then(
+      (body) => this.resolve({ statusCode, headers: others, body }),
       (error: Error) =>
-        this.reject(
-          failed(new AlternatorError.MalformedResponse({ message: error.message, status }), "Ambiguous")
+        this.failed(
+          new AlternatorError.MalformedResponse({ message: error.message, status: statusCode }),
+          "Ambiguous"
         )
     )
   }
@@ -181,14 +128,10 @@ const aims = new AsyncLocalStorage<Aim>()
 
 export class NodeHandler {
   readonly metadata = { handlerProtocol: "http/1.1" }
-  private readonly nodes: AlternatorNodes
-  private readonly transport: AlternatorTransport
-  private readonly deadlines: Deadlines
+  private readonly surroundings: Surroundings
 
-  constructor(nodes: AlternatorNodes, transport: AlternatorTransport, deadlines: Deadlines) {
-    this.nodes = nodes
-    this.transport = transport
-    this.deadlines = deadlines
+  constructor(surroundings: Omit<Surroundings, "maxResponseBytes">) {
+    this.surroundings = { ...surroundings, maxResponseBytes: BOUNDS.maxBytes }
   }
 
   /** Sends a request on, made out for a node, to be signed and handled. */
@@ -222,10 +165,13 @@ export class NodeHandler {
       )
     }
     if (abortSignal?.aborted === true) return Promise.reject(abortError())
+    if (this.surroundings.deadlines.isClosed) {
+      return Promise.reject(failed(new AlternatorError.Closed({ message: "the nodes are closed" }), "NotSent"))
+    }
     const { isCaptured, node, until } = aim
     return new Promise((resolve, reject) => {
       const forget = () => abortSignal?.removeEventListener?.("abort", attempt.abort)
-      const attempt = new Attempt(this.nodes, this.deadlines, node, until, (response) => {
+      const attempt = new Attempt(this.surroundings, node, until, (response) => {
         forget()
         if (isCaptured) reject(new Captured(response.statusCode, Buffer.from(response.body).toString("utf8")))
         else resolve({ response })
@@ -239,15 +185,7 @@ export class NodeHandler {
         // The transport counts itself.
         if (name.toLowerCase() !== "content-length") headers.push(name, request.headers[name]!)
       }
-      attempt.exchange = this.transport.dispatch({
-        node,
-        method: "POST",
-        path: request.path,
-        headers,
-        body: request.body,
-        lane: "data",
-        maxBody: BOUNDS.maxBytes
-      }, attempt)
+      attempt.launch(request.path, headers, request.body)
     })
   }
 
