@@ -11,6 +11,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Config, ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib"
+import { Random } from "../../../test/support/random.ts"
 
 type Simulation = AlternatorSimulation.AlternatorSimulation
 type Handle = NonNullable<Parameters<typeof AlternatorSimulation.make>[0]["handle"]>
@@ -67,6 +68,28 @@ describe("AlternatorClient", () => {
         simulation.node("10.0.0.3").condition = "refusing"
         for (let i = 0; i < 50; i++) yield* client.putItem(put)
         assert.deepStrictEqual(operations(simulation), [0, 50, 0])
+      }))
+
+    it.effect("nodes join that refuse, die and leave: no request fails, and none goes to a stranger", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        const random = new Random(99)
+        for (let second = 0; second < 200; second++) {
+          const others = simulation.nodes.slice(1)
+          const node = others[random.below(others.length)]!
+          if (second % 20 === 0) simulation.add({ host: `10.0.1.${second}` }).condition = "refusing"
+          else if (random.below(3) === 0) node.condition = random.below(2) === 0 ? "up" : "refusing"
+          else if (random.below(3) === 0) node.isListed = !node.isListed
+          const requests = Effect.all(
+            Array.from({ length: 10 }, (_, i) => i % 2 === 0 ? client.getItem(key) : client.updateItem(counter)),
+            { concurrency: "unbounded" }
+          )
+          yield* within(requests, 1)
+          for (const { host } of client.nodes.current().nodes) simulation.node(host)
+        }
+        assert.strictEqual(total(simulation), 2000)
+        assert.deepStrictEqual(simulation.strangers, [])
       }))
 
     it.effect("nobody can be reached: NotSent, retryable, with the attempts, before the deadline", () =>

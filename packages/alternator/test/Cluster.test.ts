@@ -86,4 +86,21 @@ describe("the lean client on a cluster of sockets", () => {
       assert.strictEqual(error.outcome, "Rejected")
       assert.strictEqual(error.attempts.length, 1)
     }))
+
+  it.live("each attempt is signed for its node: with one of three dead, and others restarting, all operations are done", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets })
+      const client = yield* lean(cluster, {
+        auth: Auth.sigV4({ accessKeyId: "alice", secretAccessKey: secrets.alice }),
+        balancing: "round-robin",
+        health: false
+      })
+      yield* client.nodes.awaitReady
+      yield* cluster.nodes[2]!.become("dead")
+      yield* Effect.promise(() => operations(ofLean(client), "two"))
+      yield* cluster.nodes[0]!.become("dead")
+      yield* cluster.nodes[2]!.become("up")
+      yield* Effect.promise(() => operations(ofLean(client), "others"))
+      assert.isAbove(cluster.nodes[2]!.requests.operations, 0)
+    }))
 })
