@@ -8,6 +8,7 @@ const script = (path) => (args) => run(nodeBinary(), [path, ...args])
 const steps = [
   ["lint", "oxlint"],
   ["format", "dprint", "check"],
+  ["docs", "node", "scripts/docs.mjs"],
   ["types", "tsc", "-b", "tsconfig.json"],
   ["effect", "effect-tsgo", "diagnostics", "--project", "tsconfig.packages.json", "--format", "text", "--strict"],
   ["tests", "vitest", "run"]

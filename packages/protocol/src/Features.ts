@@ -74,19 +74,27 @@ const SHARD_KEYS = [
 ]
 const LWT = "SCYLLA_LWT_ADD_METADATA_MARK"
 const RATE_LIMIT = "SCYLLA_RATE_LIMIT_ERROR"
+
 /**
- * The extension keys that change more than one error or flag.
+ * The key of SUPPORTED and STARTUP for ids of result metadata on v4: PREPARED and EXECUTE carry them where it was echoed.
  *
  * @category constants
  * @since 0.1.0
  */
 export const METADATA_ID = "SCYLLA_USE_METADATA_ID"
+
 /**
+ * The key for tablets in the custom payload of results, see `TabletRouting`.
+ *
  * @category constants
  * @since 0.1.0
  */
 export const TABLETS_V1 = "TABLETS_ROUTING_V1"
+
 /**
+ * The key for the same with versions: every EXECUTE then ends with a tablet version block. Experimental in ScyllaDB, and
+ * exclusive of {@link TABLETS_V1}.
+ *
  * @category constants
  * @since 0.1.0
  */
