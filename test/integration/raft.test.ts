@@ -73,6 +73,9 @@ for (const { adapter, kind, make, missing } of raftServers) {
             "the follower's copy",
             Effect.map(client.get("/o/a", { consistency: "eventual" }), Option.isSome)
           )
+          const hundreds = Array.from({ length: 300 }, (_, i) => i === 299 ? "/o/a" : `/o/none/${i}`)
+          const found = (yield* client.getMany(hundreds)).map(Option.isSome)
+          assert.deepStrictEqual([found.length, found.indexOf(true)], [300, 299])
           const swap = (key: string, expected: string | undefined, value: string) =>
             Effect.map(client.compareAndSwap(key, expected, value), ({ succeeded }) => succeeded)
           assert.isTrue(yield* swap("/o/a", "1", "2"))

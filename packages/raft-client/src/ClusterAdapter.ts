@@ -268,6 +268,8 @@ export interface ClusterAdapter {
   readonly judgeStream: (answer: Answer) => Failure
   /** A linearizable read of next to nothing, which only a leader with a quorum can answer. */
   readonly confirm: Call<void>
+  /** How many keys one `get` may ask for. */
+  readonly maxKeys: number
   /** `consistency` undefined leaves it to the server. Missing keys are missing in the answer. */
   readonly get: (keys: ReadonlyArray<Uint8Array>, consistency: Consistency | undefined) => Call<ReadonlyArray<Entry>>
   /** A lease for `put`, where a TTL needs one beforehand. */

@@ -370,6 +370,7 @@ export const make = (options: DEngineOptions = {}): ClusterAdapter => {
         return verdict._tag === "Done" ? done(undefined) : verdict
       }
     },
+    maxKeys: Infinity,
     get,
     grant: undefined,
     put: (key, value, ttl) =>

@@ -200,6 +200,8 @@ export const make = (): ClusterAdapter => ({
     ...rangeCall(range(zero, empty, false)),
     judge: judge(Pb.RangeResponseSchema, false, () => undefined)
   },
+  // The operations of a transaction that etcd takes by default.
+  maxKeys: 128,
   get: (keys, consistency) => mapCall(getMany(keys, consistency === "eventual"), (kvs) => kvs.map(entry)),
   grant: (ttlSeconds) => ({
     path: "/etcdserverpb.Lease/LeaseGrant",

@@ -213,7 +213,7 @@ export interface Unresolved {
 export interface RaftClient {
   readonly capabilities: Capabilities
   readonly get: (key: Bytes, options?: ReadOptions) => Effect.Effect<Option.Option<Uint8Array>, RaftError.RaftError>
-  /** One value for each key, in their order. */
+  /** One value for each key, in their order. Many keys are asked for in parts (128 on etcd), each part at a moment of its own. */
   readonly getMany: (
     keys: ReadonlyArray<Bytes>,
     options?: ReadOptions
@@ -328,8 +328,15 @@ const build = Effect.fnUntraced(
         : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
 
     const getMany: RaftClient["getMany"] = (keys, options = {}) => {
+      if (keys.length === 0) return Effect.succeed([])
+      if (keys.length > adapter.maxKeys) {
+        const parts = Array.from(
+          { length: Math.ceil(keys.length / adapter.maxKeys) },
+          (_, i) => keys.slice(i * adapter.maxKeys, (i + 1) * adapter.maxKeys)
+        )
+        return Effect.map(Effect.forEach(parts, (part) => getMany(part, options)), (values) => values.flat())
+      }
       const wanted = keys.map(toBytes)
-      if (wanted.length === 0) return Effect.succeed([])
       const { confirmMissing = false, consistency = "linearizable" } = options
       const timeoutMillis = millisOf(options)
       const level = consistency === "lease" && !adapter.capabilities.leaseRead ? "linearizable" : consistency
@@ -381,7 +388,7 @@ const build = Effect.fnUntraced(
         ? undefined
         : yield* Effect.mapError(
           requests.run("putWithTtl", adapter.grant(seconds), "Quorum", timeoutMillis),
-          (error) => new RaftError.RaftError({ ...error, outcome: "NotSent" })
+          ({ attempts, operation, reason }) => RaftError.make(operation, reason, "NotSent", attempts)
         )
       return yield* put("putWithTtl", key, value, timeoutMillis - (now() - startedAt), { seconds, lease })
     })

@@ -78,6 +78,25 @@ describe("faults around the leader", () => {
       assert.strictEqual((yield* client.leader).id, "2")
     }))
 
+  it.effect("4: a stopped leader is noticed although followers go on answering", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const read = Effect.exit(client.get("/k", { consistency: "eventual" }))
+      yield* drive(read)
+      yield* pass(50)
+      cluster.pause(1)
+      const stuck = yield* Effect.forkChild(Effect.exit(client.put("/stuck", "v", seconds(10))), {
+        startImmediately: true
+      })
+      for (let i = 0; i < 100; i++) {
+        yield* Effect.forkScoped(read)
+        yield* pass(10)
+      }
+      assert.strictEqual((yield* client.view).leader?.id, "2")
+      yield* Fiber.interrupt(stuck)
+    }))
+
   it.effect("4: a stopped leader does not keep a client from starting", () =>
     Effect.gen(function*() {
       const { cluster, connect } = yield* simulate()

@@ -149,6 +149,31 @@ describe("faults of requests", () => {
       assertError(yield* failing(client.put("/k", "w", { timeout: 500 })), "Overloaded", "Rejected")
     }))
 
+  it.effect("19: a leader that is slow and answers is neither left nor asked twice", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const { epoch } = yield* client.leader
+      const node = cluster.node(1)
+      node.delay = 600
+      let reads = 0
+      node.script("HandleClientRead", (request) => {
+        if (text(request)!.includes("/slow")) reads++
+        return undefined
+      }, 1_000)
+      const all = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: 20 }, (_, i) => i),
+          (i) => Effect.andThen(Effect.sleep(i * 100), client.get("/slow")),
+          { concurrency: "unbounded", discard: true }
+        ),
+        { startImmediately: true }
+      )
+      yield* drive(Fiber.join(all))
+      assert.strictEqual(reads, 20)
+      assert.strictEqual((yield* client.leader).epoch, epoch)
+    }))
+
   it.effect("20: a request that is too long is refused here, and one that the server refuses is not sent again", () =>
     Effect.gen(function*() {
       const { cluster, connect } = yield* simulate()

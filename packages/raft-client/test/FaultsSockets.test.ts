@@ -209,6 +209,46 @@ describe("faults on sockets", () => {
       assertError(yield* Effect.flip(client.put("/k", "v")), "MalformedResponse", "Ambiguous")
     }))
 
+  it.live("33: a connection that swallows everything is found by its keepalive", () =>
+    Effect.gen(function*() {
+      const { cluster: simulated } = yield* cluster()
+      const node = simulated.node(1)
+      const swallowing = new Set<() => void>()
+      let connections = 0
+      const front = yield* Effect.acquireRelease(
+        Effect.callback<Net.Server>((resume) => {
+          const server = Net.createServer((socket) => {
+            connections++
+            const behind = Net.connect(Number(node.address.split(":")[1]), "127.0.0.1")
+            swallowing.add(() => socket.unpipe(behind).resume() && behind.unpipe(socket).resume())
+            socket.on("error", () => {}).on("close", () => behind.destroy())
+            behind.on("error", () => {}).on("close", () => socket.destroy())
+            socket.pipe(behind).pipe(socket)
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => void server.close())
+      )
+      const proxied = `127.0.0.1:${(front.address() as Net.AddressInfo).port}`
+      const client = yield* connect(simulated, {
+        endpoints: [proxied],
+        addressMap: { [node.address]: proxied },
+        channel: { keepaliveMillis: 100, keepaliveTimeoutMillis: 100 }
+      })
+      const seen: Array<string> = []
+      yield* Effect.forkScoped(Stream.runForEach(client.watchPrefix("/w/"), (event) =>
+        Effect.sync(() =>
+          seen.push(event._tag === "Put" ? text(event.value)! : event._tag)
+        )))
+      yield* until("the watch", () =>
+        seen.length === 1)
+      const before = connections
+      for (const swallow of swallowing) swallow()
+      simulated.write("/w/a", "1")
+      yield* until("the change", () => seen.includes("1"))
+      assert.isAbove(connections, before)
+    }))
+
   it.live("34: three hundred watches do not starve calls, and each hears its event", () =>
     Effect.gen(function*() {
       const { cluster: simulated } = yield* cluster()

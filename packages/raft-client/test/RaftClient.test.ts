@@ -60,6 +60,9 @@ describe("RaftClient", () => {
       cluster.start(1)
       yield* drive(client.put("/k", "w"))
       assert.isAbove(dialled.length, 3)
+      const before = dialled.length
+      yield* drive(Stream.runDrain(Stream.take(client.watchPrefix("/w/"), 1)))
+      assert.strictEqual(dialled.length, before + 1, "that of the stream's own connection")
     }))
 
   it.effect("a close waits for what is under way, as long as it may", () =>

@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function*(
     count("probes")
     const error = node.channel.isReady()
       ? undefined
-      : yield* settings.dialGate(node.address, connect(node, settings.probeMillis))
+      : yield* settings.dialGate(node.address, connect(node.channel, settings.probeMillis))
     if (error !== undefined) return { _tag: "NotSent", message: error }
     const sentAt = now()
     const answers = yield* Effect.forEach(
@@ -167,17 +167,24 @@ export const make = Effect.fnUntraced(function*(
     }
   })
 
+  const giveUp = (address: string): void => {
+    const node = nodes.find(address)
+    if (node !== undefined) sender.giveUpReads(node)
+  }
+
   const believe = (candidate: Candidate, sentAt: number, members: ReadonlyArray<Member>, claim: Claim | undefined) => {
     nodes.setMembers(members)
     if (claim?.cluster !== undefined) cluster = claim.cluster
     if (claim !== undefined && claim.version > version) version = claim.version
     if (candidate.term !== undefined) highestTerm = candidate.term
+    const before = belief.leader?.address
     nodes.get(candidate.address).lastAnswer = `leads${candidate.term === undefined ? "" : ` in term ${candidate.term}`}`
     if (belief.confirm(candidate, sentAt)) {
       count("leaders")
       const at = now()
       flaps = at - lastChange < 1_000 ? Math.min(flaps + 1, 5) : 0
       lastChange = at
+      if (before !== undefined && before !== candidate.address) giveUp(before)
     }
     misses = 0
   }
@@ -270,14 +277,23 @@ export const make = Effect.fnUntraced(function*(
   }
 
   const doubt = (epoch: number): void => {
-    if (belief.doubt(epoch)) start()
+    const address = belief.leader?.address
+    if (!belief.doubt(epoch)) return
+    start()
+    if (address !== undefined) giveUp(address)
   }
 
   const verification = (complete: boolean) =>
     Effect.gen(function*() {
       const { leader } = belief
       if (leader === undefined) return start()
-      if (yield* round(nodes.known, complete)) return yield* publish
+      const startedAt = now()
+      for (let tries = 0; tries < 2; tries++) {
+        if (yield* round(nodes.known, complete)) return yield* publish
+        // It has no time for us, but for others: that is a busy leader and no dead one.
+        if ((nodes.find(leader.address)?.quorumAnswerAt ?? 0) > startedAt) return
+        misses++
+      }
       belief.ignore(leader.address, now())
       doubt(leader.epoch)
     }).pipe(Effect.ensuring(Effect.sync(() => {

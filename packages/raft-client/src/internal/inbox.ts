@@ -2,8 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { StreamSpec } from "../ClusterAdapter.ts"
-import type { Answer, StreamCall } from "../Transport.ts"
-import type { Node } from "./nodes.ts"
+import type { Answer, Channel, StreamCall } from "../Transport.ts"
 
 const FULL = 1024
 
@@ -20,8 +19,8 @@ export class Inbox<A> {
   /** Something has come since this was last set to false. */
   heard = false
 
-  constructor(node: Node, spec: StreamSpec<A>) {
-    this.call = node.stream(spec.path, spec.body, spec.both, {
+  constructor(channel: Channel, spec: StreamSpec<A>) {
+    this.call = channel.stream(spec.path, spec.body, spec.both, {
       onOpen: () => {
         this.opened = true
         this.notify()

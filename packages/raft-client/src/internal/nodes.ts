@@ -1,6 +1,6 @@
 /** The connections of a client: one node for each address, one channel for its calls and others for its streams. */
 import type { Member } from "../ClusterAdapter.ts"
-import type { Channel, ChannelOptions, StreamCall, StreamHandlers, Transport } from "../Transport.ts"
+import type { Channel, ChannelOptions, Transport } from "../Transport.ts"
 import { Latency } from "./latency.ts"
 
 /** Servers take 100 streams on a connection by default; what comes behind them waits without a word. */
@@ -18,8 +18,12 @@ export class Node {
   lastAnswer = "not asked yet"
   /** Milliseconds on the client's clock. */
   lastAnswerAt = -Infinity
+  /** When it last answered something that takes a quorum. */
+  quorumAnswerAt = -Infinity
   member: Member | undefined
   inFlight = 0
+  /** When the first call of those under way went out, or the last answer came, whichever is later. */
+  quietSince = 0
   /** A connection is on its way for nobody in particular. */
   warming = false
   private readonly open: () => Channel
@@ -38,29 +42,22 @@ export class Node {
     return this.calls
   }
 
-  /** Counted until it ends, so that a channel never gets more than it can carry. */
-  stream(path: string, body: Uint8Array, both: boolean, handlers: StreamHandlers): StreamCall {
+  /** A place for a stream, on a channel that carries no more than it can, until `release` is called. */
+  streamSlot(): { readonly channel: Channel; readonly release: () => void } {
     let slot = this.streams.find(({ count }) => count < STREAMS_PER_CHANNEL)
     if (slot === undefined) this.streams.push(slot = { channel: this.open(), count: 0 })
-    const { channel } = slot
     const used = slot
     used.count++
-    return channel.stream(path, body, both, {
-      ...handlers,
-      onEnd: (answer) => {
+    return {
+      channel: used.channel,
+      release: () => {
         used.count--
         // The first one stays, for the next watch.
-        if (used.count === 0 && this.streams.length > 1) {
-          this.streams = this.streams.filter((other) => other !== used)
-          channel.close()
-        }
-        handlers.onEnd(answer)
+        if (used.count > 0 || this.streams.length === 1) return
+        this.streams = this.streams.filter((other) => other !== used)
+        used.channel.close()
       }
-    })
-  }
-
-  get streamChannels(): number {
-    return this.streams.length
+    }
   }
 
   /** A connection that stopped answering is not waited for: the next call gets a new one. */

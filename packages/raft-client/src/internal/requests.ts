@@ -119,10 +119,13 @@ export const make = (
     RaftError.make(operation, reasonOf(verdict), write ? outcomeOf(verdict) : undefined)
 
   /** Books what an answer proves. Answers false when it is older than what this client has seen. */
-  const accept = (verdict: Verdict<unknown>, route: Route, epoch: number, sentAt: number): boolean => {
+  const accept = (verdict: Verdict<unknown>, node: Node, route: Route, epoch: number, sentAt: number): boolean => {
     if (verdict._tag !== "Done") return true
     const { leader } = belief
-    if (route === "Quorum") belief.proved(epoch, sentAt)
+    if (route === "Quorum") {
+      belief.proved(epoch, sentAt)
+      node.quorumAnswerAt = node.lastAnswerAt
+    }
     if (leader !== undefined && leader.period !== period) {
       period = leader.period
       seen = 0n
@@ -202,7 +205,7 @@ export const make = (
     if (node.channel.isReady()) return true
     if (node.warming) return false
     node.warming = true
-    background(Effect.map(settings.dialGate(node.address, connect(node, settings.probeMillis)), (error) => {
+    background(Effect.map(settings.dialGate(node.address, connect(node.channel, settings.probeMillis)), (error) => {
       node.warming = false
       if (error !== undefined) belief.ignore(node.address, now())
     }))
@@ -315,9 +318,12 @@ export const make = (
     }
   }
 
-  /** A read may be asked again, so one try of it does not get all the time there is; the next one gets more. */
-  const patience = (call: Call<unknown>, node: Node, left: number, failures: number): number =>
-    call.write ? left : Math.min(left, Math.max(settings.probeMillis, 4 * node.latency.p99) * 2 ** failures)
+  /**
+   * A read that any node can answer does not wait for one of them all the time there is; the next try gets more. What only the
+   * leader can answer waits, and is sent again when the leader is given up.
+   */
+  const patience = (route: Route, node: Node, left: number, failures: number): number =>
+    route === "Any" ? Math.min(left, Math.max(settings.probeMillis, 4 * node.latency.p99) * 2 ** failures) : left
 
   /** Everything but a first try that goes well. */
   const persist = Effect.fnUntraced(function*<A>(trial: Trial<A>): Effect.fn.Return<A, RaftError.RaftError> {
@@ -328,7 +334,10 @@ export const make = (
       const left = remaining(trial)
       if (left <= 0 || left < node.latency.shortest) return yield* timeUp(trial, "not served")
       if (!node.channel.isReady()) {
-        const error = yield* settings.dialGate(node.address, connect(node, Math.min(left, settings.probeMillis)))
+        const error = yield* settings.dialGate(
+          node.address,
+          connect(node.channel, Math.min(left, settings.probeMillis))
+        )
         if (error !== undefined) {
           yield* Effect.sleep(yield* react(trial, node, epoch, { _tag: "NotSent", message: error }, now()))
           continue
@@ -337,10 +346,10 @@ export const make = (
       const { sentAt, verdict } = yield* sender.attempt(
         node,
         trial.call,
-        patience(trial.call, node, left, trial.failures)
+        patience(trial.route, node, left, trial.failures)
       )
       if (verdict._tag === "Done") {
-        if (!accept(verdict, trial.route, epoch, sentAt)) {
+        if (!accept(verdict, node, trial.route, epoch, sentAt)) {
           note(trial, node.address, "its answer is older than one before")
           // All of them are behind: the leader is not.
           if (trial.attempts.length >= nodes.members.length) {
@@ -402,9 +411,9 @@ export const make = (
         )
       }
       const startedAt = now()
-      const cancel = sender.send(node, call, patience(call, node, timeoutMillis, 0), (verdict, sentAt) => {
+      const cancel = sender.send(node, call, timeoutMillis, (verdict, sentAt) => {
         if (verdict._tag === "Done") {
-          accept(verdict, route, leader.epoch, sentAt)
+          accept(verdict, node, route, leader.epoch, sentAt)
           return resume(Exit.succeed(verdict.value))
         }
         const trial = { ...begin(operation, call, route, timeoutMillis), startedAt }
@@ -451,7 +460,8 @@ export const make = (
       const current = discovery.current()
       const limit = Math.min(Math.max(150, 3 * (current?.node.latency.p99 ?? 0)), settings.electionMillis)
       yield* Effect.sleep(limit / 2)
-      if (sender.inFlight > 0 && now() - sender.quietSince > limit) discovery.verify()
+      const node = discovery.current()?.node
+      if (node !== undefined && node.inFlight > 0 && now() - node.quietSince > limit) discovery.verify()
     }
   })
 

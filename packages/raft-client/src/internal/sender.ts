@@ -1,9 +1,12 @@
 /** Sends calls and keeps account of them, so that a client that closes can end each one with the truth. */
 import * as Effect from "effect/Effect"
 import type { Call, Verdict } from "../ClusterAdapter.ts"
+import type { Channel } from "../Transport.ts"
 import type { Node } from "./nodes.ts"
 
 interface Pending {
+  readonly node: Node
+  readonly write: boolean
   abort(message: string): void
 }
 
@@ -12,8 +15,6 @@ export class Sender {
   closed = false
   /** Called when a request goes out while none is under way. */
   onBusy: () => void = () => {}
-  /** When the first of those under way went out, or the last answer came, whichever is later. */
-  quietSince = 0
   readonly now: () => number
   private readonly pending = new Set<Pending>()
 
@@ -29,11 +30,8 @@ export class Sender {
     settle: (verdict: Verdict<A>, sentAt: number) => void
   ): () => void {
     const sentAt = this.now()
-    if (this.inFlight++ === 0) {
-      this.quietSince = sentAt
-      this.onBusy()
-    }
-    node.inFlight++
+    if (node.inFlight++ === 0) node.quietSince = sentAt
+    if (this.inFlight++ === 0) this.onBusy()
     let open = true
     let cancel: (() => void) | undefined
     const finish = (): boolean => {
@@ -46,6 +44,8 @@ export class Sender {
       return true
     }
     const pending: Pending = {
+      node,
+      write: call.write,
       abort: (message) => {
         if (!finish()) return
         cancel?.()
@@ -57,7 +57,7 @@ export class Sender {
       if (!finish()) return
       const at = this.now()
       if (answer.origin === "Server") {
-        this.quietSince = at
+        node.quietSince = at
         node.lastAnswerAt = at
         node.latency.add(at - sentAt)
       }
@@ -77,6 +77,13 @@ export class Sender {
       return Effect.sync(cancel)
     })
 
+  /** The node is not believed in any longer: reads that wait for it may ask somebody else. Writes wait for their answer. */
+  giveUpReads(node: Node): void {
+    for (const pending of this.pending) {
+      if (pending.node === node && !pending.write) pending.abort("the node was given up before it answered")
+    }
+  }
+
   /** Ends everything that is under way. */
   abortAll(message: string): void {
     this.closed = true
@@ -89,9 +96,9 @@ export interface Sent<A> {
   readonly sentAt: number
 }
 
-/** Connects a node; undefined when it is connected, else why not. */
-export const connect = (node: Node, timeoutMillis: number): Effect.Effect<string | undefined> =>
-  node.channel.isReady() ? Effect.undefined : Effect.callback((resume) => {
-    const cancel = node.channel.connect(timeoutMillis, (error) => resume(Effect.succeed(error)))
+/** Connects; undefined when it is connected, else why not. */
+export const connect = (channel: Channel, timeoutMillis: number): Effect.Effect<string | undefined> =>
+  Effect.callback((resume) => {
+    const cancel = channel.connect(timeoutMillis, (error) => resume(Effect.succeed(error)))
     return Effect.sync(cancel)
   })

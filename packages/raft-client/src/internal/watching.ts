@@ -86,10 +86,16 @@ export const make = (
 
   /** A stream whose headers have come, or why there is none. */
   const open = Effect.fnUntraced(function*<A>(node: Node, spec: StreamSpec<A>) {
-    const error = yield* settings.dialGate(node.address, connect(node, settings.probeMillis))
+    const slot = yield* Effect.acquireRelease(
+      Effect.sync(() => node.streamSlot()),
+      (slot) => Effect.sync(slot.release)
+    )
+    const error = slot.channel.isReady()
+      ? undefined
+      : yield* settings.dialGate(node.address, connect(slot.channel, settings.probeMillis))
     if (error !== undefined) return lost(error)
     const inbox = yield* Effect.acquireRelease(
-      Effect.sync(() => new Inbox(node, spec)),
+      Effect.sync(() => new Inbox(slot.channel, spec)),
       (inbox) => Effect.sync(() => inbox.close())
     )
     const came = yield* inbox.until(() => inbox.opened || inbox.isOver, Math.max(settings.probeMillis, 1_000))
