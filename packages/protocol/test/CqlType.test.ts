@@ -1,5 +1,6 @@
-import { CqlType, ProtocolError, Reader, Writer } from "@effect-scylla/protocol"
+import { CqlType, Frame, Metadata, ProtocolError, Reader, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
+import { bytesOf, golden } from "../../../test/fixtures/vectors.ts"
 
 const int = CqlType.scalar("int")
 const text = CqlType.scalar("text")
@@ -245,6 +246,36 @@ describe("class names", () => {
       assert.deepStrictEqual(CqlType.read(Reader.Reader.from(w.toUint8Array())), type)
     }
   })
+})
+
+describe("as Apache Cassandra 5 announces them", () => {
+  for (const version of [3, 4, 5] as const) {
+    it(`the metadata of all recorded results of v${version} is written again byte for byte`, () => {
+      let results = 0
+      const seen = new Set<CqlType.ScalarName>()
+      for (const { name, response } of golden(`cql-v${version}-cassandra-5.0.5`)) {
+        const frame = bytesOf(response!)
+        if (frame[0] !== (0x80 | version) || frame[1]! % 2 === 1 || frame[4] !== Frame.Opcode.RESULT) continue
+        const r = Reader.Reader.from(frame.subarray(Frame.HEADER_SIZE))
+        Response.readPrefix(frame[1]!, r)
+        if (r.i32() !== 2) continue
+        const { decoder } = new RowDecoder.RowDecoders().prepare(r)
+        if (decoder === undefined) continue
+        const columns = decoder.columns.map((column) => {
+          if (column.type._tag === "Scalar") seen.add(column.type.name)
+          return { ...column, type: CqlType.announced(column.type, version) }
+        })
+        const w = new Writer.Writer()
+        Metadata.writeResult(w, columns, { global: (decoder.signature[3]! & Metadata.Flags.GLOBAL_TABLES_SPEC) !== 0 })
+        assert.deepStrictEqual(w.toUint8Array(), decoder.signature, name)
+        results++
+      }
+      assert.isAbove(results, 10)
+      for (const name of ["date", "time", "smallint", "tinyint", "duration"] as const) {
+        assert.isTrue(seen.has(name), name)
+      }
+    })
+  }
 })
 
 describe("on the wire", () => {

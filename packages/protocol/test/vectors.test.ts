@@ -107,11 +107,7 @@ describe("facts about encodings (cql-features 6.2)", () => {
     both("inet", Value.Inet.parse("2001:db8::1"), "20010db8000000000000000000000001", String)
     both("timestamp", new Date(0), "0000000000000000")
     both("timestamp", new Date(-1), "ffffffffffffffff")
-    both(
-      "timestamp",
-      new Date(1_429_038_000_456),
-      "0000014cb95a1d88".slice(0, 0) + BigInt(1_429_038_000_456).toString(16).padStart(16, "0")
-    )
+    both("timestamp", new Date(1_429_038_000_456), "0000014cb94d6948")
     assert.deepStrictEqual(Codec.encode(CqlType.scalar("boolean"), true), Uint8Array.of(1))
     both("boolean", true, "01")
     both("boolean", false, "00")
