@@ -24,6 +24,7 @@ import {
 import { isDeepStrictEqual } from "node:util"
 import type { Random } from "../../packages/protocol/test/support/random.ts"
 import { column, randomType, scalarNames, valueOf } from "../../packages/protocol/test/support/types.ts"
+import { captured, modes } from "../fixtures/captured.ts"
 import { bytesOf, golden } from "../fixtures/vectors.ts"
 import { mutate } from "./mutate.ts"
 
@@ -82,9 +83,12 @@ const files = [
 ]
 
 /** Responses and requests that fit a small frame. */
-export const corpus: ReadonlyArray<Uint8Array> = files.flatMap((file) =>
-  golden(file).flatMap(({ request, response }) => [response!, request ?? ""])
-).filter((hex) => /^[08][345]/.test(hex) && hex.length < 8000).map(bytesOf)
+export const corpus: ReadonlyArray<Uint8Array> = [
+  ...files.flatMap(golden),
+  ...modes.filter(({ compression }) => compression === undefined).flatMap(captured)
+].flatMap(({ request, response }) => [response!, request ?? ""]).filter((hex) =>
+  /^[08][345]/.test(hex) && hex.length < 8000
+).map(bytesOf)
 
 /** Mutations reach the insides of a message only where its frame still holds it. */
 const repair = (bytes: Uint8Array): Uint8Array => {

@@ -1,5 +1,6 @@
 import { CqlType, Frame, Metadata, ProtocolError, Reader, Response, RowDecoder, Writer } from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
+import { captured, modes } from "../../../test/fixtures/captured.ts"
 import { bytesOf, golden } from "../../../test/fixtures/vectors.ts"
 
 const int = CqlType.scalar("int")
@@ -253,7 +254,8 @@ describe("as Apache Cassandra 5 announces them", () => {
     it(`the metadata of all recorded results of v${version} is written again byte for byte`, () => {
       let results = 0
       const seen = new Set<CqlType.ScalarName>()
-      for (const { name, response } of golden(`cql-v${version}-cassandra-5.0.5`)) {
+      const mode = modes.find((mode) => mode.version === version && mode.compression === undefined)!
+      for (const { name, response } of [...golden(`cql-v${version}-cassandra-5.0.5`), ...captured(mode)]) {
         const frame = bytesOf(response!)
         if (frame[0] !== (0x80 | version) || frame[1]! % 2 === 1 || frame[4] !== Frame.Opcode.RESULT) continue
         const r = Reader.Reader.from(frame.subarray(Frame.HEADER_SIZE))
