@@ -1,4 +1,5 @@
 /** The lock and the counter of examples/raft, under faults. */
+import type { RaftSimulator } from "@effect-scylla/testkit/RaftSimulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import * as Counter from "../../../examples/raft/counter.ts"
@@ -6,6 +7,23 @@ import * as Lock from "../../../examples/raft/lock.ts"
 import { drive, pass, simulate } from "./support/simulated.ts"
 
 const write = "/d_engine.client.RaftClientService/HandleClientWrite"
+
+/** Of the writes to the whole cluster each `lost`th is done and each `denied`th is not; of neither the answer says so. */
+const lossy = (cluster: RaftSimulator, lost: number, denied: number): void => {
+  let n = 0
+  for (const node of cluster.nodes) {
+    node.script("HandleClientWrite", (request) => {
+      n++
+      if (n % denied === 0) return { code: 4, details: "RPC timeout exceeded" }
+      if (n % lost !== 0) return undefined
+      const { scripted } = node
+      node.scripted = () => undefined
+      cluster.answer(node, write, request)
+      node.scripted = scripted
+      return { code: 4, details: "RPC channel closed" }
+    }, 1_000_000)
+  }
+}
 
 describe("recipes", () => {
   it.effect("a lock has one holder at a time and counts its holders, though answers are lost", () =>
@@ -26,20 +44,7 @@ describe("recipes", () => {
           }))
         }
       })
-      for (const node of cluster.nodes) {
-        let n = 0
-        node.script("HandleClientWrite", (request) => {
-          // Each third write is done and denied, each fifth is not done and denied.
-          n++
-          if (n % 5 === 0) return { code: 4, details: "RPC timeout exceeded" }
-          if (n % 3 !== 0) return undefined
-          const scripted = node.scripted
-          node.scripted = () => undefined
-          cluster.answer(node, write, request)
-          node.scripted = scripted
-          return { code: 4, details: "RPC channel closed" }
-        }, 1_000_000)
-      }
+      lossy(cluster, 3, 5)
       const all = yield* Effect.forkChild(
         Effect.forEach([1, 2, 3], worker, { concurrency: "unbounded", discard: true }),
         { startImmediately: true }
@@ -55,19 +60,7 @@ describe("recipes", () => {
     Effect.gen(function*() {
       const { cluster, connect } = yield* simulate()
       const clients = [yield* connect(), yield* connect(), yield* connect()]
-      let n = 0
-      for (const node of cluster.nodes) {
-        node.script("HandleClientWrite", (request) => {
-          n++
-          if (n % 7 === 0) return { code: 4, details: "RPC timeout exceeded" }
-          if (n % 4 !== 0) return undefined
-          const scripted = node.scripted
-          node.scripted = () => undefined
-          cluster.answer(node, write, request)
-          node.scripted = scripted
-          return { code: 4, details: "RPC channel closed" }
-        }, 1_000_000)
-      }
+      lossy(cluster, 4, 7)
       const all = yield* Effect.forkChild(
         Effect.forEach(clients, (client, i) => {
           const counter = Counter.make(client, "/count", `client${i}`)

@@ -73,22 +73,15 @@ export const missing: Effect.Effect<string | undefined> = Effect.gen(function*()
  * @since 0.1.0
  */
 export const ask = (endpoint: string, timeoutMillis = 1_000): Effect.Effect<RaftServer.Said | undefined> =>
-  Effect.promise(async () => {
-    const bare = Unary.open(endpoint)
-    try {
-      const { currentLeaderId, nodes } = await bare.call(
-        "/d_engine.server.cluster.ClusterManagementService/GetClusterMetadata",
-        MetadataRequestSchema,
-        create(MetadataRequestSchema),
-        ClusterMembershipSchema,
-        timeoutMillis
-      )
-      return { leader: nodes.find(({ id }) => id === currentLeaderId)?.address }
-    } catch {
-      return undefined
-    } finally {
-      bare.close()
-    }
+  Unary.once(endpoint, async (bare) => {
+    const { currentLeaderId, nodes } = await bare.call(
+      "/d_engine.server.cluster.ClusterManagementService/GetClusterMetadata",
+      MetadataRequestSchema,
+      create(MetadataRequestSchema),
+      ClusterMembershipSchema,
+      timeoutMillis
+    )
+    return { leader: nodes.find(({ id }) => id === currentLeaderId)?.address }
   })
 
 /**

@@ -57,30 +57,23 @@ export const missing: Effect.Effect<string | undefined> = Effect.map(
  * @since 0.1.0
  */
 export const ask = (endpoint: string, timeoutMillis = 1_000): Effect.Effect<RaftServer.Said | undefined> =>
-  Effect.promise(async () => {
-    const bare = Unary.open(endpoint)
-    try {
-      const status = await bare.call(
-        "/etcdserverpb.Maintenance/Status",
-        StatusRequestSchema,
-        create(StatusRequestSchema),
-        StatusResponseSchema,
-        timeoutMillis
-      )
-      const { members } = await bare.call(
-        "/etcdserverpb.Cluster/MemberList",
-        MemberListRequestSchema,
-        create(MemberListRequestSchema),
-        MemberListResponseSchema,
-        timeoutMillis
-      )
-      const url = members.find(({ ID }) => ID === status.leader)?.clientUrls[0]
-      return { leader: url?.replace(/^http:\/\//, "") }
-    } catch {
-      return undefined
-    } finally {
-      bare.close()
-    }
+  Unary.once(endpoint, async (bare) => {
+    const status = await bare.call(
+      "/etcdserverpb.Maintenance/Status",
+      StatusRequestSchema,
+      create(StatusRequestSchema),
+      StatusResponseSchema,
+      timeoutMillis
+    )
+    const { members } = await bare.call(
+      "/etcdserverpb.Cluster/MemberList",
+      MemberListRequestSchema,
+      create(MemberListRequestSchema),
+      MemberListResponseSchema,
+      timeoutMillis
+    )
+    const url = members.find(({ ID }) => ID === status.leader)?.clientUrls[0]
+    return { leader: url?.replace(/^http:\/\//, "") }
   })
 
 /**

@@ -4,24 +4,44 @@ import type * as Effect from "effect/Effect"
 import type { ClusterAdapter } from "../ClusterAdapter.ts"
 import { type ChannelOptions, MAX_MESSAGE_BYTES } from "../Transport.ts"
 
-/** See `RaftClient.RaftClientOptions`. */
+/** `RaftClient.RaftClientOptions`. */
 export interface Options {
+  /** `host:port` of some nodes, to start from; the others are learnt. */
   readonly endpoints: ReadonlyArray<string>
+  /** `DEngineAdapter.make()` or `EtcdAdapter.make()`. */
   readonly adapter: ClusterAdapter
+  /** Deadline of an operation. Default: 3 seconds. */
   readonly timeout?: Duration.Input | undefined
+  /** How long building the layer waits for a leader, and `refresh` too. Default: 5 seconds. */
   readonly readyTimeout?: Duration.Input | undefined
+  /** Build at once and look for the leader when it is needed. Default: false. */
   readonly lazy?: boolean | undefined
+  /** The shortest election timeout of the servers. A proof of leadership is trusted for half of it. Default: 500 ms. */
   readonly electionTimeout?: Duration.Input | undefined
+  /** How long a node may take to connect, and to answer who leads. Default: 500 ms. */
   readonly probeTimeout?: Duration.Input | undefined
+  /** How often the members are asked for. Default: 30 seconds. */
   readonly membershipInterval?: Duration.Input | undefined
+  /** After so long without an answer of the leader it is asked whether it still leads, before a request goes to it. Default: 1 minute. */
   readonly idleProbe?: Duration.Input | undefined
+  /** From addresses that servers announce to addresses that can be dialled: containers, port forwarding. */
   readonly addressMap?: Readonly<Record<string, string>> | ((announced: string) => string) | undefined
+  /** TLS, metadata, keepalive, limits, compression. */
   readonly channel?: ChannelOptions | undefined
+  /** Let learners answer eventual reads. Default: false. */
   readonly learners?: boolean | undefined
+  /**
+   * `balanced` spreads eventual reads over the voters; `sticky` stays with one as long as it answers, which keeps reads from
+   * going back in time where answers carry no revision (d-engine). Default: `balanced`.
+   */
   readonly eventualReads?: "balanced" | "sticky" | undefined
+  /** How many requests may wait for a leader at once. Default: 10000. */
   readonly maxParked?: number | undefined
+  /** How many requests may be under way at once. Default: 10000. */
   readonly maxInFlight?: number | undefined
+  /** How long a close waits for requests under way. Default: 0. */
   readonly shutdownTimeout?: Duration.Input | undefined
+  /** Goes around each dial, as a limit on dials under way does. */
   readonly dialGate?: DialGate | undefined
 }
 

@@ -1,6 +1,7 @@
 /** A bare unary call by grpc-js, for launchers, pollers and comparisons: nothing of the client under test. */
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf"
 import { Client, credentials } from "@grpc/grpc-js"
+import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
 
 export interface Bare {
@@ -13,6 +14,19 @@ export interface Bare {
   ) => Promise<MessageShape<O>>
   readonly close: () => void
 }
+
+/** What one node says on a connection of its own; undefined when it says nothing. */
+export const once = <A>(endpoint: string, ask: (bare: Bare) => Promise<A>): Effect.Effect<A | undefined> =>
+  Effect.promise(async () => {
+    const bare = open(endpoint)
+    try {
+      return await ask(bare)
+    } catch {
+      return undefined
+    } finally {
+      bare.close()
+    }
+  })
 
 /** Rejects with grpc-js's own error. */
 export const open = (endpoint: string): Bare => {
