@@ -3,11 +3,11 @@
  *
  * `node bench/alternator.ts [--json]`; what is compared and what is not, see README.md.
  */
-import { Affinity, NodeAddress } from "@effect-scylla/alternator"
+import { Affinity, NodeAddress, NodeHealth, QueryPlan } from "@effect-scylla/alternator"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { once } from "node:events"
 import { pathToFileURL } from "node:url"
-import { measure } from "./support/measure.ts"
+import { allocated, measure } from "./support/measure.ts"
 
 /** Goals: our CPU time over that of the AWS SDK; microseconds. */
 const budget = { getItem: 0.12, putItem: 0.12, query: 0.3, adapter: 1.05, affinityMicros: 1 } as const
@@ -62,6 +62,39 @@ const affinityMicros = (): number => {
   return nanos / 1000
 }
 
+/** A request's plan and its first node, by power of two; and the next node of a plan that is there. Of twelve nodes. */
+const plans = () => {
+  const nodes = Array.from(
+    { length: 12 },
+    (_, i) => new NodeHealth.TrackedNode(NodeAddress.make("http", `10.0.0.${i + 1}`, 8000))
+  )
+  const source = { nodes, affinityNodes: nodes }
+  const balancer = new QueryPlan.Balancer({
+    balancing: "power-of-two",
+    order: "go",
+    warmUp: 1000,
+    source: () => source,
+    now: () => 0,
+    seed: 12345
+  })
+  const making = (iterations: number): number => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) sum += new QueryPlan.QueryPlan(balancer).next()!.port
+    return sum
+  }
+  const plan = new QueryPlan.QueryPlan(balancer)
+  const picking = (iterations: number): number => {
+    let sum = 0
+    for (let i = 0; i < iterations; i++) sum += plan.next()!.port
+    return sum
+  }
+  return {
+    planNanos: round(measure(1_000_000, making)),
+    pickNanos: round(measure(1_000_000, picking)),
+    pickBytes: round(allocated(20_000, picking))
+  }
+}
+
 export interface AlternatorFigures {
   /** CPU microseconds per request, median over the rounds. */
   readonly cpuMicros: Record<Operation, Record<Client, number>>
@@ -71,6 +104,8 @@ export interface AlternatorFigures {
     { readonly lean: number; readonly adapter: number; readonly leanToDocuments: number }
   >
   readonly affinityMicros: number
+  /** Nanoseconds of a plan with its first node, of the next node; bytes that are allocated for the next node. */
+  readonly plans: { readonly planNanos: number; readonly pickNanos: number; readonly pickBytes: number }
   readonly rounds: number
   readonly budget: typeof budget
   readonly withinBudget: boolean
@@ -117,6 +152,7 @@ export const run = async (
     ),
     ratio: ratios,
     affinityMicros: affinity,
+    plans: plans(),
     rounds,
     budget,
     withinBudget: ratios.GetItem.lean <= budget.getItem && ratios.PutItem.lean <= budget.putItem &&

@@ -20,3 +20,11 @@ export const measure = (iterations: number, loop: (iterations: number) => number
   }
   return results.sort((a, b) => a - b)[rounds >> 1]!
 }
+
+/** Bytes of heap for each iteration; a collection in between counts as nothing, so give it a loop that is short. */
+export const allocated = (iterations: number, loop: (iterations: number) => number): number => {
+  consume(loop(iterations))
+  const before = process.memoryUsage().heapUsed
+  consume(loop(iterations))
+  return Math.max(0, process.memoryUsage().heapUsed - before) / iterations
+}
