@@ -45,6 +45,16 @@ describe("admission", () => {
       assert.strictEqual(now, 2 * IN_FLIGHT)
     }))
 
+  it.effect("a statement can be prepared while everything is full and others wait", () =>
+    Effect.gen(function*() {
+      const { cluster, cql, start } = yield* world
+      yield* cluster.intercept(({ opcode }) => opcode === Frame.Opcode.EXECUTE ? { _tag: "Ignore" } : undefined)
+      yield* start(2 * IN_FLIGHT)
+      yield* TestClock.adjust(0)
+      const prepared = yield* passing(cql.prepare("SELECT cluster_name FROM system.local"))
+      assert.strictEqual(prepared.text, "SELECT cluster_name FROM system.local")
+    }))
+
   it.effect("past the bound a request fails at once; those that wait fail unsent at their deadline", () =>
     Effect.gen(function*() {
       const { cluster, start } = yield* world

@@ -123,6 +123,15 @@ export interface Owner {
   onRoom?(connection: Connection): void
 }
 
+/**
+ * Requests of `request` that are taken beyond `maxInFlight`: what others wait for, such as a PREPARE or the keyspace, has to
+ * get through when everything else is full.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const RESERVED = 64
+
 /** Holds the place of a request that nobody waits for any more until the server has answered it. */
 const ORPHAN: ResponseHandler = { onResponse() {}, onFailure() {} }
 let connections = 0
@@ -221,6 +230,11 @@ export class Connection implements Handlers {
   /** Whether it takes a request now. */
   get isAvailable(): boolean {
     return this.accepts && this.ids.taken < this.maxInFlight
+  }
+
+  /** Whether it takes one of `request` now: there are some ids more for those. */
+  get hasReserve(): boolean {
+    return this.accepts && this.ids.taken < Math.min(this.maxInFlight + RESERVED, StreamIds.MAX - 1)
   }
 
   /** Ids that are taken: what `maxInFlight` bounds. */
@@ -666,7 +680,10 @@ export class Connection implements Handlers {
     }) as Effect.Effect<void>
   }
 
-  /** Sends a request that is not on anybody's fast path and waits for its answer, an ERROR included. */
+  /**
+   * Sends a request that is not on anybody's fast path and waits for its answer, an ERROR included. It may take one of the
+   * {@link RESERVED} ids.
+   */
   request(
     request: Request.Request,
     options: { readonly timeoutMillis: number; readonly decoders: RowDecoders }
@@ -717,7 +734,8 @@ export class Connection implements Handlers {
       this.put(0, request, handler, timeoutMillis)
       return 0
     }
-    if (this.begin() === undefined) return -1
+    if (!this.hasReserve) return -1
+    this.out.limit = this.out.pos + MAX_FRAME
     const id = this.ids.acquire()
     this.requests++
     this.put(id, request, handler, timeoutMillis)

@@ -261,6 +261,14 @@ export class NodePool implements Host, Tickable {
   }
 
   /**
+   * A connection for what others wait for, such as a PREPARE, by its `request`: also when all are full and requests wait.
+   * `undefined` when there is no connection, or too much of that is under way.
+   */
+  pickReserved(): Connection | undefined {
+    return this.table.nextReserved()
+  }
+
+  /**
    * Waits for room on the node until tick `deadline`; {@link Admission.Waiter} is told once. For when `pick` answers
    * `undefined`. Answers the reason when it cannot wait: the list is full, or the node is down.
    */

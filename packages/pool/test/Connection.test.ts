@@ -1,3 +1,4 @@
+import { RESERVED } from "@effect-scylla/pool/Connection"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
@@ -231,13 +232,19 @@ describe("Connection: requests and answers", () => {
       assert.strictEqual(count, 2)
     }))
 
-  it.effect("`request` on a full connection says that it is busy, on a closed one why it closed", () =>
+  it.effect("`request` has some ids more; then it says that the connection is busy, and on a closed one why it closed", () =>
     Effect.gen(function*() {
       const { connection, query } = yield* Fake.open({ maxInFlight: 1 })
       query("x")
-      const ask = Effect.flip(
-        connection.request({ _tag: "Options" }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
-      )
+      const request = connection.request({ _tag: "Options" }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
+      assert.isFalse(connection.isAvailable)
+      for (let i = 0; i < RESERVED; i++) {
+        assert.isTrue(connection.hasReserve)
+        yield* Effect.forkChild(request, { startImmediately: true })
+      }
+      assert.strictEqual(connection.inFlight, 1 + RESERVED)
+      assert.isFalse(connection.hasReserve)
+      const ask = Effect.flip(request)
       assert.strictEqual((yield* ask).reason._tag, "ConnectionBusy")
       yield* connection.close(0)
       assert.strictEqual((yield* ask).reason, connection.closeReason)

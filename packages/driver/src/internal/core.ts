@@ -191,6 +191,19 @@ export class Core {
   }
 
   /**
+   * A connection for a PREPARE, on which requests depend that may be waiting for room themselves. Leaves its node in `node`.
+   */
+  routeReserved(skip: ReadonlyArray<Node>): Connection | undefined {
+    for (const node of this.waitable(undefined, [], skip)) {
+      const connection = node.pool!.pickReserved()
+      if (connection === undefined) continue
+      this.node = node
+      return connection
+    }
+    return undefined
+  }
+
+  /**
    * The nodes on which a request may wait when `route` has found no room for it: replicas first, in their order. Throws as
    * `route` does.
    */

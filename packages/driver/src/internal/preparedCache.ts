@@ -153,7 +153,7 @@ export class PreparedCache {
       let last: CqlError | undefined
       const tried: Array<Node> = []
       while (true) {
-        const connection = core.route(undefined, [], false, tried)
+        const connection = core.route(undefined, [], false, tried) ?? core.routeReserved(tried)
         if (connection === undefined) break
         tried.push(core.node!)
         const attempt = yield* Effect.result(this.on(connection, text, keyspace))

@@ -97,6 +97,11 @@ export class SlotTable {
     return undefined
   }
 
+  /** Any connection that takes a request out of its reserve. */
+  nextReserved(): Connection | undefined {
+    return this.next() ?? this.all.find((connection) => connection.hasReserve)
+  }
+
   // ---- looking -----------------------------------------------------------------------------------------------------
 
   get length(): number {

@@ -162,7 +162,8 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
             `${connection.load} ids for ${connection.inFlight} requests and ${connection.orphans} orphans`
           )
         }
-        if (connection.load > maxInFlight + 1) violations.push(`${connection.load} in flight, at most ${maxInFlight}`)
+        // The heartbeat, and a switch of the keyspace.
+        if (connection.load > maxInFlight + 2) violations.push(`${connection.load} in flight, at most ${maxInFlight}`)
       }
       // Two lives of a node at a time, and what is being made of the next.
       if (network.open.length > 2 * slots + 2 * bound + PER_NODE + 32) {
