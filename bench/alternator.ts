@@ -17,7 +17,7 @@ type Client = typeof clients[number]
 const operations = ["GetItem", "PutItem", "Query"] as const
 type Operation = typeof operations[number]
 
-const MEASURED_MILLIS = 3000
+const MEASURED_MILLIS = 4000
 const CONCURRENCY = 32
 
 const file = (name: string) => new URL(`./alternator/${name}`, import.meta.url).pathname

@@ -1,6 +1,6 @@
 /**
  * `node worker.ts <client> <operation> <port> <millis> <concurrency>`: CPU microseconds per request of one client, as JSON,
- * measured for so long after a warm-up of half of that, but a second at least.
+ * measured for so long after a warm-up of six tenths of that.
  */
 import { DynamoDBClient, GetItemCommand, PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb"
 import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand as DocumentQuery } from "@aws-sdk/lib-dynamodb"
@@ -133,7 +133,7 @@ const start = async (): Promise<{ readonly run: Run; readonly close: () => unkno
 }
 
 const { close, run } = await start()
-await run(Math.max(1000, millis / 2))
+await run(0.6 * millis)
 const before = process.cpuUsage()
 const begun = performance.now()
 const requests = await run(millis)

@@ -5,6 +5,7 @@
  * @stability unstable
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -344,6 +345,18 @@ const start = Effect.fnUntraced(function*(
     yield* Deferred.succeed(ready, undefined)
   })
 
+  // A function of the user's may throw: that is one look that failed, not the end of discovery.
+  const survive = (cause: Cause.Cause<never>) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.failCause(cause)
+      : Effect.andThen(
+        say("defect", `a look at the cluster failed, the nodes stay as they are: ${Cause.pretty(cause)}`),
+        Effect.suspend(() => {
+          isReady = refusal === undefined
+          return Deferred.succeed(ready, undefined)
+        })
+      )
+
   // One look at a time: whoever asks for one meanwhile gets that one's end.
   const mutex = Semaphore.makeUnsafe(1)
   let looked = 0
@@ -352,7 +365,7 @@ const start = Effect.fnUntraced(function*(
     return mutex.withPermit(
       Effect.suspend(() =>
         looked > before ? Effect.void : Effect.ensuring(
-          look,
+          Effect.catchCause(look, survive),
           Effect.sync(() => {
             looked++
           })

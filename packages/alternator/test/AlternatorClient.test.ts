@@ -78,9 +78,10 @@ describe("AlternatorClient", () => {
         for (let second = 0; second < 200; second++) {
           const others = simulation.nodes.slice(1)
           const node = others[random.below(others.length)]!
+          const event = random.below(3)
           if (second % 20 === 0) simulation.add({ host: `10.0.1.${second}` }).condition = "refusing"
-          else if (random.below(3) === 0) node.condition = random.below(2) === 0 ? "up" : "refusing"
-          else if (random.below(3) === 0) node.isListed = !node.isListed
+          else if (event === 0) node.condition = node.condition === "up" ? "refusing" : "up"
+          else if (event === 1) node.isListed = !node.isListed
           const requests = Effect.all(
             Array.from({ length: 10 }, (_, i) => i % 2 === 0 ? client.getItem(key) : client.updateItem(counter)),
             { concurrency: "unbounded" }
@@ -266,6 +267,16 @@ describe("AlternatorClient", () => {
         const error = yield* within(Effect.flip(client.getItem(key, { deadline: "2 seconds" })), 2)
         assert.strictEqual(error.reason._tag, "DeadlineExceeded")
         assert.strictEqual(error.outcome, "NotSent")
+        // The time that it waited is part of its time.
+        const late = yield* Effect.forkChild(Effect.flip(client.updateItem(counter, { deadline: "4 seconds" })), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("3 seconds")
+        simulation.node("10.0.0.1").condition = "up"
+        simulation.node("10.0.0.1").delay = "1 hour"
+        yield* client.nodes.shutdown
+        yield* TestClock.adjust("1100 millis")
+        assert.strictEqual((yield* Fiber.join(late)).reason._tag, "DeadlineExceeded")
       }))
 
     it.effect("interruption gives the request up, and nothing is left of it", () =>

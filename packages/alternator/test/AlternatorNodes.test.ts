@@ -152,6 +152,29 @@ describe("AlternatorNodes", () => {
       assert.strictEqual(nodes.current().nodes.length, 3)
     }))
 
+  it.effect("D7: functions of the user's that throw end nothing", () =>
+    logged((lines) =>
+      Effect.gen(function*() {
+        const simulation = three()
+        let isBroken = true
+        const fail = () => {
+          throw new Error("oops")
+        }
+        const nodes = yield* start(simulation, {
+          seeds: ["db.example.com", "10.0.0.1"],
+          translate: (address) => isBroken ? fail() : address,
+          resolve: () => isBroken ? fail() : Effect.succeed(["10.0.0.2"])
+        })
+        yield* nodes.awaitReady
+        assert.isFalse(nodes.current().isDiscovered)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(lines.filter((line) => line.includes("oops")).length, 1)
+        isBroken = false
+        yield* TestClock.adjust("1 seconds")
+        assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+      })
+    ))
+
   it.effect("D8: listed IPv6 addresses are nodes", () =>
     Effect.gen(function*() {
       const simulation = AlternatorSimulation.make({ nodes: [{ host: "2001:db8::1" }, { host: "2001:db8::2" }] })

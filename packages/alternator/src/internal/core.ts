@@ -197,7 +197,9 @@ export class Core {
   ): Effect.Effect<any, AlternatorError.AlternatorError> {
     const { nodes } = this.settings
     nodes.touch()
-    if (!nodes.isReady()) return this.whenReady(operation, options, () => this.run(operation, input, options, isTraced))
+    if (!nodes.isReady()) {
+      return this.whenReady(operation, options, (rest) => this.run(operation, input, rest, isTraced))
+    }
     let call: Call
     try {
       call = new Call(this, operation, input, options, isTraced)
@@ -227,9 +229,10 @@ export class Core {
   private whenReady<A>(
     operation: string,
     options: CallOptions,
-    then: () => Effect.Effect<A, AlternatorError.AlternatorError>
+    then: (rest: CallOptions) => Effect.Effect<A, AlternatorError.AlternatorError>
   ): Effect.Effect<A, AlternatorError.AlternatorError> {
     const millis = options.deadlineMillis ?? this.settings.deadlineMillis
+    const until = this.settings.deadlines.now() + millis
     return Effect.flatMap(
       Effect.timeoutOption(this.settings.nodes.awaitReady, Duration.millis(millis)),
       Option.match({
@@ -241,7 +244,7 @@ export class Core {
             )
           ),
         // What it waited for has come, but for a scope that nobody can tell of, which has failed.
-        onSome: then
+        onSome: () => then({ ...options, deadlineMillis: Math.max(0, until - this.settings.deadlines.now()) })
       })
     )
   }

@@ -1,6 +1,6 @@
 /** Seeds as nodes: a name stands for all its addresses. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import { lookup } from "node:dns"
 import { isIP } from "node:net"
 import { type AlternatorNode, make, parseListed } from "../NodeAddress.ts"
@@ -24,11 +24,9 @@ export const makeSeeds = (
   const addresses = Effect.fnUntraced(function*(name: string) {
     const known = names.get(name)
     if (known !== undefined && now() - known.at < TTL_MILLIS) return known.addresses
-    const found = yield* Effect.option(Effect.timeout(resolve(name), "2 seconds"))
-    const valid = Option.match(found, {
-      onNone: () => [],
-      onSome: (list) => list.map(parseListed).filter((host) => host !== undefined)
-    })
+    // Whatever a resolver of the user's does, this is no reason to end.
+    const found = yield* Effect.exit(Effect.timeout(Effect.suspend(() => resolve(name)), "2 seconds"))
+    const valid = Exit.isSuccess(found) ? found.value.map(parseListed).filter((host) => host !== undefined) : []
     // What was known is better than nothing; and a name alone is better than nothing too.
     if (valid.length === 0) return known?.addresses ?? []
     names.set(name, { addresses: valid, at: now() })
