@@ -13,7 +13,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -28,6 +28,7 @@ import * as AlternatorTransport from "./AlternatorTransport.ts"
 import { AffinityRouter } from "./internal/affinity.ts"
 import { compress } from "./internal/compression.ts"
 import * as Deadlines from "./internal/deadlines.ts"
+import { Issues } from "./internal/nodesOptions.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
@@ -174,12 +175,10 @@ const readKey = (value: any) =>
 
 const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
 
-const millisOf = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
-
 /**
  * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Errors are the SDK's, with
  * `outcome` (`NotSent`, `Rejected` or `Ambiguous`) and `$metadata.attempts` added; without any answer they are
- * `AlternatorError`s.
+ * `AlternatorError`s. Throws one that names all wrong options.
  *
  * @category constructors
  * @since 0.1.0
@@ -190,6 +189,13 @@ export const withAlternator = <Client extends SdkClient>(
   options: AdapterOptions = {}
 ): Client => {
   const { deadlines, nodes, transport } = alternator
+  const issues = new Issues()
+  const attemptMillis = issues.millis("attemptTimeout", options.attemptTimeout, "3 seconds")
+  const deadlineMillis = issues.millis("deadline", options.deadline, "12 seconds")
+  const level = issues.count("compression.level", options.compression?.level, 6)
+  if (level > 9) issues.add("compression.level", `must be 1 to 9, is ${level}`)
+  const threshold = issues.count("compression.threshold", options.compression?.threshold, 1024, 0)
+  if (issues.list.length > 0) throw AlternatorError.configInvalid(issues.list)
   const order = options.affinityOrder ?? "go"
   const mode = options.affinity ?? "none"
   if (mode !== "none") nodes.useAffinity()
@@ -202,8 +208,6 @@ export const withAlternator = <Client extends SdkClient>(
     now: nodes.now,
     seed: alternator.seed
   })
-  const attemptMillis = millisOf(options.attemptTimeout ?? "3 seconds")
-  const deadlineMillis = millisOf(options.deadline ?? "12 seconds")
   const handler = new NodeHandler({ nodes, transport, deadlines })
   const allowed = options.headers === "all"
     ? undefined
@@ -251,9 +255,9 @@ export const withAlternator = <Client extends SdkClient>(
     let body = request.body
     if (compression !== undefined && body !== undefined) {
       const bytes = typeof body === "string" ? Buffer.from(body) : body
-      if (bytes.length >= (compression.threshold ?? 1024)) {
+      if (bytes.length >= threshold) {
         const encoding = compression.encoding ?? "gzip"
-        body = await Effect.runPromise(compress(bytes, encoding, compression.level ?? 6))
+        body = await Effect.runPromise(compress(bytes, encoding, level))
         headers["content-encoding"] = encoding
       }
     }

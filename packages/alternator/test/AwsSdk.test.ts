@@ -1,9 +1,9 @@
 import { DynamoDBClient, GetItemCommand, PutItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb"
 import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb"
-import { Affinity, AlternatorNodes, AlternatorTransport, AwsSdk } from "@effect-scylla/alternator"
+import { Affinity, type AlternatorError, AlternatorNodes, AlternatorTransport, AwsSdk } from "@effect-scylla/alternator"
 import { AlternatorCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Cause, Effect, Layer } from "effect"
 import { ofSdk } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
@@ -153,6 +153,15 @@ describe("the AWS SDK on the nodes", () => {
         for (let i = 0; i < 5; i++) yield* put(pk)
         assert.strictEqual(node.requests.operations - before, 5, pk)
       }
+    }))
+
+  it.live("wrong options are named", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make()
+      const adapter = adapted(cluster, { deadline: 0, attemptTimeout: "-1 seconds", compression: { level: 12 } })
+      const error = Cause.squash(yield* Effect.flip(Effect.sandbox(adapter))) as AlternatorError.AlternatorError
+      assert.strictEqual(error.reason._tag, "ConfigInvalid")
+      for (const field of ["deadline", "attemptTimeout", "compression.level"]) assert.include(error.message, field)
     }))
 
   it.live("an abort signal ends a request, and it is not repeated", () =>
