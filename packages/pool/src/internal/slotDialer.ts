@@ -106,7 +106,7 @@ export class SlotDialer {
         return this.plain(slot)
       }
       return Effect.onInterrupt(this.dialShard(slot, shard, port), () => Effect.sync(() => belief.undecided())).pipe(
-        Effect.flatMap((connection) => connection === undefined ? this.plain(slot) : Effect.succeed(connection))
+        Effect.filterOrElse((connection) => connection !== undefined, () => this.plain(slot))
       )
     })
   }
