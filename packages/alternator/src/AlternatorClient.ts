@@ -175,7 +175,7 @@ export const AlternatorClient: Context.Service<AlternatorClient, AlternatorClien
   "@effect-scylla/alternator/AlternatorClient"
 )
 
-/** @category constants @since 0.1.0 */
+/** The `User-Agent` of requests, unless another is given. @category constants @since 0.1.0 */
 export const USER_AGENT = "effect-scylla-alternator"
 
 const userAgent = (option: ClientOptions["userAgent"]): string | undefined =>

@@ -477,6 +477,8 @@ const start = Effect.fnUntraced(function*(
 })
 
 /**
+ * {@link make} as a layer; clients built on it share one loop.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -103,6 +103,8 @@ export interface AlternatorTable<F extends Fields, PK extends keyof F & string, 
 }
 
 /**
+ * A table from the Schema of its items and its key. Nothing is created on the server, see `create`.
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -147,6 +147,8 @@ export const makeUndici = (
   })
 
 /**
+ * {@link makeUndici} as a layer.
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -50,6 +50,8 @@ export class NumberValue {
 export class InvalidValue extends Data.TaggedError("InvalidValue")<{ readonly message: string }> {}
 
 /**
+ * What can be an attribute.
+ *
  * @category models
  * @since 0.1.0
  */

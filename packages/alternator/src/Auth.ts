@@ -9,6 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 
 /**
+ * No credentials, a role and its secret, or the certificate of the connection.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -15,6 +15,8 @@ import type { Item, ReadItem } from "./AttributeValue.ts"
 import type { KeysAndAttributes, WriteRequest } from "./Operations.ts"
 
 /**
+ * Options of a whole batch; those of a request hold for each part of it.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -7,6 +7,8 @@
 import type { AlternatorNode } from "./NodeAddress.ts"
 
 /**
+ * A request as it is sent: signed, packed, made out for a node.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -25,6 +27,8 @@ export interface ExchangeRequest {
 }
 
 /**
+ * Headers of an answer, by their names in lower case.
+ *
  * @category models
  * @since 0.1.0
  */

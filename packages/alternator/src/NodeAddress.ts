@@ -7,7 +7,7 @@
 import * as Result from "effect/Result"
 import { isIP, isIPv6 } from "node:net"
 
-/** @category models @since 0.1.0 */
+/** How nodes are talked to. @category models @since 0.1.0 */
 export type Scheme = "http" | "https"
 
 /**
@@ -31,7 +31,7 @@ export interface AlternatorNode {
   readonly servername: string | undefined
 }
 
-/** @category constants @since 0.1.0 */
+/** Ports that ScyllaDB's documentation uses; the server itself has none by default. @category constants @since 0.1.0 */
 export const DEFAULT_PORTS: Readonly<Record<Scheme, number>> = { http: 8000, https: 8043 }
 
 /**

@@ -31,7 +31,7 @@ interface Capacity {
   readonly ReturnConsumedCapacity?: "NONE" | "TOTAL" | "INDEXES" | undefined
 }
 
-/** @category models @since 0.1.0 */
+/** One item by its whole key. @category models @since 0.1.0 */
 export interface GetItemInput extends Capacity {
   readonly TableName: string
   readonly Key: Item
@@ -39,30 +39,30 @@ export interface GetItemInput extends Capacity {
   readonly ProjectionExpression?: string | undefined
   readonly ExpressionAttributeNames?: Names | undefined
 }
-/** @category models @since 0.1.0 */
+/** The item, if there is one. @category models @since 0.1.0 */
 export interface GetItemOutput {
   readonly Item?: ReadItem
   readonly ConsumedCapacity?: ConsumedCapacity
 }
-/** @category models @since 0.1.0 */
+/** An item that takes the place of whatever has its key. @category models @since 0.1.0 */
 export interface PutItemInput extends Conditional, Capacity {
   readonly TableName: string
   readonly Item: Item
   readonly ReturnValues?: "NONE" | "ALL_OLD" | undefined
 }
-/** @category models @since 0.1.0 */
+/** What `ReturnValues` asked for. @category models @since 0.1.0 */
 export interface WriteOutput {
   readonly Attributes?: ReadItem
   readonly ConsumedCapacity?: ConsumedCapacity
 }
-/** @category models @since 0.1.0 */
+/** A change to an item, which is made if it does not exist. @category models @since 0.1.0 */
 export interface UpdateItemInput extends Conditional, Capacity {
   readonly TableName: string
   readonly Key: Item
   readonly UpdateExpression?: string | undefined
   readonly ReturnValues?: "NONE" | "ALL_OLD" | "UPDATED_OLD" | "ALL_NEW" | "UPDATED_NEW" | undefined
 }
-/** @category models @since 0.1.0 */
+/** An item to be gone. @category models @since 0.1.0 */
 export interface DeleteItemInput extends Conditional, Capacity {
   readonly TableName: string
   readonly Key: Item
@@ -79,12 +79,12 @@ interface Read extends Expressions, Capacity {
   readonly Select?: "ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "SPECIFIC_ATTRIBUTES" | "COUNT" | undefined
   readonly ExclusiveStartKey?: Item | undefined
 }
-/** @category models @since 0.1.0 */
+/** A page of a partition, of a table or an index. @category models @since 0.1.0 */
 export interface QueryInput extends Read {
   readonly KeyConditionExpression: string
   readonly ScanIndexForward?: boolean | undefined
 }
-/** @category models @since 0.1.0 */
+/** A page of a whole table or index, or of a segment of it. @category models @since 0.1.0 */
 export interface ScanInput extends Read {
   readonly Segment?: number | undefined
   readonly TotalSegments?: number | undefined
@@ -100,41 +100,41 @@ export interface Page {
   readonly ConsumedCapacity?: ConsumedCapacity
 }
 
-/** @category models @since 0.1.0 */
+/** One write of a batch. @category models @since 0.1.0 */
 export type WriteRequest =
   | { readonly PutRequest: { readonly Item: Item } }
   | { readonly DeleteRequest: { readonly Key: Item } }
-/** @category models @since 0.1.0 */
+/** Writes of items of some tables, without conditions. @category models @since 0.1.0 */
 export interface BatchWriteItemInput extends Capacity {
   readonly RequestItems: { readonly [table: string]: ReadonlyArray<WriteRequest> }
 }
-/** @category models @since 0.1.0 */
+/** What the server left undone. @category models @since 0.1.0 */
 export interface BatchWriteItemOutput {
   readonly UnprocessedItems?: { readonly [table: string]: ReadonlyArray<WriteRequest> }
 }
-/** @category models @since 0.1.0 */
+/** Keys of one table in a batch, and how to read them. @category models @since 0.1.0 */
 export interface KeysAndAttributes {
   readonly Keys: ReadonlyArray<Item>
   readonly ConsistentRead?: boolean | undefined
   readonly ProjectionExpression?: string | undefined
   readonly ExpressionAttributeNames?: Names | undefined
 }
-/** @category models @since 0.1.0 */
+/** Keys of some tables. @category models @since 0.1.0 */
 export interface BatchGetItemInput extends Capacity {
   readonly RequestItems: { readonly [table: string]: KeysAndAttributes }
 }
-/** @category models @since 0.1.0 */
+/** Items that were found, in no order, and keys that the server left unread. @category models @since 0.1.0 */
 export interface BatchGetItemOutput {
   readonly Responses?: { readonly [table: string]: ReadonlyArray<ReadItem> }
   readonly UnprocessedKeys?: { readonly [table: string]: KeysAndAttributes }
 }
 
-/** @category models @since 0.1.0 */
+/** A part of a table's key. @category models @since 0.1.0 */
 export interface KeySchemaElement {
   readonly AttributeName: string
   readonly KeyType: "HASH" | "RANGE"
 }
-/** @category models @since 0.1.0 */
+/** The type of an attribute that is part of a key. @category models @since 0.1.0 */
 export interface AttributeDefinition {
   readonly AttributeName: string
   readonly AttributeType: "S" | "N" | "B"
@@ -143,7 +143,7 @@ interface Throughput {
   readonly ReadCapacityUnits: number
   readonly WriteCapacityUnits: number
 }
-/** @category models @since 0.1.0 */
+/** An index to be created. @category models @since 0.1.0 */
 export interface SecondaryIndex {
   readonly IndexName: string
   readonly KeySchema: ReadonlyArray<KeySchemaElement>
@@ -153,17 +153,17 @@ export interface SecondaryIndex {
   }
   readonly ProvisionedThroughput?: Throughput | undefined
 }
-/** @category models @since 0.1.0 */
+/** Whether changes of a table can be read as a stream, and what of them. @category models @since 0.1.0 */
 export interface StreamSpecification {
   readonly StreamEnabled: boolean
   readonly StreamViewType?: "KEYS_ONLY" | "NEW_IMAGE" | "OLD_IMAGE" | "NEW_AND_OLD_IMAGES" | undefined
 }
-/** @category models @since 0.1.0 */
+/** A label of a table; `system:write_isolation` says when Alternator uses lightweight transactions. @category models @since 0.1.0 */
 export interface Tag {
   readonly Key: string
   readonly Value: string
 }
-/** @category models @since 0.1.0 */
+/** A table to be created. @category models @since 0.1.0 */
 export interface CreateTableInput {
   readonly TableName: string
   readonly KeySchema: ReadonlyArray<KeySchemaElement>
@@ -175,7 +175,7 @@ export interface CreateTableInput {
   readonly StreamSpecification?: StreamSpecification | undefined
   readonly Tags?: ReadonlyArray<Tag> | undefined
 }
-/** @category models @since 0.1.0 */
+/** What to change of a table. @category models @since 0.1.0 */
 export interface UpdateTableInput {
   readonly TableName: string
   readonly AttributeDefinitions?: ReadonlyArray<AttributeDefinition> | undefined
@@ -184,7 +184,7 @@ export interface UpdateTableInput {
   readonly GlobalSecondaryIndexUpdates?: ReadonlyArray<Readonly<Record<string, unknown>>> | undefined
   readonly StreamSpecification?: StreamSpecification | undefined
 }
-/** @category models @since 0.1.0 */
+/** What a server says of a table. @category models @since 0.1.0 */
 export interface TableDescription {
   readonly TableName: string
   readonly TableStatus: "CREATING" | "UPDATING" | "DELETING" | "ACTIVE" | (string & {})
@@ -202,42 +202,42 @@ export interface TableDescription {
   readonly LocalSecondaryIndexes?: ReadonlyArray<Readonly<Record<string, unknown>>>
   readonly [more: string]: unknown
 }
-/** @category models @since 0.1.0 */
+/** A table by its name. @category models @since 0.1.0 */
 export interface TableInput {
   readonly TableName: string
 }
-/** @category models @since 0.1.0 */
+/** A page of names, by the last one of the page before. @category models @since 0.1.0 */
 export interface ListTablesInput {
   readonly ExclusiveStartTableName?: string | undefined
   readonly Limit?: number | undefined
 }
-/** @category models @since 0.1.0 */
+/** Names of tables, and where the next page starts. @category models @since 0.1.0 */
 export interface ListTablesOutput {
   readonly TableNames: ReadonlyArray<string>
   readonly LastEvaluatedTableName?: string
 }
-/** @category models @since 0.1.0 */
+/** The attribute that holds when an item expires, in seconds since 1970. @category models @since 0.1.0 */
 export interface TimeToLiveSpecification {
   readonly AttributeName: string
   readonly Enabled: boolean
 }
-/** @category models @since 0.1.0 */
+/** A table by its ARN, which `DescribeTable` says. @category models @since 0.1.0 */
 export interface ResourceInput {
   readonly ResourceArn: string
 }
-/** @category models @since 0.1.0 */
+/** A stream by its ARN, and a page of its shards. @category models @since 0.1.0 */
 export interface StreamInput {
   readonly StreamArn: string
   readonly Limit?: number | undefined
   readonly ExclusiveStartShardId?: string | undefined
 }
-/** @category models @since 0.1.0 */
+/** A part of a stream. @category models @since 0.1.0 */
 export interface Shard {
   readonly ShardId: string
   readonly ParentShardId?: string
   readonly SequenceNumberRange?: { readonly StartingSequenceNumber?: string; readonly EndingSequenceNumber?: string }
 }
-/** @category models @since 0.1.0 */
+/** A stream and a page of its shards. @category models @since 0.1.0 */
 export interface StreamDescription {
   readonly StreamArn: string
   readonly StreamStatus: string
@@ -248,7 +248,7 @@ export interface StreamDescription {
   readonly LastEvaluatedShardId?: string
   readonly [more: string]: unknown
 }
-/** @category models @since 0.1.0 */
+/** One change of an item. @category models @since 0.1.0 */
 export interface StreamRecord {
   readonly eventID?: string
   readonly eventName?: "INSERT" | "MODIFY" | "REMOVE"
@@ -340,11 +340,11 @@ export interface Operations {
   ]
 }
 
-/** @category models @since 0.1.0 */
+/** The name of an operation. @category models @since 0.1.0 */
 export type Operation = keyof Operations
-/** @category models @since 0.1.0 */
+/** What an operation takes. @category models @since 0.1.0 */
 export type Input<Op extends Operation> = Operations[Op][0]
-/** @category models @since 0.1.0 */
+/** What an operation gives. @category models @since 0.1.0 */
 export type Output<Op extends Operation> = Operations[Op][1]
 
 /**

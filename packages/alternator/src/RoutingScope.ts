@@ -11,6 +11,8 @@ import { dual } from "effect/Function"
 import { type Pipeable, Prototype } from "effect/Pipeable"
 
 /**
+ * One set of nodes that may be wanted.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -41,12 +43,16 @@ const of = (steps: ReadonlyArray<RoutingStep>): RoutingScope => Object.assign(Ob
 export const cluster = (datacenters: ReadonlyArray<string> = []): RoutingScope => of([{ _tag: "Cluster", datacenters }])
 
 /**
+ * The nodes of one datacenter, which any node of the cluster tells of.
+ *
  * @category constructors
  * @since 0.1.0
  */
 export const datacenter = (datacenter: string): RoutingScope => of([{ _tag: "Datacenter", datacenter }])
 
 /**
+ * The nodes of one rack of a datacenter.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -72,12 +78,16 @@ const name = (step: RoutingStep): string =>
     : `rack(${step.datacenter}, ${step.rack})`
 
 /**
+ * A scope for people: `rack(dc1, r1) -> cluster`.
+ *
  * @category formatting
  * @since 0.1.0
  */
 export const format = (scope: RoutingScope): string => scope.steps.map(name).join(" -> ")
 
 /**
+ * One step of a scope for people.
+ *
  * @category formatting
  * @since 0.1.0
  */

@@ -12,6 +12,8 @@ import * as AlternatorError from "./AlternatorError.ts"
 import type { TableDescription } from "./Operations.ts"
 
 /**
+ * How often to look, and for how long; options of a request hold for each look.
+ *
  * @category models
  * @since 0.1.0
  */
