@@ -22,14 +22,14 @@ const connect = (
   options: Partial<RaftClient.RaftClientOptions> = {}
 ) => RaftClient.make({ endpoints: simulated.endpoints, adapter: DEngineAdapter.make(), ...options })
 
-/** Waits for something to become true; fails after 10 seconds. */
+/** Waits for something to become true; fails after 20 seconds. */
 const until = (what: string, ready: () => boolean): Effect.Effect<void> =>
   Effect.gen(function*() {
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < 2_000; i++) {
       if (ready()) return
       yield* Effect.sleep(10)
     }
-    assert.fail(`${what} did not come about in 10 seconds`)
+    assert.fail(`${what} did not come about in 20 seconds`)
   })
 
 /** An HTTP/2 server that sees raw gRPC. */

@@ -43,6 +43,8 @@ export interface Discovery {
   readonly evidence: () => ReadonlyArray<Evidence>
   /** A node that was hinted at has answered as only a leader can. */
   readonly adopt: (node: Node, sentAt: number) => void
+  /** Called when another leader is believed in. */
+  readonly listeners: Set<() => void>
   /** Sends away everybody who waits. */
   readonly close: () => void
 }
@@ -88,6 +90,7 @@ export const make = Effect.fnUntraced(function*(
   const runSearch = yield* FiberHandle.makeRuntime<never>()
   const runVerify = yield* FiberHandle.makeRuntime<never>()
   const { now } = sender
+  const listeners = new Set<() => void>()
   const waiting = new Set<(result: Leader | Parked) => void>()
   let cluster: string | undefined
   let version = 0n
@@ -185,6 +188,7 @@ export const make = Effect.fnUntraced(function*(
       flaps = at - lastChange < 1_000 ? Math.min(flaps + 1, 5) : 0
       lastChange = at
       if (before !== undefined && before !== candidate.address) giveUp(before)
+      for (const listen of listeners) listen()
     }
     misses = 0
   }
@@ -352,6 +356,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   return {
+    listeners,
     belief,
     view,
     current,
@@ -377,6 +382,7 @@ export const make = Effect.fnUntraced(function*(
       }, sentAt)
       count("leaders")
       lastChange = now()
+      for (const listen of listeners) listen()
     },
     close: () => {
       closed = true

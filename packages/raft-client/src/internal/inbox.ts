@@ -10,6 +10,7 @@ export class Inbox<A> {
   private messages: Array<ReadonlyArray<A>> = []
   private count = 0
   private paused = false
+  private poked = false
   private call: StreamCall | undefined
   private wake: (() => void) | undefined
   opened = false
@@ -72,6 +73,19 @@ export class Inbox<A> {
       this.call?.resume()
     }
     return out
+  }
+
+  /** Waits for a message, the end, or a poke. */
+  readonly next = (millis: number): Effect.Effect<boolean> =>
+    Effect.map(this.until(() => this.messages.length > 0 || this.isOver || this.poked, millis), (came) => {
+      this.poked = false
+      return came
+    })
+
+  /** There is something else to look at. */
+  readonly poke = (): void => {
+    this.poked = true
+    this.notify()
   }
 
   write(body: Uint8Array): void {

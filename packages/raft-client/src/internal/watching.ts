@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Call, Failure, MemberIds, Scanned, StreamSpec, Verdict, WatchItem } from "../ClusterAdapter.ts"
@@ -37,8 +38,10 @@ export interface Watching {
 /** How long the stream's own word is waited for after a scan that it may lag behind. */
 const SETTLE = 20
 const LONGEST_PAUSE = 1_000
-/** How soon a new leader is noticed by a watch whose old stream lives on. */
-const LOOK = 250
+/** How often a watch looks at what nobody tells it: silence, a node that is gone, a comparison that is due. */
+const LOOK = 1_000
+/** How many watches may be opened or compared at once: after a leader's death all of them are. */
+const SYNCS = 16
 
 type Change = Extract<WatchItem, { _tag: "Put" | "Delete" }>
 
@@ -57,6 +60,7 @@ export const make = (
 ): Watching => {
   const { adapter } = settings
   const { now } = sender
+  const syncs = Semaphore.makeUnsafe(SYNCS)
   const closed = RaftError.make("watch", new RaftError.ClientClosed({ message: "the client is closed" }))
 
   /** The leader, however long it takes. */
@@ -97,6 +101,11 @@ export const make = (
     const inbox = yield* Effect.acquireRelease(
       Effect.sync(() => new Inbox(slot.channel, spec)),
       (inbox) => Effect.sync(() => inbox.close())
+    )
+    // A new leader is a reason to look, wherever the stream is.
+    yield* Effect.acquireRelease(
+      Effect.sync(() => discovery.listeners.add(inbox.poke)),
+      () => Effect.sync(() => discovery.listeners.delete(inbox.poke))
     )
     const came = yield* inbox.until(() => inbox.opened || inbox.isOver, Math.max(settings.probeMillis, 1_000))
     if (inbox.isOver) return over(inbox)
@@ -199,7 +208,7 @@ export const make = (
           let pingedAt = now()
           let comparedAt = now()
           while (true) {
-            yield* inbox.until(() => !inbox.isEmpty || inbox.isOver, LOOK)
+            yield* inbox.next(LOOK)
             const at = now()
             if (inbox.heard) {
               inbox.heard = false
@@ -227,7 +236,7 @@ export const make = (
               inbox.write(ping)
             }
             if (!adapter.capabilities.resumableWatch && at - comparedAt >= options.reconcileMillis) {
-              const left = yield* compare(inbox, false)
+              const left = yield* syncs.withPermit(compare(inbox, false))
               comparedAt = now()
               if (left !== undefined) return left
             }
@@ -236,18 +245,20 @@ export const make = (
       )
 
       const session: Effect.Effect<Left, Failure | RaftError.RaftError> = Effect.scoped(Effect.gen(function*() {
-        if (adapter.capabilities.resumableWatch && from === undefined) {
-          const found = yield* baseline(target)
-          yield* merge(found, [], true)
-          from = folded.mark + 1n
-        }
-        const node = yield* choose(options.on)
-        const inbox = yield* open(node, adapter.watch({ ...target, from }))
-        if (!(inbox instanceof Inbox)) return inbox
-        if (!adapter.capabilities.resumableWatch) {
-          const left = yield* compare(inbox, true)
-          if (left !== undefined) return left
-        }
+        const opened = yield* syncs.withPermit(Effect.gen(function*() {
+          if (adapter.capabilities.resumableWatch && from === undefined) {
+            const found = yield* baseline(target)
+            yield* merge(found, [], true)
+            from = folded.mark + 1n
+          }
+          const node = yield* choose(options.on)
+          const inbox = yield* open(node, adapter.watch({ ...target, from }))
+          if (!(inbox instanceof Inbox)) return inbox
+          const left = adapter.capabilities.resumableWatch ? undefined : yield* compare(inbox, true)
+          return left ?? { _tag: "Open" as const, node, inbox }
+        }))
+        if (opened._tag !== "Open") return opened
+        const { inbox, node } = opened
         return yield* follow(node, inbox)
       }))
 
@@ -294,7 +305,7 @@ export const make = (
         const inbox = yield* open(node, spec)
         if (!(inbox instanceof Inbox)) return inbox
         while (true) {
-          yield* inbox.until(() => !inbox.isEmpty || inbox.isOver, LOOK)
+          yield* inbox.next(LOOK)
           for (const message of inbox.drain()) {
             // Its addresses come by a probe.
             discovery.verify()
