@@ -2,6 +2,7 @@ import {
   AlternatorClient,
   AlternatorNodes,
   AlternatorTransport,
+  Auth,
   type Exchange,
   NodeAddress
 } from "@effect-scylla/alternator"
@@ -15,6 +16,7 @@ import { createServer } from "node:https"
 import { createRequire } from "node:module"
 import type { AddressInfo } from "node:net"
 import { dirname, join } from "node:path"
+import type { TLSSocket } from "node:tls"
 import { ofLean } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
@@ -187,11 +189,15 @@ describe("AlternatorTransport", () => {
   it.live("TLS is verified unless told otherwise, and what is configured serves discovery too", () =>
     Effect.gen(function*() {
       let asked = 0
+      const own = { key: certificate("server-key.pem"), cert: certificate("server-crt.pem") }
+      const shown = new Set<string>()
       const server = yield* Effect.acquireRelease(
         Effect.callback<ReturnType<typeof createServer>>((resume) => {
           const server = createServer(
-            { key: certificate("server-key.pem"), cert: certificate("server-crt.pem") },
+            { ...own, requestCert: true, rejectUnauthorized: false },
             (request, response) => {
+              const { subject } = (request.socket as TLSSocket).getPeerCertificate()
+              if (subject?.CN !== undefined) shown.add(`${request.method} ${subject.CN}`)
               if (request.url === "/localnodes") asked++
               response.end(request.url === "/localnodes" ? '["127.0.0.1"]' : "{}")
             }
@@ -216,6 +222,16 @@ describe("AlternatorTransport", () => {
       yield* lax.client.getItem(key)
       assert.isTrue(lax.client.nodes.current().isDiscovered)
       yield* lax.client.nodes.shutdown
+
+      assert.strictEqual(shown.size, 0)
+      const known = yield* open({
+        seeds,
+        auth: Auth.clientCertificate,
+        transport: { tls: { ...own, rejectUnauthorized: false } }
+      })
+      yield* known.client.getItem(key)
+      assert.deepStrictEqual(Array.from(shown).toSorted(), ["GET dynalite", "POST dynalite"])
+      yield* known.client.nodes.shutdown
 
       // What a function gives is asked at each dial.
       let dials = 0
