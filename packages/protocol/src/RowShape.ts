@@ -122,7 +122,9 @@ export const lazyRows = (
     view: own.view,
     offsets
   }
-  return Array.from({ length: count }, (_, i) => new LazyRow(page, i))
+  const rows: Array<LazyRow> = []
+  for (let i = 0; i < count; i++) rows.push(new LazyRow(page, i))
+  return rows
 }
 
 /**

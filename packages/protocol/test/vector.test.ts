@@ -62,6 +62,26 @@ describe("vector", () => {
     }
   })
 
+  it("floats of every number, at every place of a buffer", () => {
+    for (const dimension of [1, 2, 47, 48, 49, 255, 768, 8192]) {
+      const type = CqlType.vector(CqlType.scalar("float"), dimension)
+      const floats = [0, -0, NaN, Infinity, -Infinity, 1e-45, 3.4028234663852886e38]
+      const value = Float32Array.from({ length: dimension }, (_, i) => i < floats.length ? floats[i]! : i / 7)
+      const expected = new DataView(new ArrayBuffer(4 * dimension))
+      for (const [i, float] of value.entries()) expected.setFloat32(4 * i, float)
+      for (const shift of [0, 1, 2, 3]) {
+        const w = new Writer.Writer(shift + 8)
+        w.raw(new Uint8Array(shift))
+        new BindEncoder.BindEncoder([column("v", type)]).write(w, [value])
+        const bytes = w.toUint8Array().subarray(shift + 4)
+        assert.isTrue(Buffer.from(bytes).equals(Buffer.from(expected.buffer)), `${dimension} at ${shift}`)
+        const read = Codec.decode(type, bytes) as Float32Array
+        assert.deepStrictEqual(read, value)
+        assert.notStrictEqual(read.buffer, bytes.buffer)
+      }
+    }
+  })
+
   it("arrays and typed arrays are written alike", () => {
     assert.strictEqual(hexOf("vector<float, 2>", [1, 2]), hexOf("vector<float, 2>", Float32Array.of(1, 2)))
     assert.strictEqual(hexOf("vector<float, 2>", Float64Array.of(1, 2)), hexOf("vector<float, 2>", [1, 2]))

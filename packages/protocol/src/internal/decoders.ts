@@ -4,7 +4,7 @@ import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { DecodeError } from "../ProtocolError.ts"
 import { Uuid } from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime } from "../Value.ts"
-import { copyBytes, type FastBuffer } from "./fastBuffer.ts"
+import { copyBytes, type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { decodeText } from "./text.ts"
 import { VintCursor } from "./vint.ts"
@@ -245,9 +245,14 @@ const vectorOf = (name: string, element: ValueDecoder, count: number, size: numb
       return cursor.done ? out : wrongSize(name, l)
     }
 
-const floatVector = (name: string, count: number): ValueDecoder => (_b, v, p, l) => {
+const floatVector = (name: string, count: number): ValueDecoder => (b, v, p, l) => {
   if (l === 0) return Empty
   if (l !== 4 * count) return wrongSize(name, l)
+  if (count >= SWAP_FROM) {
+    const own = copyBytes(b, p, p + l)
+    swap32(own, 0, l)
+    return new Float32Array(own.buffer, own.byteOffset, count)
+  }
   const out = new Float32Array(count)
   for (let i = 0; i < count; i++) out[i] = v.getFloat32(p + 4 * i)
   return out

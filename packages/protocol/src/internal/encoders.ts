@@ -4,6 +4,7 @@ import { EncodeError } from "../ProtocolError.ts"
 import * as UuidModule from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime, Unset } from "../Value.ts"
 import type { Writer } from "../Writer.ts"
+import { swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
@@ -413,7 +414,12 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
         const start = open(w)
         if (floats && value instanceof Float32Array) {
           w.ensure(4 * dimension)
-          for (let i = 0; i < dimension; i++) w.view.setFloat32(start + 4 * i, value[i]!)
+          if (dimension >= SWAP_FROM) {
+            w.bytes.set(new Uint8Array(value.buffer, value.byteOffset, 4 * dimension), start)
+            swap32(w.bytes, start, start + 4 * dimension)
+          } else {
+            for (let i = 0; i < dimension; i++) w.view.setFloat32(start + 4 * i, value[i]!)
+          }
           w.pos = start + 4 * dimension
         } else {
           let i = 0
