@@ -704,7 +704,7 @@ export class Connection implements Handlers {
       ).pipe(
         Effect.onError((cause) => {
           const error = Cause.findErrorOption(cause)
-          const isUnsent = error._tag === "Some" && error.value.reason._tag === "ConnectionBusy"
+          const isUnsent = error._tag === "Some" && UNSENT.has(error.value.reason._tag)
           return isUnsent ? Effect.void : Effect.sync(() => this.unsettled())
         }),
         Effect.flatMap(({ response }) => {
@@ -737,8 +737,8 @@ export class Connection implements Handlers {
     if (!this.hasReserve) return -1
     this.out.limit = this.out.pos + MAX_FRAME
     const id = this.ids.acquire()
-    this.requests++
     this.put(id, request, handler, timeoutMillis)
+    this.requests++
     return id
   }
 
@@ -747,5 +747,7 @@ export class Connection implements Handlers {
   }
 }
 
+/** Reasons of a request that was never sent, or whose connection is gone anyway: what is set on it has not changed. */
+const UNSENT: ReadonlySet<PoolReason["_tag"]> = new Set(["ConnectionBusy", "ConnectionClosed", "EncodeError"])
 const NO_ROWS = new RowDecoders()
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`

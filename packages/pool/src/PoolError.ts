@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import type { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Data from "effect/Data"
 
@@ -49,7 +50,7 @@ export class ConnectionBusy extends Data.TaggedError("ConnectionBusy")<Common> {
 export class ClientOverloaded extends Data.TaggedError("ClientOverloaded")<Common> {}
 
 /**
- * The closed union of reasons.
+ * The closed union of reasons. `EncodeError`: the request cannot be written, and nothing of it was sent.
  *
  * @category errors
  * @since 0.1.0
@@ -68,6 +69,7 @@ export type PoolReason =
   | RequestTimeout
   | ConnectionBusy
   | ClientOverloaded
+  | EncodeError
 
 /**
  * The error of this package.

@@ -367,3 +367,28 @@ describe("Connection: orphans", () => {
       assert.strictEqual(owner.exhausted.length, 1)
     }))
 })
+
+describe("Connection: a request that cannot be written", () => {
+  for (
+    const [what, request] of [
+      ["does not fit", { _tag: "Startup", options: { APPLICATION_NAME: "x".repeat(70_000) } }],
+      ["is none", { _tag: "Query", query: undefined as never, options: { consistency: "ONE" } }]
+    ] as const
+  ) {
+    it.effect(`${what}: it alone fails, typed, and nothing of it is sent`, () =>
+      Effect.gen(function*() {
+        const { connection, query, socket } = yield* Fake.open()
+        socket.onRequest = echo
+        const before = query("before")
+        const options = { timeoutMillis: 1_000, decoders: new RowDecoders() }
+        const failed = yield* Effect.flip(connection.request(request, options))
+        assert.strictEqual(failed.reason._tag, "EncodeError")
+        const after = query("after")
+        yield* until(() => after.told.length === 1)
+        assert.include(after.answer!.toString(), "after")
+        assert.include(before.answer!.toString(), "before")
+        assert.deepStrictEqual([connection.load, connection.inFlight, connection.requests], [0, 0, 2])
+        assert.strictEqual(socket.received.length, 2)
+      }))
+  }
+})

@@ -2,6 +2,7 @@ import type { Connection } from "@effect-scylla/pool/Connection"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as Fake from "./support/connection.ts"
 import type * as Network from "./support/network.ts"
 import { error } from "./support/node.ts"
 import { setup, sharded } from "./support/pool.ts"
@@ -74,6 +75,21 @@ describe("keyspace of a connection", () => {
         assert.isFalse(connection.isOpen)
       }))
   }
+})
+
+describe("keyspace of a connection that is about to close", () => {
+  it.effect("is refused; its last requests get their answers", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const last = query("last")
+      yield* until(() => socket.received.length === 1)
+      const closing = yield* Effect.forkChild(connection.close("10 seconds"), { startImmediately: true })
+      const failed = yield* Effect.flip(connection.useKeyspace("other", 1_000))
+      assert.strictEqual(failed.reason._tag, "ConnectionClosed")
+      socket.respond(socket.received[0]!.stream, Fake.named("last"))
+      yield* Fiber.join(closing)
+      assert.include(last.answer?.toString() ?? "", "last")
+    }))
 })
 
 describe("keyspace of a pool", () => {

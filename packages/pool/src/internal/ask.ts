@@ -1,3 +1,4 @@
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import type * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
@@ -31,7 +32,14 @@ export class Ask extends Suspension<Answer, PoolError> implements ResponseHandle
   }
 
   protected start(): void {
-    this.stream = this.connection.askNow(this.message, this, this.timeoutMillis)
+    try {
+      this.stream = this.connection.askNow(this.message, this, this.timeoutMillis)
+    } catch (error) {
+      const reason = error instanceof EncodeError
+        ? error
+        : new EncodeError({ message: `the request cannot be written: ${String(error)}`, path: "", cqlType: "" })
+      return this.settle(Exit.fail(new PoolError({ reason })))
+    }
     if (this.stream < 0) {
       const reason = this.connection.closeReason ?? (this.connection.isOpen
         ? new ConnectionBusy({ message: "the connection has as many requests under way as it may" })
