@@ -15,7 +15,8 @@ import { create } from "@bufbuild/protobuf"
 import { ClusterMembershipSchema, MetadataRequestSchema } from "@effect-scylla/raft-client/generated/dengine/cluster_pb"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -46,6 +47,18 @@ const target = (): string =>
 
 const binary = (): string => join(target(), "release", "dengine-node")
 
+/** What the binary in the cache was built from. */
+const stamp = (): string => join(target(), "built-from")
+
+const sourceHash = (): string => {
+  const hash = createHash("sha256")
+  for (const file of ["Cargo.toml", "Cargo.lock", "src/main.rs"]) hash.update(readFileSync(join(source, file)))
+  return hash.digest("hex")
+}
+
+const isBuilt = (): boolean =>
+  existsSync(binary()) && existsSync(stamp()) && readFileSync(stamp(), "utf8") === sourceHash()
+
 /**
  * Builds the node if it is not in the cache. Undefined when it is there, else why not and what to do.
  *
@@ -53,15 +66,19 @@ const binary = (): string => join(target(), "release", "dengine-node")
  * @since 0.1.0
  */
 export const missing: Effect.Effect<string | undefined> = Effect.gen(function*() {
-  if (existsSync(binary())) return undefined
+  if (isBuilt()) return undefined
   const probe = (command: string) => Process.run(command, ["--version"], { timeoutMillis: 10_000 })
   if ((yield* probe("cargo")).code !== 0) return "there is no cargo to build d-engine with (https://rustup.rs)"
   if ((yield* probe("protoc")).code !== 0) {
     return "there is no protoc to build d-engine with (Debian: apt-get install protobuf-compiler)"
   }
+  process.stderr.write("building d-engine, minutes the first time\n")
   const args = ["-n", "19", "cargo", "build", "--release", "--locked", "--quiet", "--target-dir", target()]
   const built = yield* Process.run("nice", args, { cwd: source, timeoutMillis: 1_800_000 })
-  if (built.code === 0) return undefined
+  if (built.code === 0) {
+    writeFileSync(stamp(), sourceHash())
+    return undefined
+  }
   const error = built.stderr.split("\n").find((line) => line.startsWith("error")) ?? built.stderr.trim().slice(-200)
   return `cargo cannot build d-engine: ${error}`
 })
