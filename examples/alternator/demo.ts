@@ -1,6 +1,6 @@
 /** `npm run demo -- alternator`: live nodes under load, one of which dies and comes back. */
 import { AlternatorClient, AlternatorTable, Auth } from "@effect-scylla/alternator"
-import { AlternatorCluster } from "@effect-scylla/testkit"
+import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { Console, Context, Effect, Fiber, Layer, Ref, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { heading, table } from "../demo/terminal.ts"

@@ -1,6 +1,7 @@
 /** Three clusters in this process, on loopback sockets, and where to find them. */
 import { DEngineAdapter } from "@effect-scylla/raft-client"
-import { AlternatorCluster, Ports, SimulatedCluster } from "@effect-scylla/testkit"
+import { Ports, SimulatedCluster } from "@effect-scylla/testkit"
+import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import * as RaftSimulatedServer from "@effect-scylla/testkit/RaftSimulatedServer"
 import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
 import { Effect } from "effect"

@@ -6,7 +6,7 @@ import {
   type AttributeValue,
   Auth
 } from "@effect-scylla/alternator"
-import { AlternatorSimulation } from "@effect-scylla/testkit"
+import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
 import { type Config, ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"

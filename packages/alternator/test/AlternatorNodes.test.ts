@@ -1,5 +1,5 @@
 import { AlternatorNodes, RoutingScope } from "@effect-scylla/alternator"
-import { AlternatorSimulation } from "@effect-scylla/testkit"
+import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Logger, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"

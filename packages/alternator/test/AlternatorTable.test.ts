@@ -1,5 +1,6 @@
 import { AlternatorClient, AlternatorNodes, AlternatorTable, Batches, Paging, Waiters } from "@effect-scylla/alternator"
-import { AlternatorCluster, AlternatorSimulation } from "@effect-scylla/testkit"
+import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
+import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"

@@ -6,7 +6,7 @@ import {
   type Exchange,
   NodeAddress
 } from "@effect-scylla/alternator"
-import { AlternatorCluster } from "@effect-scylla/testkit"
+import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { FetchHttpClient } from "effect/http"

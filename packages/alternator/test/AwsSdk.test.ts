@@ -1,7 +1,7 @@
 import { DynamoDBClient, GetItemCommand, PutItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb"
 import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb"
 import { Affinity, type AlternatorError, AlternatorNodes, AlternatorTransport, AwsSdk } from "@effect-scylla/alternator"
-import { AlternatorCluster } from "@effect-scylla/testkit"
+import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer } from "effect"
 import { ofSdk } from "./support/clients.ts"

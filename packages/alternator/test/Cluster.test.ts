@@ -1,6 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb"
 import { AlternatorClient, Auth, AwsSdk } from "@effect-scylla/alternator"
-import { AlternatorCluster } from "@effect-scylla/testkit"
+import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { createRequire } from "node:module"

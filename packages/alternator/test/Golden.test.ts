@@ -1,6 +1,6 @@
 /** What a live ScyllaDB 6.0.4 was sent and answered: our bodies mean the same, its answers are understood. */
 import { AlternatorClient, AlternatorNodes, AttributeValue, type Operations } from "@effect-scylla/alternator"
-import { AlternatorSimulation } from "@effect-scylla/testkit"
+import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { vectors } from "../../../test/fixtures/vectors.ts"

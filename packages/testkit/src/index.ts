@@ -3,9 +3,8 @@
  *
  * @since 0.1.0
  */
-export * as AlternatorCluster from "./AlternatorCluster.ts"
-export * as AlternatorSimulation from "./AlternatorSimulation.ts"
 export * as CassandraServer from "./CassandraServer.ts"
+export * as FaultProxy from "./FaultProxy.ts"
 export * as MemoryTransport from "./MemoryTransport.ts"
 export * as Ports from "./Ports.ts"
 export * as ScyllaContainer from "./ScyllaContainer.ts"
