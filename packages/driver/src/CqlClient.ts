@@ -20,6 +20,7 @@ import { CqlError, InvalidStatement, ResultTooLarge } from "./CqlError.ts"
 import * as ExecuteOptions from "./ExecuteOptions.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
+import * as DriverConfig from "./internal/driverConfig.ts"
 import { ExecuteRequest, type Subject } from "./internal/executeRequest.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import * as Options from "./Options.ts"
@@ -44,12 +45,24 @@ export type Values = ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
  */
 export interface ShardAwareStats {
   readonly isShardAware: boolean
+  /** The version of the protocol that the control connection speaks; nodes of a cluster may differ during an upgrade. */
+  readonly protocolVersion: 3 | 4 | 5
+  /** How its frames are compressed, `undefined` where they are not. */
+  readonly compression: "lz4" | "snappy" | undefined
   /** Requests by the connection they left on, seen from their token. */
   readonly routing: Readonly<RoutingCounters>
   readonly nodes: ReadonlyArray<
     NodePool.Stats & { readonly hostId: string; readonly datacenter: string; readonly rack: string }
   >
 }
+
+/**
+ * What happens to a node: it joins or leaves the cluster, or something happens to the pool of its connections.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type NodeChange = Cluster.NodeChange
 
 /**
  * The service.
@@ -89,6 +102,11 @@ export interface CqlClient {
   /** Whether requests are routed to shards: some node says it has them. */
   readonly isShardAware: () => boolean
   readonly shardAwareStats: () => ShardAwareStats
+  /**
+   * What happens to the cluster's nodes from now on: those that join and leave, and what their pools do (connections, failed
+   * dials, up, down). A subscriber that is slow misses the oldest of what it has not read.
+   */
+  readonly nodeChanges: Stream.Stream<NodeChange>
   /** Waits until every shard of every local node has its connection. */
   readonly awaitConnected: Effect.Effect<void>
 }
@@ -155,20 +173,13 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       localDatacenter: options.localDatacenter,
       core,
       session: {
+        ...checked.session,
         ticker,
-        credentials: checked.credentials,
-        keyspace: options.keyspace,
-        startup: checked.startup,
-        wishes: checked.wishes,
         versions: new ProtocolVersions(),
-        connectTimeout: checked.connectTimeout,
-        handshakeTimeout: checked.handshakeTimeout
+        driverConfig: DriverConfig.make(options, checked)
       },
-      pool: {
-        tls: checked.tls,
-        shardAwarePort: options.shardAwarePort,
-        shutdownTimeout: checked.shutdownTimeout
-      }
+      pool: checked.pool,
+      clusterName: checked.clusterName
     })
     core.slow = { reprepare: cache.reprepare, schemaChanged: (connection) => cluster.schemaChanged(connection) }
     yield* Effect.addFinalizer(() =>
@@ -176,10 +187,10 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
         core.closed = true
       })
     )
-    return fromCore(core, cache)
+    return fromCore(core, cache, cluster)
   })
 
-const fromCore = (core: Core, cache: PreparedCache): CqlClient => {
+const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): CqlClient => {
   const request = (subject: Subject, values: Values, options?: ExecuteOptions.ExecuteOptions): ExecuteRequest => {
     const list = Array.isArray(values) || typeof subject === "string"
       ? values as ReadonlyArray<unknown>
@@ -259,11 +270,13 @@ const fromCore = (core: Core, cache: PreparedCache): CqlClient => {
     isShardAware,
     shardAwareStats: (): ShardAwareStats => ({
       isShardAware: isShardAware(),
+      ...cluster.negotiated!,
       routing: { ...core.counters },
       nodes: core.snapshot.local.flatMap(({ datacenter, hostId, pool, rack }) =>
         pool === undefined ? [] : [{ ...pool.stats, hostId, datacenter, rack }]
       )
     }),
+    nodeChanges: cluster.changes,
     awaitConnected: Effect.suspend(() =>
       Effect.forEach(core.snapshot.local, (node) => node.pool?.awaitFull ?? Effect.void, {
         concurrency: "unbounded",

@@ -3,14 +3,21 @@
  *
  * @since 0.1.0
  */
+import * as Authenticator from "@effect-scylla/pool/Authenticator"
+import { defaultLimits } from "@effect-scylla/pool/Connection"
+import type * as Handshake from "@effect-scylla/pool/Handshake"
+import type * as NodePool from "@effect-scylla/pool/NodePool"
+import type { PoolReason } from "@effect-scylla/pool/PoolError"
+import type * as Tls from "@effect-scylla/pool/Tls"
 import type { CodecOptions } from "@effect-scylla/protocol/Codec"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import * as Negotiation from "@effect-scylla/protocol/Negotiation"
 import { NegotiationError } from "@effect-scylla/protocol/ProtocolError"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import type { ConnectionOptions } from "node:tls"
+import * as Schedule from "effect/Schedule"
 import { CqlError, InvalidConfiguration } from "./CqlError.ts"
 import type { Resolved } from "./ExecuteOptions.ts"
 import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
@@ -31,10 +38,46 @@ export interface Options {
   readonly localDatacenter?: string | undefined
   /** Set on every connection. Case-sensitive, without quotes. */
   readonly keyspace?: string | undefined
+  /** With `password`: sent by SASL PLAIN, and only to server classes of `allowedAuthenticators`. */
   readonly username?: string | undefined
   readonly password?: Redacted.Redacted | undefined
-  /** `true` for TLS with the system's certificates, or options of `node:tls`. Certificates are verified by default. */
-  readonly tls?: boolean | ConnectionOptions | undefined
+  /** Server classes that may have the password. Default: `Authenticator.plainServers` of `@effect-scylla/pool`. */
+  readonly allowedAuthenticators?: ReadonlyArray<string> | undefined
+  /**
+   * Another mechanism than name and password, instead of them. Default: the `Authenticator` of `@effect-scylla/pool` in the
+   * context, if there is one.
+   */
+  readonly authenticator?: Authenticator.Authenticator | undefined
+  /**
+   * What to do where there are credentials and the servers ask for none: it may be the wrong cluster, or authentication was
+   * never turned on. Default `"warn"`, once.
+   */
+  readonly onMissingChallenge?: "allow" | "warn" | "fail" | undefined
+  /**
+   * The name of the cluster. Contact points of another one are not used (`WrongNode`). Default: whatever the first contact
+   * point says; control connections after that have to be to the same cluster.
+   */
+  readonly clusterName?: string | undefined
+  /**
+   * `true` for TLS with the system's certificates, options of `node:tls`, or a `Tls` of `@effect-scylla/pool`, whose
+   * certificates may be renewed while the client runs. Certificates are verified by default.
+   */
+  readonly tls?: boolean | Tls.Input | undefined
+  /**
+   * Connections to each node of the local datacenter: `perShard` for each of its shards (default 1), or `perNode` whatever
+   * their shard. Nodes of other datacenters have none. At most 64 for a shard, 1024 for a node.
+   */
+  readonly connections?: NodePool.Options["connections"]
+  /**
+   * Before a dial that follows a failed one or a lost connection: `base` (default 50 ms), doubled up to `cap` (10 s), and a
+   * random part of that. Or a schedule, whose delays are taken as they are and whose input is the reason; where it ends, no
+   * connection is dialled until the node is said to be up.
+   */
+  readonly reconnect?: Reconnect | undefined
+  /** Requests under way on one connection; more of them wait. Default 1024, at most 32 766. */
+  readonly maxInFlight?: number | undefined
+  /** Requests that may wait for room on the connections of one node; more fail with `ClientOverloaded`. Default 16 384. */
+  readonly maxWaiting?: number | undefined
   /** Default LOCAL_QUORUM. */
   readonly consistency?: Consistency.Consistency | undefined
   /** For conditional statements. Default LOCAL_SERIAL. */
@@ -77,21 +120,36 @@ export interface Options {
   /** Shown in the servers' lists of clients. */
   readonly applicationName?: string | undefined
   readonly applicationVersion?: string | undefined
+  /**
+   * CLIENT_ID of all connections, by which servers' lists of clients show what belongs together. Default: random, for each
+   * client another one.
+   */
+  readonly clientId?: string | undefined
 }
+
+/**
+ * When lost connections are dialled again: see {@link Options}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reconnect =
+  | { readonly base?: Duration.Input | undefined; readonly cap?: Duration.Input | undefined }
+  | Schedule.Schedule<unknown, PoolReason>
 
 /** @internal */
 export interface Checked {
   readonly contactPoints: ReadonlyArray<ContactPoints.ContactPoint>
-  readonly credentials: { readonly username: string; readonly password: Redacted.Redacted } | undefined
-  readonly tls: ConnectionOptions | undefined
-  readonly connectTimeout: number
-  readonly handshakeTimeout: number
-  readonly shutdownTimeout: number
+  /** What connections have in common, but for what is made anew for each client. */
+  readonly session: Omit<Handshake.Session, "ticker" | "versions">
+  readonly pool: Pick<
+    NodePool.Options,
+    "connections" | "maxWaiting" | "reconnect" | "shardAwarePort" | "shutdownTimeout" | "tls"
+  >
+  readonly clusterName: string | undefined
   readonly defaults: Resolved
   readonly maxRows: number
   readonly maxPrepared: number
-  readonly startup: Record<string, string>
-  readonly wishes: Negotiation.Wishes
 }
 
 const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
@@ -104,6 +162,7 @@ const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
   })
 
 const VERSIONS: ReadonlySet<unknown> = new Set([undefined, "auto", 3, 4, 5])
+const MISSING: ReadonlySet<unknown> = new Set([undefined, "allow", "warn", "fail"])
 const COMPRESSIONS: ReadonlySet<unknown> = new Set([undefined, "none", "lz4", "snappy"])
 
 /** What connections ask for. Metadata ids wherever there are any: results come without their metadata then. */
@@ -118,8 +177,9 @@ const wishesOf = (
   const wishes = {
     version: protocolVersion === "auto" ? undefined : protocolVersion,
     compression,
-    metadataIds: true
-  }
+    metadataIds: true,
+    tablets: "v2"
+  } as const
   if (!isVersion || !isCompression) return wishes
   try {
     Negotiation.check(wishes)
@@ -128,6 +188,53 @@ const wishesOf = (
     issue("compression", error.message)
   }
   return wishes
+}
+
+type Report = (path: string, message: string) => void
+
+/** How this client proves who it is. */
+const authenticationOf = (
+  options: Options,
+  issue: Report
+): Pick<Handshake.Session, "authenticator" | "onMissingChallenge"> => {
+  const { allowedAuthenticators: allowed, authenticator, onMissingChallenge, password, username } = options
+  if ((username === undefined) !== (password === undefined)) {
+    issue(username === undefined ? "username" : "password", "user name and password go together")
+  }
+  if (authenticator !== undefined && typeof authenticator?.begin !== "function") {
+    issue("authenticator", "an Authenticator of @effect-scylla/pool, such as Authenticator.plain(…)")
+  } else if (authenticator !== undefined && username !== undefined) {
+    issue("authenticator", "this, or user name and password: not both")
+  }
+  if (
+    allowed !== undefined &&
+    (!Array.isArray(allowed) || allowed.length === 0 || allowed.some((name) => typeof name !== "string" || name === ""))
+  ) {
+    issue("allowedAuthenticators", "at least one server class, such as org.apache.cassandra.auth.PasswordAuthenticator")
+  } else if (allowed !== undefined && username === undefined) {
+    issue("allowedAuthenticators", "goes with user name and password; an authenticator decides for itself")
+  }
+  if (!MISSING.has(onMissingChallenge)) {
+    issue("onMissingChallenge", `"allow", "warn" or "fail", got ${JSON.stringify(onMissingChallenge)}`)
+  }
+  return {
+    authenticator: username === undefined || password === undefined
+      ? authenticator
+      : Authenticator.plain({ username, password }, { allowed }),
+    onMissingChallenge
+  }
+}
+
+/** How many connections a node has. */
+const connectionsOf = (given: Options["connections"], issue: Report): NodePool.Options["connections"] => {
+  if (given === undefined) return { perShard: 1 }
+  const entries = Object.entries(given ?? {})
+  const [[name, count] = ["", 0]] = entries
+  const most = name === "perShard" ? 64 : name === "perNode" ? 1024 : 0
+  if (entries.length !== 1 || !Number.isInteger(count) || count < 1 || count > most) {
+    issue("connections", `{ perShard: 1 to 64 } or { perNode: 1 to 1024 }, got ${JSON.stringify(given)}`)
+  }
+  return given
 }
 
 /** Checks everything and names every wrong field at once. @internal */
@@ -163,24 +270,51 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
       else contactPoints.push(parsed)
     }
   }
-  const { password, username } = options
-  if ((username === undefined) !== (password === undefined)) {
-    issue(username === undefined ? "username" : "password", "user name and password go together")
-  }
   const consistency = options.consistency ?? "LOCAL_QUORUM"
   if (!Consistency.isConsistency(consistency)) issue("consistency", `unknown level ${JSON.stringify(consistency)}`)
   const serialConsistency = options.serialConsistency ?? "LOCAL_SERIAL"
   if (serialConsistency !== "SERIAL" && serialConsistency !== "LOCAL_SERIAL") {
     issue("serialConsistency", `SERIAL or LOCAL_SERIAL, got ${JSON.stringify(serialConsistency)}`)
   }
-  if (options.keyspace === "") issue("keyspace", "a name, or leave it out")
+  for (const name of ["keyspace", "clusterName", "clientId"] as const) {
+    if (options[name] === "") issue(name, "a name, or leave it out")
+  }
+  const { reconnect, tls } = options
+  if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
+    issue("tls", `true, false, options of node:tls or a Tls, got ${JSON.stringify(tls)}`)
+  }
+  const delays = Schedule.isSchedule(reconnect) ? reconnect : {
+    base: millis("reconnect.base", reconnect?.base, 50),
+    cap: millis("reconnect.cap", reconnect?.cap, 10_000)
+  }
+  if ("base" in delays && delays.base > delays.cap) {
+    issue("reconnect.cap", `at least the base, ${delays.base} ms, got ${delays.cap} ms`)
+  }
   const checked: Checked = {
     contactPoints,
-    credentials: username === undefined || password === undefined ? undefined : { username, password },
-    tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
-    connectTimeout: millis("connectTimeout", options.connectTimeout, 5_000),
-    handshakeTimeout: millis("handshakeTimeout", options.handshakeTimeout, 5_000),
-    shutdownTimeout: millis("shutdownTimeout", options.shutdownTimeout, 5_000),
+    clusterName: options.clusterName,
+    session: {
+      ...authenticationOf(options, issue),
+      keyspace: options.keyspace,
+      wishes: wishesOf(options, issue),
+      clientId: options.clientId ?? Uuid.random().toString(),
+      sessionId: Uuid.random().toString(),
+      startup: {
+        ...(options.applicationName === undefined ? {} : { APPLICATION_NAME: options.applicationName }),
+        ...(options.applicationVersion === undefined ? {} : { APPLICATION_VERSION: options.applicationVersion })
+      },
+      limits: { maxInFlight: whole("maxInFlight", options.maxInFlight, defaultLimits.maxInFlight, 1, 32_766) },
+      connectTimeout: millis("connectTimeout", options.connectTimeout, 5_000),
+      handshakeTimeout: millis("handshakeTimeout", options.handshakeTimeout, 5_000)
+    },
+    pool: {
+      tls: tls === true ? {} : tls === false ? undefined : tls,
+      connections: connectionsOf(options.connections, issue),
+      maxWaiting: whole("maxWaiting", options.maxWaiting, 16_384, 1, 1_000_000),
+      reconnect: delays,
+      shardAwarePort: options.shardAwarePort,
+      shutdownTimeout: millis("shutdownTimeout", options.shutdownTimeout, 5_000)
+    },
     defaults: {
       request: {
         consistency,
@@ -195,12 +329,7 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
       isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),
-    maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000),
-    startup: {
-      ...(options.applicationName === undefined ? {} : { APPLICATION_NAME: options.applicationName }),
-      ...(options.applicationVersion === undefined ? {} : { APPLICATION_VERSION: options.applicationVersion })
-    },
-    wishes: wishesOf(options, issue)
+    maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000)
   }
   return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
 }

@@ -1,4 +1,5 @@
 import { CqlClient, type CqlError } from "@effect-scylla/driver"
+import { Authenticator } from "@effect-scylla/pool"
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Layer, Redacted, Schema } from "effect"
 
@@ -18,27 +19,64 @@ describe("options", () => {
         pageSize: 0,
         keyspace: "",
         protocolVersion: 6 as any,
-        compression: "zstd" as any
+        compression: "zstd" as any,
+        connections: { perShard: 0 },
+        authenticator: {} as any,
+        allowedAuthenticators: [],
+        onMissingChallenge: "ignore" as any,
+        tls: "yes" as any,
+        reconnect: { base: "2 seconds", cap: "1 second" },
+        maxInFlight: 40_000,
+        maxWaiting: 0,
+        clientId: "",
+        clusterName: ""
       })))
       assert.deepStrictEqual(
         [...issuesOf(error)].sort(),
         [
+          "allowedAuthenticators",
+          "authenticator",
+          "clientId",
+          "clusterName",
           "compression",
+          "connections",
           "consistency",
           "contactPoints[0]",
           "contactPoints[2]",
           "keyspace",
+          "maxInFlight",
+          "maxWaiting",
+          "onMissingChallenge",
           "pageSize",
           "password",
           "port",
           "protocolVersion",
+          "reconnect.cap",
           "requestTimeout",
-          "serialConsistency"
+          "serialConsistency",
+          "tls"
         ].sort()
       )
       assert.include(error.message, 'contactPoints[0]: "a:b:c" is no host, host:port or [IPv6]:port')
       assert.include(error.message, 'compression: "none", "lz4" or "snappy", got "zstd"')
       assert.include(error.message, 'protocolVersion: "auto", 3, 4 or 5, got 6')
+    }))
+
+  it.effect("what does not go together", () =>
+    Effect.gen(function*() {
+      const issues = (options: object) =>
+        Effect.map(
+          Effect.flip(Effect.scoped(CqlClient.make({ contactPoints: ["127.0.0.1:1"], ...options }))),
+          issuesOf
+        )
+      const login = { username: "u", password: Redacted.make("p") }
+      assert.deepStrictEqual(
+        yield* issues({ ...login, authenticator: Authenticator.plain(login) }),
+        ["authenticator"]
+      )
+      assert.deepStrictEqual(yield* issues({ allowedAuthenticators: ["a.B"] }), ["allowedAuthenticators"])
+      assert.deepStrictEqual(yield* issues({ connections: { perShard: 1, perNode: 1 } }), ["connections"])
+      assert.deepStrictEqual(yield* issues({ reconnect: { base: "soon" } }), ["reconnect.base"])
     }))
 
   it.effect("no contact points", () =>

@@ -13,4 +13,10 @@ describe("README", () => {
       assert.isAbove(promised.length, 0)
       assert.deepStrictEqual(printed, promised)
     }))
+
+  it.live("the programs that it leaves to the reader load", () =>
+    Effect.promise(async () => {
+      const { promised } = await runReadme(import.meta.url, {}, 1)
+      assert.strictEqual(promised.length, 0)
+    }))
 })

@@ -108,6 +108,8 @@ export interface Options {
   readonly credentials?: { readonly username: string; readonly password: string } | undefined
   /** Real sockets or connections in memory. Default: `"tcp"`. */
   readonly transport?: "tcp" | "memory" | undefined
+  /** What it calls itself. Default: `effect-scylla simulated`. */
+  readonly clusterName?: string | undefined
   /**
    * Whose manners it has. `"scylla"` (default) as recorded from ScyllaDB 6.0.4, with what later versions added to the
    * protocol. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards, no shard-aware port), its
@@ -422,7 +424,7 @@ export const make = Effect.fnUntraced(
     SystemTables.install({
       schema,
       topology,
-      clusterName: "effect-scylla simulated",
+      clusterName: options.clusterName ?? "effect-scylla simulated",
       nativeProtocol: String(flavour.versions[flavour.versions.length - 1]),
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),

@@ -8,10 +8,12 @@ import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeAvailable } from "../CqlError.ts"
 import * as Snapshot from "../Snapshot.ts"
 import * as ContactPoints from "./contactPoints.ts"
@@ -23,13 +25,36 @@ export interface Options {
   readonly contactPoints: ReadonlyArray<ContactPoints.ContactPoint>
   readonly localDatacenter: string | undefined
   readonly session: Handshake.Session
-  readonly pool: Pick<NodePool.Options, "tls" | "shardAwarePort" | "shutdownTimeout" | "reconnect">
+  readonly pool: Omit<NodePool.Options, "session" | "address" | "port" | "expect" | "localPorts">
+  /** The cluster that contact points have to be of; the first one's where it is not given. */
+  readonly clusterName: string | undefined
   readonly core: Core
+}
+
+/** What happens to a node of the cluster, as this client sees it. */
+export interface NodeChange {
+  readonly hostId: string
+  readonly address: string
+  readonly port: number
+  readonly change:
+    | NodePool.Change
+    /** It is a member of the cluster now, or is none any more. */
+    | { readonly _tag: "Added" }
+    | { readonly _tag: "Removed" }
+}
+
+/** How the cluster is spoken to, by the control connection. */
+export interface Negotiated {
+  readonly protocolVersion: 3 | 4 | 5
+  /** `undefined`: nothing is compressed. */
+  readonly compression: "lz4" | "snappy" | undefined
 }
 
 type Message =
   | { readonly _tag: "Event"; readonly event: Response.Event }
   | { readonly _tag: "Lost" }
+  /** What is known may be out of date. */
+  | { readonly _tag: "Doubt" }
 
 interface Control {
   readonly connection: Connection
@@ -43,11 +68,14 @@ interface Member {
   readonly node: Snapshot.Node
 }
 
+/** Changes of nodes that a subscriber may be behind; older ones are dropped for it. */
+const CHANGES = 1024
 /** A burst of events becomes one refresh. */
 const DEBOUNCE = "1 second"
 /** Schema agreement: polled as Java, Go and Rust do, for at most 10 seconds as Java does. */
-const AGREEMENT_INTERVAL = "200 millis"
-const AGREEMENT_POLLS = 50
+const AGREEMENT_INTERVAL = 200
+/** In milliseconds. */
+export const AGREEMENT_MILLIS = 10_000
 
 const cqlError = (reason: CqlReason): CqlError => new CqlError({ reason, attempts: [] })
 const reasonOf = (error: PoolError | ServerError): PoolReason | ServerError =>
@@ -62,19 +90,29 @@ export class Cluster {
   private readonly decoders = new RowDecoders({ uuid: "string" })
   private readonly inbox: Queue.Queue<Message>
   private readonly members = new Map<string, Member>()
+  private readonly published: PubSub.PubSub<NodeChange>
   private readonly scope: Scope.Scope
   private control: Control | undefined
   private isLost = false
   /** Addresses that events said are down. */
   private readonly down = new Set<string>()
   private datacenter = ""
-  private clusterName = ""
+  private clusterName: string | undefined
+  /** `undefined` before the first control connection. */
+  negotiated: Negotiated | undefined
   private keyspaces: ReadonlyArray<Snapshot.KeyspaceRow> = []
 
-  constructor(options: Options, inbox: Queue.Queue<Message>, scope: Scope.Scope) {
+  constructor(
+    options: Options,
+    inbox: Queue.Queue<Message>,
+    published: PubSub.PubSub<NodeChange>,
+    scope: Scope.Scope
+  ) {
     this.options = options
     this.core = options.core
+    this.clusterName = options.clusterName
     this.inbox = inbox
+    this.published = published
     this.scope = scope
   }
 
@@ -134,10 +172,12 @@ export class Cluster {
       session,
       endpoint: { address, port, tls: this.options.pool.tls },
       owner: this.owner,
+      expect: { clusterName: this.clusterName },
       events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"],
       onReady: (connection) => {
         this.control = { connection, address, port }
         this.isLost = false
+        this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
       }
     })
     const read = Effect.gen({ self: this }, function*() {
@@ -164,7 +204,7 @@ export class Cluster {
     port: number
   ) {
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
-    this.clusterName = topology.clusterName
+    if (topology.clusterName !== "") this.clusterName = topology.clusterName
     this.keyspaces = keyspaces
     const seen = new Set<string>()
     for (const row of topology.nodes) {
@@ -193,7 +233,14 @@ export class Cluster {
       ? before.node.pool
       : isLocal
       ? yield* Scope.provide(
-        NodePool.make({ ...this.options.pool, session: this.options.session, address: row.address, port }),
+        NodePool.make({
+          ...this.options.pool,
+          session: this.options.session,
+          address: row.address,
+          port,
+          // A node that did not tell its id is known by its address.
+          expect: row.hostId === row.address ? undefined : { hostId: row.hostId }
+        }),
         scope
       )
       : undefined
@@ -210,19 +257,41 @@ export class Cluster {
       pool
     }
     this.members.set(row.hostId, { row, scope, node })
+    if (before !== undefined) return
+    this.tell(node, { _tag: "Added" })
+    if (pool === undefined) return
+    const watch = Stream.runForEach(pool.changes, (change) => this.observe(node, change))
+    yield* Effect.forkIn(watch, scope, { startImmediately: true })
   })
+
+  private tell({ address, hostId, port }: Snapshot.Node, change: NodeChange["change"]): void {
+    PubSub.publishUnsafe(this.published, { hostId, address, port, change })
+  }
+
+  /** Passes on what happens to a pool. Where somebody else answers, what is known of the cluster is out of date. */
+  private observe(node: Snapshot.Node, change: NodePool.Change): Effect.Effect<void> {
+    this.tell(node, change)
+    if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
+    Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
+    return Effect.logWarning(`a connection was closed: ${change.reason.message}`)
+  }
+
+  /** What happens to nodes from now on. A subscriber that is slow misses the oldest of what it has not read. */
+  get changes(): Stream.Stream<NodeChange> {
+    return Stream.fromPubSub(this.published)
+  }
 
   private remove(hostId: string): Effect.Effect<void> {
     const member = this.members.get(hostId)
+    if (member === undefined) return Effect.void
     this.members.delete(hostId)
-    return member === undefined
-      ? Effect.void
-      : Effect.asVoid(Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true }))
+    this.tell(member.node, { _tag: "Removed" })
+    return Effect.asVoid(Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true }))
   }
 
   private publish(): void {
     const nodes = [...this.members.values()].map(({ node }) => node)
-    this.core.snapshot = Snapshot.make(this.clusterName, this.datacenter, nodes, this.keyspaces)
+    this.core.snapshot = Snapshot.make(this.clusterName ?? "", this.datacenter, nodes, this.keyspaces)
   }
 
   /** The datacenter to use: the one asked for, or the contact points' common one. */
@@ -286,7 +355,7 @@ export class Cluster {
   private readonly step = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const message = yield* Queue.take(this.inbox)
     if (this.isLost) return yield* this.failOver()
-    if (message._tag !== "Event" || this.hint(message.event)) return
+    if (message._tag === "Lost" || (message._tag === "Event" && this.hint(message.event))) return
     // What arrives meanwhile is answered by the same refresh.
     yield* Effect.sleep(DEBOUNCE)
     for (const other of yield* Queue.clear(this.inbox)) {
@@ -342,7 +411,7 @@ export class Cluster {
         !this.down.has(node.address) && !this.down.has(node.peer)
       )
     return Effect.gen({ self: this }, function*() {
-      for (let poll = 0; poll < AGREEMENT_POLLS; poll++) {
+      for (let poll = 0; poll < AGREEMENT_MILLIS / AGREEMENT_INTERVAL; poll++) {
         const { control } = this
         if (control !== undefined) {
           const asked = connection.isOpen ? connection : control.connection
@@ -383,8 +452,9 @@ export class Cluster {
 export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.Scope> =>
   Effect.gen(function*() {
     const inbox = yield* Queue.sliding<Message>(1024)
+    const published = yield* PubSub.sliding<NodeChange>(CHANGES)
     const scope = yield* Effect.scope
-    const cluster = new Cluster(options, inbox, scope)
+    const cluster = new Cluster(options, inbox, published, scope)
     yield* Effect.addFinalizer(() => cluster.shutdown)
     yield* cluster.start()
     yield* Effect.forkScoped(cluster.run)

@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import type { KeyspaceRow } from "../Snapshot.ts"
 
 /** Milliseconds for a read of metadata: 5 s on the server where it lets itself be told, a second more here. */
-const SERVER_TIMEOUT = 5_000
-const CLIENT_TIMEOUT = 6_000
+export const SERVER_TIMEOUT = 5_000
+export const CLIENT_TIMEOUT = 6_000
 
 /** A node as the system tables know it. */
 export interface NodeRow {
