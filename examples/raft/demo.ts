@@ -75,7 +75,7 @@ const onSimulated = Effect.gen(function*() {
   const stamp = (): string => `  ${Math.round(performance.now() - begun)} ms`.padEnd(12)
   yield* Effect.forkScoped(
     Stream.runForEach(
-      client.changes,
+      Stream.changesWith(client.changes, (a, b) => a.leader?.id === b.leader?.id),
       ({ leader }) =>
         Console.log(`${stamp()}${leader === undefined ? "no leader, looking for one" : `node ${leader.id} leads`}`)
     )
