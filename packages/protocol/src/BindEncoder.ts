@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { format } from "./CqlType.ts"
-import { bind, encoderOf, inline, text, toEncodeError, type ValueEncoder } from "./internal/encoders.ts"
+import { bind, inline, text, toEncodeError, type ValueEncoder, variableEncoder } from "./internal/encoders.ts"
 import { canGenerate } from "./internal/generate.ts"
 import { writeUtf8 } from "./internal/text.ts"
 import type { Column } from "./Metadata.ts"
@@ -73,7 +73,7 @@ export class BindEncoder {
 
   constructor(columns: ReadonlyArray<Column>, options?: BindEncoderOptions) {
     this.columns = columns
-    this.encoders = columns.map((column) => encoderOf(column.type))
+    this.encoders = columns.map((column) => variableEncoder(column.name, column.type))
     this.types = columns.map((column) => format(column.type))
     this.names = new Map(columns.map((column, i) => [column.name, i]))
     const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, i, value)

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { DecodeError } from "./ProtocolError.ts"
+import { DecodeError, EncodeError } from "./ProtocolError.ts"
 
 const CODES = {
   ANY: 0x0000,
@@ -39,12 +39,20 @@ export type SerialConsistency = "SERIAL" | "LOCAL_SERIAL"
 const NAMES = Object.keys(CODES) as Array<Consistency>
 
 /**
- * The code of a level on the wire.
+ * The code of a level on the wire. Throws `EncodeError` for a text that names no level, such as one in lower case: taken as
+ * it is, it would be written as ANY.
  *
  * @category encoding
  * @since 0.1.0
  */
-export const toCode = (consistency: Consistency): number => CODES[consistency]
+export const toCode = (consistency: Consistency): number => {
+  if (isConsistency(consistency)) return CODES[consistency]
+  throw new EncodeError({
+    message: `the consistency is ${String(consistency)}, expected one of ${NAMES.join(", ")}`,
+    path: "",
+    cqlType: ""
+  })
+}
 
 /**
  * Throws `DecodeError` for a code that no level has.

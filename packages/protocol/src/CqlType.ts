@@ -188,6 +188,9 @@ export const format = (type: CqlType): string => {
   }
 }
 
+/** What schema tables call the type of compact tables without a value column; its values are bytes, none of them. */
+const EMPTY: CqlType = { _tag: "Custom", className: "org.apache.cassandra.db.marshal.EmptyType" }
+
 /** Any other character is a token of its own, which no type has. */
 const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\w.]+|[^\s]/g
 
@@ -299,6 +302,7 @@ export const parse = (
       const known = scalars.get(name)
       if (known !== undefined) return known
       if (name === "vector") return vectorArguments()
+      if (name === "empty") return resolve(name) ?? EMPTY
       const arity = ARITY.get(name)
       if (arity !== undefined) {
         const inner = argumentsOf(name)

@@ -8,7 +8,40 @@
  *
  * @since 0.1.0
  */
+import * as Data from "effect/Data"
 import * as Uuid from "./Uuid.ts"
+
+/** Texts of a server are cut in messages: a map of them may be of megabytes. */
+const MAX_SHOWN = 200
+
+/**
+ * Something of SUPPORTED was malformed and left out; the connection goes on without it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class SupportedWarning extends Data.TaggedClass("SupportedWarning")<{
+  /** The field of {@link Features}, or of its `shards`, that is left out for it; of `"shards"` that is all of them. */
+  readonly without: "shards" | "shardAwarePort" | "shardAwarePortTls" | "lwtMask" | "rateLimitCode" | "hostId"
+  /** The key of SUPPORTED that is wrong. */
+  readonly key: string
+  /** Its values; `undefined` where the key is missing, and others say that it should be there. */
+  readonly values: ReadonlyArray<string> | undefined
+  /** What should be there, in words. */
+  readonly expected: string
+}> {
+  /** One sentence for logs: the key, its values (200 characters of them at most), what was expected, what follows. */
+  get message(): string {
+    const shown = JSON.stringify(this.values?.map((value) => value.slice(0, MAX_SHOWN)).slice(0, MAX_SHOWN) ?? null)
+    const values = shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}…` : shown
+    const follows = this.without === "shards" ? "the node is used without shards" : "it is not used"
+    return `SUPPORTED has ${this.key}=${values} where ${this.expected} was expected: ${follows}`
+  }
+
+  override toString(): string {
+    return this.message
+  }
+}
 
 /**
  * Where a connection landed and how the node spreads tokens over its shards.
@@ -57,8 +90,8 @@ export interface Features {
   readonly protocolVersions: ReadonlyArray<number>
   /** Whether any `SCYLLA_` key was there. */
   readonly isScylla: boolean
-  /** What was malformed and therefore left out, one sentence each. */
-  readonly warnings: ReadonlyArray<string>
+  /** What was malformed and therefore left out. */
+  readonly warnings: ReadonlyArray<SupportedWarning>
 }
 
 const ALGORITHM = "biased-token-round-robin"
@@ -113,79 +146,78 @@ const single = (supported: Supported, key: string): string | undefined => {
   return values?.length === 1 ? values[0] : undefined
 }
 
-const readShards = (supported: Supported, warnings: Array<string>): ShardFeatures | undefined => {
+/** Notes what is left out, and that there is nothing in its place. */
+type Wrong = (without: SupportedWarning["without"], key: string, expected: string) => undefined
+
+const readShards = (supported: Supported, wrong: Wrong): ShardFeatures | undefined => {
   if (!SHARD_KEYS.some((key) => supported.has(key))) return undefined
-  const wrong = (key: string, expected: string): undefined => {
-    warnings.push(
-      `SUPPORTED has ${key}=${
-        JSON.stringify(supported.get(key) ?? null)
-      } where ${expected} was expected: the node is used without shards`
-    )
-    return undefined
+  for (
+    const [key, expected] of [["SCYLLA_SHARDING_ALGORITHM", ALGORITHM], ["SCYLLA_PARTITIONER", PARTITIONER]] as const
+  ) {
+    if (single(supported, key) !== expected) return wrong("shards", key, expected)
   }
-  if (single(supported, "SCYLLA_SHARDING_ALGORITHM") !== ALGORITHM) return wrong("SCYLLA_SHARDING_ALGORITHM", ALGORITHM)
-  if (single(supported, "SCYLLA_PARTITIONER") !== PARTITIONER) return wrong("SCYLLA_PARTITIONER", PARTITIONER)
-  const nrShards = integer(single(supported, "SCYLLA_NR_SHARDS"), 1, 65_535)
-  if (nrShards === undefined) return wrong("SCYLLA_NR_SHARDS", "a number from 1 to 65535")
-  const shard = integer(single(supported, "SCYLLA_SHARD"), 0, nrShards - 1)
-  if (shard === undefined) return wrong("SCYLLA_SHARD", `a number below ${nrShards}`)
-  const ignoreMsb = integer(single(supported, "SCYLLA_SHARDING_IGNORE_MSB"), 0, 63)
-  if (ignoreMsb === undefined) return wrong("SCYLLA_SHARDING_IGNORE_MSB", "a number from 0 to 63")
-  const port = (key: string): number | undefined => {
-    if (!supported.has(key)) return undefined
-    const value = integer(single(supported, key), 1, 65_535)
-    if (value === undefined) {
-      warnings.push(`SUPPORTED has ${key}=${JSON.stringify(supported.get(key))}, not a port: it is not used`)
-    }
-    return value
-  }
+  const number = (key: string, min: number, max: number): number | undefined =>
+    integer(single(supported, key), min, max) ?? wrong("shards", key, `a number from ${min} to ${max}`)
+  const nrShards = number("SCYLLA_NR_SHARDS", 1, 65_535)
+  if (nrShards === undefined) return undefined
+  const shard = number("SCYLLA_SHARD", 0, nrShards - 1)
+  if (shard === undefined) return undefined
+  const ignoreMsb = number("SCYLLA_SHARDING_IGNORE_MSB", 0, 63)
+  if (ignoreMsb === undefined) return undefined
+  const port = (without: "shardAwarePort" | "shardAwarePortTls", key: string): number | undefined =>
+    supported.has(key) ? integer(single(supported, key), 1, 65_535) ?? wrong(without, key, "a port") : undefined
   return {
     shard,
     nrShards,
     ignoreMsb,
-    shardAwarePort: port("SCYLLA_SHARD_AWARE_PORT"),
-    shardAwarePortTls: port("SCYLLA_SHARD_AWARE_PORT_SSL")
+    shardAwarePort: port("shardAwarePort", "SCYLLA_SHARD_AWARE_PORT"),
+    shardAwarePortTls: port("shardAwarePortTls", "SCYLLA_SHARD_AWARE_PORT_SSL")
   }
 }
 
 /** `NAME=<number>` in the value of an extension key. */
-const assigned = (supported: Supported, key: string, name: string, warnings: Array<string>): number | undefined => {
+const assigned = (
+  supported: Supported,
+  without: "lwtMask" | "rateLimitCode",
+  key: string,
+  name: string,
+  wrong: Wrong
+): number | undefined => {
   if (!supported.has(key)) return undefined
   for (const value of supported.get(key)!) {
     // Each text of the list is one parameter of the extension.
     const number = value.startsWith(`${name}=`) ? integer(value.slice(name.length + 1), 1, 0xffff_ffff) : undefined
     if (number !== undefined) return number
   }
-  warnings.push(`SUPPORTED has ${key}=${JSON.stringify(supported.get(key))} without ${name}: it is not used`)
-  return undefined
+  return wrong(without, key, `${name}=<number>`)
 }
 
-const readHostId = (supported: Supported, warnings: Array<string>): string | undefined => {
-  if (!supported.has("SCYLLA_HOST_ID")) return undefined
-  const id = Uuid.parse(single(supported, "SCYLLA_HOST_ID") ?? "")
-  if (id === undefined) {
-    warnings.push(`SUPPORTED has SCYLLA_HOST_ID=${JSON.stringify(supported.get("SCYLLA_HOST_ID"))}: it is not used`)
-  }
-  return id?.toString()
-}
+const readHostId = (supported: Supported, wrong: Wrong): string | undefined =>
+  supported.has("SCYLLA_HOST_ID")
+    ? Uuid.parse(single(supported, "SCYLLA_HOST_ID") ?? "")?.toString() ?? wrong("hostId", "SCYLLA_HOST_ID", "a UUID")
+    : undefined
 
 /**
- * Reads a SUPPORTED map.
+ * Reads a SUPPORTED map, whatever it holds: never throws.
  *
  * @category decoding
  * @since 0.1.0
  */
 export const fromSupported = (supported: Supported): Features => {
-  const warnings: Array<string> = []
+  const warnings: Array<SupportedWarning> = []
+  const wrong: Wrong = (without, key, expected) => {
+    warnings.push(new SupportedWarning({ without, key, values: supported.get(key), expected }))
+    return undefined
+  }
   return {
-    shards: readShards(supported, warnings),
-    lwtMask: assigned(supported, LWT, "LWT_OPTIMIZATION_META_BIT_MASK", warnings),
-    rateLimitCode: assigned(supported, RATE_LIMIT, "ERROR_CODE", warnings),
+    shards: readShards(supported, wrong),
+    lwtMask: assigned(supported, "lwtMask", LWT, "LWT_OPTIMIZATION_META_BIT_MASK", wrong),
+    rateLimitCode: assigned(supported, "rateLimitCode", RATE_LIMIT, "ERROR_CODE", wrong),
     tabletsV1: supported.has(TABLETS_V1),
     tabletsV2: supported.has(TABLETS_V2),
     metadataId: supported.has(METADATA_ID),
     clientOptions: supported.has("CLIENT_OPTIONS"),
-    hostId: readHostId(supported, warnings),
+    hostId: readHostId(supported, wrong),
     compression: (supported.get("COMPRESSION") ?? []).map((name) => name.toLowerCase()),
     protocolVersions: (supported.get("PROTOCOL_VERSIONS") ?? []).flatMap((text) => {
       const match = /^(\d+)\/v\d+$/.exec(text)

@@ -28,7 +28,8 @@ import {
   writeFlags,
   writeParameters,
   writeRaw,
-  writeTail
+  writeTail,
+  wrongOption
 } from "./internal/parameters.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
@@ -351,6 +352,9 @@ const encodeBody = (w: Writer, request: Request, dialect: Dialect.Dialect): void
       if (dialect.tabletVersions) w.u8(request.tabletBlock ?? 0)
       break
     case "Batch":
+      if (!BATCH_KINDS.includes(request.kind)) {
+        throw wrongOption("kind of the batch", request.kind, "logged, unlogged or counter")
+      }
       w.u8(BATCH_KINDS.indexOf(request.kind))
       w.count(request.entries.length, "statements of a batch: split it")
       for (let n = 0; n < request.entries.length; n++) {

@@ -134,9 +134,9 @@ export class LocalTime implements Equal.Equal {
     const fraction = BigInt((match[4] ?? "0").padEnd(9, "0"))
     return new LocalTime(BigInt(hours * 3600 + minutes * 60 + seconds) * 1_000_000_000n + fraction)
   }
-  /** Whether the nanoseconds are within a day. */
+  /** Whether the nanoseconds are a `bigint` within a day. */
   get isValid(): boolean {
-    return this.nanos >= 0n && this.nanos < DAY_NANOS
+    return typeof this.nanos === "bigint" && this.nanos >= 0n && this.nanos < DAY_NANOS
   }
   toString(): string {
     const seconds = Number(this.nanos / 1_000_000_000n)
@@ -176,10 +176,11 @@ export class CqlDuration implements Equal.Equal {
     this.days = days
     this.nanos = nanos
   }
-  /** Whether all parts have one sign and fit: 32 bits of months and days, 64 of nanoseconds. */
+  /** Whether all parts have one sign and fit: 32 bits of months and days, a `bigint` of 64 of nanoseconds. */
   get isValid(): boolean {
     const { months, days, nanos } = this
-    return (months | 0) === months && (days | 0) === days && BigInt.asIntN(64, nanos) === nanos &&
+    return (months | 0) === months && (days | 0) === days &&
+      typeof nanos === "bigint" && BigInt.asIntN(64, nanos) === nanos &&
       ((months >= 0 && days >= 0 && nanos >= 0n) || (months <= 0 && days <= 0 && nanos <= 0n))
   }
   /** ISO-like text, `1mo2d3ns`, which CQL reads back. */

@@ -26,6 +26,8 @@ describe("parse", () => {
     ["frozen<address>", address],
     ["ADDRESS", address],
     ['list<frozen<"My ""Type""">>', CqlType.list(quoted)],
+    // Of the value column that a compact table without one has in system_schema.columns.
+    ["empty", { _tag: "Custom", className: "org.apache.cassandra.db.marshal.EmptyType" }],
     // Quoted, it is never a built-in type.
     ['"int"', named("int")],
     ["'org.example.It''s'", { _tag: "Custom", className: "org.example.It's" }],

@@ -36,6 +36,11 @@ const shardKeys = Object.keys(full).filter((key) =>
   /^SCYLLA_(SHARD|NR_SHARDS|PARTITIONER|SHARDING_ALGORITHM|SHARDING_IGNORE_MSB)$/.test(key)
 )
 
+const only = ({ warnings }: Features.Features): Features.SupportedWarning => {
+  assert.strictEqual(warnings.length, 1)
+  return warnings[0]!
+}
+
 describe("fromSupported", () => {
   it("of ScyllaDB", () => {
     assert.deepStrictEqual(features(), {
@@ -101,8 +106,17 @@ describe("fromSupported", () => {
       for (const value of values) {
         const wrong = features({ [key]: value })
         assert.isUndefined(wrong.shards, JSON.stringify(value))
-        assert.strictEqual(wrong.warnings.length, 1)
-        assert.match(wrong.warnings[0]!, /^SUPPORTED has SCYLLA_\w+=.+ was expected: the node is used without shards$/)
+        const warning = only(wrong)
+        assert.strictEqual(warning.without, "shards")
+        // The number of shards is what the shard is judged by.
+        if (JSON.stringify(value) !== '["3"]') {
+          assert.strictEqual(warning.key, key)
+          assert.deepStrictEqual(warning.values, value)
+        }
+        assert.match(
+          warning.message,
+          /^SUPPORTED has SCYLLA_\w+=.+ where .+ was expected: the node is used without shards$/
+        )
         const { shards: _, warnings: __, ...rest } = wrong
         const { shards: ___, warnings: ____, ...expected } = features()
         assert.deepStrictEqual(rest, expected)
@@ -136,12 +150,15 @@ describe("fromSupported", () => {
         const wrong = features({ [key]: value })
         assert.isUndefined(wrong.shards![field])
         assert.strictEqual(wrong.shards![other], features().shards![other])
-        assert.strictEqual(wrong.warnings.length, 1)
+        assert.deepStrictEqual(
+          only(wrong),
+          new Features.SupportedWarning({ without: field, key, values: value, expected: "a port" })
+        )
       }
       // Ports of a node that says nothing about its shards.
       const alone = features(without(...shardKeys))
       assert.isUndefined(alone.shards)
-      assert.strictEqual(alone.warnings.length, 1)
+      assert.strictEqual(only(alone).without, "shards")
     }
   })
 
@@ -171,7 +188,10 @@ describe("fromSupported", () => {
       ) {
         const wrong = features({ [key]: value })
         assert.isUndefined(wrong[field], JSON.stringify(value))
-        assert.strictEqual(wrong.warnings.length, 1)
+        assert.deepStrictEqual(
+          only(wrong),
+          new Features.SupportedWarning({ without: field, key, values: value, expected: `${name}=<number>` })
+        )
         assert.deepStrictEqual(wrong.shards, features().shards)
         assert.notProperty(Features.startupOptions(wrong), key)
       }
@@ -183,8 +203,8 @@ describe("fromSupported", () => {
     for (const value of [[], [""], ["x"], ["550e8400-e29b-41d4-a716-44665544000"], ["a", "b"]]) {
       const wrong = features({ SCYLLA_HOST_ID: value })
       assert.isUndefined(wrong.hostId)
-      assert.strictEqual(wrong.warnings.length, 1)
-      assert.match(wrong.warnings[0]!, /^SUPPORTED has SCYLLA_HOST_ID=.*: it is not used$/)
+      assert.strictEqual(only(wrong).without, "hostId")
+      assert.match(only(wrong).message, /^SUPPORTED has SCYLLA_HOST_ID=.* where a UUID was expected: it is not used$/)
       assert.deepStrictEqual(wrong.shards, features().shards)
     }
     assert.deepStrictEqual(features(without("SCYLLA_HOST_ID")).warnings, [])
@@ -199,6 +219,19 @@ describe("fromSupported", () => {
     assert.isTrue(Features.isConditional(features(), 0x80000000))
     assert.isFalse(Features.isConditional(features(), 0x7fffffff))
     assert.isFalse(Features.isConditional(Features.none, -1))
+  })
+
+  it("a warning is told apart by its tag, reads as a sentence, and repeats no more than a line of what was sent", () => {
+    const warning = only(features({ SCYLLA_SHARD: ["9"] }))
+    assert.strictEqual(warning._tag, "SupportedWarning")
+    assert.strictEqual(
+      `node: ${warning}`,
+      'node: SUPPORTED has SCYLLA_SHARD=["9"] where a number from 0 to 7 was expected: the node is used without shards'
+    )
+    const missing = only(features(without("SCYLLA_SHARD")))
+    assert.match(missing.message, /^SUPPORTED has SCYLLA_SHARD=null where/)
+    const megabytes = only(features({ SCYLLA_SHARD: Array.from({ length: 1000 }, () => "9".repeat(65_535)) }))
+    assert.isBelow(megabytes.message.length, 400)
   })
 
   it("names that objects have anyway are no keys", () => {

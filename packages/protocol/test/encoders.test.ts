@@ -103,7 +103,15 @@ describe("values that do not fit", () => {
       new Value.LocalDate(1.5),
       new Value.LocalDate(NaN)
     ],
-    time: ["24:00:00", "x", 1n, new Value.LocalTime(-1n), new Value.LocalTime(86_400_000_000_000n)],
+    time: [
+      "24:00:00",
+      "x",
+      1n,
+      new Value.LocalTime(-1n),
+      new Value.LocalTime(86_400_000_000_000n),
+      // What only TypeScript would have refused.
+      new Value.LocalTime(5 as unknown as bigint)
+    ],
     inet: ["x", "1.2.3", "1.2.3.4.5", "::g", "fe80::1%eth0", "", 1],
     decimal: [1, "1", 1n, BigDecimal.make(1n, 2 ** 31)],
     duration: [
@@ -113,7 +121,8 @@ describe("values that do not fit", () => {
       new Value.CqlDuration(0, 1, -1n),
       new Value.CqlDuration(2 ** 31, 0, 0n),
       new Value.CqlDuration(0, 0.5, 0n),
-      new Value.CqlDuration(0, 0, 2n ** 63n)
+      new Value.CqlDuration(0, 0, 2n ** 63n),
+      new Value.CqlDuration(1, 2, 3 as unknown as bigint)
     ],
     "list<int>": [1, "x", {}, new Map(), new Uint8Array(2)],
     "set<int>": [1, "x", {}, new Map()],
@@ -275,6 +284,31 @@ describe("BindEncoder", () => {
       Buffer.from(w.toUint8Array().subarray(end)).toString("hex"),
       "0000000400000002000000000000000800000000000000030000000101"
     )
+  })
+
+  it("lists of an IN marker may hold nulls, as conditions compare with them; no other list does", () => {
+    // What both servers call the variable of `c IN ?`.
+    const inList = (type: string) => new BindEncoder.BindEncoder([column("in(c)", parse(type))])
+    const w = new Writer.Writer()
+    inList("list<int>").write(w, [[1, null]])
+    assert.strictEqual(
+      Buffer.from(w.toUint8Array()).toString("hex"),
+      "00000010000000020000000400000001ffffffff"
+    )
+    assert.deepStrictEqual(Codec.decode(parse("list<int>"), w.toUint8Array().subarray(4)), [1, null])
+    inList("list<int>").write(w, [null])
+    inList("list<int>").write(w, [[]])
+    const refusals: ReadonlyArray<[encoder: BindEncoder.BindEncoder, value: unknown, message: RegExp]> = [
+      [inList("list<int>"), [undefined], /^in\(c\)\[0\]: expected an element of list<int>, got undefined/],
+      [inList("list<int>"), [1, Value.Unset], /^in\(c\)\[1\]: expected an element of list<int>, got Unset/],
+      [inList("list<int>"), [null, "x"], /^in\(c\)\[1\]: expected int, got string "x"/],
+      [inList("list<frozen<list<int>>>"), [[null]], /^in\(c\)\[0\]\[0\]: expected an element of list<int>, got null/],
+      [inList("set<int>"), [null], /got null: collections hold no nulls$/],
+      [new BindEncoder.BindEncoder([column("c", parse("list<int>"))]), [null], /got null: collections hold no nulls$/]
+    ]
+    for (const [encoder, value, message] of refusals) {
+      assert.match(encodeError(() => encoder.write(new Writer.Writer(), [value])).message, message)
+    }
   })
 
   it("a wrong count is refused, with what is expected", () => {

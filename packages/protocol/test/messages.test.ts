@@ -1,6 +1,7 @@
 import {
   BindEncoder,
   Codec,
+  type Consistency,
   CqlType,
   Dialect,
   Frame,
@@ -269,16 +270,33 @@ describe("requests", () => {
       { timestamp: 2n ** 63n },
       { timestamp: -(2n ** 63n) },
       { nowInSeconds: 2 ** 31 },
-      { nowInSeconds: 0.5 }
+      { nowInSeconds: 0.5 },
+      // What only TypeScript would have refused: written as it stands, it would be some other level or time.
+      { timestamp: 5 as unknown as bigint },
+      { consistency: "local_quorum" as Consistency.Consistency },
+      { consistency: "constructor" as Consistency.Consistency },
+      { consistency: undefined as unknown as Consistency.Consistency },
+      { serialConsistency: "QUORUM" as Consistency.SerialConsistency }
     ]
     for (const options of wrong) {
       const query: Request.Request = { _tag: "Query", query: "", options: { consistency: "ONE", ...options } }
       assert.throws(
         () => requestThere(query, { dialect: Dialect.v5 }),
         ProtocolError.EncodeError,
-        /^the (page size|timestamp|time of the request) is/
+        /^the (page size|timestamp|time of the request|serial consistency|consistency) is/
       )
     }
+    assert.throws(
+      () => requestThere({ _tag: "Query", query: "", options: { consistency: "ONE" }, values: { names: ["a"] } }),
+      ProtocolError.EncodeError,
+      "0 values and 1 names"
+    )
+    const kind = "LOGGED" as Request.BatchKind
+    assert.throws(
+      () => requestThere({ _tag: "Batch", kind, entries: [], options: { consistency: "ONE" } }),
+      ProtocolError.EncodeError,
+      "the kind of the batch is LOGGED, expected logged, unlogged or counter"
+    )
     assert.throws(
       () =>
         requestThere({ _tag: "Query", query: "", options: { consistency: "ONE" }, values: { values, names: ["a"] } }),

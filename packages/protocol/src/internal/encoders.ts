@@ -341,6 +341,40 @@ const element = (w: Writer, encode: ValueEncoder, value: unknown, owner: string)
   encode(w, value)
 }
 
+/** Writes an element of the list of an IN marker, which alone may be null. */
+const inElement: typeof element = (w, encode, value, owner) => {
+  if (value === null) w.i32(-1)
+  else element(w, encode, value, owner)
+}
+
+/** Compiles the encoder of a list or a set, `put` being how each element is written. */
+const sequenceOf = (type: Extract<CqlType, { readonly _tag: "List" | "Set" }>, put: typeof element): ValueEncoder => {
+  const name = format(type)
+  const encode = encoderOf(type.element)
+  const hint = type._tag === "Set" ? "a Set or an array" : "an array"
+  return (w, value) => {
+    const values = Array.isArray(value) ? value : value instanceof Set ? [...value] : undefined
+    if (values === undefined) return mismatch(name, value, hint)
+    const start = open(w)
+    w.i32(values.length)
+    let i = 0
+    try {
+      for (; i < values.length; i++) put(w, encode, values[i], name)
+    } catch (error) {
+      throw inside(error, `[${i}]`)
+    }
+    close(w, start)
+  }
+}
+
+/**
+ * Compiles the encoder of a bound variable. Servers call the variable of `c IN ?` `in(c)`: its list is compared with and
+ * never stored, and a condition may ask for null, so there nulls are elements (Cassandra's `ListSerializer`, ScyllaDB's
+ * transient lists; scylla-rust-driver issue 605).
+ */
+export const variableEncoder = (name: string, type: CqlType): ValueEncoder =>
+  type._tag === "List" && /^in\(.*\)$/s.test(name) ? sequenceOf(type, inElement) : encoderOf(type)
+
 /** Writes a part of a tuple or user-defined type, where null exists and unset does not. A missing part is null. */
 const part = (w: Writer, encode: ValueEncoder, type: CqlType, value: unknown): void => {
   if (value === null || value === undefined) w.i32(-1)
@@ -436,24 +470,8 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
       }
     }
     case "List":
-    case "Set": {
-      const name = format(type)
-      const encode = encoderOf(type.element)
-      const hint = type._tag === "Set" ? "a Set or an array" : "an array"
-      return (w, value) => {
-        const values = Array.isArray(value) ? value : value instanceof Set ? [...value] : undefined
-        if (values === undefined) return mismatch(name, value, hint)
-        const start = open(w)
-        w.i32(values.length)
-        let i = 0
-        try {
-          for (; i < values.length; i++) element(w, encode, values[i], name)
-        } catch (error) {
-          throw inside(error, `[${i}]`)
-        }
-        close(w, start)
-      }
-    }
+    case "Set":
+      return sequenceOf(type, element)
     case "Map": {
       const name = format(type)
       const encodeKey = encoderOf(type.key)

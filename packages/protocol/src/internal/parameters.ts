@@ -93,7 +93,7 @@ export const tooOld = (what: string, since: number, dialect: Dialect.Dialect, pa
 
 const MISSING_TIMESTAMP = -(2n ** 63n)
 
-const wrongOption = (name: string, value: unknown, expected: string): EncodeError =>
+export const wrongOption = (name: string, value: unknown, expected: string): EncodeError =>
   new EncodeError({ message: `the ${name} is ${String(value)}, expected ${expected}`, path: "", cqlType: "" })
 
 /** What comes behind the values up to the timestamp, in the order of the flags. */
@@ -105,11 +105,19 @@ export const writeTail = (w: Writer, options: Options): void => {
     w.i32(options.pageSize)
   }
   if (options.pagingState !== undefined && options.pagingState !== null) w.bytesValue(options.pagingState)
-  if (options.serialConsistency !== undefined) w.u16(Consistency.toCode(options.serialConsistency))
+  if (options.serialConsistency !== undefined) {
+    if (!Consistency.isSerial(options.serialConsistency)) {
+      throw wrongOption("serial consistency", options.serialConsistency, "SERIAL or LOCAL_SERIAL")
+    }
+    w.u16(Consistency.toCode(options.serialConsistency))
+  }
   if (options.timestamp !== undefined) {
     // The smallest number of 64 bits means that there is none.
-    if (BigInt.asIntN(64, options.timestamp) !== options.timestamp || options.timestamp === MISSING_TIMESTAMP) {
-      throw wrongOption("timestamp", options.timestamp, "microseconds in 64 bits")
+    if (
+      typeof options.timestamp !== "bigint" || BigInt.asIntN(64, options.timestamp) !== options.timestamp ||
+      options.timestamp === MISSING_TIMESTAMP
+    ) {
+      throw wrongOption("timestamp", options.timestamp, "microseconds in a bigint of 64 bits")
     }
     w.i64(options.timestamp)
   }
@@ -153,16 +161,16 @@ export const writeParameters = (
   const list = values?.values
   const names = values?.names
   const flags = flagsOf(options) | (list === undefined ? 0 : QueryFlags.VALUES) |
-    (names === undefined ? 0 : QueryFlags.NAMES)
+    (names === undefined || list === undefined ? 0 : QueryFlags.NAMES)
   writeFlags(w, flags, dialect)
+  if (names !== undefined && names.length !== (list?.length ?? 0)) {
+    throw new EncodeError({
+      message: `${list?.length ?? 0} values and ${names.length} names: each value needs a name of its own`,
+      path: "",
+      cqlType: ""
+    })
+  }
   if (list !== undefined) {
-    if (names !== undefined && names.length !== list.length) {
-      throw new EncodeError({
-        message: `${list.length} values and ${names.length} names: each value needs a name of its own`,
-        path: "",
-        cqlType: ""
-      })
-    }
     checkUnset(list, dialect, (i) => names?.[i])
     w.count(list.length, "values")
     for (let i = 0; i < list.length; i++) {
