@@ -137,6 +137,8 @@ export type Change =
   | { readonly _tag: "Down"; readonly reason: PoolReason | undefined }
   /** The shard-aware port is believed, left alone, or tried again. */
   | { readonly _tag: "ShardAwarePort"; readonly belief: Belief }
+  /** The node has another address now. */
+  | { readonly _tag: "Moved"; readonly from: string; readonly to: string }
   /** The node came back with other shards: all connections are made anew. */
   | { readonly _tag: "Resharded"; readonly from: number; readonly to: number }
 
@@ -154,8 +156,9 @@ const SAMPLE_TICKS = 1000 / TICK_MILLIS
  * @since 0.1.0
  */
 export class NodePool implements Host, Tickable {
-  readonly address: string
-  readonly port: number
+  /** Where the node is now: see {@link NodePool.moveTo}. */
+  address: string
+  port: number
   private readonly options: Options
   private readonly run: (effect: Effect.Effect<void>) => void
   private readonly clock: Clock.Clock
@@ -345,6 +348,26 @@ export class NodePool implements Host, Tickable {
   /** The node is said to be down: ask every connection whether it lives. */
   nodeDown(): void {
     for (const connection of this.table.all) connection.probe()
+  }
+
+  /**
+   * The node has another address from now on; it is the same node, as `expect.hostId` makes sure, and keeps its counters,
+   * its keyspace and whoever waits. New dials go there, at the rate that all dials have; each connection to the old
+   * address serves until there is one in its place, and is drained then.
+   */
+  moveTo(address: string, port = this.port): void {
+    if (address === this.address && port === this.port) return
+    const from = this.where
+    this.address = address
+    this.port = port
+    this.dialer.moveTo(address, port)
+    this.recorder.rename(this.where)
+    // What was found out about the way to the old address says nothing about this one.
+    this.belief.reset()
+    this.publish({ _tag: "Moved", from, to: this.where })
+    this.table.outdate()
+    // A delay that began with the old address is over.
+    this.nodeUp()
   }
 
   /** @internal */

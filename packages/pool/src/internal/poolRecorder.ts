@@ -14,32 +14,44 @@ interface Shard {
   readonly orphans: Metric.Gauge<number>
 }
 
+/** The metrics of a node. */
+const seriesOf = (node: string) => {
+  const own = { node }
+  return {
+    dials: Metric.withAttributes(PoolMetrics.dials, own),
+    handshakeTime: Metric.withAttributes(PoolMetrics.handshakeTime, own),
+    queueTime: Metric.withAttributes(PoolMetrics.queueTime, own),
+    waiting: Metric.withAttributes(PoolMetrics.waiting, own),
+    excess: Metric.withAttributes(PoolMetrics.excess, own),
+    port: Metric.withAttributes(PoolMetrics.shardAwarePort, own)
+  }
+}
+
+type Series = ReturnType<typeof seriesOf>
+
 /** Writes the metrics of one pool. */
 export class PoolRecorder {
-  private readonly node: string
+  private node: string
   private readonly context: Context.Context<never>
-  private readonly shards: Array<Shard> = []
-  private readonly dials: Metric.Counter<number>
-  private readonly handshakeTime: Metric.Histogram<number>
-  private readonly queueTime: Metric.Histogram<number>
-  private readonly waiting: Metric.Gauge<number>
-  private readonly excess: Metric.Gauge<number>
-  private readonly port: Metric.Gauge<number>
+  private series: Series
+  private shards: Array<Shard> = []
 
   constructor(node: string, context: Context.Context<never>) {
     this.node = node
     this.context = context
-    const own = { node }
-    this.dials = Metric.withAttributes(PoolMetrics.dials, own)
-    this.handshakeTime = Metric.withAttributes(PoolMetrics.handshakeTime, own)
-    this.queueTime = Metric.withAttributes(PoolMetrics.queueTime, own)
-    this.waiting = Metric.withAttributes(PoolMetrics.waiting, own)
-    this.excess = Metric.withAttributes(PoolMetrics.excess, own)
-    this.port = Metric.withAttributes(PoolMetrics.shardAwarePort, own)
+    this.series = seriesOf(node)
+  }
+
+  /** The node has another name; under the old one nothing is left. */
+  rename(node: string): void {
+    this.sample({ connections: [], nrShards: 0, waiting: 0, excess: 0, shardAwarePort: "absent" })
+    this.node = node
+    this.series = seriesOf(node)
+    this.shards = []
   }
 
   dialed(): void {
-    this.dials.updateUnsafe(1, this.context)
+    this.series.dials.updateUnsafe(1, this.context)
   }
 
   failed(reason: PoolReason): void {
@@ -52,11 +64,11 @@ export class PoolRecorder {
   }
 
   shook(millis: number): void {
-    this.handshakeTime.updateUnsafe(millis, this.context)
+    this.series.handshakeTime.updateUnsafe(millis, this.context)
   }
 
   queued(millis: number): void {
-    this.queueTime.updateUnsafe(millis, this.context)
+    this.series.queueTime.updateUnsafe(millis, this.context)
   }
 
   private shard(shard: number): Shard {
@@ -92,8 +104,8 @@ export class PoolRecorder {
       gauges.inFlight.updateUnsafe(total.inFlight, context)
       gauges.orphans.updateUnsafe(total.orphans, context)
     }
-    this.waiting.updateUnsafe(state.waiting, context)
-    this.excess.updateUnsafe(state.excess, context)
-    this.port.updateUnsafe(PORT[state.shardAwarePort], context)
+    this.series.waiting.updateUnsafe(state.waiting, context)
+    this.series.excess.updateUnsafe(state.excess, context)
+    this.series.port.updateUnsafe(PORT[state.shardAwarePort], context)
   }
 }

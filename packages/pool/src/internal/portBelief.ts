@@ -55,6 +55,12 @@ export class PortBelief {
     if (this.belief === "probing") this.become("trusted")
   }
 
+  /** It is another node's way now: nothing is known of it. */
+  reset(): void {
+    this.probing = false
+    this.become("trusted")
+  }
+
   wrong(now: number): void {
     this.probing = false
     if (this.belief === "blocked") return

@@ -53,7 +53,7 @@ export class SlotDialer {
   /** Dials that were begun. */
   dials = 0
   private readonly host: Host
-  private readonly target: Target
+  private target: Target
   private readonly clock: Clock.Clock
   private readonly limiter: ConnectLimiter
   private readonly recorder: PoolRecorder
@@ -78,6 +78,11 @@ export class SlotDialer {
 
   private get where(): string {
     return `${this.target.address}:${this.target.port}`
+  }
+
+  /** Dials go there from now on. */
+  moveTo(address: string, port: number): void {
+    this.target = { ...this.target, address, port }
   }
 
   /** Milliseconds for a question of the handshake. */
@@ -112,8 +117,9 @@ export class SlotDialer {
   }
 
   private plain(slot: number): Effect.Effect<Connection | undefined, PoolError> {
-    const { address, port } = this.target
-    return this.connect(slot, { address, port }, () => this.host.needs(slot))
+    const { target } = this
+    const { address, port } = target
+    return this.connect(slot, { address, port }, () => this.host.needs(slot) && target === this.target)
   }
 
   /** Through the shard-aware port; `undefined` where that does not work, but the plain port may. */
@@ -123,25 +129,31 @@ export class SlotDialer {
     shard: number,
     port: number
   ) {
-    const { belief, host, target } = this
+    const { belief, host } = this
+    const { address, localPorts } = this.target
     const sharding = host.sharding!
     const cursor = PortCursor.make({
       nrShards: sharding.nrShards,
       shard,
       pivot: yield* Random.next,
-      from: target.localPorts?.from,
-      to: target.localPorts?.to,
+      from: localPorts?.from,
+      to: localPorts?.to,
       recent: this.recentPorts,
       now: this.clock.currentTimeMillisUnsafe()
     })
-    const wanted = (): boolean => belief.isOpen && host.needs(slot)
+    const wanted = (): boolean => belief.isOpen && host.needs(slot) && address === this.target.address
     for (let tried = 0; tried < MAX_LOCAL_PORTS && Result.isSuccess(cursor); tried++) {
       const localPort = cursor.success.next()
       if (localPort < 0) break
       const attempt = yield* Effect.result(
-        this.connect(slot, { address: target.address, port, localPort }, wanted)
+        this.connect(slot, { address, port, localPort }, wanted)
       )
       const now = this.clock.currentTimeMillisUnsafe()
+      // The node has moved meanwhile: what became of a dial to its old address says nothing about the new one.
+      if (address !== this.target.address) {
+        belief.undecided()
+        return Result.isSuccess(attempt) ? attempt.success : undefined
+      }
       if (Result.isSuccess(attempt)) {
         if (attempt.success === undefined) break
         const landed = attempt.success.features.shards
@@ -194,10 +206,10 @@ export class SlotDialer {
           onReady: (connection) => {
             this.recorder.shook(Number(this.clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000)
             isIn = this.hasKeyspace(connection)
-            if (isIn) host.adopt(connection)
+            if (isIn) this.adopt(connection, target)
           }
         }).pipe(
-          Effect.tap((connection) => isIn ? Effect.void : this.catchUp(connection)),
+          Effect.tap((connection) => isIn ? Effect.void : this.catchUp(connection, target)),
           this.traced(slot, endpoint)
         )
       })
@@ -210,16 +222,22 @@ export class SlotDialer {
     )
   }
 
+  /** Gives it to the pool. One that was dialled before the node moved serves until there is another one. */
+  private adopt(connection: Connection, target: Target): void {
+    this.host.adopt(connection)
+    if (target !== this.target) this.host.onExhausted(connection)
+  }
+
   private hasKeyspace(connection: Connection): boolean {
     const { keyspace } = this.host
     return keyspace === undefined || connection.keyspace === keyspace
   }
 
   /** Sets the keyspace that was set on the others while this connection was being made, and takes it in. */
-  private catchUp(connection: Connection): Effect.Effect<void, PoolError> {
+  private catchUp(connection: Connection, target: Target): Effect.Effect<void, PoolError> {
     return Effect.gen({ self: this }, function*() {
       while (!this.hasKeyspace(connection)) yield* connection.useKeyspace(this.host.keyspace!, this.handshakeTimeout)
-      this.host.adopt(connection)
+      this.adopt(connection, target)
     }).pipe(
       Effect.onError(() =>
         Effect.sync(() =>

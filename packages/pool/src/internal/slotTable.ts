@@ -37,7 +37,7 @@ export class SlotTable {
   private states: Array<SlotState>
   private size: number
   private anyShard: boolean
-  /** In slots, to be replaced because of their orphans. */
+  /** To be replaced, because of their orphans or because the node has moved. */
   private readonly exhausted = new Set<Connection>()
   /** By slot: the tick at which its connection came, and how the last one ended. */
   private readonly since: Array<number> = []
@@ -286,6 +286,12 @@ export class SlotTable {
     this.become(slot, "Draining")
     this.promote(slot, now)
     return this.slots[slot] === connection ? [] : [connection]
+  }
+
+  /** Everything is to be replaced, and serves until it is. */
+  outdate(): void {
+    for (const connection of this.all) this.exhausted.add(connection)
+    for (const [slot, connection] of this.slots.entries()) if (connection !== undefined) this.become(slot, "Draining")
   }
 
   /** Takes the older half of the excess, or all of it. */
