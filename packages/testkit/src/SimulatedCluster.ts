@@ -25,6 +25,7 @@ import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, ty
 import type { Schema } from "./internal/sim/schema.ts"
 import { Counters, shardCounters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
+import type { TabletLayout, TabletReplica } from "./internal/sim/tablets.ts"
 import * as Tcp from "./internal/sim/tcp.ts"
 import { type SimNode, tokensOf, Topology, uuidOf } from "./internal/sim/topology.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
@@ -129,6 +130,13 @@ export interface Options {
    * there are always such ids, on v4 of Cassandra never.
    */
   readonly metadataIds?: boolean | undefined
+  /**
+   * Whether keyspaces with NetworkTopologyStrategy have tablets unless they say otherwise, as in ScyllaDB since 6.0. Default:
+   * false; with `AND tablets = {'enabled': true}`, or `{'initial': 8}`, they have them anyway. Tablets neither split nor merge.
+   */
+  readonly tablets?: boolean | undefined
+  /** Whether it offers `TABLETS_ROUTING_V2_EXPERIMENTAL`. Default: false. */
+  readonly tabletVersions?: boolean | undefined
   /** Changes SUPPORTED before it is sent, for tests of clients that must bear a forged one. */
   readonly supported?:
     | ((supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>)
@@ -211,6 +219,18 @@ export interface ClusterStats extends RequestStats {
 }
 
 /**
+ * A tablet: the tokens `first < token <= last` of a table, and the nodes (by their index) and shards that hold them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SimulatedTablet {
+  readonly first: bigint
+  readonly last: bigint
+  readonly replicas: ReadonlyArray<{ readonly node: number; readonly shard: number }>
+}
+
+/**
  * A running cluster.
  *
  * @category services
@@ -233,6 +253,19 @@ export interface SimulatedCluster {
   /** Starts it again, with the data and without what was prepared on it; the others tell their clients that it is up. */
   readonly start: (index: number) => Effect.Effect<void, SimulatedClusterError>
   /** Restarts it with another number of shards. */
+  /**
+   * A node leaves the cluster for good: others take over its tokens and tablets, clients are told. Its place among `nodes`
+   * stays.
+   */
+  readonly remove: (index: number) => Effect.Effect<void, SimulatedClusterError>
+  /** The tablets of `keyspace.table` in the order of their tokens; none for a table without. */
+  readonly tablets: (table: string) => ReadonlyArray<SimulatedTablet>
+  /** Moves the tablet of a token: these are its replicas from now on. No client is told. */
+  readonly moveTablet: (
+    table: string,
+    token: bigint,
+    replicas: SimulatedTablet["replicas"]
+  ) => Effect.Effect<void, SimulatedClusterError>
   readonly reshard: (index: number, shards: number) => Effect.Effect<void, SimulatedClusterError>
   readonly stats: Effect.Effect<ClusterStats>
   readonly resetStats: Effect.Effect<void>
@@ -273,7 +306,8 @@ const nodesOf = (options: Options): Array<SimNode> => {
         rack: `rack${i % racks + 1}`,
         tokens: tokensOf("effect-scylla", index, options.vnodes ?? 16),
         nrShards: options.shards ?? 4,
-        isRunning: false
+        isRunning: false,
+        hasLeft: false
       })
     }
   }
@@ -334,7 +368,8 @@ const flavourOf = (options: Options): Flavour => {
     // In the order that each of them was recorded to list them.
     compression: (product === "scylla" ? ["lz4", "snappy"] as const : ["snappy", "lz4"] as const)
       .filter((name) => options.compression === undefined || options.compression.includes(name)),
-    metadataIds: product === "scylla" && options.metadataIds !== false
+    metadataIds: product === "scylla" && options.metadataIds !== false,
+    tabletVersions: product === "scylla" && options.tabletVersions === true
   }
 }
 
@@ -403,6 +438,7 @@ export const make = Effect.fnUntraced(
       schema,
       topology,
       { millis: () => clock.currentTimeMillisUnsafe() },
+      flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )
     for (const node of nodes) {
@@ -475,6 +511,12 @@ export const make = Effect.fnUntraced(
       )
     }
 
+    const layoutOf = (name: string): TabletLayout | undefined => {
+      const [keyspace = "", table = ""] = name.split(".")
+      const found = schema.keyspaces.get(keyspace)?.tables.get(table)
+      return found === undefined ? undefined : topology.tablets(found)
+    }
+
     const nodeEvent = (
       type: "STATUS_CHANGE" | "TOPOLOGY_CHANGE",
       change: string,
@@ -498,6 +540,10 @@ export const make = Effect.fnUntraced(
     const up = (host: NodeHost): Effect.Effect<void, SimulatedClusterError> =>
       Effect.suspend(() => {
         if (host.node.isRunning) return Effect.void
+        if (host.node.hasLeft) {
+          const message = `node ${host.node.index} has left the cluster`
+          return Effect.fail(new SimulatedClusterError({ reason: "NoSuchNode", message }))
+        }
         const opened: Array<Effect.Effect<void>> = []
         const all = Effect.forEach(ports, (on) => Effect.map(listen(host, on), (close) => opened.push(close)), {
           discard: true
@@ -555,6 +601,36 @@ export const make = Effect.fnUntraced(
           host.node.nrShards = shards
           yield* up(host)
         }).pipe(Effect.uninterruptible),
+      remove: (index) =>
+        Effect.gen(function*() {
+          const host = yield* hostOf(index)
+          if (topology.nodes.length === 1) {
+            const message = "the last node cannot leave"
+            return yield* new SimulatedClusterError({ reason: "BadOptions", message })
+          }
+          yield* down(host)
+          topology.remove(host.node, schema.keyspaces.values())
+          nodeEvent("TOPOLOGY_CHANGE", "REMOVED_NODE", parseAddress(host.node.address)!)
+        }).pipe(Effect.uninterruptible),
+      tablets: (name) =>
+        layoutOf(name)?.tablets.map(({ first, last, replicas }) => ({
+          first,
+          last,
+          replicas: replicas.map(({ node, shard }) => ({ node: node.index, shard }))
+        })) ?? [],
+      moveTablet: (name, token, replicas) =>
+        Effect.gen(function*() {
+          const layout = layoutOf(name)
+          const wrong = (message: string) => new SimulatedClusterError({ reason: "BadOptions", message })
+          if (layout === undefined) return yield* wrong(`there is no table ${name} with tablets`)
+          const moved: Array<TabletReplica> = []
+          for (const { node: index, shard } of replicas) {
+            const { node } = yield* hostOf(index)
+            if (!between(shard, 0, node.nrShards - 1)) return yield* wrong(`node ${index} has no shard ${shard}`)
+            moved.push({ node, shard })
+          }
+          layout.move(token, moved)
+        }),
       stats: Effect.sync(() => snapshot(counters, nodes)),
       resetStats: Effect.sync(() => counters.reset()),
       announce: ({ address, change, type }) =>

@@ -86,9 +86,9 @@ describe("compression of ScyllaDB", () => {
         const recorded = decode(plain(parseFrame(Buffer.from(supported.response!, "hex")), compressor))
         const read = client.read(got)
         if (read._tag !== "Supported" || recorded._tag !== "Supported") return assert.fail(read._tag)
-        // Recorded on the other shard, and with tablets.
+        // Recorded on the other shard.
         const without = (options: ReadonlyMap<string, unknown>): ReadonlyArray<unknown> =>
-          [...options].filter(([key]) => key !== "TABLETS_ROUTING_V1" && key !== "SCYLLA_SHARD")
+          [...options].filter(([key]) => key !== "SCYLLA_SHARD")
         assert.deepStrictEqual(without(read.options), without(recorded.options))
         const error = frameNamed(`error-${name}`)
         yield* client.send(bytesOf(error.request!))

@@ -611,7 +611,7 @@ describe("what is refused", () => {
     ],
     [
       "CREATE KEYSPACE x WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND tablets = {'enabled': true}",
-      /^not simulated: tablets/
+      /^Only NetworkTopologyStrategy supports tablets/
     ],
     ["CREATE INDEX ON t (v)", /^not simulated: CREATE INDEX/],
     ["CREATE MATERIALIZED VIEW x AS SELECT * FROM t", /^not simulated: CREATE MATERIALIZED/],

@@ -59,6 +59,9 @@ const readFrame = (bytes: Buffer): RawFrame | undefined => {
   return parseFrame(bytes.subarray(0, 9 + bytes.readUInt32BE(5)))
 }
 
+export const payloadOf = (frame: RawFrame): ReadonlyMap<string, Uint8Array | null> | undefined =>
+  Response.readPrefix(frame.flags, Reader.Reader.from(frame.body)).customPayload
+
 /** Encodes a request as a frame. */
 export const frameOf = (request: Request.Request, stream = 1, dialect = Dialect.v4): Uint8Array => {
   const w = new Writer.Writer(256)
@@ -153,7 +156,8 @@ export const connect = Effect.fnUntraced(
       agreed.compressor = name === undefined ? undefined : name === "lz4" ? Compression.lz4 : Compression.snappy
       agreed.dialect = Dialect.make(version, {
         rateLimitCode: 0xf000,
-        metadataIds: options["SCYLLA_USE_METADATA_ID"] !== undefined
+        metadataIds: options["SCYLLA_USE_METADATA_ID"] !== undefined,
+        tabletVersions: options["TABLETS_ROUTING_V2_EXPERIMENTAL"] !== undefined
       })
       if (version === 5) toSegments()
       return read(frame)

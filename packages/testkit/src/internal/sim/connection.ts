@@ -16,6 +16,7 @@ import type { NodeHost, Port } from "./node.ts"
 import type { Call, Plan } from "./plan.ts"
 import { checkRequest } from "./requestCheck.ts"
 import { Requests } from "./requests.ts"
+import { isCurrent, isOwner, payloadOf } from "./tablets.ts"
 
 /** What carries the bytes: a TCP socket, or one in memory. */
 export interface Wire {
@@ -49,6 +50,7 @@ export class Connection {
   private keyspace = ""
   private lwtMark = false
   private hasRateLimitError = false
+  private tablets: "none" | "v1" | "v2" = "none"
   private readonly events = new Set<string>()
   private startup: Readonly<Record<string, string>> = {}
   private username: string | undefined
@@ -221,8 +223,14 @@ export class Connection {
     const { dialect: { version } } = this.requests
     const algorithm = Flavour.compressionOf(flavour, options["COMPRESSION"], version)
     const dialect = Dialect.make(version, {
-      metadataIds: flavour.metadataIds && options[Features.METADATA_ID] !== undefined
+      metadataIds: flavour.metadataIds && options[Features.METADATA_ID] !== undefined,
+      tabletVersions: flavour.tabletVersions && options[Features.TABLETS_V2] !== undefined
     })
+    this.tablets = dialect.tabletVersions
+      ? "v2"
+      : flavour.product === "scylla" && options[Features.TABLETS_V1] !== undefined
+      ? "v1"
+      : "none"
     this.startup = options
     this.lwtMark = options["SCYLLA_LWT_ADD_METADATA_MARK"] !== undefined
     this.hasRateLimitError = options["SCYLLA_RATE_LIMIT_ERROR"] !== undefined
@@ -352,17 +360,46 @@ export class Connection {
       call = engine.call(node, bind(plan, request.values), request.options, this.hasRateLimitError)
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
-      this.answer(stream, request._tag === "Execute" ? this.described(plan, request, response) : response, warnings)
+      const payload = this.tabletPayload(plan, call, request)
+      const answer = request._tag === "Execute" ? this.described(plan, request, response) : response
+      this.answer(stream, answer, warnings, payload)
     } finally {
       if (call !== undefined) this.host.counters.request(call, this.shard, this.host.ignoreMsb)
     }
   }
 
-  private answer(stream: number, response: Response.ServerResponse, warnings: ReadonlyArray<string> = []): void {
+  /** The tablet that was asked for, where the request shows that the client does not know it. */
+  private tabletPayload(
+    plan: Plan,
+    call: Call,
+    request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" }>
+  ): Response.Prefix["customPayload"] {
+    const { table } = call
+    // Only of a single partition whose key is in variables.
+    if (this.tablets === "none" || table === undefined || call.partitions !== 1 || plan.partitionKey.length === 0) {
+      return undefined
+    }
+    const tablet = call.topology.tablets(table)?.of(call.hi)
+    if (tablet === undefined) return undefined
+    if (this.tablets === "v1") {
+      return isOwner(tablet, call.node, this.shard) ? undefined : payloadOf(tablet, false)
+    }
+    if (request._tag === "Query") {
+      throw internal("a tablet table requires that every EXECUTE request carry a tablet_version_block")
+    }
+    return plan.isConditional || isCurrent(tablet, request.tabletBlock ?? 0) ? undefined : payloadOf(tablet, true)
+  }
+
+  private answer(
+    stream: number,
+    response: Response.ServerResponse,
+    warnings: ReadonlyArray<string> = [],
+    customPayload?: Response.Prefix["customPayload"]
+  ): void {
     const { writer } = this.out
     const start = writer.pos
     try {
-      this.encode(writer, stream, response, warnings)
+      this.encode(writer, stream, response, warnings, customPayload)
     } catch (thrown) {
       writer.pos = start
       const error = internal(`cannot encode the answer: ${(thrown as Error).message}`)
@@ -374,12 +411,13 @@ export class Connection {
     w: Writer,
     stream: number,
     response: Response.ServerResponse,
-    warnings: ReadonlyArray<string> = []
+    warnings: ReadonlyArray<string> = [],
+    customPayload?: Response.Prefix["customPayload"]
   ): void {
     const { flavour } = this.host
     const { dialect } = this.requests
     // The warnings are ScyllaDB's.
-    const prefix = flavour.product === "scylla" ? { warnings } : {}
+    const prefix = flavour.product === "scylla" ? { warnings, customPayload } : {}
     const start = w.pos
     Response.encode(w, stream, Flavour.inFlavour(flavour, dialect, response), prefix, dialect)
     Flavour.afterEncoding(flavour, w.bytes.subarray(start, w.pos))

@@ -33,6 +33,8 @@ const UNCHANGED: Change = { answer: undefined, events: [], warnings: [] }
 export interface Environment {
   readonly schema: Schema
   readonly datacenters: ReadonlyArray<string>
+  /** Whether there are tablets at all, and whether keyspaces have them that do not say. */
+  readonly tablets: "none" | "on demand" | "by default"
   /** Milliseconds since 1970. */
   readonly now: number
 }
@@ -120,10 +122,33 @@ const checkKeyspaceProperties = (properties: ReadonlyMap<string, Ast.Property>):
     }
     if (key !== "tablets") throw syntax(`Unknown property '${key}'`)
     if (typeof value === "string") throw syntax("Invalid value for property 'tablets'. It should be a map.")
-    if (value.get("enabled") !== "false") {
-      throw unsupported("tablets: create the keyspace without, or with {'enabled': false}")
-    }
   }
+}
+
+/** How many tablets the tables of a keyspace begin with; `undefined` for those that have none. */
+const tabletsOf = (
+  env: Environment,
+  property: Ast.Property | undefined,
+  strategy: Replication.ReplicationStrategy
+): number | undefined => {
+  const given = property instanceof Map ? property : new Map<string, string>()
+  const enabled = given.get("enabled")
+  const initial = given.get("initial")
+  if (enabled !== undefined && enabled !== "true" && enabled !== "false") {
+    throw config(`Configuration string for tablets key 'enabled' should be true or false, got ${enabled}`)
+  }
+  if (initial !== undefined && !/^\d{1,4}$/.test(initial)) {
+    throw config(`Initial tablets value should be numeric; found ${initial}`)
+  }
+  const isAsked = property !== undefined && enabled !== "false"
+  if (isAsked && env.tablets === "none") {
+    throw unsupported("tablets here: create the keyspace without, or with {'enabled': false}")
+  }
+  if (strategy._tag !== "NetworkTopology") {
+    if (isAsked) throw config("Only NetworkTopologyStrategy supports tablets")
+    return undefined
+  }
+  return isAsked || (property === undefined && env.tablets === "by default") ? Number(initial ?? 0) : undefined
 }
 
 const touch = (env: Environment): Uuid.Uuid => {
@@ -159,13 +184,15 @@ const createKeyspace = (
       table: ""
     })
   }
+  const strategy = Replication.parse(replication)
   env.schema.keyspaces.set(name, {
     name,
     isSystem: false,
     tables: new Map(),
     types: new Map(),
     replication,
-    strategy: Replication.parse(replication),
+    strategy,
+    tablets: tabletsOf(env, properties.get("tablets"), strategy),
     durableWrites: properties.get("durable_writes") !== "false",
     replicas: undefined
   })
@@ -182,7 +209,11 @@ const alterKeyspace = (
 ): Change => {
   const keyspace = userKeyspace(env.schema, name)
   checkKeyspaceProperties(properties)
+  if (properties.has("tablets")) throw unsupported("ALTER KEYSPACE with tablets")
   const property = properties.get("replication")
+  if (property !== undefined && keyspace.tablets !== undefined) {
+    throw unsupported("another replication for a keyspace with tablets")
+  }
   if (property !== undefined) {
     keyspace.replication = replicationOf(property, env.datacenters)
     keyspace.strategy = Replication.parse(keyspace.replication)

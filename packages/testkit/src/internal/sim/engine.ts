@@ -3,7 +3,7 @@ import type * as Request from "@effect-scylla/protocol/Request"
 import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type * as Ast from "./ast.ts"
-import { applyStatement } from "./ddl.ts"
+import { applyStatement, type Environment } from "./ddl.ts"
 import { invalid } from "./failure.ts"
 import { parse } from "./parser.ts"
 import { type Call, type Plan, VOID } from "./plan.ts"
@@ -47,13 +47,21 @@ export class Engine {
   readonly schema: Schema
   readonly topology: Topology
   private readonly time: Time
+  private readonly tablets: Environment["tablets"]
   private readonly announce: (change: SchemaChange) => void
   private readonly plans = new Map<string, Plan>()
   private lastTimestamp = 0n
   /** Warnings of the statement that runs. */
   private warnings: ReadonlyArray<string> = []
 
-  constructor(schema: Schema, topology: Topology, time: Time, announce: (change: SchemaChange) => void) {
+  constructor(
+    schema: Schema,
+    topology: Topology,
+    time: Time,
+    tablets: Environment["tablets"],
+    announce: (change: SchemaChange) => void
+  ) {
+    this.tablets = tablets
     this.schema = schema
     this.topology = topology
     this.time = time
@@ -143,6 +151,7 @@ export class Engine {
       {
         schema: this.schema,
         datacenters: [...new Set(this.topology.nodes.map((node) => node.datacenter))],
+        tablets: this.tablets,
         now: this.time.millis()
       },
       statement,

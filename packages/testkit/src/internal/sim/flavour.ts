@@ -23,6 +23,8 @@ export interface Flavour {
   readonly compression: ReadonlyArray<Algorithm>
   /** Whether v4 may have ids of result metadata, by an extension that only ScyllaDB has. */
   readonly metadataIds: boolean
+  /** Whether clients may be told of tablets by their versions, by an extension that is experimental in ScyllaDB. */
+  readonly tabletVersions: boolean
 }
 
 /** What is said of bytes that are no request, or none that the server takes. */

@@ -1,5 +1,5 @@
 /** A node while it runs: its listeners' connections, what it has prepared, what it says about itself. */
-import { METADATA_ID } from "@effect-scylla/protocol/Features"
+import { METADATA_ID, TABLETS_V1, TABLETS_V2 } from "@effect-scylla/protocol/Features"
 import type { Request } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
@@ -124,6 +124,8 @@ export class NodeHost {
     out.set("SCYLLA_SHARDING_IGNORE_MSB", [String(this.ignoreMsb)])
     if (shared.shardAwarePort !== undefined) out.set("SCYLLA_SHARD_AWARE_PORT", [String(shared.shardAwarePort)])
     if (flavour.metadataIds) out.set(METADATA_ID, [""])
+    out.set(TABLETS_V1, [""])
+    if (flavour.tabletVersions) out.set(TABLETS_V2, [""])
     return shared.forge(out)
   }
 

@@ -57,6 +57,8 @@ export interface Keyspace {
   replication: Readonly<Record<string, string>>
   strategy: Replication.ReplicationStrategy
   durableWrites: boolean
+  /** Tables are made of tablets: so many at first, 0 for as many as the cluster thinks fit. `undefined`: of vnodes. */
+  readonly tablets: number | undefined
   /** Replicas of each segment of the ring; made on first use. */
   replicas: ReadonlyArray<ReadonlyArray<SimNode>> | undefined
 }

@@ -178,7 +178,7 @@ const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): 
   call.table = table
   if (keys === undefined) {
     call.partitions = 2
-    call.topology.ensureAllAlive(table.keyspace, consistency, call.node)
+    call.topology.ensureAllAlive(table, consistency, call.node)
     return
   }
   call.partitions = keys.length
@@ -186,7 +186,7 @@ const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): 
     Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
     call.hi = scratch.hi
     call.lo = scratch.lo
-    const replicas = call.topology.replicas(table.keyspace, scratch.hi, scratch.lo)
+    const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
     call.topology.ensureAlive(table.keyspace, consistency, call.node, replicas)
     table.rateLimiter?.count("read", table, key.bytes, call)
   }

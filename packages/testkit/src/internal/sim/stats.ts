@@ -1,6 +1,5 @@
 /** Counters: which node and shard received a request, and which owns its partition. */
 import { Opcode } from "@effect-scylla/protocol/Frame"
-import { shardOf } from "@effect-scylla/sharding/Sharding"
 import type { Call } from "./plan.ts"
 
 /** Counters of one shard. */
@@ -60,8 +59,7 @@ export class Counters {
     ofTable.requests++
     const kind = call.partitions !== 1
       ? "unrouted"
-      : call.topology.replicas(table.keyspace, call.hi, call.lo).includes(node) &&
-          shardOf(call.hi, call.lo, node.nrShards, ignoreMsb) === shard
+      : call.topology.isOwner(table, call.hi, call.lo, node, shard, ignoreMsb)
       ? "owned"
       : "misrouted"
     counters[kind]++

@@ -265,7 +265,10 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     name: "scylla_keyspaces",
     columns: "keyspace_name text || initial_tablets int, storage_options frozen<map<text, text>>, storage_type text",
     // Only keyspaces with tablets or with storage of their own have rows here.
-    rows: none
+    rows: (input) =>
+      [...input.schema.keyspaces.values()].flatMap((keyspace) =>
+        keyspace.tablets === undefined ? [] : { keyspace_name: keyspace.name, initial_tablets: keyspace.tablets }
+      )
   },
   {
     keyspace: "system_schema",
@@ -384,6 +387,7 @@ export const install = (input: SystemInput): void => {
       replication: LOCAL,
       strategy: Replication.parse(LOCAL),
       durableWrites: true,
+      tablets: undefined,
       replicas: undefined
     }
     input.schema.keyspaces.set(name, keyspace)

@@ -3,10 +3,13 @@ import type * as Consistency from "@effect-scylla/protocol/Consistency"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
+import { shardOf } from "@effect-scylla/sharding/Sharding"
 import * as TokenRing from "@effect-scylla/sharding/TokenRing"
 import { createHash } from "node:crypto"
 import { invalid } from "./failure.ts"
-import type { Keyspace } from "./schema.ts"
+import type { Keyspace, Table } from "./schema.ts"
+import type { TableData } from "./storage.ts"
+import { isOwner, TabletLayout } from "./tablets.ts"
 
 /** A node's place in the cluster. The rest of it is the server's. */
 export interface SimNode {
@@ -18,6 +21,8 @@ export interface SimNode {
   readonly tokens: ReadonlyArray<bigint>
   nrShards: number
   isRunning: boolean
+  /** For good. */
+  hasLeft: boolean
 }
 
 const digest = (text: string): DataView => {
@@ -42,17 +47,53 @@ export const uuidOf = (text: string): Uuid.Uuid => {
 }
 
 export class Topology {
-  readonly nodes: ReadonlyArray<SimNode>
-  readonly ring: TokenRing.TokenRing<SimNode>
+  /** Without those that have left. */
+  nodes: ReadonlyArray<SimNode>
+  private ring: TokenRing.TokenRing<SimNode>
+  /** By what stays the same when a table is altered. */
+  private readonly layouts = new WeakMap<TableData, TabletLayout>()
 
   constructor(nodes: ReadonlyArray<SimNode>) {
     this.nodes = nodes
-    this.ring = TokenRing.make(nodes.flatMap((owner) => owner.tokens.map((token) => ({ token, owner }))))
+    this.ring = Topology.ringOf(nodes)
   }
 
-  /** Nodes that hold the token's partition in this keyspace. */
-  replicas(keyspace: Keyspace, hi: number, lo: number): ReadonlyArray<SimNode> {
-    return this.table(keyspace)[TokenRing.segmentOf(this.ring, hi, lo)]!
+  private static ringOf(nodes: ReadonlyArray<SimNode>): TokenRing.TokenRing<SimNode> {
+    return TokenRing.make(nodes.flatMap((owner) => owner.tokens.map((token) => ({ token, owner }))))
+  }
+
+  /** A node leaves for good: the others take over what it had. */
+  remove(node: SimNode, keyspaces: Iterable<Keyspace>): void {
+    node.hasLeft = true
+    this.nodes = this.nodes.filter((other) => other !== node)
+    this.ring = Topology.ringOf(this.nodes)
+    for (const keyspace of keyspaces) {
+      keyspace.replicas = undefined
+      for (const table of keyspace.tables.values()) this.tablets(table)?.replace(node, this.nodes)
+    }
+  }
+
+  /** `undefined` for a table without tablets. */
+  tablets(table: Table): TabletLayout | undefined {
+    const { strategy, tablets } = table.keyspace
+    if (tablets === undefined || strategy._tag !== "NetworkTopology") return undefined
+    let layout = this.layouts.get(table.data)
+    if (layout === undefined) this.layouts.set(table.data, layout = new TabletLayout(tablets, strategy, this.nodes))
+    return layout
+  }
+
+  /** Nodes that hold the token's partition of this table. */
+  replicas(table: Table, hi: number, lo: number): ReadonlyArray<SimNode> {
+    return this.tablets(table)?.of(hi).nodes ??
+      this.table(table.keyspace)[TokenRing.segmentOf(this.ring, hi, lo)]!
+  }
+
+  /** Whether the shard of the node holds the token's partition of this table. */
+  isOwner(table: Table, hi: number, lo: number, node: SimNode, shard: number, ignoreMsb: number): boolean {
+    const layout = this.tablets(table)
+    return layout === undefined
+      ? this.replicas(table, hi, lo).includes(node) && shardOf(hi, lo, node.nrShards, ignoreMsb) === shard
+      : isOwner(layout.of(hi), node, shard)
   }
 
   private table(keyspace: Keyspace): ReadonlyArray<ReadonlyArray<SimNode>> {
@@ -132,9 +173,11 @@ export class Topology {
     }
   }
 
-  /** The same for every segment of the ring, as a full scan needs it. */
-  ensureAllAlive(keyspace: Keyspace, level: Consistency.Consistency, coordinator: SimNode): void {
-    for (const replicas of new Set(this.table(keyspace))) this.ensureAlive(keyspace, level, coordinator, replicas)
+  /** The same for every segment of the ring or every tablet, as a full scan needs it. */
+  ensureAllAlive(table: Table, level: Consistency.Consistency, coordinator: SimNode): void {
+    const { keyspace } = table
+    const all = this.tablets(table)?.tablets.map(({ nodes }) => nodes) ?? this.table(keyspace)
+    for (const replicas of new Set(all)) this.ensureAlive(keyspace, level, coordinator, replicas)
   }
 }
 

@@ -21,7 +21,7 @@ const route = (call: Call, table: Table, key: Key, level = call.options.consiste
   Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
   call.hi = scratch.hi
   call.lo = scratch.lo
-  const replicas = call.topology.replicas(table.keyspace, scratch.hi, scratch.lo)
+  const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
   call.topology.ensureAlive(table.keyspace, level, call.node, replicas)
 }
 
