@@ -40,6 +40,10 @@ export interface Report {
 }
 
 const PER_NODE = 4
+/** Each node has two addresses, and is now at the one and now at the other. */
+const homeOf = (address: string): string => address.replace("10.1.", "10.0.")
+const awayFrom = (address: string): string =>
+  address.startsWith("10.1.") ? homeOf(address) : address.replace("10.0.", "10.1.")
 const HOUR = 3_600_000
 
 const run = Effect.fnUntraced(function*(seed: number, requests: number, random: Random, seeded: SeededScheduler) {
@@ -73,7 +77,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const servers: Array<ChaosServer> = []
   const transport: Transport.Transport = {
     dial: (endpoint) =>
-      servers.find(({ node }) => node.options.hostId === endpoint.address)!.network.transport.dial(endpoint)
+      servers.find(({ node }) => node.options.hostId === homeOf(endpoint.address))!.network.transport.dial(endpoint)
   }
   const connections = pick<NodePool.Options["connections"]>(undefined, undefined, { perShard: 2 }, { perNode: 2 })
   for (let i = 0; i <= random.below(3); i++) {
@@ -186,7 +190,10 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   })
 
   const upset = (server: ChaosServer, pool: NodePool.NodePool): string => {
-    switch (random.below(15)) {
+    switch (random.below(16)) {
+      case 15:
+        pool.moveTo(awayFrom(pool.address))
+        return "move"
       case 14:
         pool.resize(pick<NodePool.Options["connections"]>({ perShard: 1 }, { perShard: 2 }, { perNode: 3 }))
         return "resize"
