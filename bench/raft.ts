@@ -83,7 +83,7 @@ const epoch = (): number => performance.timeOrigin + performance.now()
 
 const kinds = {
   etcd: { missing: EtcdServer.missing, make: EtcdServer.make(), adapter: EtcdAdapter.make() },
-  "d-engine": { missing: DEngineServer.missing, make: DEngineServer.make(), adapter: DEngineAdapter.make() }
+  "d-engine": { missing: DEngineServer.build, make: DEngineServer.make(), adapter: DEngineAdapter.make() }
 }
 
 const measureFailover = (kind: keyof typeof kinds, rounds: number): Effect.Effect<Failover, unknown> =>

@@ -18,21 +18,30 @@ export interface Candidate {
 }
 
 const candidates = [
-  { kind: "etcd", make: EtcdServer.make(), adapter: EtcdAdapter.make(), lacks: EtcdServer.missing },
+  {
+    kind: "etcd",
+    make: EtcdServer.make(),
+    adapter: EtcdAdapter.make(),
+    lacks: EtcdServer.missing,
+    provide: EtcdServer.missing
+  },
   {
     kind: "d-engine",
     make: DEngineServer.make(),
     adapter: DEngineAdapter.make({ ttl: true }),
-    lacks: DEngineServer.missing
+    lacks: DEngineServer.missing,
+    provide: DEngineServer.build
   }
 ] as const
 
-/** Those that can run, and those that must; the others are named with their reason. */
+/**
+ * Those that can run, and those that must, which are built here if need be: while modules load, where no hook runs out of
+ * time. The others are named with their reason. */
 export const raftServers: ReadonlyArray<Candidate> = await Effect.runPromise(Effect.gen(function*() {
   const out: Array<Candidate> = []
-  for (const { adapter, kind, lacks, make } of candidates) {
-    const why = yield* lacks
-    const required = process.env["REQUIRE_REAL_SERVERS"] === "1"
+  const required = process.env["REQUIRE_REAL_SERVERS"] === "1"
+  for (const { adapter, kind, lacks, make, provide } of candidates) {
+    const why = yield* required ? provide : lacks
     if (why !== undefined && !required) process.stderr.write(`integration on ${kind}: skipped, ${why}\n`)
     else {out.push({
         kind,

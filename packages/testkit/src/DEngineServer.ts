@@ -1,8 +1,8 @@
 /**
  * A real d-engine 0.2.4 cluster on loopback, from the small program in `servers/d-engine`, built by cargo once per machine.
  *
- * Needs cargo (Rust 1.88 or newer) and protoc (Debian: `protobuf-compiler`) the first time, about 4 minutes on two cores; the binary stays in
- * `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`.
+ * `build` needs cargo (Rust 1.88 or newer) and protoc (Debian: `protobuf-compiler`), and about 4 minutes on two cores; the
+ * binary stays in `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`. Nothing else here builds.
  *
  * **Gotchas**
  *
@@ -40,6 +40,9 @@ export interface DEngineServerOptions {
   readonly deadlineMillis?: number
 }
 
+/** What to tell a person who wants the node built. */
+const BUILD = "REQUIRE_REAL_SERVERS=1 npm run vitest -- --project integration -t d-engine"
+
 const source = fileURLToPath(new URL("../servers/d-engine", import.meta.url))
 
 const target = (): string =>
@@ -60,19 +63,32 @@ const isBuilt = (): boolean =>
   existsSync(binary()) && existsSync(stamp()) && readFileSync(stamp(), "utf8") === sourceHash()
 
 /**
- * Builds the node if it is not in the cache. Undefined when it is there, else why not and what to do.
+ * Undefined when the node is built, else how to build it. Looks only: building takes minutes, so nobody gets it unasked.
  *
  * @category guards
  * @since 0.1.0
  */
-export const missing: Effect.Effect<string | undefined> = Effect.gen(function*() {
+export const missing: Effect.Effect<string | undefined> = Effect.sync(() =>
+  isBuilt()
+    ? undefined
+    : `d-engine is not built (or its source has changed): ${BUILD} does that, once, in some minutes; it needs cargo and protoc`
+)
+
+/**
+ * Builds the node if it is not in the cache, and says on stderr that it does. Undefined when it is there, else why not and
+ * what to do. Takes minutes: not for a hook of a test.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const build: Effect.Effect<string | undefined> = Effect.gen(function*() {
   if (isBuilt()) return undefined
   const probe = (command: string) => Process.run(command, ["--version"], { timeoutMillis: 10_000 })
   if ((yield* probe("cargo")).code !== 0) return "there is no cargo to build d-engine with (https://rustup.rs)"
   if ((yield* probe("protoc")).code !== 0) {
     return "there is no protoc to build d-engine with (Debian: apt-get install protobuf-compiler)"
   }
-  process.stderr.write("building d-engine, minutes the first time\n")
+  process.stderr.write("building d-engine with cargo: some minutes, the first time\n")
   const args = ["-n", "19", "cargo", "build", "--release", "--locked", "--quiet", "--target-dir", target()]
   const built = yield* Process.run("nice", args, { cwd: source, timeoutMillis: 1_800_000 })
   if (built.code === 0) {
@@ -102,7 +118,7 @@ export const ask = (endpoint: string, timeoutMillis = 1_000): Effect.Effect<Raft
   })
 
 /**
- * Starts a cluster with leases and file storage, and waits for its leader. It is killed, and its data removed, when the
+ * Starts a cluster with leases and file storage, and waits for its leader; fails when the node is not built. It is killed, and its data removed, when the
  * scope closes.
  *
  * @category constructors
