@@ -51,6 +51,8 @@ export interface ShardAwareStats {
   readonly compression: "lz4" | "snappy" | undefined
   /** Requests by the connection they left on, seen from their token. */
   readonly routing: Readonly<RoutingCounters>
+  /** Of tables with tablets: how many tablets are known, how many were forgotten for the bound, and told unreadably. */
+  readonly tablets: { readonly known: number; readonly evicted: number; readonly malformed: number }
   readonly nodes: ReadonlyArray<
     NodePool.Stats & { readonly hostId: string; readonly datacenter: string; readonly rack: string }
   >
@@ -272,6 +274,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       isShardAware: isShardAware(),
       ...cluster.negotiated!,
       routing: { ...core.counters },
+      tablets: { known: core.tablets.size, evicted: core.tablets.evictions, malformed: core.malformedTablets },
       nodes: core.snapshot.local.flatMap(({ datacenter, hostId, pool, rack }) =>
         pool === undefined ? [] : [{ ...pool.stats, hostId, datacenter, rack }]
       )

@@ -50,6 +50,8 @@ export class Prepared {
   readonly partitionKey: ReadonlyArray<number>
   /** The keyspace whose replication routes the statement; empty when it has no variables. */
   readonly keyspace: string
+  /** The table of its variables; empty when it has none. */
+  readonly table: string
   /** @internal */
   readonly encoder: BindEncoder
   /** The keyspace that `prepare` was given for names without one; `undefined`: the client's. */
@@ -62,10 +64,12 @@ export class Prepared {
   templates: Array<Request.ExecuteTemplate | undefined> = []
   /** @internal */
   templatesOf: Resolved | undefined = undefined
-  /** The snapshot that `replicas` was looked up in. @internal */
+  /** The snapshot that `replicas` and `tabletTable` were looked up in. @internal */
   routedBy: Snapshot | undefined = undefined
   /** @internal */
   replicas: Keyspace["replicas"] = undefined
+  /** `keyspace.table` where the keyspace has tablets. @internal */
+  tabletTable: string | undefined = undefined
 
   constructor(text: string, response: Response.Prepared, features: Features.Features, keyspace?: string) {
     this.text = text
@@ -74,6 +78,7 @@ export class Prepared {
     this.variables = response.variables.columns
     this.partitionKey = response.variables.partitionKey
     this.keyspace = this.variables[0]?.keyspace ?? ""
+    this.table = this.variables[0]?.table ?? ""
     this.encoder = new BindEncoder(this.variables)
     this.decoder = response.decoder
     this.known = response.resultMetadataId === undefined

@@ -38,8 +38,8 @@ export interface Keyspace {
   /** Its tables are made of tablets: the ring says nothing about them. */
   readonly hasTablets: boolean
   /**
-   * Local replicas by ring segment, the primary first; `undefined` where any local node is as good (tablets, and
-   * strategies that are not known). Tables with equal replication share them.
+   * Local replicas by ring segment, the primary first; `undefined` for tablets, whose replicas servers tell range by range,
+   * and where any local node is as good (strategies that are not known). Keyspaces with equal replication share them.
    */
   readonly replicas: ReadonlyArray<ReadonlyArray<Node>> | undefined
 }
@@ -52,6 +52,8 @@ export interface Snapshot {
   readonly clusterName: string
   readonly datacenter: string
   readonly nodes: ReadonlyArray<Node>
+  /** The nodes by their host ids. */
+  readonly hosts: ReadonlyMap<string, Node>
   /** Nodes of the local datacenter. */
   readonly local: ReadonlyArray<Node>
   readonly ring: TokenRing.TokenRing<Node>
@@ -99,5 +101,6 @@ export const make = (
     }
     keyspaces.set(name, { name, strategy, hasTablets, replicas })
   }
-  return { clusterName, datacenter, nodes, local, ring, keyspaces }
+  const hosts = new Map(nodes.map((node) => [node.hostId, node]))
+  return { clusterName, datacenter, nodes, hosts, local, ring, keyspaces }
 }

@@ -128,8 +128,21 @@ export class Cluster {
       onClosed: lost,
       onExhausted: lost,
       // Never waits: the read loop must not depend on whoever reads events.
-      onEvent: (event) => void Queue.offerUnsafe(inbox, { _tag: "Event", event })
+      onEvent: (event) => {
+        if (event._tag === "SchemaChange") this.forget(event.schema)
+        Queue.offerUnsafe(inbox, { _tag: "Event", event })
+      }
     }
+  }
+
+  /**
+   * Tablets of what was dropped, and perhaps made again, are not those that are known; nor are those of a keyspace with other
+   * replicas now, which servers of v1 would not tell.
+   */
+  private forget({ change, keyspace, name, target }: Response.SchemaChange): void {
+    const { tablets } = this.core
+    if (target === "KEYSPACE") tablets.dropKeyspace(keyspace)
+    else if (target === "TABLE" && change !== "UPDATED") tablets.dropTable(`${keyspace}.${name}`)
   }
 
   /** Opens the control connection, on known nodes first, then on the contact points. */
@@ -205,7 +218,7 @@ export class Cluster {
   ) {
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
     if (topology.clusterName !== "") this.clusterName = topology.clusterName
-    this.keyspaces = keyspaces
+    this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
     for (const row of topology.nodes) {
       seen.add(row.hostId)
@@ -216,10 +229,21 @@ export class Cluster {
       yield* this.admit(row, port, same ? member : undefined)
     }
     for (const hostId of this.members.keys()) {
-      if (!seen.has(hostId)) yield* this.remove(hostId)
+      if (seen.has(hostId)) continue
+      this.core.tablets.dropHost(hostId)
+      yield* this.remove(hostId)
     }
     this.publish()
   })
+
+  /** Events of what is gone may have been missed while there was no control connection. */
+  private setKeyspaces(rows: ReadonlyArray<Snapshot.KeyspaceRow>): void {
+    const still = new Set(rows.filter(({ hasTablets }) => hasTablets).map(({ name }) => name))
+    for (const { hasTablets, name } of this.keyspaces) {
+      if (hasTablets && !still.has(name)) this.core.tablets.dropKeyspace(name)
+    }
+    this.keyspaces = rows
+  }
 
   private readonly admit = Effect.fnUntraced({ self: this }, function*(
     this: Cluster,
@@ -419,7 +443,7 @@ export class Cluster {
           if (versions._tag === "Some" && versions.value.size <= 1) {
             const rows = yield* Effect.option(SystemTables.keyspaces(control.connection, this.decoders))
             if (rows._tag === "Some") {
-              this.keyspaces = rows.value
+              this.setKeyspaces(rows.value)
               this.publish()
               return
             }

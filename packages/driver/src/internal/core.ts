@@ -1,9 +1,12 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
+import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
 import { emptyPage, type Page, type RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import * as TabletRouting from "@effect-scylla/protocol/TabletRouting"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { hashInto, keyBuffer } from "@effect-scylla/sharding/Murmur3"
 import { shardOf } from "@effect-scylla/sharding/Sharding"
+import * as TabletMap from "@effect-scylla/sharding/TabletMap"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { segmentOf } from "@effect-scylla/sharding/TokenRing"
 import type * as Clock from "effect/Clock"
@@ -31,7 +34,9 @@ export interface RoutingCounters {
   otherShard: number
   /** On a node that is no replica, because none was reachable. */
   otherNode: number
-  /** Without a token: no partition key bound, or a tablet keyspace. */
+  /** Of a table with tablets, to any node: no server has told yet who holds that range. */
+  unknownTablet: number
+  /** Without a token: no partition key bound. */
   unrouted: number
 }
 
@@ -51,7 +56,15 @@ export class Core {
   slow!: SlowPath
 
   readonly page: Page = emptyPage()
-  readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unrouted: 0 }
+  readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unknownTablet: 0, unrouted: 0 }
+
+  /** What servers have told of tables with tablets. */
+  readonly tablets: TabletMap.TabletMap = TabletMap.make()
+  /** Payloads that could not be read, and were left alone. */
+  malformedTablets = 0
+  /** The tablet of the request that was routed or located last, if that is of such a table; `undefined` where it is not known. */
+  tablet: TabletMap.Tablet | undefined
+  private block = 0
 
   /** A frame is being encoded. Values may have getters, and what those do must not end up in the middle of it. */
   isEncoding = false
@@ -145,11 +158,15 @@ export class Core {
     if (prepared !== undefined && this.hash(prepared, values)) {
       if (prepared.routedBy !== snapshot) {
         prepared.routedBy = snapshot
-        prepared.replicas = snapshot.keyspaces.get(prepared.keyspace)?.replicas
+        const keyspace = snapshot.keyspaces.get(prepared.keyspace)
+        prepared.replicas = keyspace?.replicas
+        prepared.tabletTable = keyspace?.hasTablets === true ? `${keyspace.name}.${prepared.table}` : undefined
       }
       const { token } = this
       if (prepared.replicas !== undefined) {
         replicas = prepared.replicas[segmentOf(snapshot.ring, token.hi, token.lo)]
+      } else if (prepared.tabletTable !== undefined) {
+        return this.routeTablet(prepared.tabletTable, isSerial || prepared.kind.isConditional, skip)
       }
       if (replicas !== undefined && replicas.length > 0) {
         const { hi, lo } = token
@@ -173,7 +190,12 @@ export class Core {
         }
       }
     }
-    const { local } = snapshot
+    return this.routeAnywhere(replicas === undefined ? "unrouted" : "otherNode", skip)
+  }
+
+  /** A connection of any local node, which is counted as `counter`. */
+  private routeAnywhere(counter: keyof RoutingCounters, skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    const { local } = this.snapshot
     const count = local.length
     const start = this.turn++
     for (let i = 0; i < count; i++) {
@@ -181,13 +203,79 @@ export class Core {
       if (node.pool === undefined || (skip !== undefined && skip.includes(node))) continue
       const connection = node.pool.pickAny()
       if (connection !== undefined) {
-        if (replicas === undefined) counters.unrouted++
-        else counters.otherNode++
+        this.counters[counter]++
         this.node = node
         return connection
       }
     }
     return undefined
+  }
+
+  /**
+   * `route` for a table with tablets: the tablet names replicas and shards, the ring says nothing about them. Until a server
+   * has told it, any local node is as good.
+   */
+  private routeTablet(table: string, pinned: boolean, skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    const { counters, snapshot, token } = this
+    const tablet = this.tablets.find(table, token.hi, token.lo)
+    this.tablet = tablet
+    if (tablet === undefined) return this.routeAnywhere("unknownTablet", skip)
+    const { replicas } = tablet
+    const count = replicas.length
+    // In the server's order, which all clients know alike: the leader first, where there is one.
+    const start = pinned ? 0 : this.turn++ % count
+    for (let i = 0; i < count; i++) {
+      const at = start + i
+      const { host, shard } = replicas[at < count ? at : at - count]!
+      const node = snapshot.hosts.get(host)
+      if (node?.pool === undefined || (skip !== undefined && skip.includes(node))) continue
+      const connection = node.pool.pick(shard, pinned)
+      if (connection !== undefined) {
+        if (connection.shard === shard) counters.owned++
+        else counters.otherShard++
+        this.node = node
+        return connection
+      }
+    }
+    return this.routeAnywhere("otherNode", skip)
+  }
+
+  /** Finds the tablet of a request that is not routed, because its connection is given. */
+  locate(prepared: Prepared, values: ReadonlyArray<unknown>): void {
+    const { tabletTable } = prepared
+    this.tablet = tabletTable !== undefined && this.hash(prepared, values)
+      ? this.tablets.find(tabletTable, this.token.hi, this.token.lo)
+      : undefined
+  }
+
+  /**
+   * The byte that ends an EXECUTE of that request where servers compare versions of tablets: a part of the
+   * version, each time another one. Any byte where none is known; the answer then tells the tablet.
+   */
+  tabletBlock(): number {
+    const index = ++this.block & 15
+    const block = this.tablet?.versionBlock(index) ?? -1
+    return block < 0 ? (index << 4) | (this.block >>> 4 & 15) : block
+  }
+
+  /** An answer tells the tablet of its request. One that cannot be read is left alone: the rows are not to blame. */
+  learn(prepared: Prepared, payload: ReadonlyMap<string, Uint8Array | null>): void {
+    const { tabletTable } = prepared
+    if (tabletTable === undefined) return
+    let told: TabletRouting.TabletRouting | undefined
+    try {
+      told = TabletRouting.fromPayload(payload)
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      this.malformedTablets++
+      return
+    }
+    if (told === undefined) return
+    const { hosts } = this.snapshot
+    const local = told.replicas.filter(({ host }) => hosts.get(host)?.isLocal !== false)
+      // The text that the snapshot has, so that looking it up compares no characters.
+      .map(({ host, shard }) => ({ host: hosts.get(host)?.hostId ?? host, shard }))
+    this.tablets.add(tabletTable, local.length === 0 ? told : { ...told, replicas: local })
   }
 
   /**
@@ -214,8 +302,16 @@ export class Core {
   ): ReadonlyArray<Node> {
     const { snapshot, token } = this
     const nodes = new Set<Node>()
-    if (prepared?.replicas !== undefined && prepared.routedBy === snapshot && this.hash(prepared, values)) {
-      for (const node of prepared.replicas[segmentOf(snapshot.ring, token.hi, token.lo)] ?? []) nodes.add(node)
+    if (prepared !== undefined && prepared.routedBy === snapshot && this.hash(prepared, values)) {
+      const { replicas, tabletTable } = prepared
+      if (replicas !== undefined) {
+        for (const node of replicas[segmentOf(snapshot.ring, token.hi, token.lo)] ?? []) nodes.add(node)
+      } else if (tabletTable !== undefined) {
+        for (const { host } of this.tablets.find(tabletTable, token.hi, token.lo)?.replicas ?? []) {
+          const node = snapshot.hosts.get(host)
+          if (node !== undefined) nodes.add(node)
+        }
+      }
     }
     for (const node of snapshot.local) nodes.add(node)
     return [...nodes].filter((node) => node.pool?.isUp === true && skip?.includes(node) !== true)

@@ -157,6 +157,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
         core.node = history.node
         history.again = undefined
       }
+      const isGiven = connection !== undefined
       connection ??= core.route(prepared, this.values, this.options.isSerial, history?.tried)
       out = connection?.begin()
       if (out !== undefined) {
@@ -167,6 +168,10 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
           const kept = prepared.templatesOf === this.options ? prepared.templates[layoutOf(dialect)] : undefined
           const template = kept ?? this.template(prepared, dialect)
           Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
+          if (dialect.tabletVersions) {
+            if (isGiven) core.locate(prepared, this.values)
+            Request.setTabletBlock(out, core.tabletBlock())
+          }
           this.named = dialect.metadataIds ? prepared.known?.decoder : undefined
         } else {
           const { keyspace, request, tracing } = this.options
@@ -265,6 +270,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     const node = this.node!
     if (opcode === Frame.Opcode.RESULT) {
       const { core, prepared } = this
+      if (prefix.customPayload !== undefined && prepared !== undefined) core.learn(prepared, prefix.customPayload)
       const kind = body.i32()
       if (kind === Response.ResultKind.ROWS) {
         const { page } = core
