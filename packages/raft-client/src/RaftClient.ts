@@ -36,6 +36,7 @@ import * as Requests from "./internal/requests.ts"
 import { resolveOutcome } from "./internal/resolving.ts"
 import { Sender } from "./internal/sender.ts"
 import { isAddress, type Options, resolve } from "./internal/settings.ts"
+import * as Tracing from "./internal/tracing.ts"
 import * as Watching from "./internal/watching.ts"
 import type { Leader } from "./LeaderBelief.ts"
 import * as Prefix from "./Prefix.ts"
@@ -271,6 +272,7 @@ const build = Effect.fnUntraced(
     const background = yield* FiberSet.makeRuntime<never>()
     const requests = Requests.make(settings, nodes, sender, discovery, count, (effect) => void background(effect))
     const watching = Watching.make(settings, nodes, sender, discovery, requests, count)
+    const traced = Tracing.make(adapter.name, () => discovery.belief.leader?.address)
     const runWatchdog = yield* FiberHandle.makeRuntime<never>()
     sender.onBusy = () => void runWatchdog(requests.watchdog, { onlyIfMissing: true })
 
@@ -288,14 +290,14 @@ const build = Effect.fnUntraced(
         ? settings.timeoutMillis
         : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
 
-    const getMany: RaftClient["getMany"] = (keys, options = {}) => {
+    const read: RaftClient["getMany"] = (keys, options = {}) => {
       if (keys.length === 0) return Effect.succeed([])
       if (keys.length > adapter.maxKeys) {
         const parts = Array.from(
           { length: Math.ceil(keys.length / adapter.maxKeys) },
           (_, i) => keys.slice(i * adapter.maxKeys, (i + 1) * adapter.maxKeys)
         )
-        return Effect.map(Effect.forEach(parts, (part) => getMany(part, options)), (values) => values.flat())
+        return Effect.map(Effect.forEach(parts, (part) => read(part, options)), (values) => values.flat())
       }
       const wanted = keys.map(toBytes)
       const { confirmMissing = false, consistency = "linearizable" } = options
@@ -317,7 +319,7 @@ const build = Effect.fnUntraced(
       return Effect.filterOrElse(
         Effect.map(weak, align),
         (values) => !confirmMissing || values.every(Option.isSome),
-        () => getMany(keys, { ...options, consistency: "linearizable" })
+        () => read(keys, { ...options, consistency: "linearizable" })
       )
     }
 
@@ -376,7 +378,10 @@ const build = Effect.fnUntraced(
       entries: scanned.entries.toSorted((a, b) => compareBytes(a.key, b.key))
     })
 
-    const scan: RaftClient["scan"] = Effect.fnUntraced(function*(prefix, options = {}) {
+    const scan = Effect.fnUntraced(function*(
+      prefix: Prefix.Prefix | string,
+      options: ScanOptions = {}
+    ): Effect.fn.Return<Scanned, RaftError.RaftError> {
       const call = adapter.scan(yield* prefixBytes("scan", prefix, options.raw ?? false))
       const timeoutMillis = millisOf(options)
       if (adapter.capabilities.linearizableScan) {
@@ -428,19 +433,27 @@ const build = Effect.fnUntraced(
 
     const client: RaftClient = {
       capabilities: adapter.capabilities,
-      get: (key, options) => Effect.map(getMany([key], options), ([value]) => value ?? Option.none()),
-      getMany,
-      put: (key, value, options) => put("put", key, value, millisOf(options)),
-      putWithTtl,
-      delete: (key, options) => requests.run("delete", adapter.delete(toBytes(key)), "Quorum", millisOf(options)),
+      get: (key, options) => traced("get", Effect.map(read([key], options), ([value]) => value ?? Option.none())),
+      getMany: (keys, options) => traced("getMany", read(keys, options)),
+      put: (key, value, options) => traced("put", put("put", key, value, millisOf(options))),
+      putWithTtl: (key, value, ttl, options) => traced("putWithTtl", putWithTtl(key, value, ttl, options)),
+      delete: (key, options) =>
+        traced("delete", requests.run("delete", adapter.delete(toBytes(key)), "Quorum", millisOf(options))),
       compareAndSwap: (key, expected, value, options) =>
-        requests.run(
+        traced(
           "compareAndSwap",
-          adapter.compareAndSwap(toBytes(key), expected === undefined ? undefined : toBytes(expected), toBytes(value)),
-          "Quorum",
-          millisOf(options)
+          requests.run(
+            "compareAndSwap",
+            adapter.compareAndSwap(
+              toBytes(key),
+              expected === undefined ? undefined : toBytes(expected),
+              toBytes(value)
+            ),
+            "Quorum",
+            millisOf(options)
+          )
         ),
-      scan,
+      scan: (prefix, options) => traced("scan", scan(prefix, options)),
       watch: (key, options) => watching.watch({ key: toBytes(key), prefix: false }, watchSettings(options)),
       watchPrefix: (prefix, options) =>
         Stream.unwrap(
@@ -463,14 +476,17 @@ const build = Effect.fnUntraced(
       changes: SubscriptionRef.changes(discovery.view),
       refresh,
       resolve: (write, options) =>
-        Effect.suspend(() =>
-          resolveOutcome(client, {
-            key: toBytes(write.key),
-            expected: write.expected === undefined ? undefined : toBytes(write.expected),
-            value: toBytes(write.value),
-            fence: toBytes(write.fence),
-            timeoutMillis: millisOf(options)
-          }, now)
+        traced(
+          "resolve",
+          Effect.suspend(() =>
+            resolveOutcome(client, {
+              key: toBytes(write.key),
+              expected: write.expected === undefined ? undefined : toBytes(write.expected),
+              value: toBytes(write.value),
+              fence: toBytes(write.fence),
+              timeoutMillis: millisOf(options)
+            }, now)
+          )
         )
     }
 

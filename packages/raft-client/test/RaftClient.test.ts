@@ -1,7 +1,7 @@
 /** The client as a service: layers, configuration, gate, shutdown, what it shows. */
 import { DEngineAdapter, EtcdAdapter, Prefix, RaftClient, Transport } from "@effect-scylla/raft-client"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Result, Scope, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Option, Result, Scope, Stream, Tracer } from "effect"
 import { assertError, drive, failing, pass, simulate } from "./support/simulated.ts"
 
 const config = (settings: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(settings))
@@ -114,6 +114,54 @@ describe("RaftClient", () => {
       const after = (yield* Metric.snapshot).find(({ id }) => id === "raft_client_leader_changes_total")
       const count = (one: typeof before): number => (one?.state as { count?: number } | undefined)?.count ?? 0
       assert.isAtLeast(Number(count(after)) - Number(count(before)), 2)
+    }))
+
+  it.effect("each operation has a span where a tracer is installed, with what was tried", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const observed = <A, E>(effect: Effect.Effect<A, E>) => drive(Effect.withTracer(effect, tracer))
+      yield* observed(client.put("/k", "v"))
+      yield* observed(client.scan("/"))
+      cluster.node(1).script("HandleClientWrite", { code: 8, details: "Too many pending write requests" })
+      yield* observed(client.delete("/k"))
+      cluster.node(1).script("HandleClientWrite", { code: 4, details: "RPC timeout exceeded" })
+      yield* Effect.exit(observed(client.compareAndSwap("/k", undefined, "w")))
+      yield* observed(client.resolve({ key: "/k", expected: undefined, value: "w", fence: "f" }))
+      yield* observed(client.get("/k", { consistency: "eventual", confirmMissing: true }))
+      // Nobody looks: no span.
+      yield* drive(client.put("/k", "v"))
+      assert.deepStrictEqual(spans.map(({ name }) => name), [
+        "raft.put",
+        "raft.scan",
+        "raft.delete",
+        "raft.compareAndSwap",
+        "raft.resolve",
+        "raft.get",
+        "raft.compareAndSwap",
+        "raft.get"
+      ])
+      const [put, , busy, lost, resolve, inner, , eventual] = spans
+      assert.deepStrictEqual(Object.fromEntries(put!.attributes), {
+        "db.system.name": "d-engine",
+        "db.operation.name": "put",
+        "server.address": "node1:9081"
+      })
+      assert.strictEqual(put!.kind, "client")
+      assert.deepStrictEqual(busy!.attributes.get("raft.attempts"), ["node1:9081: Too many pending write requests"])
+      assert.strictEqual(lost!.attributes.get("raft.outcome"), "Ambiguous")
+      assert.strictEqual(lost!.attributes.get("error.type"), "RequestTimeout")
+      assert.strictEqual(Option.getOrUndefined(inner!.parent)?.spanId, resolve!.spanId)
+      assert.match(String(eventual!.attributes.get("server.address")), /^node\d:/)
+      assert.isTrue(spans.every(({ status }) => status._tag === "Ended"))
     }))
 
   it.effect("refresh takes other addresses when they lead to a leader, and only then", () =>

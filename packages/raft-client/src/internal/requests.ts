@@ -8,6 +8,7 @@ import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
 import { connect, type Sender } from "./sender.ts"
 import type { Settings } from "./settings.ts"
+import * as Tracing from "./tracing.ts"
 
 /** `Leader`: whoever leads. `Quorum`: too, and an answer proves that it does. `Any`: any healthy voter. */
 export type Route = "Leader" | "Quorum" | "Any"
@@ -358,6 +359,7 @@ export const make = (
           continue
         }
         if (trial.route === "Quorum") discovery.adopt(node, sentAt)
+        yield* Tracing.answered(node.address, trial.attempts)
         return verdict.value
       }
       const pause = yield* react(trial, node, epoch, verdict, sentAt)
