@@ -109,6 +109,28 @@ describe("connections", () => {
       assert.deepStrictEqual(asked.sort(), [0, 1])
     }))
 
+  it.effect("a node that comes back at another address is the same node, with the same pool", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make({ nodes: 2, shards: 1 })
+      const cql = yield* passing(clientOf(cluster, { contactPoints: [cluster.contactPoints[0]!] }))
+      yield* passing(cql.awaitConnected)
+      const seen: Array<string> = []
+      yield* Effect.forkChild(
+        Stream.runForEach(cql.nodeChanges, ({ change }) => Effect.sync(() => seen.push(change._tag))),
+        { startImmediately: true }
+      )
+      const nodeOf = () => cql.cluster().hosts.get(cluster.nodes[1]!.hostId.toString())!
+      const { pool } = nodeOf()
+      yield* cluster.relocate(1, "127.0.0.77")
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual(nodeOf().address, "127.0.0.77")
+      assert.strictEqual(nodeOf().pool, pool)
+      assert.isTrue(pool!.isFull)
+      assert.include(seen, "Moved")
+      assert.notInclude(seen, "Removed")
+      assert.strictEqual((yield* cluster.stats).nodes[1]!.address, "127.0.0.77")
+    }))
+
   it.effect("what happens to nodes is a stream", () =>
     Effect.gen(function*() {
       const cluster = yield* make({ nodes: 2, shards: 1 })

@@ -258,6 +258,8 @@ export interface SimulatedCluster {
    * stays.
    */
   readonly remove: (index: number) => Effect.Effect<void, SimulatedClusterError>
+  /** A node ends and comes back, the same node with its data, at another address. Contact points stay what they were. */
+  readonly relocate: (index: number, address: string) => Effect.Effect<void, SimulatedClusterError>
   /** The tablets of `keyspace.table` in the order of their tokens; none for a table without. */
   readonly tablets: (table: string) => ReadonlyArray<SimulatedTablet>
   /** Moves the tablet of a token: these are its replicas from now on. No client is told. */
@@ -571,7 +573,9 @@ export const make = Effect.fnUntraced(
       transport: memory?.transport ?? (yield* Transport.Transport),
       nodes: hosts.map((host): SimulatedNode => ({
         index: host.node.index,
-        address: host.node.address,
+        get address() {
+          return host.node.address
+        },
         hostId: host.node.hostId,
         datacenter: host.node.datacenter,
         rack: host.node.rack,
@@ -611,6 +615,17 @@ export const make = Effect.fnUntraced(
           yield* down(host)
           topology.remove(host.node, schema.keyspaces.values())
           nodeEvent("TOPOLOGY_CHANGE", "REMOVED_NODE", parseAddress(host.node.address)!)
+        }).pipe(Effect.uninterruptible),
+      relocate: (index, address) =>
+        Effect.gen(function*() {
+          const host = yield* hostOf(index)
+          if (parseAddress(address) === undefined || nodes.some((node) => node.address === address)) {
+            const message = `${address} is no IP address, or that of another node`
+            return yield* new SimulatedClusterError({ reason: "BadOptions", message })
+          }
+          yield* down(host)
+          host.node.address = address
+          yield* up(host)
         }).pipe(Effect.uninterruptible),
       tablets: (name) =>
         layoutOf(name)?.tablets.map(({ first, last, replicas }) => ({

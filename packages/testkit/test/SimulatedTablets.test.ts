@@ -245,6 +245,20 @@ describe("tablets", () => {
       assert.strictEqual(error.reason, "NoSuchNode")
     }))
 
+  it.effect("a node that moves is found at its new address, and nowhere else", () =>
+    Effect.gen(function*() {
+      const cluster = yield* SimulatedCluster.make(OPTIONS)
+      const client = yield* setUp(cluster)
+      yield* cluster.relocate(2, "127.0.0.9")
+      const peers = rowsOf(yield* client.query("SELECT rpc_address FROM system.peers"))
+      assert.deepStrictEqual(peers.map((row) => String(row["rpc_address"])).sort(), ["127.0.0.2", "127.0.0.9"])
+      const there = yield* connect("127.0.0.9", 9042, cluster.transport)
+      assert.strictEqual((yield* there.startup())._tag, "Ready")
+      assert.strictEqual((yield* Effect.flip(cluster.relocate(0, "127.0.0.2"))).reason, "BadOptions")
+      const gone = yield* Effect.flip(connect("127.0.0.3", 9042, cluster.transport))
+      assert.strictEqual(gone._tag, "DialError")
+    }))
+
   it.effect("a move that cannot be is refused", () =>
     Effect.gen(function*() {
       const cluster = yield* SimulatedCluster.make(OPTIONS)

@@ -223,9 +223,10 @@ export class Cluster {
     for (const row of topology.nodes) {
       seen.add(row.hostId)
       const member = this.members.get(row.hostId)
-      const same = member !== undefined && member.row.address === row.address &&
-        member.row.datacenter === row.datacenter && member.row.rack === row.rack && member.node.port === port
+      const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack
       if (member !== undefined && !same) yield* this.remove(row.hostId)
+      // The same node at another address keeps its pool.
+      if (same) member.node.pool?.moveTo(row.address, port)
       yield* this.admit(row, port, same ? member : undefined)
     }
     for (const hostId of this.members.keys()) {
@@ -284,7 +285,10 @@ export class Cluster {
     if (before !== undefined) return
     this.tell(node, { _tag: "Added" })
     if (pool === undefined) return
-    const watch = Stream.runForEach(pool.changes, (change) => this.observe(node, change))
+    const watch = Stream.runForEach(
+      pool.changes,
+      (change) => this.observe(this.members.get(row.hostId)?.node ?? node, change)
+    )
     yield* Effect.forkIn(watch, scope, { startImmediately: true })
   })
 

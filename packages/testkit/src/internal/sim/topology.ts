@@ -14,7 +14,7 @@ import { isOwner, TabletLayout } from "./tablets.ts"
 /** A node's place in the cluster. The rest of it is the server's. */
 export interface SimNode {
   readonly index: number
-  readonly address: string
+  address: string
   readonly hostId: Uuid.Uuid
   readonly datacenter: string
   readonly rack: string
