@@ -42,9 +42,10 @@ import * as Auth from "./Auth.ts"
 import { AffinityRouter } from "./internal/affinity.ts"
 import { Core } from "./internal/core.ts"
 import * as Deadlines from "./internal/deadlines.ts"
-import { Issues } from "./internal/nodesOptions.ts"
+import { Issues } from "./internal/issues.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
+import { ServerClock } from "./internal/serverClock.ts"
 import { Telemetry } from "./internal/telemetry.ts"
 import type { Input, Operation, Output } from "./Operations.ts"
 import * as QueryPlan from "./QueryPlan.ts"
@@ -273,21 +274,14 @@ export const make = (
       affinity: new AffinityRouter({ mode, order, keys, read: keyOf, nodes: () => sorted().affinityNodes }),
       deadlines: yield* Deadlines.make,
       telemetry: new Telemetry(services),
-      wallClock: () => clock.currentTimeMillisUnsafe()
+      serverClock: new ServerClock(() => clock.currentTimeMillisUnsafe())
     })
 
-    const execute: AlternatorClient["execute"] = (operation, input, options) => {
-      if (operation === "CreateTable" || operation === "DeleteTable") {
-        keys.forget((input as Input<"CreateTable">).TableName)
-      }
-      return core.execute(operation, input as Readonly<Record<string, unknown>>, {
-        deadlineMillis: options?.deadline === undefined
-          ? undefined
-          : Duration.toMillis(Duration.fromInputUnsafe(options.deadline)),
-        idempotent: options?.idempotent,
-        compression: options?.compression,
-        hedge: options?.hedge
-      })
+    const execute: AlternatorClient["execute"] = (operation, input, options = {}) => {
+      const request = core.execute(operation, input as Readonly<Record<string, unknown>>, options)
+      return operation === "CreateTable" || operation === "DeleteTable"
+        ? Effect.ensuring(request, Effect.sync(() => keys.forget((input as Input<"DeleteTable">).TableName)))
+        : request
     }
     const method = <Op extends Operation>(operation: Op): Method<Op> => (input, options) =>
       execute(operation, input, options)

@@ -25,7 +25,7 @@ import { AlternatorTransport } from "./AlternatorTransport.ts"
 import { Discovery, makeView, Registry } from "./internal/discovery.ts"
 import { isHealthy } from "./internal/localNodes.ts"
 import { check, type Checked } from "./internal/nodesOptions.ts"
-import { makeSeeds } from "./internal/seeds.ts"
+import { makeSeeds, TTL_MILLIS } from "./internal/seeds.ts"
 import type { AlternatorNode } from "./NodeAddress.ts"
 import type { HealthSettings, Observation, TrackedNode } from "./NodeHealth.ts"
 import * as RoutingScope from "./RoutingScope.ts"
@@ -69,7 +69,7 @@ export interface NodesOptions {
   readonly port?: number | undefined
   /** Default: the cluster, see {@link RoutingScope.cluster}. */
   readonly scope?: RoutingScope.RoutingScope | undefined
-  /** `static` uses the seeds as they are and asks nobody. Default: `live`. */
+  /** `static` uses the seeds and asks no node; names among them are looked up again every 30 seconds. Default: `live`. */
   readonly discovery?: "live" | "static" | undefined
   /** Between two looks while there are requests. Default: 1 second. */
   readonly activeInterval?: Duration.Input | undefined
@@ -208,7 +208,7 @@ const start = Effect.fnUntraced(function*(
   const hasOwnAffinity = RoutingScope.format(primary.scope) !== RoutingScope.format(affinity.scope)
 
   let snapshot: NodesSnapshot = {
-    nodes: (yield* seeds.nodes).map((seed) => registry.intern(seed)),
+    nodes: registry.of(yield* seeds.nodes),
     affinityNodes: [],
     step: undefined,
     isDiscovered: false,
@@ -236,7 +236,16 @@ const start = Effect.fnUntraced(function*(
     ejectedNodes.updateUnsafe(ejected, services)
   }
 
-  /** Takes over what the views came to. True when that is a change. */
+  /** These nodes from now on; connections to others are closed when their requests have ended. */
+  const adopt = Effect.fnUntraced(function*(next: Omit<NodesSnapshot, "version">) {
+    snapshot = { ...next, version: snapshot.version + 1 }
+    const gone = registry.retain(new Set([...next.nodes, ...next.affinityNodes]))
+    yield* SubscriptionRef.set(published, snapshot)
+    for (const node of gone) transport.retire(node)
+    gauge()
+  })
+
+  /** Takes over what the views came to, if that is a change. */
   const publish = Effect.fnUntraced(function*(
     isFirst: boolean,
     groups = primary.groups,
@@ -257,11 +266,7 @@ const start = Effect.fnUntraced(function*(
         ejection.openUnsafe()
       }
     }
-    snapshot = { nodes, affinityNodes, step, isDiscovered: true, version: snapshot.version + 1 }
-    const gone = registry.retain(new Set([...nodes, ...affinityNodes]))
-    yield* SubscriptionRef.set(published, snapshot)
-    for (const node of gone) transport.retire(node)
-    gauge()
+    yield* adopt({ nodes, affinityNodes, step, isDiscovered: true })
     if (!isFirst) {
       yield* Effect.logInfo(
         `alternator: ${nodes.length} nodes in ${step === undefined ? "the cluster" : RoutingScope.formatStep(step)}`
@@ -280,6 +285,13 @@ const start = Effect.fnUntraced(function*(
   }
   let fellBackTo: RoutingScope.RoutingStep | undefined
 
+  /** Nobody need wait any longer: a look has ended, or there will be none. */
+  const settle = Effect.suspend(() => {
+    isReady = refusal === undefined
+    return Deferred.succeed(ready, undefined)
+  })
+  yield* Effect.addFinalizer(() => settle)
+
   let turn = 0
   const candidates = Effect.gen(function*() {
     const live = new Set<AlternatorNode>(snapshot.isDiscovered ? [...snapshot.nodes, ...snapshot.affinityNodes] : [])
@@ -295,7 +307,9 @@ const start = Effect.fnUntraced(function*(
   const look = Effect.gen(function*() {
     const wanted = hasOwnAffinity && isAffinityWanted ? [primary, affinity] : [primary]
     const isFirst = !snapshot.isDiscovered
-    const [result] = yield* discovery.look(wanted, yield* candidates, (groups) => {
+    // A resolver that is slow takes its time from the look.
+    const until = now() + Duration.toMillis(checked.discovery.timeout)
+    const [result] = yield* discovery.look(wanted, yield* candidates, until, (groups) => {
       // Requests that wait need not wait for all datacenters.
       if (!isFirst) return Effect.void
       isReady = true
@@ -341,8 +355,7 @@ const start = Effect.fnUntraced(function*(
       text = `who is in the cluster is not known, the nodes stay as they are: ${result.message}`
     }
     yield* say(kind, text)
-    isReady = refusal === undefined
-    yield* Deferred.succeed(ready, undefined)
+    yield* settle
   })
 
   // A function of the user's may throw: that is one look that failed, not the end of discovery.
@@ -351,10 +364,7 @@ const start = Effect.fnUntraced(function*(
       ? Effect.failCause(cause)
       : Effect.andThen(
         say("defect", `a look at the cluster failed, the nodes stay as they are: ${Cause.pretty(cause)}`),
-        Effect.suspend(() => {
-          isReady = refusal === undefined
-          return Deferred.succeed(ready, undefined)
-        })
+        settle
       )
 
   // One look at a time: whoever asks for one meanwhile gets that one's end.
@@ -429,8 +439,22 @@ const start = Effect.fnUntraced(function*(
     }
   })
 
+  /** In static mode: the addresses of names may change. */
+  const follow = Effect.gen(function*() {
+    while (true) {
+      yield* Effect.sleep(Duration.millis(TTL_MILLIS))
+      const nodes = registry.of(yield* seeds.nodes)
+      if (same(nodes, snapshot.nodes)) continue
+      yield* adopt({ nodes, affinityNodes: nodes, step: undefined, isDiscovered: false })
+      yield* Effect.logInfo(`alternator: the seeds' names stand for ${nodes.length} nodes now`)
+    }
+  })
+
   if (!isStatic) yield* Effect.forkScoped(loop)
-  else yield* Deferred.succeed(ready, undefined)
+  else {
+    yield* Deferred.succeed(ready, undefined)
+    if (seeds.hasNames) yield* Effect.forkScoped(follow)
+  }
   if (health.enabled) yield* Effect.forkScoped(probes)
   gauge()
 
@@ -448,13 +472,7 @@ const start = Effect.fnUntraced(function*(
     isReady: () => isReady,
     refresh: isStatic ? state : Effect.andThen(single, state),
     age: Effect.sync(() => confirmedAt < 0 ? Option.none() : Option.some(Duration.millis(now() - confirmedAt))),
-    shutdown: Effect.andThen(
-      Scope.close(scope, Exit.void),
-      Effect.suspend(() => {
-        isReady = refusal === undefined
-        return Deferred.succeed(ready, undefined)
-      })
-    ),
+    shutdown: Scope.close(scope, Exit.void),
     touch: () => {
       isTouched = true
       if (isIdle) {

@@ -15,9 +15,10 @@ import * as FiberSet from "effect/FiberSet"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { type AlternatorError, configInvalid } from "./AlternatorError.ts"
+import type { AlternatorError } from "./AlternatorError.ts"
 import type { Exchange, ExchangeHandler, ExchangeRequest } from "./Exchange.ts"
 import { dispatcher } from "./internal/httpClient.ts"
+import { Issues } from "./internal/issues.ts"
 import * as Undici from "./internal/undici.ts"
 import type { AlternatorNode } from "./NodeAddress.ts"
 
@@ -79,25 +80,16 @@ export interface UndiciOptions {
   readonly shutdownTimeout?: Duration.Input | undefined
 }
 
-const check = (options: UndiciOptions): Effect.Effect<void, AlternatorError> => {
-  const issues: Array<{ readonly field: string; readonly message: string }> = []
-  const count = (field: "connections" | "cachedSessions", least: number) => {
-    const value = options[field]
-    if (value !== undefined && (!Number.isInteger(value) || value < least)) {
-      issues.push({ field, message: `must be a whole number from ${least}, is ${value}` })
-    }
+const check = (options: UndiciOptions) => {
+  const issues = new Issues()
+  const checked = {
+    connections: issues.count("connections", options.connections, 128),
+    connectMillis: issues.millis("connectTimeout", options.connectTimeout, "2 seconds", 1),
+    idleMillis: issues.millis("idleTimeout", options.idleTimeout, "60 seconds", 1),
+    cachedSessions: issues.count("cachedSessions", options.cachedSessions, 100, 0),
+    shutdownMillis: issues.millis("shutdownTimeout", options.shutdownTimeout, "2 seconds", 0)
   }
-  count("connections", 1)
-  count("cachedSessions", 0)
-  for (const field of ["connectTimeout", "idleTimeout"] as const) {
-    const value = options[field]
-    if (value === undefined) continue
-    const millis = Duration.toMillis(Duration.fromInputUnsafe(value))
-    if (!(millis >= 1 && millis <= 2 ** 31 - 1)) {
-      issues.push({ field, message: "must be at least a millisecond and less than 25 days" })
-    }
-  }
-  return issues.length === 0 ? Effect.void : Effect.fail(configInvalid(issues))
+  return Effect.as(issues.result, checked)
 }
 
 /**
@@ -110,7 +102,7 @@ export const makeUndici = (
   options: UndiciOptions = {}
 ): Effect.Effect<AlternatorTransport, AlternatorError, Scope.Scope> =>
   Effect.gen(function*() {
-    yield* check(options)
+    const { shutdownMillis, ...checked } = yield* check(options)
     const { dialGate, tls } = options
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const gate = dialGate === undefined ? undefined : (address: string, dial: () => void) => {
@@ -128,20 +120,18 @@ export const makeUndici = (
         fork(Fiber.interrupt(fiber))
       }
     }
-    const millis = (input: Duration.Input) => Duration.toMillis(Duration.fromInputUnsafe(input))
-    const shutdown = Duration.fromInputUnsafe(options.shutdownTimeout ?? "2 seconds")
     const pools = new Undici.UndiciPools({
-      connections: options.connections ?? 128,
-      connectMillis: millis(options.connectTimeout ?? "2 seconds"),
-      idleMillis: millis(options.idleTimeout ?? "60 seconds"),
-      cachedSessions: options.cachedSessions ?? 100,
+      ...checked,
       tls: tls === undefined || typeof tls === "function" ? tls : () => tls,
       gate
     })
     yield* Effect.addFinalizer(() =>
-      Duration.isZero(shutdown)
+      shutdownMillis === 0
         ? pools.destroy()
-        : Effect.andThen(Effect.timeoutOption(Effect.interruptible(pools.drain()), shutdown), pools.destroy())
+        : Effect.andThen(
+          Effect.timeoutOption(Effect.interruptible(pools.drain()), Duration.millis(shutdownMillis)),
+          pools.destroy()
+        )
     )
     return { dispatch: pools.dispatch, retire: pools.retire, connections: pools.connections }
   })

@@ -28,11 +28,12 @@ import * as AlternatorTransport from "./AlternatorTransport.ts"
 import { AffinityRouter } from "./internal/affinity.ts"
 import { compress } from "./internal/compression.ts"
 import * as Deadlines from "./internal/deadlines.ts"
-import { Issues } from "./internal/nodesOptions.ts"
+import { Issues } from "./internal/issues.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
 import { copyOf, failureOf, NodeHandler, type SdkRequest } from "./internal/sdkHandler.ts"
+import { Telemetry } from "./internal/telemetry.ts"
 import type { TableDescription } from "./Operations.ts"
 import * as QueryPlan from "./QueryPlan.ts"
 import * as RequestKind from "./RequestKind.ts"
@@ -83,6 +84,7 @@ export interface Alternator {
   readonly nodes: AlternatorNodes.AlternatorNodes
   readonly transport: AlternatorTransport.AlternatorTransport
   readonly deadlines: Deadlines.Deadlines
+  readonly telemetry: Telemetry
   readonly fork: (effect: Effect.Effect<void>) => void
   readonly seed: number
 }
@@ -103,6 +105,7 @@ export const make: Effect.Effect<
     nodes: yield* AlternatorNodes.AlternatorNodes,
     transport: yield* AlternatorTransport.AlternatorTransport,
     deadlines: yield* Deadlines.make,
+    telemetry: new Telemetry(yield* Effect.context<never>()),
     fork: (effect) => {
       fork(effect)
     },
@@ -188,7 +191,7 @@ export const withAlternator = <Client extends SdkClient>(
   alternator: Alternator,
   options: AdapterOptions = {}
 ): Client => {
-  const { deadlines, nodes, transport } = alternator
+  const { nodes } = alternator
   const issues = new Issues()
   const attemptMillis = issues.millis("attemptTimeout", options.attemptTimeout, "3 seconds")
   const deadlineMillis = issues.millis("deadline", options.deadline, "12 seconds")
@@ -208,7 +211,7 @@ export const withAlternator = <Client extends SdkClient>(
     now: nodes.now,
     seed: alternator.seed
   })
-  const handler = new NodeHandler({ nodes, transport, deadlines })
+  const handler = new NodeHandler(alternator)
   const allowed = options.headers === "all"
     ? undefined
     : new Set((options.headers ?? DEFAULT_HEADERS).map((name) => name.toLowerCase()))
@@ -281,11 +284,12 @@ export const withAlternator = <Client extends SdkClient>(
   client.middlewareStack.add(
     (next: Handler) => async (args: Arguments) => {
       nodes.touch()
-      if (!nodes.isReady()) await Effect.runPromise(nodes.awaitReady)
       const operation = (args.request.headers["x-amz-target"] ?? "").split(".")[1] ?? ""
-      const expiresAt = nodes.now() + deadlineMillis
+      const begun = nodes.now()
+      const expiresAt = begun + deadlineMillis
+      if (!nodes.isReady()) await Effect.runPromise(Deadlines.readyWithin(nodes, deadlineMillis, operation))
       const mayRepeat = RequestKind.isIdempotent(operation, args.input)
-      const plan = new QueryPlan.QueryPlan(balancer)
+      const plan = new QueryPlan.QueryPlan(balancer, begun)
       const request = await prepare(args.request)
       if (mode !== "none") {
         pipeline = { next, args: { ...args, request } }

@@ -30,15 +30,20 @@ export interface HealthSettings {
 }
 
 /**
- * What became of a request, as far as it says something of the node.
+ * What became of a request, as far as it says something of the node. `limited`: it has more to do than it takes.
  *
  * @category models
  * @since 0.1.0
  */
-export type Observation = "answered" | "unreachable" | "lost" | "timeout" | "server-error" | "given-up"
+export type Observation = "answered" | "unreachable" | "lost" | "timeout" | "limited" | "server-error" | "given-up"
 
-/** Latencies fade with this time constant, in milliseconds. */
+/** Latencies fade with this time constant, in milliseconds; below the other, that is not worth computing. */
 const DECAY = 10_000
+const FRESH = 1000
+
+/** What a refusal for overload and a server error count as: twice the latency so far, within these milliseconds. */
+const MIN_PENALTY = 2
+const MAX_PENALTY = 1000
 
 /**
  * A node of the cluster, with what is known of it. The same object for as long as the node is in the cluster.
@@ -116,23 +121,42 @@ export class TrackedNode implements AlternatorNode {
       this.learn(now - start, now)
       return false
     }
+    if (observation === "limited") {
+      this.losses = 0
+      this.penalize(now - start, now)
+      return false
+    }
     if (observation === "given-up") {
       // Slower than whoever gave up wanted to wait.
       if (now - start > this.latency) this.learn(now - start, now)
       return false
     }
+    if (observation === "server-error") this.penalize(now - start, now)
     if (!settings.enabled || this.probeAt >= 0) return false
     if (observation === "server-error") {
-      this.learn(now - start, now)
       if (++this.serverErrors < settings.maxServerErrors) return false
     } else if (observation !== "unreachable" && ++this.losses < settings.maxLosses) return false
     this.eject(now, settings)
     return true
   }
 
+  /**
+   * What is known of its latency fades: a node that was slow once is asked for nothing while others are quicker, and would
+   * never have the chance to show that it is quick again.
+   */
+  fadedLatency(now: number): number {
+    const age = now - this.latencyAt
+    return age < FRESH ? this.latency : this.latency * Math.exp(-age / DECAY)
+  }
+
+  /** To say no takes no time: who does it must not look quick. */
+  private penalize(latency: number, now: number): void {
+    this.learn(Math.max(latency, Math.min(MAX_PENALTY, Math.max(MIN_PENALTY, 2 * this.latency))), now)
+  }
+
   private learn(latency: number, now: number): void {
     // A peak counts at once, an improvement by and by.
-    const weight = this.latency === 0 || latency > this.latency
+    const weight = this.latency === 0 || latency > this.fadedLatency(now)
       ? 1
       : 1 - Math.exp(-(now - this.latencyAt) / DECAY) + 0.05
     this.latency += (latency - this.latency) * Math.min(1, weight)

@@ -2,12 +2,13 @@
  * The operations of Alternator: what they take and give. Names are those of the DynamoDB API; items, keys and the values of
  * expressions are plain values, see {@link AttributeValue}.
  *
- * Old parameters that expressions have replaced (`Expected`, `AttributeUpdates`, `KeyConditions`, …) are left out.
+ * The parameters that expressions have replaced (`Expected`, `AttributeUpdates`, `KeyConditions`, …) are there too, for
+ * programs that have them; a request has either these or expressions.
  *
  * @stability unstable
  * @since 0.1.0
  */
-import type { Item, ReadItem } from "./AttributeValue.ts"
+import type { Item, ReadItem, Value } from "./AttributeValue.ts"
 
 type Names = { readonly [placeholder: string]: string }
 
@@ -16,7 +17,47 @@ interface Expressions {
   readonly ExpressionAttributeValues?: Item | undefined
 }
 
-interface Conditional extends Expressions {
+/** How an attribute is compared with values, in the parameters that expressions have replaced. @category models @since 0.1.0 */
+export type ComparisonOperator =
+  | "EQ"
+  | "NE"
+  | "IN"
+  | "LE"
+  | "LT"
+  | "GE"
+  | "GT"
+  | "BETWEEN"
+  | "NOT_NULL"
+  | "NULL"
+  | "CONTAINS"
+  | "NOT_CONTAINS"
+  | "BEGINS_WITH"
+/** A condition on one attribute. @category models @since 0.1.0 */
+export interface Condition {
+  readonly ComparisonOperator: ComparisonOperator
+  readonly AttributeValueList?: ReadonlyArray<Value> | undefined
+}
+/** A condition on one attribute of the stored item: its value, that it is not there, or a comparison. @category models @since 0.1.0 */
+export interface ExpectedAttribute {
+  readonly Value?: Value | undefined
+  readonly Exists?: boolean | undefined
+  readonly ComparisonOperator?: ComparisonOperator | undefined
+  readonly AttributeValueList?: ReadonlyArray<Value> | undefined
+}
+/** A change to one attribute; `PUT` where no action is said. @category models @since 0.1.0 */
+export interface AttributeUpdate {
+  readonly Value?: Value | undefined
+  readonly Action?: "PUT" | "ADD" | "DELETE" | undefined
+}
+type ByAttribute<A> = { readonly [attribute: string]: A }
+
+interface Legacy {
+  /** Whether all conditions must hold, as they must by default, or one of them. */
+  readonly ConditionalOperator?: "AND" | "OR" | undefined
+}
+
+interface Conditional extends Expressions, Legacy {
+  readonly Expected?: ByAttribute<ExpectedAttribute> | undefined
   readonly ConditionExpression?: string | undefined
   readonly ReturnValuesOnConditionCheckFailure?: "NONE" | "ALL_OLD" | undefined
 }
@@ -37,6 +78,7 @@ export interface GetItemInput extends Capacity {
   readonly Key: Item
   readonly ConsistentRead?: boolean | undefined
   readonly ProjectionExpression?: string | undefined
+  readonly AttributesToGet?: ReadonlyArray<string> | undefined
   readonly ExpressionAttributeNames?: Names | undefined
 }
 /** The item, if there is one. @category models @since 0.1.0 */
@@ -60,6 +102,7 @@ export interface UpdateItemInput extends Conditional, Capacity {
   readonly TableName: string
   readonly Key: Item
   readonly UpdateExpression?: string | undefined
+  readonly AttributeUpdates?: ByAttribute<AttributeUpdate> | undefined
   readonly ReturnValues?: "NONE" | "ALL_OLD" | "UPDATED_OLD" | "ALL_NEW" | "UPDATED_NEW" | undefined
 }
 /** An item to be gone. @category models @since 0.1.0 */
@@ -69,23 +112,28 @@ export interface DeleteItemInput extends Conditional, Capacity {
   readonly ReturnValues?: "NONE" | "ALL_OLD" | undefined
 }
 
-interface Read extends Expressions, Capacity {
+interface Read extends Expressions, Legacy, Capacity {
   readonly TableName: string
   readonly IndexName?: string | undefined
   readonly FilterExpression?: string | undefined
   readonly ProjectionExpression?: string | undefined
+  readonly AttributesToGet?: ReadonlyArray<string> | undefined
   readonly ConsistentRead?: boolean | undefined
   readonly Limit?: number | undefined
   readonly Select?: "ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES" | "SPECIFIC_ATTRIBUTES" | "COUNT" | undefined
   readonly ExclusiveStartKey?: Item | undefined
 }
-/** A page of a partition, of a table or an index. @category models @since 0.1.0 */
-export interface QueryInput extends Read {
-  readonly KeyConditionExpression: string
+interface Ordered extends Read {
+  readonly QueryFilter?: ByAttribute<Condition> | undefined
   readonly ScanIndexForward?: boolean | undefined
 }
+/** A page of a partition, of a table or an index; of which, an expression says, or conditions do. @category models @since 0.1.0 */
+export type QueryInput =
+  | (Ordered & { readonly KeyConditionExpression: string; readonly KeyConditions?: undefined })
+  | (Ordered & { readonly KeyConditions: ByAttribute<Condition>; readonly KeyConditionExpression?: undefined })
 /** A page of a whole table or index, or of a segment of it. @category models @since 0.1.0 */
 export interface ScanInput extends Read {
+  readonly ScanFilter?: ByAttribute<Condition> | undefined
   readonly Segment?: number | undefined
   readonly TotalSegments?: number | undefined
 }
@@ -117,6 +165,7 @@ export interface KeysAndAttributes {
   readonly Keys: ReadonlyArray<Item>
   readonly ConsistentRead?: boolean | undefined
   readonly ProjectionExpression?: string | undefined
+  readonly AttributesToGet?: ReadonlyArray<string> | undefined
   readonly ExpressionAttributeNames?: Names | undefined
 }
 /** Keys of some tables. @category models @since 0.1.0 */

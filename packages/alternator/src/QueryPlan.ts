@@ -91,6 +91,7 @@ const WORD = 31
  */
 export class QueryPlan {
   private readonly balancer: Balancer
+  private readonly now: number
   private nodes: ReadonlyArray<TrackedNode>
   /** Indices in `nodes` that were tried: bits, or a set where there are more nodes than bits. */
   private tried = 0
@@ -104,8 +105,10 @@ export class QueryPlan {
   private hi = 0
   private lo = 0
 
-  constructor(balancer: Balancer) {
+  /** `now`, of the balancer's clock, for who has read it already. */
+  constructor(balancer: Balancer, now = balancer.now()) {
     this.balancer = balancer
+    this.now = now
     this.nodes = balancer.source().nodes
   }
 
@@ -247,8 +250,10 @@ export class QueryPlan {
 
   private isBetter(a: TrackedNode, b: TrackedNode): boolean {
     // A node without a latency has the other's.
-    const latencyA = a.latency === 0 ? b.latency : a.latency
-    const latencyB = b.latency === 0 ? a.latency : b.latency
+    const ofA = a.fadedLatency(this.now)
+    const ofB = b.fadedLatency(this.now)
+    const latencyA = ofA === 0 ? ofB : ofA
+    const latencyB = ofB === 0 ? ofA : ofB
     return (latencyA + 0.1) * (a.outstanding + 1) < (latencyB + 0.1) * (b.outstanding + 1)
   }
 }

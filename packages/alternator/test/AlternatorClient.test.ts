@@ -1,62 +1,16 @@
 import {
-  Affinity,
   AlternatorClient,
   type AlternatorError,
   AlternatorNodes,
   type AttributeValue,
   Auth
 } from "@effect-scylla/alternator"
-import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
 import { type Config, ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib"
 import { Random } from "../../../test/support/random.ts"
-
-type Simulation = AlternatorSimulation.AlternatorSimulation
-type Handle = NonNullable<Parameters<typeof AlternatorSimulation.make>[0]["handle"]>
-
-const three = (handle?: Handle) =>
-  AlternatorSimulation.make({
-    nodes: [{ host: "10.0.0.1" }, { host: "10.0.0.2" }, { host: "10.0.0.3" }],
-    handle
-  })
-
-const open = (
-  simulation: Simulation,
-  options: AlternatorClient.ClientOptions & Partial<AlternatorNodes.NodesOptions> = {}
-) =>
-  Effect.gen(function*() {
-    const layer = AlternatorNodes.layer({ seeds: "10.0.0.1", ...options }).pipe(Layer.provideMerge(simulation.layer))
-    const client = yield* Effect.provideContext(AlternatorClient.make(options), yield* Layer.build(layer))
-    yield* client.nodes.awaitReady
-    return client
-  })
-
-const key = { TableName: "t", Key: { pk: "a" } }
-const put = { TableName: "t", Item: { pk: "a" } }
-const counter = {
-  TableName: "t",
-  Key: { pk: "a" },
-  UpdateExpression: "ADD n :one",
-  ExpressionAttributeValues: { ":one": 1 }
-}
-
-const operations = (simulation: Simulation) => simulation.nodes.map(({ requests }) => requests.operations)
-const total = (simulation: Simulation) => operations(simulation).reduce((a, b) => a + b, 0)
-
-const serverError = (type: string, message = "no", status = 400) => ({
-  status,
-  body: JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${type}`, message })
-})
-
-/** Runs it while the clock moves on. */
-const within = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds: number) =>
-  Effect.gen(function*() {
-    const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-    yield* TestClock.adjust(`${seconds} seconds`)
-    return yield* Fiber.join(fiber)
-  })
+import { counter, key, open, operations, put, serverError, three, total, within } from "./support/simulated.ts"
 
 describe("AlternatorClient", () => {
   describe("outcomes", () => {
@@ -193,6 +147,19 @@ describe("AlternatorClient", () => {
         const error = yield* Effect.flip(limited.updateItem(counter))
         assert.strictEqual(error.outcome, "Ambiguous")
         assert.strictEqual(total(partition), 1)
+      }))
+
+    it.effect("a node that refuses for overload gets less, though it is the quickest to answer", () =>
+      Effect.gen(function*() {
+        const simulation = three(({ node }) =>
+          node.host === "10.0.0.2"
+            ? serverError("RequestLimitExceeded", "too many in-flight requests (configured via …): 10")
+            : { status: 200, body: "{}" }
+        )
+        const client = yield* open(simulation)
+        for (const host of ["10.0.0.1", "10.0.0.3"]) simulation.node(host).delay = "5 millis"
+        for (let i = 0; i < 200; i++) yield* within(client.putItem(put), 0.01)
+        assert.isBelow(simulation.node("10.0.0.2").requests.operations, 30)
       }))
 
     it.effect("what an earlier attempt may have applied stays Ambiguous, whatever the last one says", () =>
@@ -409,6 +376,93 @@ describe("AlternatorClient", () => {
         assert.strictEqual(total(simulation), 0)
       }))
 
+    it.effect("options and inputs that nobody can use fail the request, typed, and send nothing", () =>
+      Effect.gen(function*() {
+        const simulation = three()
+        const client = yield* open(simulation)
+        const requests = [
+          client.getItem(key, { deadline: "soon" as never }),
+          client.getItem({ ...key, Limit: 1n } as never),
+          client.getItem(null as never),
+          client.putItem({ TableName: "t", Item: null as never })
+        ]
+        for (const request of requests) {
+          const error = yield* Effect.flip(request)
+          assert.strictEqual(error.reason._tag, "RequestInvalid")
+          assert.strictEqual(error.outcome, "NotSent")
+        }
+        assert.strictEqual(total(simulation), 0)
+      }))
+
+    it.effect("the parameters that expressions have replaced have plain values too", () =>
+      Effect.gen(function*() {
+        const bodies: Array<unknown> = []
+        const simulation = three(({ body }) => {
+          bodies.push(JSON.parse(Buffer.from(body).toString("utf8")))
+          return { status: 200, body: "{}" }
+        })
+        const client = yield* open(simulation)
+        yield* client.updateItem({
+          ...key,
+          AttributeUpdates: {
+            n: { Action: "ADD", Value: 1 },
+            gone: { Action: "DELETE" },
+            m: { Value: { deep: ["x"] } }
+          },
+          Expected: {
+            a: { Exists: false },
+            b: { Value: new Uint8Array([1]) },
+            c: { ComparisonOperator: "BETWEEN", AttributeValueList: [1, 2n] }
+          },
+          ConditionalOperator: "OR"
+        })
+        yield* client.query({
+          TableName: "t",
+          KeyConditions: { pk: { ComparisonOperator: "EQ", AttributeValueList: ["a"] } },
+          QueryFilter: { n: { ComparisonOperator: "NOT_NULL" } },
+          AttributesToGet: ["pk"]
+        })
+        yield* client.scan({
+          TableName: "t",
+          ScanFilter: { tags: { ComparisonOperator: "CONTAINS", AttributeValueList: ["red"] } }
+        })
+        assert.deepStrictEqual(bodies, [
+          {
+            TableName: "t",
+            Key: { pk: { S: "a" } },
+            AttributeUpdates: {
+              n: { Action: "ADD", Value: { N: "1" } },
+              gone: { Action: "DELETE" },
+              m: { Value: { M: { deep: { L: [{ S: "x" }] } } } }
+            },
+            Expected: {
+              a: { Exists: false },
+              b: { Value: { B: "AQ==" } },
+              c: { ComparisonOperator: "BETWEEN", AttributeValueList: [{ N: "1" }, { N: "2" }] }
+            },
+            ConditionalOperator: "OR"
+          },
+          {
+            TableName: "t",
+            KeyConditions: { pk: { ComparisonOperator: "EQ", AttributeValueList: [{ S: "a" }] } },
+            QueryFilter: { n: { ComparisonOperator: "NOT_NULL" } },
+            AttributesToGet: ["pk"]
+          },
+          {
+            TableName: "t",
+            ScanFilter: { tags: { ComparisonOperator: "CONTAINS", AttributeValueList: [{ S: "red" }] } }
+          }
+        ])
+        const error = yield* Effect.flip(client.putItem({ ...put, Expected: { n: { Value: Number.NaN } } }))
+        assert.strictEqual(error.message, "PutItem: Expected n: the value is NaN, which is no decimal number")
+        // They say what may be repeated, as expressions do.
+        for (const node of simulation.nodes) node.condition = "resetting"
+        const adding = client.updateItem({ ...key, AttributeUpdates: { n: { Action: "ADD", Value: 1 } } })
+        assert.strictEqual((yield* within(Effect.flip(adding), 5)).attempts.length, 1)
+        const setting = client.updateItem({ ...key, AttributeUpdates: { n: { Value: 1 } } })
+        assert.strictEqual((yield* within(Effect.flip(setting), 5)).attempts.length, 4)
+      }))
+
     it.effect("R25: the User-Agent is replaced, derived or left out; the encoding of one request is overridden", () =>
       Effect.gen(function*() {
         const seen: Array<Readonly<Record<string, string>>> = []
@@ -468,101 +522,6 @@ describe("AlternatorClient", () => {
           }
         }
         assert.isAbove(combinations, 100)
-      }))
-  })
-
-  describe("affinity", () => {
-    const nodeOf = (simulation: Simulation, value: string | number, order: Affinity.AffinityOrder = "go") => {
-      const nodes = simulation.nodes.map(({ host }) => ({
-        scheme: "http" as const,
-        host,
-        port: 8000,
-        urlHost: host,
-        url: `http://${host}:8000`,
-        hostHeader: `${host}:8000`,
-        servername: undefined
-      }))
-      const hash = new Affinity.KeyHash()
-      Affinity.hashInto(typeof value === "string" ? "S" : "N", String(value), hash)
-      return simulation.node(Affinity.order(order, hash, Affinity.sorted(order, nodes))[0]!.host)
-    }
-
-    it.effect.each(["go", "python", "rust"] as const)(
-      "writes of a key go to one node, that of the %s clients",
-      (order) =>
-        Effect.gen(function*() {
-          const simulation = three()
-          const client = yield* open(simulation, {
-            affinity: "any-write",
-            affinityOrder: order,
-            partitionKeys: { t: "pk" }
-          })
-          for (const pk of ["hello", "é", 42, 7]) {
-            const node = nodeOf(simulation, pk, order)
-            const before = node.requests.operations
-            for (let i = 0; i < 5; i++) yield* client.putItem({ TableName: "t", Item: { pk } })
-            yield* client.deleteItem({ TableName: "t", Key: { pk } })
-            yield* client.updateItem({ TableName: "t", Key: { pk } })
-            yield* client.batchWriteItem({ RequestItems: { t: [{ PutRequest: { Item: { pk } } }] } })
-            assert.strictEqual(node.requests.operations - before, 8)
-          }
-        })
-    )
-
-    it.effect("rmw: only writes that read have affinity; reads never have", () =>
-      Effect.gen(function*() {
-        const simulation = three()
-        const client = yield* open(simulation, {
-          affinity: "rmw",
-          partitionKeys: { t: "pk" },
-          balancing: "round-robin"
-        })
-        for (let i = 0; i < 9; i++) yield* client.putItem(put)
-        for (let i = 0; i < 9; i++) yield* client.getItem(key)
-        assert.deepStrictEqual(operations(simulation), [6, 6, 6])
-        for (let i = 0; i < 9; i++) yield* client.updateItem(counter)
-        assert.strictEqual(nodeOf(simulation, "a").requests.operations, 15)
-      }))
-
-    it.effect("the partition key is learned once for all; who asked goes its way; failures cool down", () =>
-      Effect.gen(function*() {
-        let described = 0
-        let exists = true
-        const simulation = three(({ operation }) => {
-          if (operation !== "DescribeTable") return { status: 200, body: "{}" }
-          described++
-          return exists
-            ? {
-              status: 200,
-              body: JSON.stringify({
-                Table: {
-                  TableName: "t",
-                  KeySchema: [{ AttributeName: "sk", KeyType: "RANGE" }, { AttributeName: "pk", KeyType: "HASH" }]
-                }
-              })
-            }
-            : serverError("ResourceNotFoundException")
-        })
-        const client = yield* open(simulation, { affinity: "any-write" })
-        yield* Effect.all(Array.from({ length: 50 }, () => client.putItem(put)), { concurrency: "unbounded" })
-        yield* TestClock.adjust(0)
-        assert.strictEqual(described, 1)
-        const node = nodeOf(simulation, "a")
-        const before = node.requests.operations
-        for (let i = 0; i < 10; i++) yield* client.putItem(put)
-        assert.strictEqual(node.requests.operations - before, 10)
-
-        exists = false
-        const other = { TableName: "other", Item: { pk: "a" } }
-        for (let i = 0; i < 20; i++) {
-          yield* client.putItem(other)
-          yield* TestClock.adjust("1 seconds")
-        }
-        assert.strictEqual(described, 2)
-        yield* TestClock.adjust("5 minutes")
-        yield* client.putItem(other)
-        yield* TestClock.adjust(0)
-        assert.strictEqual(described, 3)
       }))
   })
 

@@ -1,41 +1,10 @@
 import { AlternatorNodes, RoutingScope } from "@effect-scylla/alternator"
 import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Logger, Option, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Random } from "../../../test/support/random.ts"
-
-const three = () =>
-  AlternatorSimulation.make({ nodes: [{ host: "10.0.0.1" }, { host: "10.0.0.2" }, { host: "10.0.0.3" }] })
-
-/** Two datacenters: racks r1 (two nodes) and r2 (one) in dc1, one node in dc2. */
-const two = () =>
-  AlternatorSimulation.make({
-    nodes: [
-      { host: "10.0.0.1", datacenter: "dc1", rack: "r1" },
-      { host: "10.0.0.2", datacenter: "dc1", rack: "r1" },
-      { host: "10.0.0.3", datacenter: "dc1", rack: "r2" },
-      { host: "10.1.0.1", datacenter: "dc2", rack: "r1" }
-    ]
-  })
-
-const start = (
-  simulation: AlternatorSimulation.AlternatorSimulation,
-  options: Partial<AlternatorNodes.NodesOptions> = {}
-) => AlternatorNodes.make({ seeds: ["10.0.0.1"], ...options }).pipe(Effect.provide(simulation.layer))
-
-const hosts = (snapshot: AlternatorNodes.NodesSnapshot) => snapshot.nodes.map(({ host }) => host)
-const looks = (simulation: AlternatorSimulation.AlternatorSimulation) =>
-  simulation.nodes.reduce((sum, { requests }) => sum + requests.localNodes, 0)
-
-/** Messages of the logger while `effect` runs. */
-const logged = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E, R>) => {
-  const lines: Array<string> = []
-  const logger = Logger.make(({ message }) => {
-    lines.push(String(message))
-  })
-  return Effect.provide(effect(lines), Logger.layer([logger]))
-}
+import { hosts, logged, looks, start, three } from "./support/nodes.ts"
 
 describe("AlternatorNodes", () => {
   it.effect("D1: asks before the first request", () =>
@@ -195,148 +164,6 @@ describe("AlternatorNodes", () => {
       yield* TestClock.adjust("3 seconds")
       assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
       assert.deepStrictEqual(simulation.strangers, [])
-    }))
-
-  it.effect("the whole cluster, from a seed in each datacenter, or by the datacenters' names from any node", () =>
-    Effect.gen(function*() {
-      const all = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.1.0.1"]
-      const bySeeds = yield* start(two(), { seeds: ["10.0.0.2", "10.1.0.1"] })
-      yield* bySeeds.awaitReady
-      yield* bySeeds.refresh
-      assert.deepStrictEqual(hosts(bySeeds.current()), all)
-      const simulation = two()
-      const byNames = yield* start(simulation, { scope: RoutingScope.cluster(["dc1", "dc2"]) })
-      yield* byNames.awaitReady
-      assert.deepStrictEqual(hosts(byNames.current()), all)
-      assert.deepStrictEqual(byNames.current().nodes.map(({ datacenter }) => datacenter), ["dc1", "dc1", "dc1", "dc2"])
-    }))
-
-  it.effect("a datacenter of which nobody answers stays as it was", () =>
-    Effect.gen(function*() {
-      const simulation = two()
-      const nodes = yield* start(simulation, { seeds: ["10.0.0.1", "10.1.0.1"] })
-      yield* nodes.awaitReady
-      yield* nodes.refresh
-      simulation.node("10.1.0.1").condition = "silent"
-      simulation.add({ host: "10.0.0.9", datacenter: "dc1" })
-      yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9", "10.1.0.1"])
-    }))
-
-  it.effect("any node answers for any datacenter", () =>
-    Effect.gen(function*() {
-      const nodes = yield* start(two(), { seeds: ["10.0.0.1"], scope: RoutingScope.datacenter("dc2") })
-      yield* nodes.awaitReady
-      assert.deepStrictEqual(hosts(nodes.current()), ["10.1.0.1"])
-    }))
-
-  it.effect("a rack that empties falls back after two looks, and is used again when it has nodes", () =>
-    logged((lines) =>
-      Effect.gen(function*() {
-        const simulation = two()
-        const scope = RoutingScope.rack("dc1", "r2").pipe(RoutingScope.orElse(RoutingScope.datacenter("dc1")))
-        const nodes = yield* start(simulation, { scope })
-        yield* nodes.awaitReady
-        assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-        assert.strictEqual(nodes.current().nodes[0]!.rack, "r2")
-        simulation.node("10.0.0.3").isListed = false
-        yield* TestClock.adjust("1 seconds")
-        assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-        yield* TestClock.adjust("1 seconds")
-        assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2"])
-        yield* TestClock.adjust("10 seconds")
-        assert.strictEqual(lines.filter((line) => line.includes("rack(dc1, r2) has no nodes")).length, 1)
-        simulation.node("10.0.0.3").isListed = true
-        yield* TestClock.adjust("1 seconds")
-        assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-      })
-    ))
-
-  it.effect("D12: failures widen no scope, and every candidate is tried before a scope is given up", () =>
-    Effect.gen(function*() {
-      const simulation = two()
-      const scope = RoutingScope.rack("dc1", "r2").pipe(RoutingScope.orElse(RoutingScope.cluster()))
-      const nodes = yield* start(simulation, { seeds: ["10.0.0.9", "10.0.0.1"], scope })
-      simulation.add({ host: "10.0.0.9" }).condition = "refusing"
-      yield* nodes.awaitReady
-      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-      for (const node of simulation.nodes) node.condition = "refusing"
-      yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-    }))
-
-  it.effect("servers that ignore dc and rack: a narrow scope falls back with one warning, or fails typed", () =>
-    logged((lines) =>
-      Effect.gen(function*() {
-        const simulation = two()
-        for (const node of simulation.nodes) node.filters = []
-        const refused = yield* start(simulation, { scope: RoutingScope.datacenter("dc2") })
-        const error = yield* Effect.flip(refused.awaitReady)
-        assert.strictEqual(error.reason._tag, "ScopeUnsupported")
-        assert.include(error.message, "orElse")
-        yield* refused.shutdown
-
-        const scope = RoutingScope.datacenter("dc2").pipe(RoutingScope.orElse(RoutingScope.cluster()))
-        const nodes = yield* start(simulation, { scope })
-        yield* nodes.awaitReady
-        yield* TestClock.adjust("20 seconds")
-        assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
-        assert.strictEqual(lines.filter((line) => line.includes("datacenter(dc2) has no nodes")).length, 1)
-
-        // The servers are upgraded; what one filters by is asked again within the hour.
-        for (const node of simulation.nodes) node.filters = ["dc", "rack"]
-        yield* TestClock.adjust("61 minutes")
-        nodes.touch()
-        yield* TestClock.adjust("61 seconds")
-        assert.deepStrictEqual(hosts(nodes.current()), ["10.1.0.1"])
-      })
-    ))
-
-  it.effect("a list of a node that ignores the filter never enters a narrow scope", () =>
-    Effect.gen(function*() {
-      const simulation = two()
-      simulation.node("10.0.0.1").filters = []
-      const nodes = yield* start(simulation, {
-        seeds: ["10.0.0.1", "10.0.0.2"],
-        scope: RoutingScope.rack("dc1", "r2")
-      })
-      yield* nodes.awaitReady
-      yield* TestClock.adjust("5 seconds")
-      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-    }))
-
-  it.effect("R23: affinity has every rack of the datacenter; equal questions of both views are asked once", () =>
-    Effect.gen(function*() {
-      const simulation = two()
-      const scope = RoutingScope.rack("dc1", "r2").pipe(
-        RoutingScope.orElse(RoutingScope.rack("dc2", "r7")),
-        RoutingScope.orElse(RoutingScope.cluster())
-      )
-      assert.strictEqual(
-        RoutingScope.format(RoutingScope.forAffinity(scope)),
-        "datacenter(dc1) -> datacenter(dc2) -> cluster"
-      )
-      const nodes = yield* start(simulation, { scope })
-      nodes.useAffinity()
-      yield* nodes.awaitReady
-      yield* nodes.refresh
-      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.3"])
-      assert.deepStrictEqual(nodes.current().affinityNodes.map(({ host }) => host), [
-        "10.0.0.1",
-        "10.0.0.2",
-        "10.0.0.3"
-      ])
-      // The rack is empty: both views ask for the datacenter, which is one question.
-      const narrow = RoutingScope.rack("dc1", "r9").pipe(RoutingScope.orElse(RoutingScope.datacenter("dc1")))
-      const shared = two()
-      const fallen = yield* start(shared, { scope: narrow })
-      fallen.useAffinity()
-      yield* fallen.awaitReady
-      // Each node is asked once what it filters by.
-      for (let i = 0; i < 8; i++) yield* fallen.refresh
-      const before = looks(shared)
-      yield* fallen.refresh
-      assert.strictEqual(looks(shared) - before, 3, "two for the empty rack, one for the datacenter")
     }))
 
   it.effect("a list in another order, or with duplicates, is no change", () =>
@@ -549,6 +376,95 @@ describe("AlternatorNodes", () => {
       assert.strictEqual(lookups, 1)
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(lookups, 2)
+    }))
+
+  it.effect("in static mode a seed's name is looked up again, and nodes that left it are left", () =>
+    Effect.gen(function*() {
+      const simulation = three()
+      let addresses: ReadonlyArray<string> = ["10.0.0.2", "10.0.0.1"]
+      const nodes = yield* start(simulation, {
+        seeds: ["db.example.com"],
+        discovery: "static",
+        resolve: () => Effect.sync(() => addresses)
+      })
+      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2"])
+      const [kept] = nodes.current().nodes
+      yield* TestClock.adjust("1 minutes")
+      assert.strictEqual(nodes.current().version, 0, "the same addresses are no change")
+      addresses = ["10.0.0.3", "10.0.0.1"]
+      yield* TestClock.adjust("31 seconds")
+      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.3"])
+      assert.strictEqual(nodes.current().nodes[0], kept)
+      assert.deepStrictEqual(simulation.retired, ["http://10.0.0.2:8000"])
+      addresses = []
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(nodes.current().nodes.length, 2, "a resolver that knows nothing takes nothing away")
+      assert.strictEqual(looks(simulation), 0)
+    }))
+
+  it.effect("a resolver that hangs is waited for once for all names, and not again at each look", () =>
+    Effect.gen(function*() {
+      const simulation = three()
+      let asked = 0
+      const starting = yield* Effect.forkChild(
+        start(simulation, {
+          seeds: ["a.example.com", "b.example.com", "c.example.com", "10.0.0.1"],
+          resolve: () =>
+            Effect.suspend(() => {
+              asked++
+              return Effect.never
+            })
+        }),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("2 seconds")
+      const nodes = yield* Fiber.join(starting)
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(hosts(nodes.current()), ["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+      assert.strictEqual(asked, 3)
+      const before = looks(simulation)
+      for (let i = 0; i < 20; i++) {
+        nodes.touch()
+        yield* TestClock.adjust("1 seconds")
+      }
+      assert.isAtLeast(looks(simulation) - before, 12)
+      assert.isAtMost(asked, 3 + 3 * 3)
+    }))
+
+  it.effect("R6, R16: clients get the same nodes, made once, and none at all is said to whoever waits", () =>
+    Effect.gen(function*() {
+      const simulation = three()
+      for (const node of simulation.nodes) node.condition = "silent"
+      const nodes = yield* start(simulation, { discoveryTimeout: "700 millis" })
+      const waiting = yield* Effect.forkChild(nodes.awaitReady, { startImmediately: true })
+      yield* TestClock.adjust("700 millis")
+      const first = yield* Fiber.join(waiting)
+      // Balancing goes on over the seeds, and says that nobody confirmed them.
+      assert.isFalse(first.isDiscovered)
+      assert.deepStrictEqual(hosts(first), ["10.0.0.1"])
+      for (const node of simulation.nodes) node.condition = "up"
+      nodes.touch()
+      yield* TestClock.adjust("2 seconds")
+      const found = nodes.current()
+      assert.strictEqual(found.nodes.length, 3)
+      for (let i = 0; i < 10; i++) {
+        nodes.touch()
+        yield* TestClock.adjust("1 seconds")
+      }
+      assert.isAbove(looks(simulation), 5)
+      assert.strictEqual(nodes.current(), found, "looks that find the same make nothing")
+    }))
+
+  it.effect("when the nodes are closed before the first look has ended, nobody waits for it", () =>
+    Effect.gen(function*() {
+      const simulation = three()
+      for (const node of simulation.nodes) node.condition = "silent"
+      const scope = yield* Scope.make()
+      const nodes = yield* Scope.provide(start(simulation), scope)
+      const waiting = yield* Effect.forkChild(nodes.awaitReady, { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(waiting)
+      assert.isTrue(nodes.isReady())
     }))
 
   it.effect("listed nodes are reached where translate says", () =>

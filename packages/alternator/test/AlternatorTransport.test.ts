@@ -12,10 +12,9 @@ import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
-import { createServer } from "node:https"
-import { createRequire } from "node:module"
+import type { IncomingMessage } from "node:http"
+import { createServer, type ServerOptions } from "node:https"
 import type { AddressInfo } from "node:net"
-import { dirname, join } from "node:path"
 import type { TLSSocket } from "node:tls"
 import { ofLean } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
@@ -38,9 +37,28 @@ const open = (options: AlternatorClient.Options) =>
     transport: Context.get(services, AlternatorTransport.AlternatorTransport)
   }))
 
-/** Certificates that dynalite comes with, for tests. */
-const certificate = (name: string) =>
-  readFileSync(join(dirname(createRequire(import.meta.url).resolve("dynalite")), "ssl", name), "utf8")
+/** A TLS node that lists itself. Closed with the scope. */
+const tlsNode = (options: ServerOptions, onRequest: (request: IncomingMessage) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createServer>>((resume) => {
+      const server = createServer(options, (request, response) => {
+        onRequest(request)
+        response.end(request.url === "/localnodes" ? '["127.0.0.1"]' : "{}")
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  )
+
+/** Self-signed, until 2081: a node on 127.0.0.1, a client, and a client that nobody knows. */
+const certificate = (name: "server" | "client" | "stranger") => {
+  const read = (part: string) => readFileSync(new URL(`./fixtures/${name}-${part}.pem`, import.meta.url), "utf8")
+  return { key: read("key"), cert: read("cert") }
+}
 
 describe("AlternatorTransport", () => {
   it.live("R7, R11, R12: discovery has one connection to a node, operations their own, and all of them arrive", () =>
@@ -189,27 +207,13 @@ describe("AlternatorTransport", () => {
   it.live("TLS is verified unless told otherwise, and what is configured serves discovery too", () =>
     Effect.gen(function*() {
       let asked = 0
-      const own = { key: certificate("server-key.pem"), cert: certificate("server-crt.pem") }
+      const own = certificate("server")
       const shown = new Set<string>()
-      const server = yield* Effect.acquireRelease(
-        Effect.callback<ReturnType<typeof createServer>>((resume) => {
-          const server = createServer(
-            { ...own, requestCert: true, rejectUnauthorized: false },
-            (request, response) => {
-              const { subject } = (request.socket as TLSSocket).getPeerCertificate()
-              if (subject?.CN !== undefined) shown.add(`${request.method} ${subject.CN}`)
-              if (request.url === "/localnodes") asked++
-              response.end(request.url === "/localnodes" ? '["127.0.0.1"]' : "{}")
-            }
-          )
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) =>
-          Effect.callback<void>((resume) => {
-            server.close(() => resume(Effect.void))
-            server.closeAllConnections()
-          })
-      )
+      const server = yield* tlsNode({ ...own, requestCert: true, rejectUnauthorized: false }, (request) => {
+        const { subject } = (request.socket as TLSSocket).getPeerCertificate()
+        if (subject?.CN !== undefined) shown.add(`${request.method} ${subject.CN}`)
+        if (request.url === "/localnodes") asked++
+      })
       const seeds = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
       const strict = yield* open({ seeds })
       const error = yield* Effect.flip(strict.client.getItem(key, { deadline: "1 seconds" }))
@@ -227,10 +231,10 @@ describe("AlternatorTransport", () => {
       const known = yield* open({
         seeds,
         auth: Auth.clientCertificate,
-        transport: { tls: { ...own, rejectUnauthorized: false } }
+        transport: { tls: { ...certificate("client"), rejectUnauthorized: false } }
       })
       yield* known.client.getItem(key)
-      assert.deepStrictEqual(Array.from(shown).toSorted(), ["GET dynalite", "POST dynalite"])
+      assert.deepStrictEqual(Array.from(shown).toSorted(), ["GET ours", "POST ours"])
       yield* known.client.nodes.shutdown
 
       // What a function gives is asked at each dial.
@@ -246,6 +250,34 @@ describe("AlternatorTransport", () => {
       })
       yield* renewed.client.getItem(key)
       assert.isAtLeast(dials, 2)
+    }))
+
+  it.live("mTLS: a node that enforces client certificates takes ours, for discovery too, and nothing without", () =>
+    Effect.gen(function*() {
+      const [own, ours] = [certificate("server"), certificate("client")]
+      const seen: Array<string> = []
+      const server = yield* tlsNode(
+        { ...own, ca: ours.cert, requestCert: true, rejectUnauthorized: true },
+        ({ method, socket }) => seen.push(`${method} ${(socket as TLSSocket).getPeerCertificate().subject.CN}`)
+      )
+      const seeds = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+      // The node's own certificate is verified here, by the address it is listed by.
+      const connect = (tls: AlternatorTransport.TlsOptions) =>
+        open({ seeds, auth: Auth.clientCertificate, transport: { tls: { ca: own.cert, ...tls } } })
+
+      for (const tls of [{}, certificate("stranger")]) {
+        const { client } = yield* connect(tls)
+        const error = yield* Effect.flip(client.getItem(key, { deadline: "1 seconds" }))
+        assert.include(["ConnectionLost", "NodeUnreachable"], error.reason._tag)
+        assert.isFalse(client.nodes.current().isDiscovered)
+        yield* client.nodes.shutdown
+      }
+      assert.deepStrictEqual(seen, [])
+
+      const { client } = yield* connect(ours)
+      yield* client.getItem(key)
+      assert.isTrue(client.nodes.current().isDiscovered)
+      assert.deepStrictEqual(new Set(seen), new Set(["GET ours", "POST ours"]))
     }))
 
   it.live("dials wait for the gate that is given", () =>
@@ -280,14 +312,24 @@ describe("AlternatorTransport", () => {
   it.effect("wrong options are named", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(
-        Effect.scoped(AlternatorTransport.makeUndici({ connections: 0, cachedSessions: -1, idleTimeout: 0 }))
+        Effect.scoped(
+          AlternatorTransport.makeUndici({
+            connections: 0,
+            cachedSessions: -1,
+            idleTimeout: 0,
+            connectTimeout: "soon" as never,
+            shutdownTimeout: -1
+          })
+        )
       )
       assert.strictEqual(error.reason._tag, "ConfigInvalid")
       if (error.reason._tag !== "ConfigInvalid") return
       assert.deepStrictEqual(error.reason.issues.map(({ field }) => field), [
         "connections",
+        "connectTimeout",
+        "idleTimeout",
         "cachedSessions",
-        "idleTimeout"
+        "shutdownTimeout"
       ])
     }))
 

@@ -3,7 +3,7 @@ import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb"
 import { Affinity, type AlternatorError, AlternatorNodes, AlternatorTransport, AwsSdk } from "@effect-scylla/alternator"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Layer } from "effect"
+import { Cause, Effect, Layer, Metric } from "effect"
 import { ofSdk } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
@@ -153,6 +153,17 @@ describe("the AWS SDK on the nodes", () => {
         for (let i = 0; i < 5; i++) yield* put(pk)
         assert.strictEqual(node.requests.operations - before, 5, pk)
       }
+    }))
+
+  it.live("attempts are counted by node and result, as the lean client's are", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ secrets })
+      const { client } = yield* adapted(cluster)
+      yield* Effect.promise(() => client.send(get).catch(() => {}))
+      const counted = (yield* Metric.snapshot).filter(({ attributes, id }) =>
+        id === "alternator_attempts_total" && attributes?.["node"]?.endsWith(`:${cluster.port}`)
+      )
+      assert.deepStrictEqual(counted.map(({ attributes }) => attributes?.["result"]), ["ValidationFailed"])
     }))
 
   it.live("wrong options are named", () =>

@@ -1,5 +1,5 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb"
-import { AlternatorClient, Auth, AwsSdk } from "@effect-scylla/alternator"
+import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb"
+import { AlternatorClient, AlternatorNodes, AlternatorTransport, Auth, AwsSdk } from "@effect-scylla/alternator"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -84,6 +84,59 @@ describe("the lean client on a cluster of sockets", () => {
       const error = yield* Effect.flip(refused.listTables({}))
       assert.strictEqual(error.reason._tag, "AccessRefused")
       assert.strictEqual(error.outcome, "Rejected")
+      assert.strictEqual(error.attempts.length, 1)
+    }))
+
+  it.live.each([20, -20])(
+    "clocks that are %d minutes away are found out by the first refusal, for a write too",
+    (minutes) =>
+      Effect.gen(function*() {
+        const cluster = yield* AlternatorCluster.make({
+          secrets,
+          clockSkew: minutes * 60_000,
+          store: () => Promise.resolve({ status: 200, body: "{}" })
+        })
+        const client = yield* lean(cluster, {
+          auth: Auth.sigV4({ accessKeyId: "alice", secretAccessKey: secrets.alice })
+        })
+        const count = () => cluster.nodes.reduce((sum, { requests }) => sum + requests.operations, 0)
+        const write = client.updateItem({
+          TableName: "t",
+          Key: { pk: "a" },
+          UpdateExpression: "ADD n :one",
+          ExpressionAttributeValues: { ":one": 1 }
+        })
+        yield* write
+        assert.strictEqual(count(), 2)
+        yield* write
+        assert.strictEqual(count(), 3)
+
+        const adapted = AwsSdk.withAlternator(
+          new DynamoDBClient({ region: "any", credentials: { accessKeyId: "alice", secretAccessKey: secrets.alice } }),
+          yield* Effect.provideContext(
+            AwsSdk.make,
+            yield* Layer.build(
+              Layer.provideMerge(AlternatorNodes.layer({ seeds: cluster.seeds }), AlternatorTransport.layerUndici())
+            )
+          )
+        )
+        const put = new PutItemCommand({ TableName: "t", Item: { pk: { S: "a" } } })
+        yield* Effect.promise(() => adapted.send(put))
+        assert.strictEqual(count(), 5)
+        yield* Effect.promise(() => adapted.send(put))
+        assert.strictEqual(count(), 6)
+        adapted.destroy()
+      })
+  )
+
+  it.live("a refusal of the date without a date is no reason to try for ever", () =>
+    Effect.gen(function*() {
+      const refusal = JSON.stringify({ __type: "x#InvalidSignatureException", message: "Signature expired: …" })
+      const cluster = yield* AlternatorCluster.make({ store: () => Promise.resolve({ status: 400, body: refusal }) })
+      const client = yield* lean(cluster)
+      const error = yield* Effect.flip(client.listTables({}))
+      assert.strictEqual(error.reason._tag, "AccessRefused")
+      // The node's clock is ours, so there is nothing to correct.
       assert.strictEqual(error.attempts.length, 1)
     }))
 

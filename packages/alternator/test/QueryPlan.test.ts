@@ -163,6 +163,32 @@ describe("QueryPlan", () => {
     assert.isTrue(good > 1900 && busy < 50, `${[busy, slow, good]}`)
   })
 
+  it.each(["limited", "server-error"] as const)("a node that is quick to say no (%s) is not preferred for it", (no) => {
+    const { balancer, state, tracked } = setup(3, "power-of-two")
+    const never = { ...settings, maxServerErrors: 1e9 }
+    const counts = new Map(tracked.map((node) => [node, 0]))
+    for (let i = 0; i < 3000; i++) {
+      const node = new QueryPlan.QueryPlan(balancer).next()!
+      counts.set(node, counts.get(node)! + 1)
+      const start = state.now
+      state.now += node === tracked[0] ? 0.2 : 4
+      node.observe(node === tracked[0] ? no : "answered", start, state.now, never)
+    }
+    const [refusing, ...others] = tracked.map((node) => counts.get(node)!) as [number, number, number]
+    assert.isTrue(refusing > 0 && refusing < 100, `${refusing}, ${others}`)
+    // When it takes requests again, it gets its share.
+    counts.clear()
+    for (let i = 0; i < 30_000; i++) {
+      const node = new QueryPlan.QueryPlan(balancer).next()!
+      counts.set(node, (counts.get(node) ?? 0) + 1)
+      const start = state.now
+      state.now += 4
+      node.observe("answered", start, state.now, never)
+      if (i === 20_000) counts.clear()
+    }
+    assert.isAbove(counts.get(tracked[0]!) ?? 0, 1000)
+  })
+
   it("nodes that leave in the middle of a request are not tried, those that joined are", () => {
     const { balancer, state, tracked } = setup(3)
     const plan = new QueryPlan.QueryPlan(balancer)

@@ -33,6 +33,8 @@ export interface ClusterOptions {
     | undefined
   /** Enforces signatures: secrets by user. Default: none is looked at. */
   readonly secrets?: Readonly<Record<string, string>> | undefined
+  /** How far the nodes' clocks are ahead, or behind when negative, in milliseconds. Default: 0. */
+  readonly clockSkew?: number | undefined
   /** What nodes filter their lists by. Default: both. */
   readonly filters?: ReadonlyArray<"dc" | "rack"> | undefined
   /** Bytes from which on an answer is compressed, if the client takes that. Default: 4096. */
@@ -253,6 +255,7 @@ class Node implements ClusterNode {
     const accepted = String(request.headers["accept-encoding"] ?? "")
     let bytes = Buffer.from(body)
     response.setHeader("Content-Type", type)
+    response.setHeader("Date", new Date(this.cluster.now()).toUTCString())
     if (bytes.length >= this.cluster.threshold && /gzip|deflate/.test(accepted)) {
       const encoding = accepted.includes("gzip") ? "gzip" : "deflate"
       bytes = encoding === "gzip" ? gzipSync(bytes) : deflateSync(bytes)
@@ -300,7 +303,7 @@ export const make = (
       filters: options.filters ?? ["dc", "rack"],
       threshold: options.compressionThreshold ?? 4096,
       store: options.store ?? (yield* DynaliteStore.make),
-      now: () => clock.currentTimeMillisUnsafe()
+      now: () => clock.currentTimeMillisUnsafe() + (options.clockSkew ?? 0)
     }
     for (const { address, datacenter = "dc1", rack = "r1" } of wanted) {
       const node = new Node(cluster, address, datacenter, rack)

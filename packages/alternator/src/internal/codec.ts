@@ -1,6 +1,13 @@
 /** Inputs as the bodies of requests, bodies of answers as outputs and errors. */
 import * as AlternatorError from "../AlternatorError.ts"
-import { decodeItem, encodeItem, InvalidValue, type Item } from "../AttributeValue.ts"
+import {
+  decodeItem,
+  encode as encodeValue,
+  encodeItem,
+  InvalidValue,
+  type Item,
+  type Value
+} from "../AttributeValue.ts"
 import { isShed } from "./retry.ts"
 
 type Fields = Readonly<Record<string, any>>
@@ -31,13 +38,23 @@ const object = (fields: Fields, write: (name: string, value: any) => string | un
 
 const list = <A>(values: ReadonlyArray<A>, write: (value: A) => string): string => `[${values.map(write).join(",")}]`
 
-const at = (place: string, item: Item): string => {
+const located = <A>(place: string, write: (value: A) => string, value: A): string => {
   try {
-    return encodeItem(item)
+    return write(value)
   } catch (error) {
     throw error instanceof InvalidValue ? new InvalidValue({ message: `${place}: ${error.message}` }) : error
   }
 }
+
+const at = (place: string, item: Item): string => located(place, encodeItem, item)
+
+/** Conditions on attributes, or changes to them, by their names: the parameters that expressions have replaced. */
+const byAttribute = (parameter: string, attributes: Fields): string =>
+  object(attributes, (attribute, said) => {
+    const write = (value: Value) => located(`${parameter} ${attribute}`, encodeValue, value)
+    return object(said, (name, value) =>
+      name === "Value" ? write(value) : name === "AttributeValueList" ? list(value, write) : JSON.stringify(value))
+  })
 
 /** What of `RequestItems` is written how: puts and deletes, or keys. */
 const requestItems = (tables: Fields): string =>
@@ -63,6 +80,12 @@ const field = (name: string, value: any): string | undefined => {
       return at(name, value)
     case "RequestItems":
       return requestItems(value)
+    case "AttributeUpdates":
+    case "Expected":
+    case "KeyConditions":
+    case "QueryFilter":
+    case "ScanFilter":
+      return byAttribute(name, value)
     default:
       return JSON.stringify(value)
   }

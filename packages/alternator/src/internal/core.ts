@@ -6,10 +6,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import * as AlternatorError from "../AlternatorError.ts"
-import { InvalidValue } from "../AttributeValue.ts"
 import type { ResponseHeaders } from "../Exchange.ts"
 import type { TrackedNode } from "../NodeHealth.ts"
 import { type Balancer, QueryPlan } from "../QueryPlan.ts"
@@ -18,8 +16,10 @@ import type { Signer } from "../SigV4.ts"
 import type { AffinityRouter } from "./affinity.ts"
 import * as Codec from "./codec.ts"
 import { type Bounds, compress, decompress, type Encoding } from "./compression.ts"
+import { readyWithin } from "./deadlines.ts"
 import { NodeAttempt, type Surroundings } from "./nodeAttempt.ts"
-import { Retries } from "./retry.ts"
+import { type Failure, Retries } from "./retry.ts"
+import { isAboutTime, type ServerClock } from "./serverClock.ts"
 import type { Telemetry } from "./telemetry.ts"
 
 export interface CoreSettings extends Surroundings {
@@ -27,8 +27,7 @@ export interface CoreSettings extends Surroundings {
   readonly affinity: AffinityRouter
   readonly telemetry: Telemetry
   readonly signer: Signer | undefined
-  /** Milliseconds since 1970. */
-  readonly wallClock: () => number
+  readonly serverClock: ServerClock
   readonly maxAttempts: number
   readonly deadlineMillis: number
   readonly attemptMillis: number
@@ -45,11 +44,12 @@ export interface Compression {
   readonly level: number
 }
 
+/** The options of one request, in place of the client's. */
 export interface CallOptions {
-  readonly deadlineMillis: number | undefined
-  readonly idempotent: boolean | undefined
-  readonly compression: Encoding | false | undefined
-  readonly hedge: boolean | undefined
+  readonly deadline?: Duration.Input | undefined
+  readonly idempotent?: boolean | undefined
+  readonly compression?: Encoding | false | undefined
+  readonly hedge?: boolean | undefined
 }
 
 type Input = Readonly<Record<string, any>>
@@ -60,6 +60,7 @@ interface Failed {
   readonly reason: AlternatorError.AlternatorReason
   readonly outcome: AlternatorError.Outcome
   readonly millis: number
+  readonly isClockCorrected?: Failure["isClockCorrected"]
 }
 
 /** Attempts that are remembered. */
@@ -76,16 +77,25 @@ class Call {
   readonly mayRepeat: boolean
   readonly isTraced: boolean
 
-  constructor(core: Core, operation: string, input: Input, options: CallOptions, isTraced: boolean) {
+  /** Throws when the input cannot be written. */
+  constructor(
+    core: Core,
+    operation: string,
+    input: Input,
+    { idempotent }: CallOptions,
+    now: number,
+    millis: number,
+    isTraced: boolean
+  ) {
     this.operation = operation
     this.target = `DynamoDB_20120810.${operation}`
     this.input = input
     this.isTraced = isTraced
     this.body = Buffer.from(Codec.encode(input))
-    this.plan = new QueryPlan(core.settings.balancer)
+    this.plan = new QueryPlan(core.settings.balancer, now)
     core.settings.affinity.apply(operation, input, this.plan)
-    this.mayRepeat = options.idempotent ?? RequestKind.isIdempotent(operation, input)
-    this.expiresAt = core.settings.deadlines.now() + (options.deadlineMillis ?? core.settings.deadlineMillis)
+    this.mayRepeat = idempotent ?? RequestKind.isIdempotent(operation, input)
+    this.expiresAt = now + millis
   }
 }
 
@@ -116,23 +126,21 @@ class Flight extends NodeAttempt {
   protected answered(status: number, headers: ResponseHeaders, body: Uint8Array): void {
     const { core } = this
     const encoding = headers["content-encoding"]
-    if (encoding === undefined || encoding === "identity") return this.settle(status, body)
+    if (encoding === undefined || encoding === "identity") return this.settle(status, headers, body)
     // Off the event loop; the request's own deadline does not cut this short.
     this.resume(
       Effect.matchEffect(decompress(body, String(encoding), core.settings.bounds), {
-        onSuccess: (plain) => Effect.callback<any, Failed>((resume) => this.settle(status, plain, resume)),
-        onFailure: ({ message }) =>
-          Effect.fail<Failed>({
-            node: this.node,
-            reason: new AlternatorError.MalformedResponse({ message, status }),
-            outcome: "Ambiguous",
-            millis: this.millis
-          })
+        onSuccess: (plain) => Effect.callback<any, Failed>((resume) => this.settle(status, headers, plain, resume)),
+        onFailure: ({ message }) => {
+          const reason = new AlternatorError.MalformedResponse({ message, status })
+          core.settings.telemetry.attempt(this.node, reason._tag, this.millis)
+          return Effect.fail<Failed>({ node: this.node, reason, outcome: "Ambiguous", millis: this.millis })
+        }
       })
     )
   }
 
-  private settle(status: number, body: Uint8Array, resume = this.resume): void {
+  private settle(status: number, headers: ResponseHeaders, body: Uint8Array, resume = this.resume): void {
     const { call, core, node } = this
     const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")
     const millis = this.millis
@@ -157,7 +165,9 @@ class Flight extends NodeAttempt {
     }
     const { isRejected, reason } = Codec.decodeError(status, text)
     core.settings.telemetry.attempt(node, reason._tag, millis)
-    resume(Exit.fail({ node, reason, outcome: isRejected ? "Rejected" : "Ambiguous", millis }))
+    const isClockCorrected = reason._tag === "AccessRefused" && isAboutTime(reason.type, reason.message) &&
+      core.settings.serverClock.correct(headers["date"])
+    resume(Exit.fail({ node, reason, outcome: isRejected ? "Rejected" : "Ambiguous", millis, isClockCorrected }))
   }
 }
 
@@ -195,21 +205,24 @@ export class Core {
     options: CallOptions,
     isTraced: boolean
   ): Effect.Effect<any, AlternatorError.AlternatorError> {
-    const { nodes } = this.settings
+    const { deadlines, nodes } = this.settings
     nodes.touch()
-    if (!nodes.isReady()) {
-      return this.whenReady(operation, options, (rest) => this.run(operation, input, rest, isTraced))
-    }
     let call: Call
     try {
-      call = new Call(this, operation, input, options, isTraced)
-    } catch (error) {
-      if (error instanceof InvalidValue) {
-        return Effect.fail(
-          AlternatorError.of(new AlternatorError.RequestInvalid({ message: error.message }), operation)
+      const millis = options.deadline === undefined
+        ? this.settings.deadlineMillis
+        : Duration.toMillis(Duration.fromInputUnsafe(options.deadline))
+      if (!nodes.isReady()) {
+        const until = deadlines.now() + millis
+        return Effect.flatMap(
+          readyWithin(nodes, millis, operation),
+          () => this.run(operation, input, { ...options, deadline: Math.max(0, until - deadlines.now()) }, isTraced)
         )
       }
-      return Effect.die(error)
+      call = new Call(this, operation, input, options, deadlines.now(), millis, isTraced)
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      return Effect.fail(AlternatorError.of(new AlternatorError.RequestInvalid({ message, cause }), operation))
     }
     const encoding = options.compression === false
       ? undefined
@@ -226,31 +239,8 @@ export class Core {
     )
   }
 
-  private whenReady<A>(
-    operation: string,
-    options: CallOptions,
-    then: (rest: CallOptions) => Effect.Effect<A, AlternatorError.AlternatorError>
-  ): Effect.Effect<A, AlternatorError.AlternatorError> {
-    const millis = options.deadlineMillis ?? this.settings.deadlineMillis
-    const until = this.settings.deadlines.now() + millis
-    return Effect.flatMap(
-      Effect.timeoutOption(this.settings.nodes.awaitReady, Duration.millis(millis)),
-      Option.match({
-        onNone: () =>
-          Effect.fail(
-            AlternatorError.of(
-              new AlternatorError.DeadlineExceeded({ message: `no node was found in ${millis} ms` }),
-              operation
-            )
-          ),
-        // What it waited for has come, but for a scope that nobody can tell of, which has failed.
-        onSome: () => then({ ...options, deadlineMillis: Math.max(0, until - this.settings.deadlines.now()) })
-      })
-    )
-  }
-
   headers(call: Call, node: TrackedNode): Array<string> {
-    const { acceptEncoding, signer, userAgent, wallClock } = this.settings
+    const { acceptEncoding, serverClock, signer, userAgent } = this.settings
     const headers = [
       "host",
       node.hostHeader,
@@ -263,7 +253,7 @@ export class Core {
     if (acceptEncoding !== undefined) headers.push("accept-encoding", acceptEncoding)
     if (userAgent !== undefined) headers.push("user-agent", userAgent)
     if (signer !== undefined) {
-      headers.push("x-amz-date", signer.at(wallClock()))
+      headers.push("x-amz-date", signer.at(serverClock.now()))
       headers.push("authorization", signer.sign(node.hostHeader, call.target, call.body))
     }
     return headers
@@ -330,8 +320,8 @@ export class Core {
     const history: Array<AlternatorError.Attempt> = []
     let failed = first
     while (true) {
-      const { millis, node, outcome, reason } = failed
-      const delay = retries.next({ tag: reason._tag, outcome })
+      const { isClockCorrected, millis, node, outcome, reason } = failed
+      const delay = retries.next({ tag: reason._tag, outcome, isClockCorrected })
       if (history.length < MAX_HISTORY) {
         history.push({ node: node?.hostHeader ?? "", reason: reason._tag, message: reason.message, outcome, millis })
       }

@@ -3,7 +3,10 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberHandle from "effect/FiberHandle"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as AlternatorError from "../AlternatorError.ts"
+import type { AlternatorNodes } from "../AlternatorNodes.ts"
 
 /** A request expires up to this many milliseconds late, and never early. */
 export const TICK_MILLIS = 50
@@ -56,6 +59,21 @@ export class Deadlines {
     return this.isRunning
   }
 }
+
+/** Waits for the nodes, for so many milliseconds. */
+export const readyWithin = (
+  nodes: AlternatorNodes,
+  millis: number,
+  operation: string
+): Effect.Effect<void, AlternatorError.AlternatorError> =>
+  Effect.flatMap(
+    Effect.timeoutOption(nodes.awaitReady, Duration.millis(millis)),
+    (ready) =>
+      Option.isSome(ready) ? Effect.void : Effect.fail(AlternatorError.of(
+        new AlternatorError.DeadlineExceeded({ message: `no node was found in ${millis} ms` }),
+        operation
+      ))
+  )
 
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function*() {
   const clock = yield* Clock.Clock

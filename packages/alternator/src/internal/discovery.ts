@@ -103,11 +103,12 @@ export class Discovery {
   look(
     views: ReadonlyArray<View>,
     candidates: ReadonlyArray<AlternatorNode>,
+    until: number,
     onFirst: OnFirst
   ): Effect.Effect<ReadonlyArray<Looked>> {
     return Effect.suspend(() => {
       this.dropped = []
-      const look = { results: new Map(), candidates, until: this.now() + Duration.toMillis(this.settings.timeout) }
+      const look = { results: new Map(), candidates, until }
       return Effect.forEach(views, (view, i) => this.follow(view, look, i === 0 ? onFirst : () => Effect.void))
     })
   }
@@ -336,13 +337,20 @@ export class Discovery {
   })
 }
 
-/** The nodes of groups, interned: whoever was known stays the same object. */
+const byUrl = (a: AlternatorNode, b: AlternatorNode): number => (a.url < b.url ? -1 : a.url > b.url ? 1 : 0)
+
+/** Nodes, interned: whoever was known stays the same object. */
 export class Registry {
   private readonly nodes = new Map<string, TrackedNode>()
-  intern(address: AlternatorNode): TrackedNode {
+
+  private intern(address: AlternatorNode): TrackedNode {
     let node = this.nodes.get(address.url)
     if (node === undefined) this.nodes.set(address.url, node = new TrackedNode(address))
     return node
+  }
+
+  of(addresses: ReadonlyArray<AlternatorNode>): ReadonlyArray<TrackedNode> {
+    return addresses.map((address) => this.intern(address)).sort(byUrl)
   }
 
   ofGroups(groups: ReadonlyArray<Group>): ReadonlyArray<TrackedNode> {
@@ -355,7 +363,7 @@ export class Registry {
         nodes.add(node)
       }
     }
-    return Array.from(nodes).sort((a, b) => (a.url < b.url ? -1 : a.url > b.url ? 1 : 0))
+    return Array.from(nodes).sort(byUrl)
   }
 
   /** Forgets all but these; gives those that were forgotten. */
@@ -368,10 +376,6 @@ export class Registry {
       gone.push(node)
     }
     return gone
-  }
-
-  has(address: AlternatorNode): boolean {
-    return this.nodes.has(address.url)
   }
 
   all(): Iterable<TrackedNode> {

@@ -13,6 +13,10 @@ export interface Surroundings {
   readonly maxResponseBytes: number
 }
 
+/** Whether a refusal is for overload: that is in its first field, and refusals are short. */
+const isLimited = (body: Uint8Array): boolean =>
+  body.length < 4096 && Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes("#RequestLimitExceeded")
+
 export abstract class NodeAttempt implements ExchangeHandler, Expiring {
   private isOver = false
   private exchange: Exchange | undefined
@@ -105,7 +109,8 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
 
   onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
     if (!this.end()) return
-    this.surroundings.nodes.observe(this.node, status >= 500 ? "server-error" : "answered", this.start)
+    const observation = status >= 500 ? "server-error" : status === 400 && isLimited(body) ? "limited" : "answered"
+    this.surroundings.nodes.observe(this.node, observation, this.start)
     this.answered(status, headers, body)
   }
 }

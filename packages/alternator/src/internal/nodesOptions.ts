@@ -2,12 +2,13 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type AlternatorError, configInvalid } from "../AlternatorError.ts"
+import type { AlternatorError } from "../AlternatorError.ts"
 import type { NodesOptions } from "../AlternatorNodes.ts"
 import { DEFAULT_PORTS, parseScheme, parseSeed, type Scheme, type Seed } from "../NodeAddress.ts"
 import type { HealthSettings } from "../NodeHealth.ts"
 import * as RoutingScope from "../RoutingScope.ts"
 import type { Settings } from "./discovery.ts"
+import { Issues } from "./issues.ts"
 
 export interface Checked {
   readonly seeds: ReadonlyArray<{ readonly host: string; readonly port: number; readonly scheme: Scheme }>
@@ -19,39 +20,6 @@ export interface Checked {
   readonly resolve: NodesOptions["resolve"]
   readonly discovery: Settings
   readonly health: HealthSettings
-}
-
-/** Collects what is wrong, so that all of it is said at once. */
-export class Issues {
-  readonly list: Array<{ readonly field: string; readonly message: string }> = []
-
-  add(field: string, message: string): void {
-    this.list.push({ field, message })
-  }
-
-  /** Milliseconds of a duration that is neither zero nor negative nor endless. */
-  millis(field: string, value: Duration.Input | undefined, fallback: Duration.Input): number {
-    let millis: number
-    try {
-      millis = Duration.toMillis(Duration.fromInputUnsafe(value ?? fallback))
-    } catch {
-      this.add(field, `${String(value)} is not a duration`)
-      return 1
-    }
-    if (millis > 0 && millis <= 2 ** 31 - 1) return millis
-    this.add(field, "must be more than nothing and less than 25 days")
-    return 1
-  }
-
-  count(field: string, value: number | undefined, fallback: number, least = 1): number {
-    if (value === undefined) return fallback
-    if (!Number.isInteger(value) || value < least) this.add(field, `must be a whole number from ${least}, is ${value}`)
-    return value
-  }
-
-  get result(): Effect.Effect<void, AlternatorError> {
-    return this.list.length === 0 ? Effect.void : Effect.fail(configInvalid(this.list))
-  }
 }
 
 /** The one that all have in common. */

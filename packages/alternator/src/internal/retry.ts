@@ -14,10 +14,13 @@ export const isShed = (message: string): boolean => /in.?flight|shed|overload|ma
 export interface Failure {
   readonly tag: AlternatorReason["_tag"]
   readonly outcome: Outcome
+  /** It was refused for its date, and the next one has another. */
+  readonly isClockCorrected?: boolean | undefined
 }
 
 /** Whether another attempt can neither do harm nor is in vain. `mayRepeat`: doing it twice comes to the same. */
-const isUseful = ({ outcome, tag }: Failure, mayRepeat: boolean): boolean => {
+const isUseful = ({ isClockCorrected, outcome, tag }: Failure, mayRepeat: boolean): boolean => {
+  if (isClockCorrected === true) return true
   switch (tag) {
     case "NodeUnreachable":
       return true
@@ -62,7 +65,7 @@ export class Retries {
     // Another node need not be waited for: it has done nothing wrong.
     const isElsewhere = this.attempts % count !== 0
     const isFree = failure.tag === "NodeUnreachable" || failure.tag === "RequestLimitExceeded"
-    const delay = isElsewhere && (isFree || this.counted <= 1)
+    const delay = failure.isClockCorrected === true || (isElsewhere && (isFree || this.counted <= 1))
       ? 0
       : balancer.draw() * Math.min(MAX_BACKOFF_MILLIS, BACKOFF_MILLIS * 2 ** Math.min(10, this.attempts))
     return balancer.now() + delay >= this.expiresAt ? undefined : delay

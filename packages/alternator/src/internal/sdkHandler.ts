@@ -5,9 +5,11 @@ import * as AlternatorError from "../AlternatorError.ts"
 import type { ResponseHeaders } from "../Exchange.ts"
 import type { TrackedNode } from "../NodeHealth.ts"
 import type { TableDescription } from "../Operations.ts"
+import { decodeError } from "./codec.ts"
 import { decompress } from "./compression.ts"
 import { NodeAttempt, type Surroundings } from "./nodeAttempt.ts"
 import { type Failure, isShed } from "./retry.ts"
+import type { Telemetry } from "./telemetry.ts"
 
 /** The SDK's request, as far as it is used. */
 export interface SdkRequest {
@@ -58,7 +60,7 @@ export const failureOf = (error: unknown): Failure => {
   const { $metadata, message = "", name } = error as {
     readonly name?: string
     readonly message?: string
-    readonly $metadata?: { readonly httpStatusCode?: number }
+    readonly $metadata?: { readonly httpStatusCode?: number; readonly clockSkewCorrected?: boolean }
   }
   const status = $metadata?.httpStatusCode
   if (name === "AbortError") return { tag: "Closed", outcome: "Ambiguous" }
@@ -67,6 +69,10 @@ export const failureOf = (error: unknown): Failure => {
   if (status >= 500) return { tag: "InternalServerError", outcome: "Ambiguous" }
   if (status < 400) return { tag: "MalformedResponse", outcome: "Ambiguous" }
   if (name === "InternalServerError") return { tag: "InternalServerError", outcome: "Ambiguous" }
+  // The SDK has taken the time of the answer for its next signatures.
+  if ($metadata?.clockSkewCorrected === true && /Signature|Time/.test(name ?? "")) {
+    return { tag: "AccessRefused", outcome: "Rejected", isClockCorrected: true }
+  }
   if (name === "ResourceNotFoundException") return { tag: "ResourceNotFound", outcome: "Rejected" }
   if (/^(?:RequestLimitExceeded|ThrottlingException|ProvisionedThroughputExceededException)$/.test(name ?? "")) {
     return { tag: "RequestLimitExceeded", outcome: isShed(message) ? "Rejected" : "Ambiguous" }
@@ -77,18 +83,25 @@ export const failureOf = (error: unknown): Failure => {
 export const copyOf = (request: SdkRequest, changes: Partial<SdkRequest>): SdkRequest =>
   Object.assign(Object.create(Object.getPrototypeOf(request)), request, changes)
 
+/** What an attempt needs of the adapter. */
+interface Means extends Surroundings {
+  readonly telemetry: Telemetry
+}
+
 class Attempt extends NodeAttempt {
+  private readonly telemetry: Telemetry
   private readonly resolve: (response: SdkResponse) => void
   private readonly reject: (error: Error) => void
 
   constructor(
-    surroundings: Surroundings,
+    means: Means,
     node: TrackedNode,
     expiresAt: number,
     resolve: (response: SdkResponse) => void,
     reject: (error: Error) => void
   ) {
-    super(surroundings, node, surroundings.deadlines.now(), expiresAt)
+    super(means, node, means.deadlines.now(), expiresAt)
+    this.telemetry = means.telemetry
     this.resolve = resolve
     this.reject = reject
   }
@@ -98,14 +111,23 @@ class Attempt extends NodeAttempt {
   }
 
   protected failed(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
+    this.telemetry.attempt(this.node, reason._tag, this.millis)
     this.reject(failed(reason, outcome))
+  }
+
+  private respond(statusCode: number, headers: Readonly<Record<string, string>>, body: Uint8Array): void {
+    const result = statusCode === 200
+      ? "ok"
+      : decodeError(statusCode, Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")).reason._tag
+    this.telemetry.attempt(this.node, result, this.millis)
+    this.resolve({ statusCode, headers, body })
   }
 
   protected answered(statusCode: number, headers: ResponseHeaders, body: Uint8Array): void {
     const { "content-encoding": encoding, ...others } = headers as Readonly<Record<string, string>>
-    if (encoding === undefined) return this.resolve({ statusCode, headers: others, body })
+    if (encoding === undefined) return this.respond(statusCode, others, body)
     Effect.runPromise(decompress(body, encoding, BOUNDS)).then(
-      (body) => this.resolve({ statusCode, headers: others, body }),
+      (body) => this.respond(statusCode, others, body),
       (error: Error) =>
         this.failed(
           new AlternatorError.MalformedResponse({ message: error.message, status: statusCode }),
@@ -128,10 +150,10 @@ const aims = new AsyncLocalStorage<Aim>()
 
 export class NodeHandler {
   readonly metadata = { handlerProtocol: "http/1.1" }
-  private readonly surroundings: Surroundings
+  private readonly means: Means
 
-  constructor(surroundings: Omit<Surroundings, "maxResponseBytes">) {
-    this.surroundings = { ...surroundings, maxResponseBytes: BOUNDS.maxBytes }
+  constructor(means: Omit<Means, "maxResponseBytes">) {
+    this.means = { ...means, maxResponseBytes: BOUNDS.maxBytes }
   }
 
   /** Sends a request on, made out for a node, to be signed and handled. */
@@ -165,13 +187,13 @@ export class NodeHandler {
       )
     }
     if (abortSignal?.aborted === true) return Promise.reject(abortError())
-    if (this.surroundings.deadlines.isClosed) {
+    if (this.means.deadlines.isClosed) {
       return Promise.reject(failed(new AlternatorError.Closed({ message: "the nodes are closed" }), "NotSent"))
     }
     const { isCaptured, node, until } = aim
     return new Promise((resolve, reject) => {
       const forget = () => abortSignal?.removeEventListener?.("abort", attempt.abort)
-      const attempt = new Attempt(this.surroundings, node, until, (response) => {
+      const attempt = new Attempt(this.means, node, until, (response) => {
         forget()
         if (isCaptured) reject(new Captured(response.statusCode, Buffer.from(response.body).toString("utf8")))
         else resolve({ response })

@@ -54,6 +54,18 @@ export const operations = async (client: Operator, table: string): Promise<void>
     "ConditionalCheckFailedException"
   )
 
+  // The parameters that expressions have replaced.
+  const legacy = { TableName: table, Key: { pk: "old", sk: 1 } }
+  await send("UpdateItem", { ...legacy, AttributeUpdates: { n: { Action: "PUT", Value: 7 } } })
+  assert.strictEqual(
+    await failure(send("DeleteItem", { ...legacy, Expected: { n: { Value: 8 } } })),
+    "ConditionalCheckFailedException"
+  )
+  const conditions = { pk: { ComparisonOperator: "EQ", AttributeValueList: ["old"] } }
+  const old = await send("Query", { TableName: table, KeyConditions: conditions, AttributesToGet: ["n"] })
+  assert.deepStrictEqual(old.Items, [{ n: 7 }])
+  await send("DeleteItem", { ...legacy, Expected: { n: { Value: 7 } } })
+
   const requests = Array.from({ length: 20 }, (_, i) => ({ PutRequest: { Item: { pk: "many", sk: i, i } } }))
   const batch = await send("BatchWriteItem", { RequestItems: { [table]: requests } })
   assert.deepStrictEqual(batch.UnprocessedItems ?? {}, {})

@@ -57,7 +57,10 @@ export const verify = (
   const time = timeOf(date)
   if (!date.startsWith(day!)) return refuse("InvalidSignatureException", `X-Amz-Date ${date} is not of the day ${day}`)
   if (!(Math.abs(time - now) <= CLOCK_WINDOW_MILLIS)) {
-    return refuse("InvalidSignatureException", `Signature expired: ${date} is not near the current time`)
+    return refuse(
+      "InvalidSignatureException",
+      `Signature ${time < now ? "expired" : "not yet current"}: ${date} is more than 15 minutes away`
+    )
   }
   const secret = secrets[user!]
   if (secret === undefined) return refuse("UnrecognizedClientException", `User ${user} not found`)
