@@ -55,6 +55,7 @@ const generate = (
  * @since 0.1.0
  */
 export interface BindEncoderOptions {
+  /** Whether code may be generated for the statement. Default true. */
   readonly generated?: boolean | undefined
 }
 
@@ -65,6 +66,7 @@ export interface BindEncoderOptions {
  * @since 0.1.0
  */
 export class BindEncoder {
+  /** The variables, in the order of their values. */
   readonly columns: ReadonlyArray<Column>
   private readonly encoders: ReadonlyArray<ValueEncoder>
   private readonly types: ReadonlyArray<string>

@@ -25,6 +25,7 @@ import { DecodeError } from "./ProtocolError.ts"
  * @since 0.1.0
  */
 export interface Compressor {
+  /** The value of `COMPRESSION` in STARTUP. */
   readonly name: "lz4" | "snappy"
   /** The compressed form of `length` bytes at `offset`. */
   compress(src: Uint8Array, offset: number, length: number): Uint8Array

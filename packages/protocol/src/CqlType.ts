@@ -71,7 +71,9 @@ export type CqlType =
  * @since 0.1.0
  */
 export interface UdtField {
+  /** As it was defined: case counts. */
   readonly name: string
+  /** What its values are. */
   readonly type: CqlType
 }
 

@@ -22,6 +22,7 @@ export type Version = 3 | 4 | 5
  * @since 0.1.0
  */
 export interface Dialect {
+  /** The version byte of its frames, without the bit of responses. */
   readonly version: Version
   /**
    * Whether PREPARED and EXECUTE carry the id of the result's metadata: always on v5, on v4 where STARTUP echoed

@@ -52,6 +52,7 @@ export class SupportedWarning extends Data.TaggedClass("SupportedWarning")<{
 export interface ShardFeatures {
   /** The shard (core) that serves this connection. */
   readonly shard: number
+  /** How many shards the node has, 1 to 65535. */
   readonly nrShards: number
   /** Most significant token bits that do not count, `murmur3_partitioner_ignore_msb_bits`. */
   readonly ignoreMsb: number
@@ -74,8 +75,11 @@ export interface Features {
   readonly lwtMask: number | undefined
   /** The code of the rate-limit error. */
   readonly rateLimitCode: number | undefined
+  /** Whether results may tell tablets: {@link TABLETS_V1}. */
   readonly tabletsV1: boolean
+  /** Whether they may with versions: {@link TABLETS_V2}. */
   readonly tabletsV2: boolean
+  /** Whether v4 may have ids of result metadata: {@link METADATA_ID}. */
   readonly metadataId: boolean
   /**
    * Whether STARTUP may carry `CLIENT_OPTIONS`, JSON about this client. ScyllaDB has that since 2026.1, and since then, too,

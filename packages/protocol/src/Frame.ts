@@ -115,6 +115,7 @@ export const sizeOf = (bytes: Uint8Array, at: number, end: number): number => {
  * @since 0.1.0
  */
 export interface FrameHandler {
+  /** Called for each frame: the version byte with its bit of responses, flags, stream, opcode, and the body. */
   onFrame(version: number, flags: number, stream: number, opcode: number, body: Reader): void
 }
 

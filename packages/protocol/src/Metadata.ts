@@ -29,9 +29,13 @@ export const Flags = {
  * @since 0.1.0
  */
 export interface Column {
+  /** The keyspace of its table. */
   readonly keyspace: string
+  /** The table that it is of. */
   readonly table: string
+  /** The name in the result: an alias, where the statement gave one. Of the variable of `c IN ?` it is `in(c)`. */
   readonly name: string
+  /** What its values are. */
   readonly type: CqlType.CqlType
 }
 
@@ -44,10 +48,15 @@ export interface Column {
  * @since 0.1.0
  */
 export interface ResultMetadata {
+  /** {@link Flags}, as they came. */
   readonly flags: number
+  /** How many columns the rows have, also where `columns` is absent. */
   readonly columnCount: number
+  /** What to ask for the next page with; `null` after the last one. */
   readonly pagingState: Uint8Array | null
+  /** There with METADATA_CHANGED. */
   readonly newId: Uint8Array | undefined
+  /** Absent with NO_METADATA. */
   readonly columns: ReadonlyArray<Column> | undefined
 }
 
@@ -59,8 +68,11 @@ export interface ResultMetadata {
  * @since 0.1.0
  */
 export interface PreparedMetadata {
+  /** {@link Flags}, and bits of extensions: see `Features.isConditional`. */
   readonly flags: number
+  /** Positions in `columns`. */
   readonly partitionKey: ReadonlyArray<number>
+  /** The bound variables, in the order of their markers. */
   readonly columns: ReadonlyArray<Column>
 }
 
@@ -148,6 +160,7 @@ const writeColumns = (w: Writer, global: boolean, columns: ReadonlyArray<Column>
  * @since 0.1.0
  */
 export interface WriteResultOptions {
+  /** Sets HAS_MORE_PAGES. Default null, for the last page. */
   readonly pagingState?: Uint8Array | null | undefined
   /** The id of this metadata, where it is not the one that the request named (METADATA_CHANGED). `skip` is off then. */
   readonly newId?: Uint8Array | undefined

@@ -34,7 +34,10 @@ export class NegotiationError extends Data.TaggedError("NegotiationError")<{ rea
  * @since 0.1.0
  */
 export class EncodeError extends Data.TaggedError("EncodeError")<{
+  /** The place, what was expected there and what was given; cut where that is long. */
   readonly message: string
+  /** From the name of the variable on, `addresses[2].zip`; empty for what is no value, such as an option. */
   readonly path: string
+  /** As CQL writes it; empty for what is no value. */
   readonly cqlType: string
 }> {}

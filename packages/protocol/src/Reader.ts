@@ -19,9 +19,13 @@ import { DecodeError } from "./ProtocolError.ts"
  * @since 0.1.0
  */
 export class Reader {
+  /** What it reads from; bytes of others lie on both sides. */
   bytes: Buffer
+  /** A view of `bytes`, for numbers. */
   view: DataView
+  /** Where the next read begins. */
   pos: number
+  /** Where the body ends. */
   end: number
 
   constructor(bytes: Buffer, view: DataView, pos: number, end: number) {
@@ -60,22 +64,27 @@ export class Reader {
     return pos
   }
 
+  /** `[byte]`. */
   u8(): number {
     return this.bytes[this.take(1)]!
   }
 
+  /** `[short]`. */
   u16(): number {
     return this.view.getUint16(this.take(2))
   }
 
+  /** `[int]`. */
   i32(): number {
     return this.view.getInt32(this.take(4))
   }
 
+  /** An `[int]` taken as unsigned. */
   u32(): number {
     return this.view.getUint32(this.take(4))
   }
 
+  /** `[long]`. */
   i64(): bigint {
     return this.view.getBigInt64(this.take(8))
   }

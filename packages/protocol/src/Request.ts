@@ -145,6 +145,7 @@ export interface ExecuteTemplate {
  * @since 0.1.0
  */
 export interface ExecuteSpecial {
+  /** What values are checked against: v3 has no Unset. */
   readonly dialect: Dialect.Dialect
   /** What comes behind the timestamp, and a last byte for the tablet version block if the dialect has one. */
   readonly rest: Uint8Array
@@ -165,6 +166,7 @@ export interface TemplateSettings {
   readonly dialect?: Dialect.Dialect | undefined
   /** The id of the result metadata that PREPARED or the last METADATA_CHANGED gave, where the dialect has such ids. */
   readonly resultMetadataId?: Uint8Array | undefined
+  /** Sent with every EXECUTE. v4 and later. */
   readonly customPayload?: ReadonlyMap<string, Uint8Array | null> | undefined
 }
 

@@ -32,10 +32,15 @@ export const ResultKind = { VOID: 1, ROWS: 2, SET_KEYSPACE: 3, PREPARED: 4, SCHE
  * @since 0.1.0
  */
 export interface SchemaChange {
+  /** CREATED, UPDATED or DROPPED. */
   readonly change: string
+  /** KEYSPACE, TABLE, TYPE, FUNCTION or AGGREGATE. */
   readonly target: string
+  /** The keyspace that changed, or in which something did. */
   readonly keyspace: string
+  /** Of the table, type, function or aggregate. */
   readonly name?: string
+  /** CQL types of the arguments, which tell overloads apart. */
   readonly argTypes?: ReadonlyArray<string>
 }
 
@@ -46,8 +51,11 @@ export interface SchemaChange {
  * @since 0.1.0
  */
 export interface Prefix {
+  /** Of the trace that the request asked for: the key of `system_traces.sessions`. */
   readonly tracingId: Uuid.Uuid | undefined
+  /** Texts for people, such as that a batch is large. v4 and later. */
   readonly warnings: ReadonlyArray<string>
+  /** What extensions and query handlers of the server add, see `TabletRouting`. */
   readonly customPayload: ReadonlyMap<string, Uint8Array | null> | undefined
 }
 
@@ -59,10 +67,13 @@ export interface Prefix {
  */
 export interface Prepared {
   readonly _tag: "Prepared"
+  /** To be named by every EXECUTE. It is of the server's making, and opaque. */
   readonly id: Uint8Array
   /** The id of `result`, to be named by every EXECUTE; `undefined` where the dialect has no such ids. */
   readonly resultMetadataId: Uint8Array | undefined
+  /** What is to be bound. */
   readonly variables: Metadata.PreparedMetadata
+  /** What the rows will look like, as far as the server knows. */
   readonly result: Metadata.ResultMetadata
   /** Reads the statement's rows; `undefined` for a statement that announces no columns. */
   readonly decoder: RowDecoder | undefined

@@ -34,6 +34,7 @@ const toDecodeError = (error: unknown): unknown =>
  * @since 0.1.0
  */
 export interface RowDecoderOptions extends CodecOptions {
+  /** Whether code may be generated for a shape. Default true. */
   readonly generated?: boolean | undefined
 }
 
@@ -44,6 +45,7 @@ export interface RowDecoderOptions extends CodecOptions {
  * @since 0.1.0
  */
 export class RowDecoder {
+  /** Of the rows, in their order. */
   readonly columns: ReadonlyArray<Column>
   /** The metadata it was compiled from: flags, column count and column specs as they are on the wire, without paging or id. */
   readonly signature: Uint8Array

@@ -153,6 +153,7 @@ export type ColumnValues =
 export class ColumnarPage {
   /** How many rows it has. */
   readonly size: number
+  /** The result's columns. */
   readonly columns: ReadonlyArray<Column>
   /** In the order of `columns`, each of `size` values. */
   readonly values: ReadonlyArray<ColumnValues>

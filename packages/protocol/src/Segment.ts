@@ -127,6 +127,7 @@ export const write = (w: Writer, bytes: Uint8Array, start: number, end: number, 
  * @since 0.1.0
  */
 export interface SegmentHandler {
+  /** Called for each segment; `selfContained` says that it holds whole envelopes, and not a piece of one. */
   onPayload(bytes: Buffer, view: DataView, start: number, end: number, selfContained: boolean): void
 }
 

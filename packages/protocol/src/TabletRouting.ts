@@ -28,6 +28,7 @@ export const Keys = { V1: "tablets-routing-v1", V2: "tablets-routing-v2" } as co
 export interface TabletRouting {
   /** The token before the range; the minimum token for the first tablet of a table. */
   readonly first: bigint
+  /** The last token of the range. */
   readonly last: bigint
   /** The nodes' host ids, canonical text, and the shards there; of v2 the leader first, if there is one. */
   readonly replicas: ReadonlyArray<{ readonly host: string; readonly shard: number }>

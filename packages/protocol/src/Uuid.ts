@@ -55,6 +55,7 @@ export class Uuid implements Equal.Equal {
     return `${hex32(a)}-${hex16(b >>> 16)}-${hex16(b)}-${hex16(c >>> 16)}-${hex16(c)}${hex32(d)}`
   }
 
+  /** The canonical text. */
   toJSON(): string {
     return this.toString()
   }

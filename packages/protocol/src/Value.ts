@@ -70,6 +70,7 @@ const DAY_MILLIS = 86_400_000
  * @since 0.1.0
  */
 export class LocalDate implements Equal.Equal {
+  /** Days since 1970-01-01. */
   readonly epochDay: number
   constructor(epochDay: number) {
     this.epochDay = epochDay
@@ -91,6 +92,7 @@ export class LocalDate implements Equal.Equal {
   toDate(): Date {
     return new Date(this.epochDay * DAY_MILLIS)
   }
+  /** `YYYY-MM-DD`, which {@link LocalDate.parse} and CQL read back; past the years of `Date` the number of the day. */
   toString(): string {
     const date = this.toDate()
     if (Number.isNaN(date.getTime())) return String(this.epochDay)
@@ -98,6 +100,7 @@ export class LocalDate implements Equal.Equal {
     const sign = year < 0 ? "-" : ""
     return `${sign}${pad(Math.abs(year), 4)}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`
   }
+  /** As {@link LocalDate.toString}. */
   toJSON(): string {
     return this.toString()
   }
@@ -121,6 +124,7 @@ const DAY_NANOS = 86_400_000_000_000n
  * @since 0.1.0
  */
 export class LocalTime implements Equal.Equal {
+  /** Nanoseconds since midnight. */
   readonly nanos: bigint
   constructor(nanos: bigint) {
     this.nanos = nanos
@@ -138,6 +142,7 @@ export class LocalTime implements Equal.Equal {
   get isValid(): boolean {
     return typeof this.nanos === "bigint" && this.nanos >= 0n && this.nanos < DAY_NANOS
   }
+  /** `HH:MM:SS.` and nine digits, which {@link LocalTime.parse} and CQL read back. */
   toString(): string {
     const seconds = Number(this.nanos / 1_000_000_000n)
     const fraction = String(this.nanos % 1_000_000_000n).padStart(9, "0")
@@ -145,6 +150,7 @@ export class LocalTime implements Equal.Equal {
       pad(seconds % 60, 2)
     }.${fraction}`
   }
+  /** As {@link LocalTime.toString}. */
   toJSON(): string {
     return this.toString()
   }
@@ -168,8 +174,11 @@ export class LocalTime implements Equal.Equal {
  * @since 0.1.0
  */
 export class CqlDuration implements Equal.Equal {
+  /** Whole months, 32 bits. */
   readonly months: number
+  /** Whole days, 32 bits. */
   readonly days: number
+  /** Nanoseconds, 64 bits. */
   readonly nanos: bigint
   constructor(months: number, days: number, nanos: bigint) {
     this.months = months
@@ -193,6 +202,7 @@ export class CqlDuration implements Equal.Equal {
     const text = part(this.months, "mo") + part(this.days, "d") + part(this.nanos, "ns")
     return text === "" ? "0ns" : negative ? `-${text}` : text
   }
+  /** As {@link CqlDuration.toString}. */
   toJSON(): string {
     return this.toString()
   }
@@ -215,6 +225,7 @@ export class CqlDuration implements Equal.Equal {
  * @since 0.1.0
  */
 export class Inet implements Equal.Equal {
+  /** The canonical text: of IPv6 that of RFC 5952. */
   readonly address: string
   private constructor(address: string) {
     this.address = address
@@ -228,12 +239,15 @@ export class Inet implements Equal.Equal {
   static fromBytes(bytes: Uint8Array, pos = 0, size: number = bytes.length - pos): Inet {
     return new Inet(formatAddress(bytes, pos, size))
   }
+  /** Its 4 or 16 bytes, in network order. */
   toBytes(): Uint8Array {
     return parseAddress(this.address)!
   }
+  /** The address. */
   toString(): string {
     return this.address
   }
+  /** The address. */
   toJSON(): string {
     return this.address
   }

@@ -31,6 +31,7 @@ export class Writer {
   view: DataView
   /** How many bytes are written. */
   pos = 0
+  /** Bytes that it grows to at most. */
   readonly limit: number
 
   constructor(capacity = 1024, limit = MAX_FRAME) {
@@ -77,23 +78,27 @@ export class Writer {
     return copyBytes(this.bytes, 0, this.pos)
   }
 
+  /** `[byte]`; the lower eight bits count. */
   u8(value: number): void {
     this.ensure(1)
     this.bytes[this.pos++] = value
   }
 
+  /** `[short]`; the lower sixteen bits count, see {@link Writer.count}. */
   u16(value: number): void {
     this.ensure(2)
     this.view.setUint16(this.pos, value)
     this.pos += 2
   }
 
+  /** `[int]`. */
   i32(value: number): void {
     this.ensure(4)
     this.view.setInt32(this.pos, value)
     this.pos += 4
   }
 
+  /** `[long]`; the lower 64 bits count. */
   i64(value: bigint): void {
     this.ensure(8)
     this.view.setBigInt64(this.pos, value)

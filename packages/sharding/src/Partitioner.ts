@@ -29,7 +29,9 @@ import { toBigInt, TokenWords } from "./Token.ts"
  * @since 0.1.0
  */
 export interface Partitioner {
+  /** How tokens are made of keys. */
   readonly kind: "murmur3" | "cdc" | "random" | "byteOrdered" | "unknown"
+  /** What the key of no bytes gets. */
   readonly emptyKey: "hash" | "minimum"
 }
 

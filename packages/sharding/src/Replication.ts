@@ -50,7 +50,9 @@ export type ReplicationStrategy =
  * @since 0.1.0
  */
 export interface NodeLocation {
+  /** As replication options name it: case counts. */
   readonly datacenter: string
+  /** Within its data center. */
   readonly rack: string
 }
 
@@ -316,7 +318,9 @@ const nobody: ReadonlyArray<never> = []
  * @since 0.1.0
  */
 export interface ReplicaTable<T> {
+  /** What it was computed from. */
   readonly strategy: ReplicationStrategy
+  /** What it is indexed by. */
   readonly ring: TokenRing<T>
   /** Result of {@link replicasBySegment}. */
   readonly bySegment: ReadonlyArray<ReadonlyArray<T>>
@@ -356,6 +360,7 @@ export const replicasOf = <T>(table: ReplicaTable<T>, hi: number, lo: number): R
  * @since 0.1.0
  */
 export class ReplicaTables<T> {
+  /** What all of its tables are of. */
   readonly ring: TokenRing<T>
   private readonly nodeOf: (owner: T) => NodeLocation
   private readonly byKey = new Map<string, ReplicaTable<T>>()

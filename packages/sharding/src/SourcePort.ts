@@ -58,7 +58,9 @@ export interface SourcePortOptions {
  * @since 0.1.0
  */
 export interface PortRange {
+  /** The first port, 1..65535. */
   readonly from: number
+  /** The last port, `from..65535`. */
   readonly to: number
 }
 

@@ -23,6 +23,7 @@ import { maximum, minimum, toBigInt } from "./Token.ts"
 export interface TabletReplica {
   /** Id of the node, `host_id` of `system.local` and `system.peers`. */
   readonly host: string
+  /** Of that node, from 0. */
   readonly shard: number
 }
 
@@ -61,6 +62,7 @@ export class Tablet<R extends TabletReplica = TabletReplica> {
   readonly lastHi: number
   /** Low word of it, its top bit flipped. */
   readonly lastLoFlipped: number
+  /** As the server told them, in its order. */
   readonly replicas: ReadonlyArray<R>
   private readonly hasVersion: boolean
   private readonly versionHi: number
