@@ -5,6 +5,7 @@
  * Fetches the compiler with npx; nothing of it is needed at run time. The same source gives the same bytes.
  */
 import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -29,7 +30,10 @@ const build = ({ name, package: owner, pages }) => {
     execFileSync("npx", ["-y", "-p", compiler, "asc", ...args], { cwd: here, stdio: ["ignore", "inherit", "inherit"] })
     const wasm = readFileSync(output)
     const lines = (wasm.toString("base64").match(/.{1,100}/g) ?? []).map((line) => `  "${line}"`)
+    // The tests of the packages compare the hash: a source that changed was then not forgotten to be built.
+    const hash = createHash("sha256").update(readFileSync(join(here, `${name}.ts`))).digest("hex")
     const text = `// Made by scripts/build-wasm.mjs from wasm/${name}.ts with ${compiler}. Do not edit.
+// sha256 of the source: ${hash}
 
 /** WebAssembly module of ${wasm.length} bytes, as base64. */
 export const base64 = [

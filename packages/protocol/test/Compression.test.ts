@@ -1,6 +1,7 @@
 import { Compression, Frame, ProtocolError, Reader, Response, RowDecoder } from "@effect-scylla/protocol"
 import { afterEach, assert, describe, it, vi } from "@effect/vitest"
 import { bytesOf, golden } from "../../../test/fixtures/vectors.ts"
+import { assertBuiltFromSource } from "../../../test/support/wasm.ts"
 import { type Blocks, blocks, javascript, webassembly } from "../src/internal/compressionWasm.ts"
 import { lz4Oracle, snappyOracle } from "./support/blocks.ts"
 import { Random } from "./support/random.ts"
@@ -73,6 +74,10 @@ describe("Compression", () => {
   afterEach(() => {
     vi.unstubAllGlobals()
     vi.resetModules()
+  })
+
+  it("was built from the source that is there", () => {
+    assertBuiltFromSource("protocol", "compression")
   })
 
   it("runs in WebAssembly here", () => {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
+import { assertBuiltFromSource } from "../../../test/support/wasm.ts"
 import * as js from "../src/internal/murmur3Js.ts"
 import { base64 } from "../src/internal/murmur3Module.ts"
 import * as wasm from "../src/internal/murmur3Wasm.ts"
@@ -40,6 +41,10 @@ describe("Murmur3 in WebAssembly", () => {
     assert.isTrue(wasm.isAvailable)
     assert.strictEqual(Murmur3.implementation, "wasm")
     assert.strictEqual(Murmur3.hashInto, wasm.hashInto)
+  })
+
+  it("was built from the source that is there", () => {
+    assertBuiltFromSource("sharding", "murmur3")
   })
 
   it("the embedded module imports nothing, and exports its memory and two functions", () => {

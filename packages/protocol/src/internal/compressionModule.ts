@@ -1,4 +1,5 @@
 // Made by scripts/build-wasm.mjs from wasm/compression.ts with assemblyscript@0.28.20. Do not edit.
+// sha256 of the source: 48fae6cc106e9ea955000c0435e0c1a7906d1a17433f958dcdd8bb7ba76f6cf9
 
 /** WebAssembly module of 2145 bytes, as base64. */
 export const base64 = [

@@ -1,4 +1,5 @@
 // Made by scripts/build-wasm.mjs from wasm/murmur3.ts with assemblyscript@0.28.20. Do not edit.
+// sha256 of the source: 310e58eb03b764d2c19c1a51d1f042eb35b887ca7aec79c9cb626ad42e67cabd
 
 /** WebAssembly module of 1057 bytes, as base64. */
 export const base64 = [
