@@ -3,7 +3,7 @@ import { CqlClient, type CqlError } from "@effect-scylla/driver"
 import { Value } from "@effect-scylla/protocol"
 import { TestServer } from "@effect-scylla/testkit"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted, Stream } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted, Result, Stream } from "effect"
 import { createKeyspace } from "./support/keyspaces.ts"
 import { providers } from "./support/providers.ts"
 import { assertRow, definitions, scalars, valuesOf } from "./support/values.ts"
@@ -258,6 +258,38 @@ for (const { missing, provider, server } of providers) {
         }))
 
       versions(it, KS, optionsOf)
+
+      it.effect("tables with tablets, where there are any: once servers have told them every request is owned", () =>
+        Effect.gen(function*() {
+          const cql = yield* CqlClient.CqlClient
+          const { datacenter, local } = cql.cluster()
+          const keyspace = `${KS}_tablets`
+          const created = yield* Effect.result(cql.execute(
+            `CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'NetworkTopologyStrategy', '${datacenter}': ` +
+              `${Math.min(2, local.length)}} AND tablets = {'enabled': true, 'initial': 8}`
+          ))
+          if (Result.isFailure(created)) {
+            // Cassandra, and ScyllaDB before 6.0.
+            return assert.include(["SyntaxError", "ConfigError", "InvalidRequest"], created.failure.reason._tag)
+          }
+          assert.isTrue(cql.cluster().keyspaces.get(keyspace)?.hasTablets)
+          yield* cql.execute(`CREATE TABLE ${keyspace}.t (id int PRIMARY KEY, v text)`)
+          const insert = yield* cql.prepare(`INSERT INTO ${keyspace}.t (id, v) VALUES (?, ?)`)
+          const select = yield* cql.prepare(`SELECT v FROM ${keyspace}.t WHERE id = ?`)
+          const ids = Array.from({ length: 64 }, (_, i) => i)
+          let owned = 0
+          for (let round = 0; round < 50 && owned < 2 * ids.length; round++) {
+            const before = cql.shardAwareStats().routing.owned
+            for (const id of ids) {
+              yield* cql.execute(insert, [id, `value ${id}`])
+              assert.deepStrictEqual((yield* cql.execute(select, [id])).rows, [{ v: `value ${id}` }])
+            }
+            owned = cql.shardAwareStats().routing.owned - before
+          }
+          assert.strictEqual(owned, 2 * ids.length)
+          yield* cql.execute(`DROP KEYSPACE ${keyspace}`)
+          assert.strictEqual(cql.shardAwareStats().tablets.known, 0)
+        }))
 
       it.effect("a node dies under load and comes back", () =>
         Effect.gen(function*() {

@@ -19,11 +19,18 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import {
+  type ClusterStats,
+  type NodeStats,
+  type RequestStats,
+  type ShardStats,
+  snapshot
+} from "./internal/sim/clusterStats.ts"
 import { Engine } from "./internal/sim/engine.ts"
 import type { Flavour } from "./internal/sim/flavour.ts"
 import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
 import type { Schema } from "./internal/sim/schema.ts"
-import { Counters, shardCounters } from "./internal/sim/stats.ts"
+import { Counters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
 import type { TabletLayout, TabletReplica } from "./internal/sim/tablets.ts"
 import * as Tcp from "./internal/sim/tcp.ts"
@@ -55,6 +62,37 @@ export type {
    * @since 0.1.0
    */
   Interceptor
+}
+
+export type {
+  /**
+   * Counters of the cluster.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  ClusterStats,
+  /**
+   * Counters of a node.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  NodeStats,
+  /**
+   * Counters of data requests: QUERY, EXECUTE and BATCH on tables of users.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  RequestStats,
+  /**
+   * Counters of a shard. `connections` were opened since the last reset, by the port they came through.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  ShardStats
 }
 
 /**
@@ -160,62 +198,6 @@ export interface SimulatedNode {
   readonly isRunning: boolean
   /** Connections that are open now. */
   readonly connections: ReadonlyArray<{ readonly id: number; readonly shard: number; readonly port: number }>
-}
-
-/**
- * Counters of data requests: QUERY, EXECUTE and BATCH on tables of users.
- *
- * @category models
- * @since 0.1.0
- */
-export interface RequestStats {
-  /** All of them. */
-  readonly requests: number
-  /** Of one partition, and received by a replica on the shard that owns it. */
-  readonly owned: number
-  /** Of one partition, and received elsewhere. */
-  readonly misrouted: number
-  /** Without a single partition: scans, several keys, batches over partitions, TRUNCATE. */
-  readonly unrouted: number
-}
-
-/**
- * Counters of a shard. `connections` were opened since the last reset, by the port they came through.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ShardStats extends RequestStats {
-  readonly shard: number
-  readonly prepares: number
-  readonly connections: { readonly plain: number; readonly shardAware: number }
-}
-
-/**
- * Counters of a node.
- *
- * @category models
- * @since 0.1.0
- */
-export interface NodeStats extends RequestStats {
-  readonly address: string
-  readonly shards: ReadonlyArray<ShardStats>
-}
-
-/**
- * Counters of the cluster.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ClusterStats extends RequestStats {
-  readonly prepares: number
-  readonly connections: { readonly plain: number; readonly shardAware: number }
-  /** Every frame received, by the name of its opcode. */
-  readonly byOpcode: Readonly<Record<string, number>>
-  /** By `keyspace.table`; a batch counts for the table of its last statement. */
-  readonly byTable: Readonly<Record<string, RequestStats>>
-  readonly nodes: ReadonlyArray<NodeStats>
 }
 
 /**
@@ -372,40 +354,6 @@ const flavourOf = (options: Options): Flavour => {
       .filter((name) => options.compression === undefined || options.compression.includes(name)),
     metadataIds: product === "scylla" && options.metadataIds !== false,
     tabletVersions: product === "scylla" && options.tabletVersions === true
-  }
-}
-
-const sum = (parts: ReadonlyArray<RequestStats>): RequestStats => {
-  const out = { requests: 0, owned: 0, misrouted: 0, unrouted: 0 }
-  for (const part of parts) {
-    out.requests += part.requests
-    out.owned += part.owned
-    out.misrouted += part.misrouted
-    out.unrouted += part.unrouted
-  }
-  return out
-}
-
-const snapshot = (counters: Counters, nodes: ReadonlyArray<SimNode>): ClusterStats => {
-  const byNode = nodes.map((node): NodeStats => {
-    const known = counters.shards[node.index]!
-    const shards = Array.from({ length: Math.max(node.nrShards, known.length) }, (_, shard): ShardStats => {
-      const { connections, ...rest } = known[shard] ?? shardCounters()
-      return { shard, ...rest, connections: { ...connections } }
-    })
-    return { address: node.address, ...sum(shards), shards }
-  })
-  const shards = byNode.flatMap((node) => node.shards)
-  return {
-    ...sum(byNode),
-    prepares: shards.reduce((total, shard) => total + shard.prepares, 0),
-    connections: {
-      plain: shards.reduce((total, shard) => total + shard.connections.plain, 0),
-      shardAware: shards.reduce((total, shard) => total + shard.connections.shardAware, 0)
-    },
-    byOpcode: Object.fromEntries(counters.byOpcode),
-    byTable: Object.fromEntries(Array.from(counters.byTable, ([name, stats]) => [name, { ...stats }])),
-    nodes: byNode
   }
 }
 
