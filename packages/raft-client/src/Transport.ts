@@ -61,7 +61,7 @@ export interface StreamCall {
 }
 
 /**
- * One connection, made when it is first asked for and again when it is lost.
+ * One connection, made by `connect` and again by `connect` when it is lost, never by itself: dials are somebody's to count.
  *
  * @category models
  * @since 0.1.0
@@ -71,7 +71,10 @@ export interface Channel {
   readonly isReady: () => boolean
   /** Connects if need be. Settles with undefined, or with why it is not connected after `timeoutMillis`. Answers a cancel. */
   readonly connect: (timeoutMillis: number, settle: (error: string | undefined) => void) => () => void
-  /** One message there, one back. `settle` is called once, also after the cancel that this answers. */
+  /**
+   * One message there, one back. `settle` is called once, also after the cancel that this answers; at once when there is no
+   * connection.
+   */
   readonly unary: (
     path: string,
     body: Uint8Array,
@@ -121,7 +124,7 @@ export interface ChannelOptions {
   readonly keepaliveMillis?: number | undefined
   /** How long a ping may stay unanswered. Default: 3000. */
   readonly keepaliveTimeoutMillis?: number | undefined
-  /** Longest pause between attempts to connect. Default: 500. */
+  /** Longest pause after a dial that failed, in milliseconds; until it is over the same failure is the answer. Default: 500. */
   readonly maxReconnectMillis?: number | undefined
 }
 

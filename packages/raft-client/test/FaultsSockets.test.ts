@@ -1,9 +1,10 @@
 /** The fault cases of the reference that need real sockets, by their numbers. */
-import { DEngineAdapter, RaftClient } from "@effect-scylla/raft-client"
+import { DEngineAdapter, RaftClient, Transport } from "@effect-scylla/raft-client"
 import * as RaftSimulatedServer from "@effect-scylla/testkit/RaftSimulatedServer"
 import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option, Redacted, type Scope, Stream } from "effect"
+import Dns from "node:dns"
 import { readFileSync } from "node:fs"
 import * as Http2 from "node:http2"
 import * as Net from "node:net"
@@ -278,6 +279,90 @@ describe("faults on sockets", () => {
       const client = yield* connect(simulated, { endpoints: Object.values(addressMap), addressMap })
       yield* client.put("/k", "v")
       assert.match((yield* client.leader).address, /^localhost:/)
+    }))
+
+  it.live("40: a node whose name leads elsewhere after it has moved is found there", () =>
+    Effect.gen(function*() {
+      const simulated = yield* RaftSimulator.make({ nodes: 1 })
+      const node = simulated.node(1)
+      let home = "127.0.0.1"
+      let lookups = 0
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const real = Dns.promises.lookup
+          const ours = async (name: string, options: never) => {
+            if (name !== "pod.test") return real(name, options)
+            lookups++
+            return [{ address: home, family: 4 }]
+          }
+          Dns.promises.lookup = ours as typeof real
+          return real
+        }),
+        (real) =>
+          Effect.sync(() => {
+            Dns.promises.lookup = real
+          })
+      )
+      const { port } = yield* RaftSimulatedServer.listen(simulated, node)
+      const name = `pod.test:${port}`
+      const client = yield* connect(simulated, { endpoints: [name], addressMap: () => name })
+      yield* client.put("/k", "v")
+      const before = lookups
+      simulated.kill(1)
+      home = "127.0.0.2"
+      yield* RaftSimulatedServer.listen(simulated, node, { host: home, port })
+      simulated.start(1)
+      simulated.elect(1)
+      // A read: a write may meet the end of the old connection, which leaves it ambiguous.
+      const value = yield* client.get("/k", { timeout: "10 seconds" })
+      assert.strictEqual(text(Option.getOrUndefined(value)), "v")
+      assert.isAbove(lookups, before)
+    }))
+
+  it.live("a connection is dialled when it is asked for and never otherwise, each dial at its time", () =>
+    Effect.gen(function*() {
+      let connections = 0
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<Net.Server>((resume) => {
+          const server = Net.createServer((socket) => {
+            connections++
+            socket.on("error", () => {}).destroy()
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => void server.close())
+      )
+      const address = `127.0.0.1:${(server.address() as Net.AddressInfo).port}`
+      const transport = yield* Transport.Transport
+      const channel = Effect.acquireRelease(
+        Effect.sync(() => transport.open(address, { maxReconnectMillis: 50 })),
+        (channel) => Effect.sync(channel.close)
+      )
+      const dial = (channel: Transport.Channel) =>
+        Effect.callback<string | undefined>((resume) => {
+          channel.connect(5_000, (error) => resume(Effect.succeed(error)))
+        })
+      const quiet = yield* channel
+      // Two who ask at once are told by one dial.
+      const [first, second] = yield* Effect.all([dial(quiet), dial(quiet)], { concurrency: "unbounded" })
+      assert.isString(first)
+      assert.strictEqual(second, first)
+      assert.strictEqual(connections, 1)
+      // In the time of ten dials of another, this one makes none: grpc-js by itself would.
+      const busy = yield* channel
+      for (let n = 0; n < 10;) {
+        const before = connections
+        yield* dial(busy)
+        if (connections > before) n++
+        else yield* Effect.sleep(5)
+      }
+      assert.strictEqual(connections, 11)
+      // A call on what is not connected does not dial either, and is certainly not sent.
+      const answer = yield* Effect.callback<Transport.Answer>((resume) => {
+        quiet.unary("/x/Y", new Uint8Array(), 1_000, (answer) => resume(Effect.succeed(answer)))
+      })
+      assert.include(answer.details, "No connection established")
+      assert.strictEqual(connections, 11)
     }))
 
   it.live("41: a node with a wrong certificate is unusable and says why; the others serve", () =>

@@ -24,6 +24,8 @@ import type { RaftSimulator, Reply, SimulatedNode } from "./RaftSimulator.ts"
  */
 export interface ListenOptions {
   /** Default: one that is free. */
+  /** Default: 127.0.0.1. */
+  readonly host?: string
   readonly port?: number
   /** PEM of the node's certificate and key. */
   readonly tls?: { readonly cert: string; readonly key: string }
@@ -66,7 +68,7 @@ const status = (reply: Exclude<Reply, "silence">) => {
 }
 
 /**
- * Listens on 127.0.0.1 for a node, whose `address` it sets, until the scope closes or the node is killed.
+ * Listens for a node, whose `address` it sets, until the scope closes or the node is killed.
  *
  * @category constructors
  * @since 0.1.0
@@ -110,13 +112,14 @@ export const listen = (
           cert_chain: Buffer.from(options.tls.cert),
           private_key: Buffer.from(options.tls.key)
         }])
+      const host = options.host ?? "127.0.0.1"
       const port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentials, (error, port) => {
+        server.bindAsync(`${host}:${options.port ?? 0}`, credentials, (error, port) => {
           if (error === null) resolve(port)
           else reject(error)
         })
       })
-      node.address = `127.0.0.1:${port}`
+      node.address = `${host}:${port}`
       const down = (): void => server.forceShutdown()
       node.onDown.add(down)
       return { server, port, down }

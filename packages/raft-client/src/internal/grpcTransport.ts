@@ -32,6 +32,9 @@ const makeCredentials = (tls: TlsOptions | undefined) =>
       bytes(tls.cert)
     )
 
+const CLOSED = "the channel is closed"
+const MAX_RECONNECT = 500
+
 const settings = (options: ChannelOptions): ClientOptions => {
   const limit = 4 * 1024 * 1024
   return {
@@ -43,10 +46,7 @@ const settings = (options: ChannelOptions): ClientOptions => {
     "grpc.max_send_message_length": -1,
     "grpc.keepalive_time_ms": options.keepaliveMillis ?? 10_000,
     "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMillis ?? 3_000,
-    "grpc.initial_reconnect_backoff_ms": 50,
-    "grpc.min_reconnect_backoff_ms": 50,
-    "grpc.max_reconnect_backoff_ms": options.maxReconnectMillis ?? 500,
-    // Names are looked up again when a connection is lost: pods move.
+    // A name is looked up again when a connection is lost, and not only half a minute later: pods move.
     "grpc.dns_min_time_between_resolutions_ms": 1_000,
     ...(options.gzip === true ? { "grpc.default_compression_algorithm": 2 as const } : {}),
     ...(options.authority === undefined ? {} : { "grpc.default_authority": options.authority }),
@@ -87,57 +87,101 @@ const failed = (status: StatusObject | ServiceError): Answer => {
   }
 }
 
+/** Pauses between dials that fail grow from this, in milliseconds. */
+const FIRST_PAUSE = 50
+
+/** What a call is told that came when there was no connection: grpc-js would dial for it, past the gate. */
+const unconnected: Answer = {
+  code: 14,
+  details: "No connection established. Nobody has connected since the last one was lost",
+  body: undefined,
+  origin: "Client",
+  header: noHeader
+}
+
 class GrpcChannel implements Channel {
-  private readonly client: Client
+  private readonly open: () => Client
+  private readonly longestPause: number
   private readonly metadata: Metadata
   private readonly cancels = new Set<{ cancel(): void }>()
+  /** Who waits for the dial that is under way. */
+  private readonly waiting = new Set<(error: string | undefined) => void>()
+  private client: Client
+  private dialling = false
   private closed = false
+  private failures = 0
+  /** Why the last dial failed; it is the answer until `quietUntil`. */
+  private lastError: string | undefined
+  private quietUntil = 0
 
   constructor(address: string, options: ChannelOptions) {
-    this.client = new Client(address, makeCredentials(options.tls), settings(options))
+    this.open = () => new Client(address, makeCredentials(options.tls), settings(options))
+    this.client = this.open()
+    this.longestPause = options.maxReconnectMillis ?? MAX_RECONNECT
     this.metadata = new Metadata()
     for (const [name, value] of Object.entries(options.metadata ?? {})) {
       this.metadata.set(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
     }
   }
 
-  readonly isReady = (): boolean => !this.closed && this.client.getChannel().getConnectivityState(false) === 2
+  readonly isReady = (): boolean =>
+    !this.closed && this.client.getChannel().getConnectivityState(false) === connectivityState.READY
 
   readonly connect = (timeoutMillis: number, settle: (error: string | undefined) => void): () => void => {
-    if (this.closed) {
-      settle("the channel is closed")
+    const known = this.closed ? CLOSED : Date.now() < this.quietUntil ? this.lastError : undefined
+    if (known !== undefined || this.isReady()) {
+      settle(known)
       return () => {}
     }
-    const channel = this.client.getChannel()
-    const deadline = Date.now() + timeoutMillis
-    let done = false
-    const finish = (error: string | undefined): void => {
-      if (done) return
-      done = true
+    const waiter = (error: string | undefined): void => {
+      if (!this.waiting.delete(waiter)) return
+      clearTimeout(timer)
       settle(error)
     }
+    // The dial goes on: whoever asks next may find it done.
+    const timer = setTimeout(() => waiter(`not connected after ${timeoutMillis} ms`), timeoutMillis)
+    this.waiting.add(waiter)
+    this.dial()
+    return () => {
+      clearTimeout(timer)
+      this.waiting.delete(waiter)
+    }
+  }
+
+  /** One dial for all who wait. Names are looked up anew by each, because pods move. */
+  private dial(): void {
+    if (this.dialling) return
+    this.dialling = true
+    const { client } = this
+    const channel = client.getChannel()
     const look = (): void => {
-      if (done) return
-      const state = channel.getConnectivityState(true)
+      const state = channel.getConnectivityState(!this.closed)
       switch (state) {
         case connectivityState.READY:
-          return finish(undefined)
+          return this.dialled(undefined)
         case connectivityState.SHUTDOWN:
-          return finish("the channel is closed")
+          return this.dialled(CLOSED)
         case connectivityState.TRANSIENT_FAILURE:
-          // One failure is the answer: whoever asked has other nodes to turn to, and the channel goes on trying.
-          return this.whyNot(finish)
+          return this.whyNot((error) => this.dialled(error))
         default:
-          channel.watchConnectivityState(state, deadline, (error) => {
-            if (error === undefined || error === null) look()
-            else finish(`not connected after ${timeoutMillis} ms`)
-          })
+          channel.watchConnectivityState(state, Infinity, look)
       }
     }
     look()
-    return () => {
-      done = true
+  }
+
+  private dialled(error: string | undefined): void {
+    this.dialling = false
+    this.lastError = error
+    if (error === undefined) this.failures = 0
+    else if (!this.closed) {
+      this.quietUntil = Date.now() + Math.min(FIRST_PAUSE * 1.6 ** this.failures++, this.longestPause)
+      // grpc-js would go on dialling by itself, past the gate.
+      const failed = this.client
+      this.client = this.open()
+      failed.close()
     }
+    for (const settle of this.waiting) settle(error)
   }
 
   /** grpc-js tells why it is not connected to calls only. */
@@ -156,6 +200,10 @@ class GrpcChannel implements Channel {
     timeoutMillis: number,
     settle: (answer: Answer) => void
   ): () => void => {
+    if (!this.isReady()) {
+      settle(unconnected)
+      return () => {}
+    }
     const call = this.client.makeUnaryRequest(
       path,
       toBuffer,
@@ -169,6 +217,10 @@ class GrpcChannel implements Channel {
   }
 
   readonly stream = (path: string, body: Uint8Array, both: boolean, handlers: StreamHandlers): StreamCall => {
+    if (!this.isReady()) {
+      handlers.onEnd(unconnected)
+      return { write: () => {}, pause: () => {}, resume: () => {}, cancel: () => {} }
+    }
     let ended = false
     const duplex = both ? this.client.makeBidiStreamRequest(path, toBuffer, identity, this.metadata, {}) : undefined
     const call = duplex ?? this.client.makeServerStreamRequest(path, toBuffer, identity, body, this.metadata, {})
