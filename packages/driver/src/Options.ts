@@ -14,6 +14,7 @@ import * as Consistency from "@effect-scylla/protocol/Consistency"
 import * as Negotiation from "@effect-scylla/protocol/Negotiation"
 import { NegotiationError } from "@effect-scylla/protocol/ProtocolError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
+import * as SourcePort from "@effect-scylla/sharding/SourcePort"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
@@ -105,6 +106,11 @@ export interface Options {
   /** `false` never dials ScyllaDB's shard-aware port. */
   readonly shardAwarePort?: boolean | undefined
   /**
+   * Local ports from which the shard-aware port is dialled, both ends included. Default 49152 to 65535. Workers and processes
+   * of one host should have shares of their own: `SourcePort.share` of `@effect-scylla/sharding`.
+   */
+  readonly localPorts?: SourcePort.PortRange | undefined
+  /**
    * The version of the native protocol. `"auto"` (default) takes the highest that both sides speak, for the whole cluster: v5
    * of Apache Cassandra since 4.0, v4 of ScyllaDB and older Cassandra, v3 at worst. With a number, servers that do not speak
    * it are not used.
@@ -144,7 +150,7 @@ export interface Checked {
   readonly session: Omit<Handshake.Session, "ticker" | "versions">
   readonly pool: Pick<
     NodePool.Options,
-    "connections" | "maxWaiting" | "reconnect" | "shardAwarePort" | "shutdownTimeout" | "tls"
+    "connections" | "localPorts" | "maxWaiting" | "reconnect" | "shardAwarePort" | "shutdownTimeout" | "tls"
   >
   readonly clusterName: string | undefined
   readonly defaults: Resolved
@@ -279,7 +285,10 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
   for (const name of ["keyspace", "clusterName", "clientId"] as const) {
     if (options[name] === "") issue(name, "a name, or leave it out")
   }
-  const { reconnect, tls } = options
+  const { localPorts, reconnect, tls } = options
+  if (localPorts !== undefined && SourcePort.share(0, 1, localPorts) === undefined) {
+    issue("localPorts", `{ from, to } with from 1 to 65535 and to not below it, got ${JSON.stringify(localPorts)}`)
+  }
   if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
     issue("tls", `true, false, options of node:tls or a Tls, got ${JSON.stringify(tls)}`)
   }
@@ -313,6 +322,7 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
       maxWaiting: whole("maxWaiting", options.maxWaiting, 16_384, 1, 1_000_000),
       reconnect: delays,
       shardAwarePort: options.shardAwarePort,
+      localPorts: options.localPorts,
       shutdownTimeout: millis("shutdownTimeout", options.shutdownTimeout, 5_000)
     },
     defaults: {

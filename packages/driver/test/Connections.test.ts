@@ -37,6 +37,22 @@ describe("connections", () => {
       for (const { slots } of few.shardAwareStats().nodes) assert.strictEqual(slots.length, 1)
     }))
 
+  it.effect("the shard-aware port is dialled from the local ports that are given", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make({ nodes: 1, shards: 4 })
+      const ports: Array<number | undefined> = []
+      const transport: Transport.Transport = {
+        dial: (endpoint) => {
+          if (endpoint.port === cluster.shardAwarePort) ports.push(endpoint.localPort)
+          return cluster.transport.dial(endpoint)
+        }
+      }
+      const cql = yield* passing(clientOf(cluster, { localPorts: { from: 61_000, to: 61_099 } }, transport))
+      yield* passing(cql.awaitConnected)
+      assert.isAtLeast(ports.length, 3)
+      for (const port of ports) assert.isTrue(port! >= 61_000 && port! <= 61_099, `${port}`)
+    }))
+
   it.effect("a request beyond those under way and those that wait fails at once", () =>
     Effect.gen(function*() {
       const cluster = yield* make({ nodes: 1, shards: 1 })

@@ -28,6 +28,7 @@ describe("options", () => {
         reconnect: { base: "2 seconds", cap: "1 second" },
         maxInFlight: 40_000,
         maxWaiting: 0,
+        localPorts: { from: 50_000, to: 40_000 },
         clientId: "",
         clusterName: ""
       })))
@@ -44,6 +45,7 @@ describe("options", () => {
           "contactPoints[0]",
           "contactPoints[2]",
           "keyspace",
+          "localPorts",
           "maxInFlight",
           "maxWaiting",
           "onMissingChallenge",

@@ -1,6 +1,6 @@
 /** Tables with tablets: routed by what servers have told, never by the ring. */
 import { type Socket, type Transport } from "@effect-scylla/pool"
-import { Frame, TabletRouting, Uuid } from "@effect-scylla/protocol"
+import { Frame, ServerError, TabletRouting, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -188,6 +188,42 @@ describe("tables with tablets", () => {
       yield* cluster.stop(0)
       yield* passing(Effect.forEach(ids, (id) => cql.execute(update, [9, id, 3]).pipe(Effect.ignore)))
       assert.notInclude(nodes.slice(-ids.length), 0)
+    }))
+
+  it.effect("a request that is refused goes on to the next replica of the tablet", () =>
+    Effect.gen(function*() {
+      const { cluster, cql, read, warm } = yield* world()
+      yield* warm
+      const [id] = ids
+      yield* passing(read(id!))
+      yield* cluster.resetStats
+      const before = cql.shardAwareStats().routing.owned
+      const nodes: Array<number> = []
+      yield* cluster.intercept(({ node, opcode }) => {
+        if (opcode !== Frame.Opcode.EXECUTE) return undefined
+        nodes.push(node)
+        return nodes.length > 1
+          ? undefined
+          : { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "too busy" }) }
+      })
+      yield* passing(read(id!))
+      assert.strictEqual(new Set(nodes).size, 2)
+      // The refused attempt never reached the counters of the server.
+      assert.strictEqual((yield* cluster.stats).owned, 1)
+      assert.strictEqual(cql.shardAwareStats().routing.owned, before + 2)
+    }))
+
+  it.effect("v2: a request that waited for room sends the version, too", () =>
+    Effect.gen(function*() {
+      const { cluster, read, warm } = yield* world({ nodes: 1, shards: 1, factor: 1, tabletVersions: true }, {
+        maxInFlight: 1
+      })
+      yield* warm
+      yield* cluster.intercept(({ opcode }) =>
+        opcode === Frame.Opcode.EXECUTE ? { _tag: "Delay", millis: 10 } : undefined
+      )
+      const results = yield* passing(Effect.forEach(ids, read, { concurrency: "unbounded" }))
+      for (const { customPayload } of results) assert.isUndefined(customPayload)
     }))
 
   it.effect("replicas of the local datacenter share the requests", () =>

@@ -25,7 +25,7 @@ export interface Options {
   readonly contactPoints: ReadonlyArray<ContactPoints.ContactPoint>
   readonly localDatacenter: string | undefined
   readonly session: Handshake.Session
-  readonly pool: Omit<NodePool.Options, "session" | "address" | "port" | "expect" | "localPorts">
+  readonly pool: Omit<NodePool.Options, "session" | "address" | "port" | "expect">
   /** The cluster that contact points have to be of; the first one's where it is not given. */
   readonly clusterName: string | undefined
   readonly core: Core

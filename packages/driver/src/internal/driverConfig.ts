@@ -15,6 +15,7 @@ export const make = (options: Options, { defaults, pool, session }: Checked): st
   const { localDatacenter } = options
   const { reconnect, tls } = pool
   const preference = localDatacenter === undefined ? { type: "dc-auto" } : { type: "dc", "local-dc": localDatacenter }
+  const isShardAware = pool.shardAwarePort !== false
   // Zero is none in this form.
   const timeout = (millis: number | undefined): object =>
     millis === undefined || millis < 1 ? {} : { "timeout-ms": Math.round(millis) }
@@ -34,9 +35,10 @@ export const make = (options: Options, { defaults, pool, session }: Checked): st
         "in-flight": { max: session.limits?.maxInFlight ?? defaultLimits.maxInFlight },
         orphaned: { max: defaultLimits.maxOrphans }
       },
-      pool: { "shard-aware": { enabled: pool.shardAwarePort !== false } },
+      pool: { "shard-aware": { enabled: isShardAware } },
       "node-preference": preference,
-      socket: { "tcp-no-delay": true, "keep-alive": true, "reuse-address": true },
+      // What node does, and for a chosen local port.
+      socket: { "tcp-no-delay": true, "keep-alive": true, "reuse-address": isShardAware },
       reconnection: { policy },
       ...(tls === undefined ? {} : { tls: { "hostname-verification": verifies(tls) } })
     },
