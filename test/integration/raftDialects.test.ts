@@ -25,6 +25,10 @@ const ask = (endpoint: string): Effect.Effect<Ask, never, Scope.Scope> =>
       Effect.sync(() => transport.open(endpoint, {})),
       (channel) => Effect.sync(channel.close)
     )
+    const error = yield* Effect.callback<string | undefined>((resume) => {
+      channel.connect(5_000, (error) => resume(Effect.succeed(error)))
+    })
+    if (error !== undefined) return yield* Effect.die(new Error(`${endpoint}: ${error}`))
     return ({ body, path }) =>
       Effect.callback((resume) => {
         channel.unary(path, body, 2_000, (answer) => resume(Effect.succeed(answer)))
