@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Version } from "./Dialect.ts"
+import * as Identifier from "./Identifier.ts"
 import { areDistinct, classNameOf, MAX_DEPTH, MAX_DIMENSION, parseClassName } from "./internal/className.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
@@ -159,6 +160,9 @@ const isDimension = (value: number): boolean => Number.isInteger(value) && value
 /** Types that take types, and how many; a tuple takes any number from one. */
 const ARITY: ReadonlyMap<string, number> = new Map([["list", 1], ["set", 1], ["map", 2], ["tuple", 0], ["frozen", 1]])
 
+const isBuiltIn = (name: string): boolean =>
+  scalars.has(name) || ARITY.has(name) || name === "vector" || name === "empty"
+
 /**
  * The type as it is written in CQL, `map<text, frozen<list<int>>>` without the `frozen`. The name of a user-defined type
  * is quoted where CQL needs it, the keyspace is left out.
@@ -179,10 +183,8 @@ export const format = (type: CqlType): string => {
     case "Tuple":
       return `tuple<${type.elements.map(format).join(", ")}>`
     case "Udt":
-      return /^[a-z][a-z0-9_]*$/.test(type.name) && !scalars.has(type.name) && !ARITY.has(type.name) &&
-          type.name !== "vector"
-        ? type.name
-        : `"${type.name.replaceAll('"', '""')}"`
+      // The name of a built-in type is that type unless it is quoted.
+      return isBuiltIn(type.name) ? Identifier.quote(type.name) : Identifier.format(type.name)
     case "Vector":
       return `vector<${format(type.element)}, ${type.dimension}>`
     case "Custom":

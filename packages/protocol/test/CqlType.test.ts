@@ -112,6 +112,8 @@ describe("format", () => {
       [named("Int"), '"Int"'],
       [named("frozen"), '"frozen"'],
       [named("vector"), '"vector"'],
+      [named("empty"), '"empty"'],
+      [named("order"), '"order"'],
       [
         CqlType.vector(CqlType.list(CqlType.vector(CqlType.scalar("float"), 3)), 2),
         "vector<list<vector<float, 3>>, 2>"

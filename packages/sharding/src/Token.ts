@@ -41,7 +41,8 @@ export class TokenParseError extends Data.TaggedError("TokenParseError")<{
   readonly text: string
 }> {
   override get message(): string {
-    return `Token: ${JSON.stringify(this.text)} is not a decimal 64-bit integer; ` +
+    const shown = this.text.length > 60 ? `${this.text.slice(0, 60)}…` : this.text
+    return `Token: ${JSON.stringify(shown)} is not a decimal 64-bit integer; ` +
       "only clusters with Murmur3Partitioner (or CDCPartitioner tables) have such tokens, check system.local.partitioner"
   }
 }
@@ -100,8 +101,8 @@ export const fromBigInt = (token: bigint, out: TokenWords): void => {
  * @since 0.1.0
  */
 export const parse = (text: string): Result.Result<bigint, TokenParseError> => {
-  if (!/^[+-]?[0-9]+$/.test(text)) return Result.fail(new TokenParseError({ text }))
-  // BigInt("+1") is valid but BigInt("-+1") is not: the pattern above leaves one sign at most.
+  // As many digits as 64 bits have: a text of millions, which a server can send, would take seconds to read.
+  if (!/^[+-]?[0-9]{1,19}$/.test(text)) return Result.fail(new TokenParseError({ text }))
   const token = BigInt(text)
   return token < minimum || token > maximum ? Result.fail(new TokenParseError({ text })) : Result.succeed(token)
 }

@@ -55,6 +55,14 @@ describe("Token", () => {
     }
   })
 
+  it("refuses a text of a million digits in a short message", () => {
+    for (const text of ["9".repeat(1_000_000), "x".repeat(1_000_000), `${"0".repeat(20)}1`]) {
+      const parsed = Token.parse(text)
+      assert.isTrue(Result.isFailure(parsed))
+      if (Result.isFailure(parsed)) assert.isBelow(parsed.failure.message.length, 300)
+    }
+  })
+
   it("compares as signed 64-bit numbers", () => {
     const random = new Random(2)
     const a = new Token.TokenWords()
