@@ -19,6 +19,7 @@ import {
   Response,
   RowDecoder,
   Segment,
+  TabletRouting,
   Writer
 } from "@effect-scylla/protocol"
 import { isDeepStrictEqual } from "node:util"
@@ -98,23 +99,29 @@ const repair = (bytes: Uint8Array): Uint8Array => {
   return bytes
 }
 
-const dialects = [3, 4, 5].map((version) => Dialect.make(version as Dialect.Version, { rateLimitCode: 61_440 }))
+/** By version, without extensions and with all of them. */
+const dialects = ([3, 4, 5] as const).map((version) => [
+  Dialect.make(version, { rateLimitCode: 61_440 }),
+  Dialect.make(version, { rateLimitCode: 61_440, metadataIds: true, tabletVersions: true })
+])
 
 const decodeEnvelope = (
   version: number,
   flags: number,
+  stream: number,
   opcode: number,
   body: Reader.Reader,
   expected?: RowDecoder.RowDecoder
 ): void => {
   const end = body.end
-  // What the header says, as far as it is one that there is.
-  const dialect = dialects[(version & 0x7f) - 3] ?? Dialect.v4
+  // What the header says, as far as it is one that there is. Nothing else reads the stream.
+  const dialect = dialects[(version & 0x7f) - 3]?.[stream & 1] ?? Dialect.v4
   let failed: unknown
   try {
     if ((version & Frame.RESPONSE_BIT) === 0) Request.decode(opcode, flags, body, dialect)
     else {
-      Response.readPrefix(flags, body)
+      const { customPayload } = Response.readPrefix(flags, body)
+      asOutcome(() => TabletRouting.fromPayload(customPayload))
       Response.decode(opcode, body, decoders()[opcode & 1]!, dialect, expected)
     }
   } catch (error) {
@@ -160,8 +167,8 @@ const frames: Target = {
       })
     }
     const parser = new Frame.FrameParser({
-      onFrame: (version, flags, _stream, opcode, body) => {
-        outcome = asOutcome(() => decodeEnvelope(version, flags, opcode, body, expected))
+      onFrame: (version, flags, stream, opcode, body) => {
+        outcome = asOutcome(() => decodeEnvelope(version, flags, stream, opcode, body, expected))
       }
     })
     const r = among(input.subarray(2 + size))
@@ -256,8 +263,8 @@ const pushed = (input: Uint8Array, version: Dialect.Version, compressor?: Compre
   let values = 0
   const framing = new Framing.Framing(
     {
-      onFrame: (version, flags, _stream, opcode, body) => {
-        if (asOutcome(() => decodeEnvelope(version, flags, opcode, body)) === "value") values++
+      onFrame: (version, flags, stream, opcode, body) => {
+        if (asOutcome(() => decodeEnvelope(version, flags, stream, opcode, body)) === "value") values++
       },
       onBroken: () => {}
     },
