@@ -64,17 +64,27 @@ const affinityMicros = (): number => {
 
 /** A request's plan and its first node, by power of two; and the next node of a plan that is there. Of twelve nodes. */
 const plans = () => {
-  const nodes = Array.from(
-    { length: 12 },
-    (_, i) => new NodeHealth.TrackedNode(NodeAddress.make("http", `10.0.0.${i + 1}`, 8000))
-  )
+  const health = {
+    enabled: true,
+    maxLosses: 3,
+    maxServerErrors: 5,
+    minEjection: 1000,
+    maxEjection: 30_000,
+    warmUp: 1000
+  }
+  const nodes = Array.from({ length: 12 }, (_, i) => {
+    const node = new NodeHealth.TrackedNode(NodeAddress.make("http", `10.0.0.${i + 1}`, 8000))
+    // What is known of them is a while old.
+    node.observe("answered", 0, 1.5 + i, health)
+    return node
+  })
   const source = { nodes, affinityNodes: nodes }
   const balancer = new QueryPlan.Balancer({
     balancing: "power-of-two",
     order: "go",
     warmUp: 1000,
     source: () => source,
-    now: () => 0,
+    now: () => 2000,
     seed: 12345
   })
   const making = (iterations: number): number => {

@@ -69,14 +69,24 @@ export class Balancer {
     this.cursor = (options.seed >>> 8) & 0xffff
   }
 
-  /** A number in `0..1`, from xorshift32: chances need no better one, and no allocation. */
+  /** A number in `0..1`. */
   draw(): number {
+    return (this.step() >>> 0) / 0x100000000
+  }
+
+  /** A whole number below `count`. What is no whole number would be allocated. */
+  below(count: number): number {
+    return Math.floor(((this.step() >>> 0) / 0x100000000) * count)
+  }
+
+  /** The next of xorshift32: chances need nothing better. */
+  private step(): number {
     let x = this.seed
     x ^= x << 13
     x ^= x >>> 17
     x ^= x << 5
     this.seed = x
-    return (x >>> 0) / 0x100000000
+    return x
   }
 }
 
@@ -203,9 +213,9 @@ export class QueryPlan {
     const count = nodes.length
     if (count === 0) return -1
     if (balancer.balancing === "power-of-two" && count > 1) {
-      const a = this.probe(Math.floor(balancer.draw() * count))
+      const a = this.probe(balancer.below(count))
       if (a >= 0) {
-        const start = Math.floor(balancer.draw() * (count - 1))
+        const start = balancer.below(count - 1)
         const b = this.probe(start >= a ? start + 1 : start)
         return b >= 0 && b !== a && this.isBetter(nodes[b]!, nodes[a]!) ? b : a
       }
@@ -241,7 +251,7 @@ export class QueryPlan {
       else if (warming < 0) warming = i
     }
     if (others === 0) return warming
-    let rest = Math.floor(balancer.draw() * others)
+    let rest = balancer.below(others)
     for (let i = 0; i < count; i++) {
       if (i !== start && this.isOpen(i) && !nodes[i]!.isWarming && rest-- === 0) return i
     }

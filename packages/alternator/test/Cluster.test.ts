@@ -1,8 +1,16 @@
 import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb"
-import { AlternatorClient, AlternatorNodes, AlternatorTransport, Auth, AwsSdk } from "@effect-scylla/alternator"
+import {
+  AlternatorClient,
+  AlternatorNodes,
+  AlternatorTransport,
+  Auth,
+  AwsSdk,
+  RoutingScope
+} from "@effect-scylla/alternator"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { createRequire } from "node:module"
 import { ofLean, ofSdk } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
@@ -55,6 +63,149 @@ describe("plain dynalite", () => {
         }
       }),
     60_000
+  )
+})
+
+/** Rows of values, few, in which every value of an axis meets every value of every other axis (greedy all-pairs). */
+const allPairs = (axes: ReadonlyArray<number>): Array<Array<number>> => {
+  const open = new Set<string>()
+  const pair = (i: number, a: number, j: number, b: number) => i < j ? `${i}=${a},${j}=${b}` : `${j}=${b},${i}=${a}`
+  for (let i = 0; i < axes.length; i++) {
+    for (let j = i + 1; j < axes.length; j++) {
+      for (let a = 0; a < axes[i]!; a++) for (let b = 0; b < axes[j]!; b++) open.add(pair(i, a, j, b))
+    }
+  }
+  const rows: Array<Array<number>> = []
+  while (open.size > 0) {
+    const [first] = open
+    const row: Array<number | undefined> = axes.map(() => undefined)
+    for (const part of first!.split(",")) row[Number(part.split("=")[0])] = Number(part.split("=")[1])
+    for (let i = 0; i < axes.length; i++) {
+      if (row[i] !== undefined) continue
+      let best = 0
+      let most = -1
+      for (let value = 0; value < axes[i]!; value++) {
+        const met = row.filter((other, j) => other !== undefined && open.has(pair(i, value, j, other))).length
+        if (met > most) [best, most] = [value, met]
+      }
+      row[i] = best
+    }
+    const full = row as Array<number>
+    full.forEach((a, i) => full.forEach((b, j) => i < j && open.delete(pair(i, a, j, b))))
+    rows.push(full)
+  }
+  return rows
+}
+
+const axes = {
+  client: ["lean", "adapter"],
+  transport: ["undici", "fetch"],
+  discovery: ["live", "static"],
+  scope: ["cluster", "rack"],
+  auth: ["signed", "unsigned"],
+  compression: ["none", "gzip", "deflate"],
+  acceptEncoding: ["none", "gzip"],
+  balancing: ["round-robin", "power-of-two"],
+  affinity: ["none", "rmw", "any-write"],
+  affinityOrder: ["go", "python", "rust"],
+  headers: ["default", "few"],
+  node: ["all up", "one dead"]
+} as const
+const rows = allPairs(Object.values(axes).map(({ length }) => length)).map((row) =>
+  Object.fromEntries(Object.entries(axes).map(([name, values], i) => [name, values[row[i]!]!]))
+) as unknown as ReadonlyArray<{ readonly [A in keyof typeof axes]: (typeof axes)[A][number] }>
+
+describe("R13: options together, on nodes that verify signatures", () => {
+  it("every two values meet", () => {
+    const names = Object.keys(axes) as Array<keyof typeof axes>
+    for (const [i, a] of names.entries()) {
+      for (const b of names.slice(i + 1)) {
+        for (const x of axes[a]) {
+          for (const y of axes[b]) {
+            assert.isTrue(rows.some((row) => row[a] === x && row[b] === y), `${a} ${x}, ${b} ${y}`)
+          }
+        }
+      }
+    }
+  })
+
+  it.live.each(rows.map((row) => [Object.values(row).join(", "), row] as const))(
+    "%s",
+    ([, row]) =>
+      Effect.gen(function*() {
+        const isSigned = row.auth === "signed"
+        const cluster = yield* AlternatorCluster.make({
+          ...(isSigned ? { secrets } : {}),
+          compressionThreshold: 1,
+          nodes: [1, 2, 3].map((n) => ({ address: `127.0.0.${n}`, rack: n === 3 ? "r2" : "r1" }))
+        })
+        const transport = row.transport === "undici"
+          ? AlternatorTransport.layerUndici({ shutdownTimeout: 0 })
+          : Layer.provide(AlternatorTransport.layerHttpClient, FetchHttpClient.layer)
+        const seeds = row.discovery === "live"
+          ? cluster.seeds
+          : cluster.nodes.map(({ address }) => `${address}:${cluster.port}`)
+        const nodes = AlternatorNodes.layer({
+          seeds,
+          discovery: row.discovery,
+          scope: row.scope === "rack" ? RoutingScope.rack("dc1", "r1") : RoutingScope.cluster()
+        })
+        const services = yield* Layer.build(Layer.provideMerge(nodes, transport))
+        const live = Context.get(services, AlternatorNodes.AlternatorNodes)
+        yield* live.awaitReady
+        yield* live.awaitNodes(({ nodes }) =>
+          nodes.length === (row.scope === "rack" && row.discovery === "live" ? 2 : 3)
+        )
+        if (row.node === "one dead") yield* cluster.nodes[1]!.become("dead")
+        const shared = {
+          balancing: row.balancing,
+          affinity: row.affinity,
+          affinityOrder: row.affinityOrder,
+          compression: row.compression === "none" ? undefined : { encoding: row.compression, threshold: 1 },
+          acceptEncoding: row.acceptEncoding === "none" ? undefined : [row.acceptEncoding]
+        }
+        const credentials = { accessKeyId: "alice", secretAccessKey: secrets.alice }
+        if (row.client === "lean") {
+          const client = yield* Effect.provideContext(
+            AlternatorClient.make({
+              ...shared,
+              auth: isSigned ? Auth.sigV4(credentials) : Auth.none,
+              userAgent: row.headers === "few" ? false : undefined
+            }),
+            services
+          )
+          yield* Effect.promise(() => operations(ofLean(client), "pairs"))
+        } else {
+          const client = AwsSdk.withAlternator(
+            new DynamoDBClient({ region: "any", credentials }),
+            yield* Effect.provideContext(AwsSdk.make, services),
+            {
+              ...shared,
+              signing: isSigned,
+              headers: row.headers === "few"
+                ? ["x-amz-target", "content-type", "content-encoding", "accept-encoding"]
+                : undefined
+            }
+          )
+          yield* Effect.promise(() => operations(ofSdk(client), "pairs"))
+          client.destroy()
+        }
+
+        // Everything went through the nodes that it should have, as it should have.
+        const received = cluster.nodes.flatMap((node) => node.received)
+        assert.isAbove(received.length, 15)
+        for (const { headers, operation } of received) {
+          assert.strictEqual(headers["authorization"] !== undefined, isSigned, operation)
+          // The names of keys are asked for in a request of our own.
+          if (operation !== "DescribeTable") {
+            assert.strictEqual(headers["content-encoding"], row.compression === "none" ? undefined : row.compression)
+          }
+          if (row.transport === "undici" && row.headers === "few") assert.isUndefined(headers["user-agent"])
+        }
+        if (row.scope === "rack" && row.discovery === "live" && row.affinity === "none") {
+          assert.strictEqual(cluster.nodes[2]!.requests.operations, 0)
+        }
+      })
   )
 })
 

@@ -9,7 +9,7 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { type Exchange, type ExchangeHandler, type ExchangeRequest, join } from "../Exchange.ts"
+import { type Exchange, type ExchangeHandler, type ExchangeRequest, join, type ResponseHeaders } from "../Exchange.ts"
 
 /** Codes that a client gives when it had no connection; with any other the request may have left. */
 const unreachable = new Set([
@@ -37,6 +37,12 @@ const codeOf = (error: unknown, depth = 0): string | undefined => {
   if (typeof code === "string") return code
   return codeOf(cause ?? errors?.[0] ?? reason, depth + 1)
 }
+
+/** `{` or `[`, with which neither gzip nor zlib data begins. */
+const isPlain = (body: Uint8Array): boolean => body[0] === 0x7b || body[0] === 0x5b
+
+/** Some clients ask for compressed answers by themselves and unpack them, as `fetch` does, and leave the header. */
+const without = ({ "content-encoding": _, ...headers }: ResponseHeaders): ResponseHeaders => headers
 
 class Oversized {
   readonly _tag = "Oversized"
@@ -68,7 +74,8 @@ export const dispatcher = (client: HttpClient, run: <A, E>(effect: Effect.Effect
       (error): error is HttpClientError => error._tag === "HttpClientError" && error.reason._tag === "EmptyBodyError",
       () => Effect.void
     ))
-    return { status: response.status, headers: response.headers, body: join(chunks) }
+    const body = join(chunks)
+    return { status: response.status, headers: isPlain(body) ? without(response.headers) : response.headers, body }
   })
 
   return (request: ExchangeRequest, handler: ExchangeHandler): Exchange => {
