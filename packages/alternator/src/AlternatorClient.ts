@@ -4,8 +4,9 @@
  *
  * What it does unless it is told otherwise:
  *
- * - **Nodes**: all of the cluster are discovered from the seeds before the first request and once a second while there are
- *   requests; see {@link AlternatorNodes}.
+ * - **Nodes**: all of the cluster are discovered from the seeds before the first request, then once a second while there are
+ *   requests and once a minute while there are none. A look has 5 seconds, however many nodes are asked; when nobody answers,
+ *   the nodes stay as they were. `discovery: "static"` asks nobody; see {@link AlternatorNodes}.
  * - **Balancing**: each request goes to the better of two random nodes, by latency and requests under way. Retries go to
  *   another node. There is no key affinity.
  * - **Health**: a node that cannot be reached is ejected at once, others after 3 timeouts or lost connections or 5 server
@@ -14,8 +15,10 @@
  * - **Retries**: up to 4 attempts that reached a node. What may have been applied is repeated only when that is safe: reads,
  *   puts and deletes without condition and old values, batches, and updates that assign only. A node that cannot be reached
  *   costs none of the 4, and the next is tried at once.
- * - **Auth**: none. **TLS**: `http`; with `https` certificates are verified. **Compression**: none asked for or made;
+ * - **Hedges**: none; `hedge` allows a second attempt for reads that are slow.
+ * - **Auth**: none. Signatures are dated by this machine's clock, until a server refuses it and says its own. **TLS**: `http`; with `https` certificates are verified. **Compression**: none asked for or made;
  *   answers that are compressed anyway are unpacked, up to 5 layers of 32 MiB.
+ * - **User-Agent**: {@link USER_AGENT}.
  * - **Connections**: up to 128 to a node, and one for discovery and probes; kept for 60 idle seconds.
  *
  * @stability unstable

@@ -2,6 +2,11 @@
  * The live nodes of a cluster, as a service that any number of clients share: one loop asks the nodes who is there, and
  * keeps what requests teach about their health.
  *
+ * Sharing is optional: `AlternatorClient.layer` makes nodes of its own. Clients with different credentials or affinity that
+ * share them ask the cluster once instead of each, and learn of a dead node from one another. The loop belongs to the
+ * nodes: it begins when they are made, and ends with their scope or {@link AlternatorNodes.shutdown}, not with a client.
+ * Seeds, intervals, routing scope and health are theirs alone; a client has no say in them.
+ *
  * @stability unstable
  * @since 0.1.0
  */

@@ -19,6 +19,8 @@ import { verify } from "./internal/sigV4Verifier.ts"
 import { type PortsError, reservePorts } from "./Ports.ts"
 
 /**
+ * What the nodes are, and what they ask of clients. All have defaults.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -63,6 +65,8 @@ export interface Received {
 }
 
 /**
+ * A node: who it is, what it has received, and how to change what it does.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -83,6 +87,8 @@ export interface ClusterNode {
 }
 
 /**
+ * Nodes on one port of several loopback addresses, which share one store.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -93,7 +99,7 @@ export interface AlternatorCluster {
   readonly seeds: ReadonlyArray<string>
 }
 
-/** @category errors @since 0.1.0 */
+/** A node cannot listen: its address is not this machine's, or the port is taken. @category errors @since 0.1.0 */
 export class AlternatorClusterError extends Data.TaggedError("AlternatorClusterError")<{
   readonly message: string
   readonly cause: unknown

@@ -27,6 +27,8 @@ import * as Layer from "effect/Layer"
 export type Condition = "up" | "refusing" | "silent" | "resetting" | "failing"
 
 /**
+ * What a node answers with, byte for byte.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -74,6 +76,8 @@ export interface SimulatedOperation {
 }
 
 /**
+ * The nodes, what they have seen, and the transport that reaches them.
+ *
  * @category models
  * @since 0.1.0
  */
