@@ -16,14 +16,15 @@ import * as RaftClient from "@effect-scylla/raft-client/RaftClient"
 import type { RaftError } from "@effect-scylla/raft-client/RaftError"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as CqlClient from "./CqlClient.ts"
 import { type CqlError, InvalidConfiguration } from "./CqlError.ts"
 import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
@@ -42,7 +43,10 @@ export interface Options {
   readonly raft?: RaftClient.RaftClientOptions | undefined
   /** A gate for the dials of these clients alone. Default: the `ConnectLimiter` in force, which is the process's. */
   readonly limiter?: ConnectLimiter.Options | undefined
-  /** How long requests under way hold up the end; a part that has its own `shutdownTimeout` keeps it. Default 5 seconds. */
+  /**
+   * How long requests under way hold up the end, of all parts together: they end at the same time. A part that has its own
+   * `shutdownTimeout` keeps it. Default 5 seconds.
+   */
   readonly shutdownTimeout?: Duration.Input | undefined
   /** On every metric of every part, `{ service: "orders" }` for example. */
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -102,23 +106,61 @@ const TURNS = 8
 type Built = Context.Context<never>
 type Build = Effect.Effect<Built, Reason, Scope.Scope>
 
+/** In a scope of its own, so that the parts can end at the same time. */
 const part = <R, E extends Reason["error"]>(
   name: Reason["part"],
   layer: Layer.Layer<R, E>
 ): Build =>
   Effect.mapError(
-    Effect.flatMap(Effect.scope, (scope) => Layer.buildWithScope(layer, scope)),
+    Effect.flatMap(
+      Effect.flatMap(Effect.scope, Scope.fork),
+      (scope) => Layer.buildWithScope(layer, scope)
+    ),
     (error) => ({ part: name, error }) as Reason
   ) as Build
 
+/** What is wrong with the options that belong to no part. */
+const wrongIn = ({ labels, limiter, shutdownTimeout }: Options): ReadonlyArray<Issue> => {
+  const issues: Array<Issue> = []
+  if (shutdownTimeout !== undefined) {
+    const millis = Option.match(Duration.fromInput(shutdownTimeout), { onNone: () => -1, onSome: Duration.toMillis })
+    if (!(millis >= 0)) issues.push({ path: "shutdownTimeout", message: 'must be a time, as in "5 seconds"' })
+  }
+  for (const [field, bound] of Object.entries(limiter ?? {})) {
+    // The rate may be less than one a second; the others count dials.
+    if (bound === undefined || (bound > 0 && (field === "rate" || Number.isInteger(bound)))) continue
+    const what = field === "rate" ? "number above 0" : "whole number from 1"
+    issues.push({ path: `limiter.${field}`, message: `must be a ${what}, not ${bound}` })
+  }
+  for (const [name, value] of Object.entries(labels ?? {})) {
+    if (typeof value !== "string") issues.push({ path: `labels.${name}`, message: "must be a text" })
+  }
+  return issues
+}
+
+const configuration = (issues: ReadonlyArray<Issue>): Reason => {
+  const text = issues.map(({ message, path }) => `${path}: ${message}`).join("; ")
+  const error = new InvalidConfiguration({ message: `the driver's options are wrong: ${text}`, issues })
+  return { part: "configuration", error }
+}
+
 /** One gate for all dials: Alternator's and Raft's take it as an option, CQL's find it in the context. */
-const partsOf = (options: Options, limiter: ConnectLimiter.ConnectLimiter): ReadonlyArray<Build> => {
-  const { alternator, cql, raft, shutdownTimeout = DEFAULT_SHUTDOWN } = options
+const partsOf = (
+  { alternator, cql, raft }: Options,
+  limiter: ConnectLimiter.ConnectLimiter,
+  common: Duration.Input
+): ReadonlyArray<Build> => {
   const parts: Array<Build> = []
-  if (cql !== undefined) parts.push(part("cql", CqlClient.layer({ shutdownTimeout, ...cql })))
+  if (cql !== undefined) {
+    parts.push(part("cql", CqlClient.layer({ ...cql, shutdownTimeout: cql.shutdownTimeout ?? common })))
+  }
   if (alternator !== undefined) {
-    const dialGate = limiter.limit
-    const own = AlternatorTransport.layerUndici({ shutdownTimeout, dialGate, ...alternator.transport })
+    const { transport: options } = alternator
+    const own = AlternatorTransport.layerUndici({
+      ...options,
+      shutdownTimeout: options?.shutdownTimeout ?? common,
+      dialGate: options?.dialGate ?? limiter.limit
+    })
     const transport = Layer.unwrap(
       Effect.map(
         Effect.serviceOption(AlternatorTransport.AlternatorTransport),
@@ -137,19 +179,28 @@ const partsOf = (options: Options, limiter: ConnectLimiter.ConnectLimiter): Read
     ))
   }
   if (raft !== undefined) {
-    parts.push(part("raft", RaftClient.layer({ shutdownTimeout, dialGate: limiter.limit, ...raft })))
+    parts.push(part(
+      "raft",
+      RaftClient.layer({
+        ...raft,
+        shutdownTimeout: raft.shutdownTimeout ?? common,
+        dialGate: raft.dialGate ?? limiter.limit
+      })
+    ))
   }
   return parts
 }
 
-/** Builds all at once. Who is wrongly configured fails before anybody is asked, so all of those are reported together. */
-const buildAll = Effect.fnUntraced(function*(parts: ReadonlyArray<Build>) {
+/**
+ * Builds all at once. Who is wrongly configured fails before anybody is asked, so all of those are reported together, after
+ * what is `wrong` already.
+ */
+const buildAll = Effect.fnUntraced(function*(parts: ReadonlyArray<Build>, wrong: Array<Reason>) {
   const fibers = yield* Effect.forEach(
     parts,
     (build) => Effect.forkChild(Effect.result(build), { startImmediately: true })
   )
   for (let turn = 0; turn < TURNS; turn++) yield* Effect.yieldNow
-  const wrong: Array<Reason> = []
   for (const fiber of fibers) {
     const exit = fiber.pollUnsafe()
     if (exit?._tag === "Success" && Result.isFailure(exit.value)) wrong.push(exit.value.failure)
@@ -167,17 +218,32 @@ const buildAll = Effect.fnUntraced(function*(parts: ReadonlyArray<Build>) {
   return Context.mergeAll(...built)
 })
 
-const make = (options: Options): Effect.Effect<Built, DriverError, Scope.Scope> =>
+const build = (options: Options): Effect.Effect<Built, DriverError, Scope.Scope> =>
   Effect.gen(function*() {
-    const limiter = options.limiter === undefined
+    const issues = wrongIn(options)
+    const isRight = (field: string): boolean => !issues.some(({ path }) => path.startsWith(field))
+    const limiter = options.limiter === undefined || !isRight("limiter")
       ? yield* ConnectLimiter.ConnectLimiter
       : ConnectLimiter.make(options.limiter)
+    const common = isRight("shutdownTimeout") ? options.shutdownTimeout ?? DEFAULT_SHUTDOWN : DEFAULT_SHUTDOWN
     const labels = { ...yield* Metric.CurrentMetricAttributes, ...options.labels }
-    return yield* buildAll(partsOf(options, limiter)).pipe(
+    const wrong = issues.length === 0 ? [] : [configuration(issues)]
+    return yield* buildAll(partsOf(options, limiter, common), wrong).pipe(
       Effect.provideService(ConnectLimiter.ConnectLimiter, limiter),
       Effect.provideService(Metric.CurrentMetricAttributes, labels)
     )
   })
+
+/** All parts end at the same time, and at once those that were built when another one cannot be. */
+const make = (options: Options): Effect.Effect<Built, DriverError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
+      return yield* restore(Scope.provide(build(options), scope)).pipe(
+        Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)
+      )
+    })
+  )
 
 /**
  * The services of the parts that are configured.
@@ -236,11 +302,7 @@ export const layerConfig = <const O extends FromConfig>(options: O): Layer.Layer
         limiter: readLeaves(limiter, "limiter.", issues),
         common: readLeaves<Common>(common as Leaves<Common>, "", issues)
       })
-      if (issues.length > 0) {
-        const text = issues.map(({ message, path }) => `${path}: ${message}`).join("; ")
-        const error = new InvalidConfiguration({ message: `the driver's options are wrong: ${text}`, issues })
-        return yield* new DriverError({ reasons: [{ part: "configuration", error }] })
-      }
+      if (issues.length > 0) return yield* new DriverError({ reasons: [configuration(issues)] })
       const { common: rest, ...parts } = read
       return yield* make({ ...rest, ...parts } as Options)
     })

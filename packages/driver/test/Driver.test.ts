@@ -2,15 +2,28 @@
 import { AlternatorClient } from "@effect-scylla/alternator"
 import { CqlClient } from "@effect-scylla/driver"
 import * as Driver from "@effect-scylla/driver/Driver"
-import { ConnectLimiter } from "@effect-scylla/pool"
+import { ConnectLimiter, Transport as CqlTransport } from "@effect-scylla/pool"
 import { DEngineAdapter, RaftClient, Transport } from "@effect-scylla/raft-client"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import * as RaftSimulatedTransport from "@effect-scylla/testkit/RaftSimulatedTransport"
 import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigProvider, Context, Effect, Exit, Layer, Metric, Option, Schema, Scope } from "effect"
-import { passing } from "./support/world.ts"
+import {
+  Clock,
+  Config,
+  ConfigProvider,
+  Context,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  Schema,
+  Scope
+} from "effect"
+import { passing, settle } from "./support/world.ts"
 
 const simulation = AlternatorSimulation.make({ nodes: [{ host: "10.9.0.1" }, { host: "10.9.0.2" }] })
 
@@ -102,14 +115,81 @@ describe("Driver", () => {
       assert.include(dialled, "127.0.0.1:9")
     }))
 
-  it.effect("labels are on the metrics of the parts", () =>
+  it.effect("labels are on every metric of every part", () =>
     Effect.gen(function*() {
-      yield* passing(build(Layer.provide(Driver.layer({ cql, labels: { service: "orders" } }), simulated)))
-      const snapshot = yield* Metric.snapshot
-      const dials = snapshot.filter(({ id }) => id === "cql_pool_dials_total")
-      assert.isNotEmpty(dials)
-      for (const { attributes } of dials) assert.strictEqual(attributes?.["service"], "orders")
+      const built = yield* passing(
+        build(Layer.provide(Driver.layer({ cql, alternator, raft, labels: { service: "orders" } }), simulated))
+      )
+      yield* passing(Context.get(built, CqlClient.CqlClient).execute("SELECT host_id FROM system.local"))
+      yield* passing(Context.get(built, AlternatorClient.AlternatorClient).listTables({}))
+      yield* passing(Context.get(built, RaftClient.RaftClient).put("k", "v"))
+      const ours = (yield* Metric.snapshot).filter(({ id }) => /^(cql|alternator|raft)_/.test(id))
+      for (const id of ["cql_pool_dials_total", "alternator_attempts_total", "raft_client_probes_total"]) {
+        assert.isTrue(ours.some((metric) => metric.id === id), id)
+      }
+      const bare = ours.filter(({ attributes }) => attributes?.["service"] !== "orders").map(({ id }) => id)
+      assert.deepStrictEqual(bare, [])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("what is wrong with the common options is told with the rest", () =>
+    Effect.gen(function*() {
+      const { message, parts } = yield* wrongOf(
+        build(
+          Driver.layer({
+            cql: { contactPoints: [] },
+            raft,
+            limiter: { concurrency: 0, rate: 0.5, burst: 1.5 },
+            shutdownTimeout: "soon" as "1 second",
+            labels: { service: 1 as unknown as string }
+          })
+        )
+      )
+      assert.deepStrictEqual(parts, ["configuration", "cql"])
+      for (
+        const field of ["limiter.concurrency", "limiter.burst", "shutdownTimeout", "labels.service", "contactPoints"]
+      ) {
+        assert.include(message, field)
+      }
+      assert.notInclude(message, "limiter.rate")
+    }))
+
+  it.effect("all parts end at the same time, each after what is under way", () =>
+    Effect.gen(function*() {
+      const raftCluster = yield* RaftSimulator.make()
+      const transport = yield* RaftSimulatedTransport.make(raftCluster)
+      const cqlCluster = yield* SimulatedCluster.make({ nodes: 1, transport: "memory" })
+      // Undefined is as good as nothing: the common time counts.
+      const options = { cql: { ...cql, shutdownTimeout: undefined }, raft: { ...raft, shutdownTimeout: undefined } }
+      const layer = Layer.provide(
+        Driver.layer({ ...options, shutdownTimeout: "3 seconds" }),
+        Layer.merge(
+          Layer.succeed(CqlTransport.Transport, cqlCluster.transport),
+          Layer.succeed(Transport.Transport, transport)
+        )
+      )
+      const scope = yield* Scope.make()
+      const built = yield* passing(Layer.buildWithScope(layer, scope))
+      yield* cqlCluster.intercept(() => ({ _tag: "Ignore" }))
+      for (const node of raftCluster.nodes) node.script("HandleClientWrite", "silence", 100)
+      const start = { startImmediately: true } as const
+      const query = yield* Effect.forkChild(
+        Effect.flip(Context.get(built, CqlClient.CqlClient).execute("SELECT host_id FROM system.local")),
+        start
+      )
+      const write = yield* Effect.forkChild(
+        Effect.flip(Context.get(built, RaftClient.RaftClient).put("k", "v", { timeout: "1 minute" })),
+        start
+      )
+      yield* settle
+      const before = yield* Clock.currentTimeMillis
+      yield* passing(Scope.close(scope, Exit.void))
+      const took = (yield* Clock.currentTimeMillis) - before
+      assert.isAtLeast(took, 2_900)
+      // One after the other they would take six seconds.
+      assert.isAtMost(took, 4_000)
+      assert.strictEqual((yield* Fiber.join(write)).outcome, "Ambiguous")
+      assert.isTrue((yield* Fiber.join(query))._tag === "CqlError")
+    }))
 
   it.effect("wrong options of all parts are one error, and nobody is asked", () =>
     Effect.gen(function*() {
@@ -135,6 +215,39 @@ describe("Driver", () => {
       assert.deepStrictEqual(failed.parts, ["cql"])
       yield* passing(Scope.close(scope, Exit.void))
       assert.strictEqual(simulation.underWay(), 0)
+    }))
+
+  it.effect("when a part fails late, those that were built before are gone at once, not with the caller's scope", () =>
+    Effect.gen(function*() {
+      const inner = yield* Effect.flatMap(RaftSimulator.make(), RaftSimulatedTransport.make)
+      let open = 0
+      let opened = 0
+      const counting: Transport.Transport = {
+        open: (address, options) => {
+          const channel = inner.open(address, options)
+          open++
+          opened++
+          let closed = false
+          const close = () => {
+            if (!closed) open--
+            closed = true
+            channel.close()
+          }
+          return { ...channel, close }
+        }
+      }
+      const layer = Layer.provide(
+        Driver.layer({ cql: { contactPoints: ["10.77.0.1"] }, alternator, raft }),
+        Layer.mergeAll(
+          SimulatedCluster.layerMemory({ nodes: 1 }),
+          simulation.layer,
+          Layer.succeed(Transport.Transport, counting)
+        )
+      )
+      const failed = yield* passing(wrongOf(build(layer)))
+      assert.deepStrictEqual(failed.parts, ["cql"])
+      assert.isAbove(opened, 0)
+      assert.strictEqual(open, 0)
     }))
 
   it.effect("options come from the configuration; all that cannot be read is in one error", () =>
