@@ -18,7 +18,6 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -234,15 +233,11 @@ const build = (options: Options): Effect.Effect<Built, DriverError, Scope.Scope>
     )
   })
 
-/** All parts end at the same time, and at once those that were built when another one cannot be. */
+/** In one scope whose parts end at the same time; the layer closes its own when it cannot be built. */
 const make = (options: Options): Effect.Effect<Built, DriverError, Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.fork(yield* Effect.scope, "parallel")
-      return yield* restore(Scope.provide(build(options), scope)).pipe(
-        Effect.onExit((exit) => Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void)
-      )
-    })
+  Effect.flatMap(
+    Effect.flatMap(Effect.scope, (scope) => Scope.fork(scope, "parallel")),
+    (scope) => Scope.provide(build(options), scope)
   )
 
 /**
