@@ -176,8 +176,6 @@ const readKey = (value: any) =>
     ? { type: "B" as const, value: value.B }
     : undefined
 
-const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
-
 /**
  * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Errors are the SDK's, with
  * `outcome` (`NotSent`, `Rejected` or `Ambiguous`) and `$metadata.attempts` added; without any answer they are
@@ -307,7 +305,7 @@ export const withAlternator = <Client extends SdkClient>(
           const failure = failureOf(error)
           const delay = retries.next(failure)
           if (delay === undefined) throw annotate(error, retries.outcome(failure.outcome), retries.attempts)
-          if (delay > 0) await sleep(delay)
+          if (delay > 0) await Effect.runPromise(Effect.sleep(delay))
         }
       }
     },

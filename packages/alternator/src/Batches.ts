@@ -12,6 +12,7 @@ import * as Random from "effect/Random"
 import type { AlternatorClient, RequestOptions } from "./AlternatorClient.ts"
 import * as AlternatorError from "./AlternatorError.ts"
 import type { Item, ReadItem } from "./AttributeValue.ts"
+import { Issues } from "./internal/issues.ts"
 import type { KeysAndAttributes, WriteRequest } from "./Operations.ts"
 
 /**
@@ -30,6 +31,17 @@ export interface BatchOptions extends RequestOptions {
 }
 
 type Tables<A> = Readonly<Record<string, ReadonlyArray<A>>>
+
+/** Parts of a batch, how many of them are under way, and milliseconds for each; or what is wrong with the options. */
+const check = (options: BatchOptions) => {
+  const issues = new Issues()
+  const checked = {
+    size: issues.count("size", options.size, 100),
+    concurrency: issues.count("concurrency", options.concurrency, 4),
+    patience: issues.millis("patience", options.patience, "60 seconds")
+  }
+  return Effect.as(issues.result, checked)
+}
 
 /** Parts of at most `size`, over all tables. */
 const split = <A>(tables: Tables<A>, size: number): Array<Record<string, Array<A>>> => {
@@ -55,17 +67,17 @@ const size = (tables: Tables<unknown>): number =>
 const complete = Effect.fnUntraced(function*<A>(
   operation: string,
   part: Tables<A>,
-  options: BatchOptions,
+  patience: number,
   send: (part: Tables<A>) => Effect.Effect<Tables<A>, AlternatorError.AlternatorError>
 ): Effect.fn.Return<void, AlternatorError.AlternatorError> {
   const clock = yield* Clock.Clock
-  const until = clock.currentTimeMillisUnsafe() +
-    Duration.toMillis(Duration.fromInputUnsafe(options.patience ?? "60 seconds"))
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const until = now() + patience
   let rest = part
   for (let round = 0; size(rest) > 0; round++) {
     if (round > 0) {
       const delay = (yield* Random.next) * Math.min(5000, 50 * 2 ** Math.min(round, 10))
-      if (clock.currentTimeMillisUnsafe() + delay >= until) {
+      if (now() + delay >= until) {
         return yield* new AlternatorError.AlternatorError({
           reason: new AlternatorError.BatchIncomplete({
             message: `the server left ${size(rest)} undone again and again`,
@@ -87,7 +99,8 @@ const complete = Effect.fnUntraced(function*<A>(
 })
 
 /**
- * Writes all. When it fails, others of the batches may have been written.
+ * Writes all, in no order: of two writes to one key either may be the last. When it fails, others of the batches may have
+ * been written.
  *
  * @category batches
  * @since 0.1.0
@@ -97,16 +110,17 @@ export const write = (
   requests: Tables<WriteRequest>,
   options: BatchOptions = {}
 ): Effect.Effect<void, AlternatorError.AlternatorError> =>
-  Effect.forEach(
-    split(requests, options.size ?? 100),
-    (part) =>
-      complete("BatchWriteItem", part, options, (part) =>
-        Effect.map(
-          client.batchWriteItem({ RequestItems: part }, options),
-          ({ UnprocessedItems = {} }) => UnprocessedItems
-        )),
-    { concurrency: options.concurrency ?? 4, discard: true }
-  )
+  Effect.flatMap(check(options), ({ concurrency, patience, size }) =>
+    Effect.forEach(
+      split(requests, size),
+      (part) =>
+        complete("BatchWriteItem", part, patience, (part) =>
+          Effect.map(
+            client.batchWriteItem({ RequestItems: part }, options),
+            ({ UnprocessedItems = {} }) => UnprocessedItems
+          )),
+      { concurrency, discard: true }
+    ))
 
 /**
  * Reads all keys of some tables: the items that exist, by table, in no order.
@@ -119,7 +133,7 @@ export const get = (
   requests: Readonly<Record<string, KeysAndAttributes>>,
   options: BatchOptions = {}
 ): Effect.Effect<Record<string, Array<ReadItem>>, AlternatorError.AlternatorError> =>
-  Effect.suspend(() => {
+  Effect.flatMap(check(options), ({ concurrency, patience, size }) => {
     const found: Record<string, Array<ReadItem>> = Object.create(null)
     const keys: Record<string, ReadonlyArray<Item>> = Object.create(null)
     for (const [table, { Keys }] of Object.entries(requests)) {
@@ -132,9 +146,9 @@ export const get = (
       )
     return Effect.as(
       Effect.forEach(
-        split(keys, options.size ?? 100),
+        split(keys, size),
         (part) =>
-          complete("BatchGetItem", part, options, (part) =>
+          complete("BatchGetItem", part, patience, (part) =>
             Effect.map(
               client.batchGetItem({ RequestItems: withOptions(part) }, options),
               ({ Responses = {}, UnprocessedKeys = {} }) => {
@@ -142,7 +156,7 @@ export const get = (
                 return Object.fromEntries(Object.entries(UnprocessedKeys).map(([table, { Keys }]) => [table, Keys]))
               }
             )),
-        { concurrency: options.concurrency ?? 4, discard: true }
+        { concurrency, discard: true }
       ),
       found
     )

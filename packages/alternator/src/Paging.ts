@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { AlternatorClient, RequestOptions } from "./AlternatorClient.ts"
-import type { AlternatorError } from "./AlternatorError.ts"
+import { type AlternatorError, of, RequestInvalid } from "./AlternatorError.ts"
 import type { ReadItem } from "./AttributeValue.ts"
 import type { ListTablesInput, Page, QueryInput, ScanInput } from "./Operations.ts"
 
@@ -65,6 +65,11 @@ export const scanPages = (
   options?: RequestOptions & { readonly segments?: number | undefined }
 ): Stream.Stream<Page, AlternatorError> => {
   const segments = options?.segments ?? 1
+  // The API's bounds.
+  if (!Number.isInteger(segments) || segments < 1 || segments > 1_000_000) {
+    const message = `segments must be a whole number from 1 to 1000000, is ${segments}`
+    return Stream.fail(of(new RequestInvalid({ message }), "Scan"))
+  }
   const segment = (part: Partial<ScanInput>) =>
     follow<Page, ReadItem>(
       (start) =>

@@ -1,4 +1,12 @@
-import { AlternatorClient, AlternatorNodes, AlternatorTable, Batches, Paging, Waiters } from "@effect-scylla/alternator"
+import {
+  AlternatorClient,
+  type AlternatorError,
+  AlternatorNodes,
+  AlternatorTable,
+  Batches,
+  Paging,
+  Waiters
+} from "@effect-scylla/alternator"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import * as AlternatorSimulation from "@effect-scylla/testkit/AlternatorSimulation"
 import { assert, describe, it } from "@effect/vitest"
@@ -168,6 +176,31 @@ describe("Batches", () => {
       const found = yield* Batches.get(client, { a: { Keys: keys("a", 150) }, b: { Keys: keys("b", 70) } })
       assert.strictEqual(batches, 3)
       assert.deepStrictEqual([found["a"]!.length, found["b"]!.length], [150, 70])
+    }))
+})
+
+describe("options that make no sense", () => {
+  it.effect("are said, and nothing is sent", () =>
+    Effect.gen(function*() {
+      let sent = 0
+      const client = yield* simulated(() => {
+        sent++
+        return json({})
+      })
+      for (const segments of [0, -1, 1.5, Number.NaN]) {
+        const error = yield* Effect.flip(Stream.runCollect(Paging.scan(client, { TableName: "t" }, { segments })))
+        assert.strictEqual(error.reason._tag, "RequestInvalid")
+        assert.include(error.message, `is ${segments}`)
+      }
+      const requests = { t: [{ PutRequest: { Item: { pk: "a" } } }] }
+      const wrong = { size: 0, concurrency: 1.5, patience: "soon" as never }
+      for (const batch of [Batches.write(client, requests, wrong), Batches.get(client, { t: { Keys: [] } }, wrong)]) {
+        const { reason } = yield* Effect.flip<unknown, AlternatorError.AlternatorError, never>(batch)
+        assert.strictEqual(reason._tag, "ConfigInvalid")
+        if (reason._tag !== "ConfigInvalid") return
+        assert.deepStrictEqual(reason.issues.map(({ field }) => field), ["size", "concurrency", "patience"])
+      }
+      assert.strictEqual(sent, 0)
     }))
 })
 

@@ -42,7 +42,10 @@ const codeOf = (error: unknown, depth = 0): string | undefined => {
 const isPlain = (body: Uint8Array): boolean => body[0] === 0x7b || body[0] === 0x5b
 
 /** Some clients ask for compressed answers by themselves and unpack them, as `fetch` does, and leave the header. */
-const without = ({ "content-encoding": _, ...headers }: ResponseHeaders): ResponseHeaders => headers
+const withoutEncoding = (all: ResponseHeaders): ResponseHeaders => {
+  const { "content-encoding": _, ...headers } = all
+  return headers
+}
 
 class Oversized {
   readonly _tag = "Oversized"
@@ -75,7 +78,11 @@ export const dispatcher = (client: HttpClient, run: <A, E>(effect: Effect.Effect
       () => Effect.void
     ))
     const body = join(chunks)
-    return { status: response.status, headers: isPlain(body) ? without(response.headers) : response.headers, body }
+    return {
+      status: response.status,
+      headers: isPlain(body) ? withoutEncoding(response.headers) : response.headers,
+      body
+    }
   })
 
   return (request: ExchangeRequest, handler: ExchangeHandler): Exchange => {

@@ -5,6 +5,7 @@ import type { AlternatorTransport } from "../AlternatorTransport.ts"
 import type { Exchange, ExchangeFailure, ExchangeHandler, ResponseHeaders } from "../Exchange.ts"
 import type { TrackedNode } from "../NodeHealth.ts"
 import type { Deadlines, Expiring } from "./deadlines.ts"
+import { isShed } from "./retry.ts"
 
 export interface Surroundings {
   readonly nodes: AlternatorNodes
@@ -13,9 +14,12 @@ export interface Surroundings {
   readonly maxResponseBytes: number
 }
 
-/** Whether a refusal is for overload: that is in its first field, and refusals are short. */
-const isLimited = (body: Uint8Array): boolean =>
-  body.length < 4096 && Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes("#RequestLimitExceeded")
+/** Whether a refusal is because the node has too much to do; the limit of a partition says nothing of the node. */
+const isLimited = (body: Uint8Array): boolean => {
+  if (body.length > 4096) return false
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("latin1")
+  return text.includes("#RequestLimitExceeded") && isShed(text)
+}
 
 export abstract class NodeAttempt implements ExchangeHandler, Expiring {
   private isOver = false

@@ -31,7 +31,11 @@ export class Telemetry {
 
   private of(node: TrackedNode): OfNode {
     let known = this.nodes.get(node)
-    if (known === undefined) {
+    // Its datacenter and rack may be told only later.
+    if (
+      known === undefined || known.attributes["datacenter"] !== node.datacenter ||
+      known.attributes["rack"] !== node.rack
+    ) {
       const attributes: Record<string, string> = { node: node.url }
       if (node.datacenter !== undefined) attributes["datacenter"] = node.datacenter
       if (node.rack !== undefined) attributes["rack"] = node.rack
