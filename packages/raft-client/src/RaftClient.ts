@@ -6,7 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberHandle from "effect/FiberHandle"
@@ -35,7 +35,7 @@ import { Nodes } from "./internal/nodes.ts"
 import * as Requests from "./internal/requests.ts"
 import { resolveOutcome } from "./internal/resolving.ts"
 import { Sender } from "./internal/sender.ts"
-import { isAddress, type Options, resolve } from "./internal/settings.ts"
+import { isAddress, type Options, resolve, toMillis } from "./internal/settings.ts"
 import * as Tracing from "./internal/tracing.ts"
 import * as Watching from "./internal/watching.ts"
 import type { Leader } from "./LeaderBelief.ts"
@@ -286,9 +286,7 @@ const build = Effect.fnUntraced(
     )
 
     const millisOf = (options: RequestOptions | undefined): number =>
-      options?.timeout === undefined
-        ? settings.timeoutMillis
-        : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+      options?.timeout === undefined ? settings.timeoutMillis : toMillis(options.timeout)
 
     const read: RaftClient["getMany"] = (keys, options = {}) => {
       if (keys.length === 0) return Effect.succeed([])
@@ -341,7 +339,7 @@ const build = Effect.fnUntraced(
           "NotSent"
         )
       }
-      const seconds = Duration.toMillis(Duration.fromInputUnsafe(ttl)) / 1000
+      const seconds = toMillis(ttl) / 1000
       if (!Number.isInteger(seconds) || seconds < 1) {
         return yield* invalid("putWithTtl", `a TTL is whole seconds, at least one; this is ${seconds} s`, true)
       }
@@ -404,14 +402,16 @@ const build = Effect.fnUntraced(
       }
     })
 
-    const watchSettings = (options: WatchOptions = {}): Watching.WatchSettings => ({
-      initial: options.initial ?? true,
-      on: options.on ?? "leader",
-      bufferSize: options.bufferSize ?? 1024,
-      reconcileMillis: options.reconcile === undefined
-        ? 60_000
-        : Duration.toMillis(Duration.fromInputUnsafe(options.reconcile))
-    })
+    const watch = (target: Watching.Target, options: WatchOptions = {}) => {
+      const { bufferSize = 1024, initial = true, on = "leader", reconcile = "1 minute" } = options
+      const reconcileMillis = toMillis(reconcile)
+      if (!(reconcileMillis > 0) || !Number.isInteger(bufferSize) || bufferSize < 1) {
+        return Stream.fail(
+          invalid("watch", `reconcile must be a time, as in "1 minute", and bufferSize a whole number from 1`)
+        )
+      }
+      return watching.watch(target, { initial, on, bufferSize, reconcileMillis })
+    }
 
     const view = Effect.sync((): ClusterView => ({
       leader: discovery.belief.leader,
@@ -454,16 +454,17 @@ const build = Effect.fnUntraced(
           )
         ),
       scan: (prefix, options) => traced("scan", scan(prefix, options)),
-      watch: (key, options) => watching.watch({ key: toBytes(key), prefix: false }, watchSettings(options)),
+      watch: (key, options) => watch({ key: toBytes(key), prefix: false }, options),
       watchPrefix: (prefix, options) =>
         Stream.unwrap(
-          Effect.map(
-            prefixBytes("watch", prefix, false),
-            (key) => watching.watch({ key, prefix: true }, watchSettings(options))
-          )
+          Effect.map(prefixBytes("watch", prefix, false), (key) => watch({ key, prefix: true }, options))
         ),
-      watchMembership: (options = {}) =>
-        watching.watchMembership(Duration.toMillis(Duration.fromInputUnsafe(options.pollInterval ?? "5 seconds"))),
+      watchMembership: (options = {}) => {
+        const millis = toMillis(options.pollInterval ?? "5 seconds")
+        return millis > 0
+          ? watching.watchMembership(millis)
+          : Stream.fail(invalid("watchMembership", `pollInterval must be a time, as in "5 seconds"`))
+      },
       members: Effect.sync(() => nodes.members),
       leader: Effect.mapError(
         discovery.awaitLeader(settings.timeoutMillis),
@@ -528,6 +529,9 @@ export const make = (options: RaftClientOptions): Effect.Effect<RaftClient, Raft
 export const layer = (options: RaftClientOptions): Layer.Layer<RaftClient, RaftError.RaftError> =>
   Layer.effect(RaftClient, make(options))
 
+/** Stands for endpoints that could not be read, which are reported once already. */
+const NOWHERE = "localhost:1"
+
 /**
  * The client as a layer, its endpoints and deadlines from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and
  * where they are set `RAFT_TIMEOUT`, `RAFT_READY_TIMEOUT`, `RAFT_ELECTION_TIMEOUT`. All that is wrong is reported at once.
@@ -553,15 +557,16 @@ export const layerConfig = (
       const timeout = yield* read(time("RAFT_TIMEOUT"))
       const readyTimeout = yield* read(time("RAFT_READY_TIMEOUT"))
       const electionTimeout = yield* read(time("RAFT_ELECTION_TIMEOUT"))
-      if (endpoints === undefined || wrong.length > 0) {
-        return yield* invalid("RaftClient.layerConfig", `${wrong.length} wrong setting(s): ${wrong.join("; ")}`)
-      }
-      return yield* make({
+      const given: RaftClientOptions = {
         ...options,
-        endpoints,
+        endpoints: endpoints ?? [NOWHERE],
         timeout: timeout ?? options.timeout,
         readyTimeout: readyTimeout ?? options.readyTimeout,
         electionTimeout: electionTimeout ?? options.electionTimeout
-      })
+      }
+      if (wrong.length === 0) return yield* make(given)
+      const settings = resolve(given)
+      if (!("adapter" in settings)) wrong.push(...settings)
+      return yield* invalid("RaftClient.layerConfig", `${wrong.length} wrong setting(s): ${wrong.join("; ")}`)
     })
   )

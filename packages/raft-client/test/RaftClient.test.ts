@@ -1,5 +1,5 @@
 /** The client as a service: layers, configuration, gate, shutdown, what it shows. */
-import { DEngineAdapter, EtcdAdapter, Prefix, RaftClient, Transport } from "@effect-scylla/raft-client"
+import { DEngineAdapter, EtcdAdapter, Prefix, RaftClient, type RaftError, Transport } from "@effect-scylla/raft-client"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Option, Result, Scope, Stream, Tracer } from "effect"
 import { assertError, drive, failing, pass, simulate } from "./support/simulated.ts"
@@ -28,12 +28,19 @@ describe("RaftClient", () => {
 
   it.effect("names every wrong setting at once", () =>
     Effect.gen(function*() {
-      const layer = RaftClient.layerConfig({ adapter: DEngineAdapter.make() }).pipe(
+      const layer = RaftClient.layerConfig({
+        adapter: DEngineAdapter.make(),
+        maxParked: 0,
+        channel: { keepaliveMillis: -1 }
+      }).pipe(
         Layer.provide(config({ RAFT_TIMEOUT: "soon", RAFT_ELECTION_TIMEOUT: "later" }))
       )
       const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
       assertError(error, "InvalidRequest")
-      assert.include(error.message, "3 wrong setting(s)")
+      assert.include(error.message, "5 wrong setting(s)")
+      for (const part of ["RAFT_ENDPOINTS", "RAFT_TIMEOUT", "RAFT_ELECTION_TIMEOUT", "maxParked", "keepaliveMillis"]) {
+        assert.include(error.message, part)
+      }
     }))
 
   it.effect("lazy: builds with nobody there, and finds them later", () =>
@@ -114,6 +121,27 @@ describe("RaftClient", () => {
       const after = (yield* Metric.snapshot).find(({ id }) => id === "raft_client_leader_changes_total")
       const count = (one: typeof before): number => (one?.state as { count?: number } | undefined)?.count ?? 0
       assert.isAtLeast(Number(count(after)) - Number(count(before)), 2)
+    }))
+
+  it.effect("wrong options of an operation are typed errors, and nothing is sent", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect({ adapter: DEngineAdapter.make({ ttl: true }) })
+      const before = cluster.nodes.map(({ received }) => received.length)
+      const soon = "soon" as "1 second"
+      assertError(yield* failing(client.put("/k", "v", { timeout: soon })), "InvalidRequest", "NotSent")
+      assertError(yield* failing(client.get("/k", { timeout: soon })), "InvalidRequest")
+      assertError(yield* failing(client.scan("/k/", { timeout: soon })), "InvalidRequest")
+      assertError(yield* failing(client.putWithTtl("/k", "v", soon)), "InvalidRequest", "NotSent")
+      assertError(yield* failing(client.scan("/k/", { timeout: 0 })), "RequestTimeout")
+      const streams: ReadonlyArray<Stream.Stream<unknown, RaftError.RaftError>> = [
+        client.watch("/k", { reconcile: soon }),
+        client.watch("/k", { reconcile: 0 }),
+        client.watchPrefix("/k/", { bufferSize: 0 }),
+        client.watchMembership({ pollInterval: soon })
+      ]
+      for (const stream of streams) assertError(yield* failing(Stream.runDrain(stream)), "InvalidRequest")
+      assert.deepStrictEqual(cluster.nodes.map(({ received }) => received.length), before)
     }))
 
   it.effect("each operation has a span where a tracer is installed, with what was tried", () =>

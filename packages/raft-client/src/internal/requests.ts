@@ -369,7 +369,10 @@ export const make = (
 
   /** Refused before anything is sent. */
   const refusal = <A>(call: Call<A>, timeoutMillis: number): RaftError.RaftReason | undefined => {
-    if (!(timeoutMillis > 0)) return new RaftError.RequestTimeout({ message: "the deadline has passed already" })
+    if (Number.isNaN(timeoutMillis)) {
+      return new RaftError.InvalidRequest({ message: `timeout must be a time, as in "3 seconds"` })
+    }
+    if (timeoutMillis <= 0) return new RaftError.RequestTimeout({ message: "the deadline has passed already" })
     if (call.body.length > settings.maxSendBytes) {
       return new RaftError.MessageTooLarge({
         message: `the request has ${call.body.length} bytes, ${settings.maxSendBytes} are allowed (maxSendBytes)`
@@ -445,6 +448,8 @@ export const make = (
     })
 
   const confirmed: Requests["confirmed"] = Effect.fnUntraced(function*(operation, timeoutMillis, fresh) {
+    const refused = refusal(adapter.confirm, timeoutMillis)
+    if (refused !== undefined) return yield* RaftError.make(operation, refused)
     const current = discovery.current()
     if (fresh && current !== undefined && belief.isFresh(now())) {
       return { node: current.node, epoch: current.leader.epoch }

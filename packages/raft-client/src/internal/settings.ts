@@ -69,6 +69,14 @@ export interface Settings {
   readonly dialGate: DialGate
 }
 
+const CHANNEL_NUMBERS = [
+  "maxReceiveBytes",
+  "maxSendBytes",
+  "keepaliveMillis",
+  "keepaliveTimeoutMillis",
+  "maxReconnectMillis"
+] as const
+
 /** `host:port`, `[v6]:port`. */
 const address = /^(\[[\da-fA-F:.%]+\]|[^:[\]/\s]+):(\d{1,5})$/
 
@@ -77,18 +85,23 @@ export const isAddress = (text: string): boolean => {
   return port >= 1 && port <= 65_535
 }
 
+/** Milliseconds of a time that somebody gave; NaN when it is none. */
+export const toMillis = (time: Duration.Input): number => {
+  const duration = Duration.fromInput(time)
+  return duration._tag === "Some" ? Duration.toMillis(duration.value) : Number.NaN
+}
+
 /** The settings, or everything that is wrong with the options. */
 export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
   const wrong: Array<string> = []
   const millis = (name: keyof Options, value: Duration.Input | undefined, fallback: number, least = 1): number => {
     if (value === undefined) return fallback
-    const duration = Duration.fromInput(value)
-    const out = duration._tag === "Some" ? Duration.toMillis(duration.value) : Number.NaN
+    const out = toMillis(value)
     if (Number.isFinite(out) && out >= least) return out
     wrong.push(`${name} must be a time of at least ${least} ms, as in "3 seconds"`)
     return fallback
   }
-  const whole = (name: keyof Options, value: number | undefined, fallback: number): number => {
+  const whole = (name: string, value: number | undefined, fallback: number): number => {
     if (value === undefined || (Number.isInteger(value) && value >= 1)) return value ?? fallback
     wrong.push(`${name} must be a whole number from 1, not ${value}`)
     return fallback
@@ -99,7 +112,8 @@ export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
       wrong.push(`endpoints has ${JSON.stringify(endpoint)}, which is not host:port (without a scheme)`)
     }
   }
-  const { addressMap } = options
+  const { addressMap, channel = {} } = options
+  for (const name of CHANNEL_NUMBERS) whole(`channel.${name}`, channel[name], 1)
   const settings: Settings = {
     endpoints: [...new Set(options.endpoints)],
     adapter: options.adapter,
@@ -115,8 +129,8 @@ export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
       : addressMap === undefined
       ? (announced) => announced
       : (announced) => Object.hasOwn(addressMap, announced) ? addressMap[announced]! : announced,
-    channel: options.channel ?? {},
-    maxSendBytes: options.channel?.maxSendBytes ?? MAX_MESSAGE_BYTES,
+    channel,
+    maxSendBytes: channel.maxSendBytes ?? MAX_MESSAGE_BYTES,
     learners: options.learners ?? false,
     sticky: options.eventualReads === "sticky",
     maxParked: whole("maxParked", options.maxParked, 10_000),
