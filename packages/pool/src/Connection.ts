@@ -162,6 +162,8 @@ export class Connection implements Handlers {
   orphans = 0
   /** Set by the owner while somebody waits for room. */
   isAwaited = false
+  /** Told of each answer that says that the server has too much to do; set by an owner who wants to know. */
+  onCongestion: ((connection: Connection) => void) | undefined = undefined
   readonly socket: Socket
   private readonly ticker: Ticker
   private readonly limits: Limits
@@ -197,8 +199,8 @@ export class Connection implements Handlers {
   private readonly closed = Deferred.makeUnsafe<PoolReason>()
   private readonly drained = Deferred.makeUnsafe<void>()
   private inFlightCount = 0
-  private readonly maxInFlight: number
-  private readonly busyAbove: number
+  private maxInFlight: number
+  private busyAbove: number
   private readonly maxOutput: number
   /** Waits for the answer to a heartbeat. No request: it is not counted, and a close does not wait for it. */
   private readonly heartbeat: ResponseHandler = {
@@ -212,7 +214,7 @@ export class Connection implements Handlers {
     this.socket = socket
     this.ticker = ticker
     this.limits = limits
-    this.maxInFlight = Math.max(1, Math.min(limits.maxInFlight, StreamIds.MAX - 1))
+    this.maxInFlight = bounded(limits.maxInFlight)
     this.busyAbove = this.maxInFlight >> 1
     this.maxOutput = Math.min(limits.maxOutput, MAX_OUTPUT - MAX_FRAME)
     this.owner = owner
@@ -237,7 +239,20 @@ export class Connection implements Handlers {
     return this.accepts && this.ids.taken < Math.min(this.maxInFlight + RESERVED, StreamIds.MAX - 1)
   }
 
-  /** Ids that are taken: what `maxInFlight` bounds. */
+  /** Requests in flight past which none is taken now: `maxInFlight` of the limits, or less. */
+  get limit(): number {
+    return this.maxInFlight
+  }
+
+  /** From now on it takes so many, at most what its limits say; what is in flight beyond stays there. */
+  limitTo(limit: number): void {
+    const before = this.maxInFlight
+    this.maxInFlight = bounded(Math.min(limit, this.limits.maxInFlight))
+    this.busyAbove = this.maxInFlight >> 1
+    if (this.maxInFlight > before && this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
+  }
+
+  /** Ids that are taken: what `limit` bounds. */
   get load(): number {
     return this.ids.taken
   }
@@ -459,6 +474,7 @@ export class Connection implements Handlers {
     if (version !== this.answer && !this.isReadable(version, opcode)) return
     const handler = this.take(stream)
     if (handler === undefined) return this.unexpected(flags, stream, opcode, body)
+    if (opcode === Frame.Opcode.ERROR && this.onCongestion !== undefined) this.checkCongestion(flags, body)
     if (handler === ORPHAN) return
     try {
       handler.onResponse(flags, opcode, body)
@@ -490,6 +506,20 @@ export class Connection implements Handlers {
     if (handler === ORPHAN) this.orphans--
     else if (handler !== this.heartbeat) this.inFlightCount--
     return handler
+  }
+
+  /** Looks whether an ERROR says that there is too much to do; the cursor stays where it is. */
+  private checkCongestion(flags: number, body: Reader): void {
+    const { pos } = body
+    try {
+      Response.readPrefix(flags, body)
+      const code = body.i32()
+      if (code === OVERLOADED || (code >>> 0) === this.dialect.rateLimitCode) this.onCongestion!(this)
+    } catch {
+      // Whoever waits for it will say so.
+    } finally {
+      body.pos = pos
+    }
   }
 
   private malformed(handler: ResponseHandler, cause: unknown): void {
@@ -749,5 +779,9 @@ export class Connection implements Handlers {
 
 /** Reasons of a request that was never sent, or whose connection is gone anyway: what is set on it has not changed. */
 const UNSENT: ReadonlySet<PoolReason["_tag"]> = new Set(["ConnectionBusy", "ConnectionClosed", "EncodeError"])
+/** native_protocol_v4.spec, section 9: the coordinator cannot take more. */
+const OVERLOADED = 0x1001
+/** One id stays for the heartbeat. */
+const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
 const NO_ROWS = new RowDecoders()
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`

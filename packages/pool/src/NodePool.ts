@@ -18,9 +18,10 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
-import type { Connection } from "./Connection.ts"
+import { type Connection, defaultLimits } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
+import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
 import * as Backoff from "./internal/backoff.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
@@ -49,6 +50,12 @@ export interface Options {
    * for nodes that are asked little, such as those of remote datacenters.
    */
   readonly connections?: Slots.Size | undefined
+  /**
+   * Finds for each shard how many requests it bears in flight: more, a few at a time, while it answers as quickly as ever, and
+   * fewer, by a part, when it says OVERLOADED or that a rate limit is reached, or becomes slow. At most `maxInFlight` of the
+   * session's limits; what is more waits. Default `false`: always `maxInFlight`.
+   */
+  readonly adaptive?: boolean | Adaptive | undefined
   /** Requests that may wait for room on the node's connections. Default 16 384. */
   readonly maxWaiting?: number | undefined
   /** `false` never uses the shard-aware port. Default true: used when the node advertises it. */
@@ -95,6 +102,8 @@ export interface Stats {
     readonly requests: number
     readonly inFlight: number
     readonly orphans: number
+    /** Requests in flight past which it takes none now; 0 without a connection. */
+    readonly limit: number
   }>
   /** Connections beyond those, kept until the pool is full. */
   readonly excess: number
@@ -171,6 +180,7 @@ export class NodePool implements Host, Tickable {
   private shards: ShardFeatures | undefined
   private readonly belief: PortBelief
   private readonly dialer: SlotDialer
+  private readonly adaptive: AdaptiveLimits | undefined
   /** To be set on connections that come. @internal */
   keyspace: string | undefined
   private sampled = 0
@@ -209,7 +219,11 @@ export class NodePool implements Host, Tickable {
       options.connections,
       (slot, from, to, reason) => this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
     )
-    const { ticker } = options.session
+    const { limits, ticker } = options.session
+    if (options.adaptive !== undefined && options.adaptive !== false) {
+      const max = limits?.maxInFlight ?? defaultLimits.maxInFlight
+      this.adaptive = new AdaptiveLimits(options.adaptive === true ? {} : options.adaptive, max)
+    }
     this.waiters = new Waiters(ticker.defer)
     this.admission = new Admission(
       ticker,
@@ -449,6 +463,7 @@ export class NodePool implements Host, Tickable {
   onTick(now: number): boolean {
     const connections = this.table.all
     const isQuiet = connections.length === 0
+    this.adaptive?.onTick(connections)
     if (!isQuiet && now - this.sampled < SAMPLE_TICKS) return true
     this.sampled = now
     this.recorder.sample({
@@ -526,6 +541,7 @@ export class NodePool implements Host, Tickable {
       this.publish({ _tag: "Resharded", from, to })
     }
     this.shards = offered
+    this.adaptive?.adopt(connection)
     if (drain.length > 0 || this.table.lengthFor(to) !== this.table.length) this.table.reset(to)
     const replaced = this.table.add(connection, this.now)
     if (replaced !== undefined) drain.push(replaced)

@@ -166,7 +166,8 @@ export class SlotTable {
       state: connection === undefined ? this.states[slot]! : this.exhausted.has(connection) ? "Draining" : "Ready",
       requests: (this.past[slot] ?? 0) + (connection?.requests ?? 0),
       inFlight: connection?.inFlight ?? 0,
-      orphans: connection?.orphans ?? 0
+      orphans: connection?.orphans ?? 0,
+      limit: connection?.limit ?? 0
     } as const))
   }
 

@@ -104,6 +104,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
         port: PLAIN_PORT,
         connections,
         maxWaiting,
+        adaptive: seed % 3 === 0,
         reconnect: { base: 20, cap: 2_000 },
         shutdownTimeout: pick(0, 500, 3_000),
         session: {
