@@ -104,6 +104,8 @@ class Flight extends NodeAttempt {
   private readonly core: Core
   private readonly call: Call
   private readonly resume: (effect: Effect.Effect<any, Failed>) => void
+  /** Of the clock that it is signed by. */
+  private readonly clockVersion: number
 
   constructor(core: Core, call: Call, node: TrackedNode, resume: (effect: Effect.Effect<any, Failed>) => void) {
     const start = core.settings.deadlines.now()
@@ -113,6 +115,7 @@ class Flight extends NodeAttempt {
     this.core = core
     this.call = call
     this.resume = resume
+    this.clockVersion = core.settings.serverClock.version
   }
 
   protected failed(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
@@ -166,7 +169,7 @@ class Flight extends NodeAttempt {
     const { isRejected, reason } = Codec.decodeError(status, text)
     core.settings.telemetry.attempt(node, reason._tag, millis)
     const isClockCorrected = reason._tag === "AccessRefused" && isAboutTime(reason.type, reason.message) &&
-      core.settings.serverClock.correct(headers["date"])
+      core.settings.serverClock.correct(headers["date"], this.clockVersion)
     resume(Exit.fail({ node, reason, outcome: isRejected ? "Rejected" : "Ambiguous", millis, isClockCorrected }))
   }
 }

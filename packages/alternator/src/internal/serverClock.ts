@@ -10,6 +10,8 @@ const TOLERANCE = 60_000
 export class ServerClock {
   /** Milliseconds that servers are ahead. */
   private ahead = 0
+  /** Counts the corrections. */
+  version = 0
   private readonly local: () => number
 
   constructor(local: () => number) {
@@ -21,11 +23,16 @@ export class ServerClock {
     return this.local() + this.ahead
   }
 
-  /** Takes the date of an answer that says that a signature is expired, or not yet valid. Whether that changes anything. */
-  correct(date: ResponseHeaders[string]): boolean {
+  /**
+   * Takes the date of an answer that says that a signature, made at `version`, is expired or not yet valid. Whether the next
+   * one has another date.
+   */
+  correct(date: ResponseHeaders[string], version: number): boolean {
+    if (version !== this.version) return true
     const server = Date.parse(String(date ?? ""))
     if (Number.isNaN(server) || Math.abs(server - this.now()) < TOLERANCE) return false
     this.ahead = server - this.local()
+    this.version++
     return true
   }
 }
