@@ -144,6 +144,46 @@ describe("RaftClient", () => {
       assert.deepStrictEqual(cluster.nodes.map(({ received }) => received.length), before)
     }))
 
+  it.effect("what is given and throws ends neither a search nor the process", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      let broken = true
+      const client = yield* connect({
+        lazy: true,
+        addressMap: (announced) => {
+          if (broken) throw new Error("no such pod")
+          return announced
+        }
+      })
+      const error = yield* failing(client.put("/k", "v", { timeout: 300 }))
+      assertError(error, "NoLeader", "NotSent")
+      assert.include(error.message, "no such pod")
+      broken = false
+      yield* drive(client.put("/k", "v"))
+      // A hint by its address goes through the map, too.
+      broken = true
+      cluster.node(1).script("HandleClientWrite", { code: 14, details: "Not leader, try leader at: node2:9082" })
+      const lost = yield* Effect.forkChild(client.put("/k", "w"), { startImmediately: true })
+      yield* pass(50)
+      broken = false
+      yield* drive(Fiber.join(lost))
+
+      const base = DEngineAdapter.make()
+      const adapter = {
+        ...base,
+        delete: (key: Uint8Array) => ({
+          ...base.delete(key),
+          judge: () => {
+            throw new Error("cannot judge")
+          }
+        })
+      }
+      const other = yield* connect({ adapter })
+      const judged = yield* failing(other.delete("/k"))
+      assertError(judged, "MalformedResponse", "Ambiguous")
+      assert.include(judged.message, "cannot judge")
+    }))
+
   it.effect("each operation has a span where a tracer is installed, with what was tried", () =>
     Effect.gen(function*() {
       const { cluster, connect } = yield* simulate()

@@ -9,6 +9,7 @@ import type { Claim, Failure, Member } from "../ClusterAdapter.ts"
 import { Belief, type Candidate, type Leader, membershipOf, rank, sameCluster } from "../LeaderBelief.ts"
 import type { Evidence } from "../RaftError.ts"
 import type { Answer } from "../Transport.ts"
+import { unknown } from "./judge.ts"
 import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
 import { connect, type Sender } from "./sender.ts"
@@ -110,7 +111,14 @@ export const make = Effect.fnUntraced(function*(
   )
 
   /** One node's word, or what came instead of it. */
-  const probe = Effect.fnUntraced(function*(node: Node): Effect.fn.Return<Claim | Failure> {
+  const probe = (node: Node): Effect.Effect<Claim | Failure> =>
+    Effect.catchDefect(
+      asked(node),
+      // An address map, a gate or an adapter of somebody else's: the search goes on, and says so.
+      (defect) => Effect.succeed(unknown("Failed", `a function that was given threw: ${String(defect)}`, false))
+    )
+
+  const asked = Effect.fnUntraced(function*(node: Node): Effect.fn.Return<Claim | Failure> {
     count("probes")
     const error = node.channel.isReady()
       ? undefined

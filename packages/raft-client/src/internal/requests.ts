@@ -213,10 +213,19 @@ export const make = (
     return false
   }
 
+  /** A map that throws maps to nobody. */
+  const mapped = (announced: string): string | undefined => {
+    try {
+      return settings.map(announced)
+    } catch {
+      return undefined
+    }
+  }
+
   /** A member that a server has hinted at; others are not dialled, whatever a server says. */
   const hinted = (hint: Hint | undefined): Node | undefined => {
     if (hint === undefined) return undefined
-    const address = hint.address === undefined ? undefined : settings.map(hint.address)
+    const address = hint.address === undefined ? undefined : mapped(hint.address)
     const member = nodes.members.find((member) =>
       hint.id === undefined ? member.address === address : member.id === hint.id
     )

@@ -1,13 +1,23 @@
 /** Sends calls and keeps account of them, so that a client that closes can end each one with the truth. */
 import * as Effect from "effect/Effect"
 import type { Call, Verdict } from "../ClusterAdapter.ts"
-import type { Channel } from "../Transport.ts"
+import type { Answer, Channel } from "../Transport.ts"
+import { unknown } from "./judge.ts"
 import type { Node } from "./nodes.ts"
 
 interface Pending {
   readonly node: Node
   readonly write: boolean
   abort(message: string): void
+}
+
+/** An adapter of somebody else's may throw, in a callback of a socket, where nobody would catch it. */
+const judged = <A>(call: Call<A>, answer: Answer): Verdict<A> => {
+  try {
+    return call.judge(answer)
+  } catch (error) {
+    return unknown("Unreadable", `the adapter threw: ${String(error)}`)
+  }
 }
 
 export class Sender {
@@ -61,7 +71,7 @@ export class Sender {
         node.lastAnswerAt = at
         node.latency.add(at - sentAt)
       }
-      settle(call.judge(answer), sentAt)
+      settle(judged(call, answer), sentAt)
     })
     return () => {
       if (finish()) cancel()
