@@ -2,7 +2,7 @@
 import { DEngineAdapter, RaftClient, type RaftError, type WatchEvent } from "@effect-scylla/raft-client"
 import { event } from "@effect-scylla/testkit/RaftSimulator"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, type Scope, Stream } from "effect"
+import { Effect, Fiber, Metric, type Scope, Stream } from "effect"
 import { assertError, drive, pass, simulate, type Simulation, text } from "./support/simulated.ts"
 
 const show = (event: WatchEvent.WatchEvent): string => {
@@ -212,6 +212,36 @@ describe("faults of watches", () => {
       yield* pass(20_000)
       assert.strictEqual(cluster.node(1).count("Watch"), 1)
     }))
+
+  it.effect("34: watches that wait for their turn to be opened can be counted", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const level = (id: string) =>
+        Effect.map(Metric.snapshot, (all) => {
+          const state = all.find((metric) => metric.id === id)?.state as { count?: number } | undefined
+          return Number(state?.count ?? 0)
+        })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const client = yield* connect()
+        // Streams are opened, and their state is not told.
+        cluster.node(1).script("HandleClientScan", "silence", 1_000)
+        const watches = yield* Effect.forEach(
+          Array.from({ length: 40 }, (_, i) => i),
+          (i) => Effect.forkChild(Stream.runDrain(client.watch(`/w/${i}`)), { startImmediately: true })
+        )
+        yield* pass(200)
+        assert.strictEqual(yield* level("raft_client_watches"), 40)
+        assert.strictEqual(yield* level("raft_client_watches_waiting"), 24)
+        for (const watch of watches.slice(20)) yield* Fiber.interrupt(watch)
+        assert.strictEqual(yield* level("raft_client_watches_waiting"), 4)
+        cluster.node(1).unscript()
+        yield* pass(5_000)
+        assert.strictEqual(yield* level("raft_client_watches_waiting"), 0)
+        assert.strictEqual(yield* level("raft_client_watches"), 20)
+        for (const watch of watches) yield* Fiber.interrupt(watch)
+      }))
+      assert.strictEqual(yield* level("raft_client_watches"), 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("35: a server without watches is a permanent error, not a loop", () =>
     Effect.gen(function*() {

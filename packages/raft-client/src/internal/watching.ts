@@ -61,6 +61,21 @@ export const make = (
   const { adapter } = settings
   const { now } = sender
   const syncs = Semaphore.makeUnsafe(SYNCS)
+  /** As many at once as `SYNCS`; the others can be counted. */
+  const inTurn = <A, E, R>(sync: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      let waiting = true
+      const begin = (): void => {
+        if (waiting) count("waitingWatches", -1)
+        waiting = false
+      }
+      count("waitingWatches")
+      return Effect.ensuring(
+        syncs.withPermit(Effect.andThen(Effect.sync(begin), sync)),
+        // Interrupted while it waited.
+        Effect.sync(begin)
+      )
+    })
   const closed = RaftError.make("watch", new RaftError.ClientClosed({ message: "the client is closed" }))
 
   /** The leader, however long it takes. */
@@ -236,7 +251,7 @@ export const make = (
               inbox.write(ping)
             }
             if (!adapter.capabilities.resumableWatch && at - comparedAt >= options.reconcileMillis) {
-              const left = yield* syncs.withPermit(compare(inbox, false))
+              const left = yield* inTurn(compare(inbox, false))
               comparedAt = now()
               if (left !== undefined) return left
             }
@@ -245,7 +260,7 @@ export const make = (
       )
 
       const session: Effect.Effect<Left, Failure | RaftError.RaftError> = Effect.scoped(Effect.gen(function*() {
-        const opened = yield* syncs.withPermit(Effect.gen(function*() {
+        const opened = yield* inTurn(Effect.gen(function*() {
           if (adapter.capabilities.resumableWatch && from === undefined) {
             const found = yield* baseline(target)
             yield* merge(found, [], true)
@@ -264,6 +279,7 @@ export const make = (
 
       return Effect.gen(function*() {
         let failures = 0
+        yield* Effect.acquireRelease(Effect.sync(() => count("watches")), () => Effect.sync(() => count("watches", -1)))
         while (true) {
           const before = folded.mark
           const left = yield* Effect.catch(
