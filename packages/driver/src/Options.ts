@@ -77,6 +77,12 @@ export interface Options {
   readonly reconnect?: Reconnect | undefined
   /** Requests under way on one connection; more of them wait. Default 1024, at most 32 766. */
   readonly maxInFlight?: number | undefined
+  /**
+   * Finds for each shard of each node how many requests it bears under way, `min` (default 4) to `maxInFlight`: more while it
+   * answers as quickly as ever, fewer when it is overloaded, or answers `tolerance` times (default 2) slower. Default `false`:
+   * always `maxInFlight`.
+   */
+  readonly adaptive?: NodePool.Options["adaptive"]
   /** Requests that may wait for room on the connections of one node; more fail with `ClientOverloaded`. Default 16 384. */
   readonly maxWaiting?: number | undefined
   /** Default LOCAL_QUORUM. */
@@ -150,7 +156,14 @@ export interface Checked {
   readonly session: Omit<Handshake.Session, "ticker" | "versions">
   readonly pool: Pick<
     NodePool.Options,
-    "connections" | "localPorts" | "maxWaiting" | "reconnect" | "shardAwarePort" | "shutdownTimeout" | "tls"
+    | "adaptive"
+    | "connections"
+    | "localPorts"
+    | "maxWaiting"
+    | "reconnect"
+    | "shardAwarePort"
+    | "shutdownTimeout"
+    | "tls"
   >
   readonly clusterName: string | undefined
   readonly defaults: Resolved
@@ -243,6 +256,17 @@ const connectionsOf = (given: Options["connections"], issue: Report): NodePool.O
   return given
 }
 
+const adaptiveOf = (given: Options["adaptive"], issue: Report): Options["adaptive"] => {
+  if (given === undefined || typeof given === "boolean") return given
+  const { min = 4, tolerance = 2 } = given ?? {}
+  if (typeof given !== "object" || given === null || !(Number.isInteger(min) && min >= 1 && min <= 32_766)) {
+    issue("adaptive", `true, false or { min: 1 to 32766, tolerance: above 1 }, got ${JSON.stringify(given)}`)
+  } else if (!(Number.isFinite(tolerance) && tolerance > 1)) {
+    issue("adaptive.tolerance", `a number above 1, got ${tolerance}`)
+  }
+  return given
+}
+
 /** Checks everything and names every wrong field at once. @internal */
 export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
   const issues: Array<Issue> = []
@@ -319,6 +343,7 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
     pool: {
       tls: tls === true ? {} : tls === false ? undefined : tls,
       connections: connectionsOf(options.connections, issue),
+      adaptive: adaptiveOf(options.adaptive, issue),
       maxWaiting: whole("maxWaiting", options.maxWaiting, 16_384, 1, 1_000_000),
       reconnect: delays,
       shardAwarePort: options.shardAwarePort,

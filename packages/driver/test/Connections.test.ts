@@ -72,6 +72,32 @@ describe("connections", () => {
       assert.strictEqual(arrived, 1)
     }))
 
+  it.effect("a shard is given as many as it is known to bear, if that is wanted", () =>
+    Effect.gen(function*() {
+      const arrivedOf = (adaptive: boolean) =>
+        Effect.gen(function*() {
+          const cluster = yield* make({ nodes: 1, shards: 1 })
+          const cql = yield* passing(clientOf(cluster, { adaptive }))
+          yield* passing(cql.awaitConnected)
+          const select = yield* passing(cql.prepare("SELECT release_version FROM system.local"))
+          let arrived = 0
+          yield* cluster.intercept(({ opcode }) => {
+            if (opcode !== Frame.Opcode.EXECUTE) return undefined
+            arrived++
+            return { _tag: "Ignore" }
+          })
+          yield* Effect.forEach(
+            Array.from({ length: 100 }),
+            () => Effect.forkChild(cql.execute(select), { startImmediately: true })
+          )
+          yield* TestClock.adjust(0)
+          return arrived
+        })
+      assert.strictEqual(yield* arrivedOf(false), 100)
+      // Where a shard begins.
+      assert.strictEqual(yield* arrivedOf(true), 16)
+    }))
+
   it.effect("a schedule says when lost ones are dialled again", () =>
     Effect.gen(function*() {
       const cluster = yield* make({ nodes: 2, shards: 1 })

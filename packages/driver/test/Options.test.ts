@@ -28,6 +28,7 @@ describe("options", () => {
         reconnect: { base: "2 seconds", cap: "1 second" },
         maxInFlight: 40_000,
         maxWaiting: 0,
+        adaptive: { min: 0 },
         localPorts: { from: 50_000, to: 40_000 },
         clientId: "",
         clusterName: ""
@@ -35,6 +36,7 @@ describe("options", () => {
       assert.deepStrictEqual(
         [...issuesOf(error)].sort(),
         [
+          "adaptive",
           "allowedAuthenticators",
           "authenticator",
           "clientId",
@@ -78,6 +80,8 @@ describe("options", () => {
       )
       assert.deepStrictEqual(yield* issues({ allowedAuthenticators: ["a.B"] }), ["allowedAuthenticators"])
       assert.deepStrictEqual(yield* issues({ connections: { perShard: 1, perNode: 1 } }), ["connections"])
+      assert.deepStrictEqual(yield* issues({ adaptive: { tolerance: 1 } }), ["adaptive.tolerance"])
+      assert.deepStrictEqual(yield* issues({ adaptive: "yes" }), ["adaptive"])
       assert.deepStrictEqual(yield* issues({ reconnect: { base: "soon" } }), ["reconnect.base"])
     }))
 
