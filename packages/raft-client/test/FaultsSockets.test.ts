@@ -365,6 +365,34 @@ describe("faults on sockets", () => {
       assert.strictEqual(connections, 11)
     }))
 
+  it.live("44: a channel that is closed while it dials tells those who wait", () =>
+    Effect.gen(function*() {
+      let arrived = false
+      const silent = yield* Effect.acquireRelease(
+        Effect.callback<Net.Server>((resume) => {
+          const server = Net.createServer((socket) => {
+            arrived = true
+            socket.on("error", () => {})
+          })
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => void server.close())
+      )
+      const transport = yield* Transport.Transport
+      const channel = transport.open(`127.0.0.1:${(silent.address() as Net.AddressInfo).port}`, {})
+      const told: Array<string | undefined> = []
+      const waited = (millis: number) => channel.connect(millis, (error) => void told.push(error))
+      waited(60_000)
+      waited(60_000)()
+      waited(20)
+      yield* until("the connection", () => arrived)
+      yield* until("the end of the shorter wait", () => told.length === 1)
+      channel.close()
+      waited(60_000)
+      yield* until("the others", () => told.length === 3)
+      assert.deepStrictEqual(told, ["not connected after 20 ms", "the channel is closed", "the channel is closed"])
+    }))
+
   it.live("41: a node with a wrong certificate is unusable and says why; the others serve", () =>
     Effect.gen(function*() {
       const simulated = yield* RaftSimulator.make({ electionMillis: 200 })

@@ -10,6 +10,7 @@ import {
 } from "@grpc/grpc-js"
 import * as Redacted from "effect/Redacted"
 import { Buffer } from "node:buffer"
+import { performance } from "node:perf_hooks"
 import type {
   Answer,
   Channel,
@@ -110,7 +111,7 @@ class GrpcChannel implements Channel {
   private dialling = false
   private closed = false
   private failures = 0
-  /** Why the last dial failed; it is the answer until `quietUntil`. */
+  /** Why the last dial failed; it is the answer until `quietUntil`, which no jump of the wall clock moves. */
   private lastError: string | undefined
   private quietUntil = 0
 
@@ -128,7 +129,7 @@ class GrpcChannel implements Channel {
     !this.closed && this.client.getChannel().getConnectivityState(false) === connectivityState.READY
 
   readonly connect = (timeoutMillis: number, settle: (error: string | undefined) => void): () => void => {
-    const known = this.closed ? CLOSED : Date.now() < this.quietUntil ? this.lastError : undefined
+    const known = this.closed ? CLOSED : performance.now() < this.quietUntil ? this.lastError : undefined
     if (known !== undefined || this.isReady()) {
       settle(known)
       return () => {}
@@ -175,7 +176,7 @@ class GrpcChannel implements Channel {
     this.lastError = error
     if (error === undefined) this.failures = 0
     else if (!this.closed) {
-      this.quietUntil = Date.now() + Math.min(FIRST_PAUSE * 1.6 ** this.failures++, this.longestPause)
+      this.quietUntil = performance.now() + Math.min(FIRST_PAUSE * 1.6 ** this.failures++, this.longestPause)
       // grpc-js would go on dialling by itself, past the gate.
       const failed = this.client
       this.client = this.open()
