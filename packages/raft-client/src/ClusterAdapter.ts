@@ -215,8 +215,13 @@ export type WatchItem =
   | { readonly _tag: "Delete"; readonly key: Uint8Array; readonly revision: bigint }
   /** The stream lives. */
   | { readonly _tag: "Progress" }
-  /** The server gave the watch up. `compacted`: what was asked for exists no more. */
-  | { readonly _tag: "Canceled"; readonly message: string; readonly compacted: boolean }
+  /** The server gave the watch up. `compacted`: what was asked for exists no more. `why`: asking again is in vain. */
+  | {
+    readonly _tag: "Canceled"
+    readonly message: string
+    readonly compacted: boolean
+    readonly why?: Refusal | undefined
+  }
 
 /**
  * A stream to open.

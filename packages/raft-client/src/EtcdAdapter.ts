@@ -114,7 +114,11 @@ const decodeWatch = (body: Uint8Array): ReadonlyArray<WatchItem> => {
     return [{
       _tag: "Canceled",
       message: compacted ? `compacted up to revision ${message.compactRevision}` : why,
-      compacted
+      compacted,
+      // A watch is refused on its stream, not by the status of the call.
+      why: /permission denied|invalid auth token|PermissionDenied|Unauthenticated/.test(why)
+        ? "PermissionDenied"
+        : undefined
     }]
   }
   const items = message.events.map(({ kv, type }): WatchItem => {

@@ -128,6 +128,7 @@ describe("faults on sockets", () => {
       })))
       assert.strictEqual(seen[0]?.[":authority"], "raft.internal")
       assert.strictEqual(seen[0]?.["token"], "secret")
+      assert.strictEqual(seen[0]?.["grpc-encoding"], "gzip")
       assert.include(String(seen[0]?.["grpc-accept-encoding"]), "gzip")
     }))
 

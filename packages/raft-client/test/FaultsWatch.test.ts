@@ -1,5 +1,14 @@
 /** The fault cases of the reference that are about watches, by their numbers. */
-import { DEngineAdapter, RaftClient, type RaftError, type WatchEvent } from "@effect-scylla/raft-client"
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf"
+import {
+  type ClusterAdapter,
+  DEngineAdapter,
+  EtcdAdapter,
+  RaftClient,
+  type RaftError,
+  type WatchEvent
+} from "@effect-scylla/raft-client"
+import { WatchResponseSchema } from "@effect-scylla/raft-client/generated/etcd/rpc_pb"
 import { event } from "@effect-scylla/testkit/RaftSimulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Metric, type Scope, Stream } from "effect"
@@ -125,6 +134,78 @@ describe("faults of watches", () => {
       yield* pass(50)
       assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
     }))
+
+  /** Watches that are resumed by revision, on servers that answer otherwise as the simulated ones. */
+  const resumable = (canceled: Extract<ClusterAdapter.WatchItem, { _tag: "Canceled" }>) => {
+    const base = DEngineAdapter.make()
+    const asked: Array<bigint | undefined> = []
+    const adapter: ClusterAdapter.ClusterAdapter = {
+      ...base,
+      capabilities: { ...base.capabilities, resumableWatch: true, linearizableScan: true },
+      watch: (target) => {
+        asked.push(target.from)
+        const spec = base.watch(target)
+        return {
+          ...spec,
+          decode: (body) => spec.decode(body).map((item) => item._tag === "Canceled" ? canceled : item)
+        }
+      }
+    }
+    return { adapter, asked }
+  }
+
+  it.effect("30: a watch whose revision was compacted starts from the present state, and tells the difference", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const { adapter, asked } = resumable({ _tag: "Canceled", message: "compacted", compacted: true })
+      const client = yield* connect({ adapter })
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      cluster.write("/w/a", "1")
+      yield* pass(20)
+      cluster.cancelWatches(1)
+      cluster.write("/w/lost", "1")
+      yield* pass(300)
+      cluster.write("/w/b", "1")
+      yield* pass(50)
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
+      assert.deepStrictEqual(asked.filter((from) => from !== undefined), [1n, 3n])
+    }))
+
+  it.effect("30: a watch that is given up for another reason is resumed behind what it has told", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const { adapter, asked } = resumable({ _tag: "Canceled", message: "", compacted: false })
+      const client = yield* connect({ adapter })
+      yield* watching(client.watchPrefix("/w/"))
+      cluster.write("/w/a", "1")
+      yield* pass(20)
+      cluster.cancelWatches(1)
+      yield* pass(300)
+      assert.deepStrictEqual(asked.filter((from) => from !== undefined), [1n, 2n])
+    }))
+
+  it.effect("35: a watch that is refused on its stream is a permanent error", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const canceled = { _tag: "Canceled", message: "permission denied", compacted: false } as const
+      const { adapter, asked } = resumable({ ...canceled, why: "PermissionDenied" })
+      const client = yield* connect({ adapter })
+      const { fiber } = yield* watching(client.watchPrefix("/w/"))
+      cluster.cancelWatches(1)
+      assertError(yield* drive(Effect.flip(Fiber.join(fiber))), "PermissionDenied")
+      assert.lengthOf(asked.filter((from) => from !== undefined), 1)
+    }))
+
+  it("what etcd says on a watch", () => {
+    const { decode } = EtcdAdapter.make().watch({ key: new Uint8Array(1), prefix: false, from: undefined })
+    const said = (message: MessageInitShape<typeof WatchResponseSchema>) =>
+      decode(toBinary(WatchResponseSchema, create(WatchResponseSchema, message)))[0]
+    assert.deepInclude(said({ canceled: true, compactRevision: 7n }), { _tag: "Canceled", compacted: true })
+    const refused = said({ canceled: true, cancelReason: "rpc error: code = PermissionDenied desc = no" })
+    assert.deepInclude(refused, { compacted: false, why: "PermissionDenied" })
+    assert.deepInclude(said({ canceled: true, cancelReason: "etcdserver: no leader" }), { why: undefined })
+    assert.deepStrictEqual(said({ created: true }), { _tag: "Progress" })
+  })
 
   it.effect("31: what a stream repeats is dropped, and what it reorders does not go back", () =>
     Effect.gen(function*() {

@@ -12,6 +12,7 @@ import type { WatchEvent } from "../WatchEvent.ts"
 import type { Discovery } from "./discovery.ts"
 import { Folded } from "./folded.ts"
 import { Inbox } from "./inbox.ts"
+import { refused } from "./judge.ts"
 import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
 import type { Requests } from "./requests.ts"
@@ -49,6 +50,9 @@ const isChange = (item: WatchItem): item is Change => item._tag === "Put" || ite
 
 /** Why a stream is left: it failed, or a better one is to be had. */
 type Left = { readonly _tag: "Again"; readonly resync: boolean } | Failure
+
+const leave = ({ compacted, message, why }: Extract<WatchItem, { _tag: "Canceled" }>): Left =>
+  why === undefined ? { _tag: "Again", resync: compacted } : refused(why, message)
 
 export const make = (
   settings: Settings,
@@ -201,7 +205,7 @@ export const make = (
         const canceled = all.find((item) => item._tag === "Canceled")
         return {
           items: all.filter(isChange),
-          canceled: canceled === undefined ? undefined : { _tag: "Again", resync: canceled.compacted }
+          canceled: canceled === undefined ? undefined : leave(canceled)
         }
       }
 
@@ -235,7 +239,7 @@ export const make = (
               folded.apply(message.filter(isChange), emit)
               if (canceled !== undefined) {
                 yield* flush
-                return { _tag: "Again", resync: canceled.compacted }
+                return leave(canceled)
               }
             }
             yield* flush
