@@ -235,6 +235,23 @@ describe("Compression", () => {
       assert.throws(() => Compression.lz4DecompressBlock(huge, 0, huge.length, 2 ** 31), DecodeError)
     })
 
+    it("no block reaches behind the place that it is written to", () => {
+      // One literal, then a copy from two bytes back, of which there is one.
+      const blocks = [[bytesOf("1061020000"), false], [bytesOf("00610102"), true]] as const
+      for (const [name, engine] of engines) {
+        for (const [block, isSnappy] of blocks) {
+          const secret = new Uint8Array(64).fill(0x53)
+          assert.isFalse(engine.decompressInto(block, 0, block.length, secret, 32, 5, isSnappy), name)
+          assert.deepStrictEqual(secret.subarray(0, 32), new Uint8Array(32).fill(0x53))
+          assert.deepStrictEqual(secret.subarray(37), new Uint8Array(27).fill(0x53))
+          // With one byte back it is sound, so that it is the distance that is refused.
+          const sound = Uint8Array.from(block, (byte, i) => i === (isSnappy ? 3 : 2) ? 1 : byte)
+          assert.isTrue(engine.decompressInto(sound, 0, sound.length, secret, 32, 5, isSnappy), name)
+          assert.strictEqual(Buffer.from(secret.subarray(32, 37)).toString(), "aaaaa")
+        }
+      }
+    })
+
     it("the greatest ratios are allowed", () => {
       // 255 zero bytes in every byte of the length: one literal, a match at distance 1, five literals.
       const long = Buffer.concat([bytesOf("1f000100"), Buffer.alloc(10_000, 255), bytesOf("00500000000000")])

@@ -223,6 +223,17 @@ describe("the switch", () => {
     }
   })
 
+  it("v5: the answer is not compressed, whatever its flag says", () => {
+    const answer = envelope(0x85, 0, Frame.Opcode.READY, Compression.lz4.compress(new Uint8Array(6), 0, 6))
+    answer[1] = Frame.Flags.COMPRESSION
+    const client = new End()
+    client.framing.startup(5, Compression.lz4)
+    client.push(answer)
+    // Its reader refuses it by the flag.
+    assert.deepStrictEqual(client.received, asReceived(answer))
+    assert.strictEqual(client.received[0]!.flags, Frame.Flags.COMPRESSION)
+  })
+
   it("an ERROR to STARTUP may be compressed, too, and does not switch", () => {
     const error = envelope(0x84, 0, Frame.Opcode.ERROR, new Uint8Array(6))
     for (const compressor of [Compression.lz4, Compression.snappy]) {

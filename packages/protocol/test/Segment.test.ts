@@ -95,6 +95,7 @@ describe("Segment", () => {
         assert.deepStrictEqual(shape(131_062), [[131_071, true]])
         assert.deepStrictEqual(shape(131_063), [[131_071, false], [1, false]])
         assert.deepStrictEqual(shape(131_052, 0, 1), [[131_070, true], [10, true]])
+        assert.deepStrictEqual(shape(131_052, 1, 0), [[131_071, true], [9, true]])
         assert.deepStrictEqual(shape(5, 200_000, 6, 7), [[14, true], [131_071, false], [68_938, false], [31, true]])
         assert.deepStrictEqual(shape(262_133), [[131_071, false], [131_071, false]])
       })

@@ -80,6 +80,17 @@ describe("TabletRouting", () => {
       ProtocolError.DecodeError,
       "shard -1"
     )
+    // The list says that it is longer, or shorter, than its elements: what follows is not what it seems to be.
+    for (const change of [-32, -1, 1, 12]) {
+      const lying = bytes.slice()
+      const view = new DataView(lying.buffer)
+      view.setInt32(24, view.getInt32(24) + change)
+      assert.throws(
+        () => TabletRouting.fromPayload(payload("tablets-routing-v2", lying)),
+        ProtocolError.DecodeError,
+        "the replicas of a tablet have"
+      )
+    }
     let values = 0
     for (let seed = 1; seed <= 20_000; seed++) {
       const random = new Random(seed)

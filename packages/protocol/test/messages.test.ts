@@ -768,6 +768,13 @@ describe("responses", () => {
         hex
       )
     }
+    // One variable, an int, which is not the second.
+    const wrong = Buffer.from(`0000000400000000000000000001000000010001${"00".repeat(6)}0009`, "hex")
+    assert.throws(
+      () => Response.decode(Frame.Opcode.RESULT, Reader.Reader.from(wrong), new RowDecoder.RowDecoders()),
+      ProtocolError.DecodeError,
+      "partition key at variable 1 of 1"
+    )
   })
 
   it("unknown opcodes, kinds of result and compressed frames fail typed", () => {

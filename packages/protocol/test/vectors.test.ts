@@ -90,6 +90,17 @@ describe("conformance vectors", () => {
   })
 })
 
+describe("numbers of any size", () => {
+  it("are read up to 64 KiB: more would take quadratic time", () => {
+    const zeros = (length: number) => Codec.decode(CqlType.scalar("varint"), new Uint8Array(length))
+    assert.strictEqual(zeros(65_536), 0n)
+    assert.throws(() => zeros(65_537), ProtocolError.DecodeError, "a value of type varint cannot have 65537 bytes")
+    const decimal = (length: number) => Codec.decode(CqlType.scalar("decimal"), new Uint8Array(length))
+    assert.isTrue(BigDecimal.isBigDecimal(decimal(65_536)))
+    assert.throws(() => decimal(65_537), ProtocolError.DecodeError, "a value of type decimal cannot have 65537 bytes")
+  })
+})
+
 describe("facts about encodings (cql-features 6.2)", () => {
   it("values", () => {
     const decimal = (d: BigDecimal.BigDecimal) => [d.value, d.scale]
