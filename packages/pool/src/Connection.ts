@@ -22,7 +22,6 @@ import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { MAX_FRAME, type Writer } from "@effect-scylla/protocol/Writer"
-import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -30,15 +29,15 @@ import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
 import type { Buffer } from "node:buffer"
 import { type Answer, Ask } from "./internal/ask.ts"
+import { switchKeyspace } from "./internal/keyspace.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
 import { StreamIds } from "./internal/streamIds.ts"
 import {
   ConnectionClosed,
   ConnectionLost,
-  HandshakeFailed,
   HeartbeatTimeout,
   MalformedResponse,
-  PoolError,
+  type PoolError,
   type PoolReason,
   ProtocolViolation,
   RequestTimeout
@@ -726,35 +725,8 @@ export class Connection implements Handlers {
    * whose end is not known (no answer, interrupted) closes the connection: nobody could say where a request on it goes.
    */
   useKeyspace(name: string, timeoutMillis: number): Effect.Effect<void, PoolError> {
-    const use = Effect.suspend(() => {
-      if (this.keyspace === name) return Effect.void
-      return this.request(
-        { _tag: "Query", query: `USE ${quote(name)}`, options: { consistency: "ONE" } },
-        { timeoutMillis, decoders: NO_ROWS }
-      ).pipe(
-        Effect.onError((cause) => {
-          const error = Cause.findErrorOption(cause)
-          const isUnsent = error._tag === "Some" && UNSENT.has(error.value.reason._tag)
-          return isUnsent ? Effect.void : Effect.sync(() => this.unsettled())
-        }),
-        Effect.flatMap(({ response }) => {
-          if (response._tag === "SetKeyspace") {
-            this.keyspace = name
-            return Effect.void
-          }
-          const error = response._tag === "Error" ? response.error : undefined
-          const why = error?.message ?? `it answered with ${response._tag}`
-          const message = `${this.where} refused the keyspace ${name}: ${why}`
-          return Effect.fail(new PoolError({ reason: new HandshakeFailed({ message, error, cause: error }) }))
-        })
-      )
-    })
     this.switching ??= Semaphore.makeUnsafe(1)
-    return this.switching.withPermit(use)
-  }
-
-  private unsettled(): void {
-    this.fail(new ConnectionLost({ message: `${this.where} did not say which keyspace is set on the connection` }))
+    return this.switching.withPermit(switchKeyspace(this, name, timeoutMillis))
   }
 
   /** @internal */
@@ -777,11 +749,8 @@ export class Connection implements Handlers {
   }
 }
 
-/** Reasons of a request that was never sent, or whose connection is gone anyway: what is set on it has not changed. */
-const UNSENT: ReadonlySet<PoolReason["_tag"]> = new Set(["ConnectionBusy", "ConnectionClosed", "EncodeError"])
 /** native_protocol_v4.spec, section 9: the coordinator cannot take more. */
 const OVERLOADED = 0x1001
 /** One id stays for the heartbeat. */
 const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
 const NO_ROWS = new RowDecoders()
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
