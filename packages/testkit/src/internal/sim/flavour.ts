@@ -7,7 +7,7 @@ import { ResultKind, type ServerResponse } from "@effect-scylla/protocol/Respons
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { Buffer } from "node:buffer"
 import { protocol } from "./failure.ts"
-import { cassandraId, className, scyllaId } from "./metadataId.ts"
+import { cassandraId, scyllaId } from "./metadataId.ts"
 
 export type Product = "scylla" | "cassandra"
 export type Algorithm = "lz4" | "snappy"
@@ -97,35 +97,9 @@ export const metadataId = ({ product }: Flavour, columns: ReadonlyArray<Column>)
   return id
 }
 
-/** Types that Cassandra announces by their class, as the version has no code for them. ScyllaDB uses the codes anyway. */
-const UNKNOWN_TO_V3 = new Set<CqlType.ScalarName>(["date", "time", "smallint", "tinyint", "duration"])
-const UNKNOWN_TO_V4 = new Set<CqlType.ScalarName>(["duration"])
-
-const typeIn = (type: CqlType.CqlType, unknown: ReadonlySet<CqlType.ScalarName>): CqlType.CqlType => {
-  const inside = (each: CqlType.CqlType): CqlType.CqlType => typeIn(each, unknown)
-  switch (type._tag) {
-    case "Scalar":
-      return unknown.has(type.name) ? { _tag: "Custom", className: className(type) } : type
-    case "List":
-      return CqlType.list(inside(type.element))
-    case "Set":
-      return CqlType.set(inside(type.element))
-    case "Map":
-      return CqlType.map(inside(type.key), inside(type.value))
-    case "Tuple":
-      return CqlType.tuple(...type.elements.map(inside))
-    case "Udt":
-      return CqlType.udt(type.keyspace, type.name, type.fields.map(({ name, type }) => ({ name, type: inside(type) })))
-    default:
-      return type
-  }
-}
-
+/** Cassandra announces by their class the types that a version has no code for; ScyllaDB uses the codes anyway. */
 const columnsIn = (columns: ReadonlyArray<Column>, version: Version): ReadonlyArray<Column> =>
-  version >= 5 ? columns : columns.map((column) => ({
-    ...column,
-    type: typeIn(column.type, version === 4 ? UNKNOWN_TO_V4 : UNKNOWN_TO_V3)
-  }))
+  columns.map((column) => ({ ...column, type: CqlType.announced(column.type, version) }))
 
 /** Texts of Cassandra, for the errors that a client may look at. Those of the parser are the simulator's own. */
 const TEXTS: ReadonlyArray<readonly [RegExp, (match: RegExpExecArray) => string]> = [
