@@ -111,6 +111,7 @@ export interface ClientOptions {
  * @since 0.1.0
  */
 export interface RequestOptions {
+  /** For it with all its attempts. Default: the client's. */
   readonly deadline?: Duration.Input | undefined
   /** Whether it may be sent again after a failure that may have applied it. Default: what the request itself shows. */
   readonly idempotent?: boolean | undefined
@@ -196,8 +197,6 @@ const check = (options: ClientOptions, nodes: AlternatorNodes.AlternatorNodes) =
   if (auth._tag === "SigV4" && (auth.accessKeyId === "" || Redacted.value(auth.secretAccessKey) === "")) {
     issues.add("auth", "accessKeyId and secretAccessKey must not be empty; use Auth.none for no signatures")
   }
-  const level = compression?.level ?? 6
-  if (!Number.isInteger(level) || level < 1 || level > 9) issues.add("compression.level", `must be 1 to 9, is ${level}`)
   const budget = hedge?.budget ?? 0.05
   if (!(budget > 0 && budget <= 1)) issues.add("hedge.budget", `must be more than 0 and at most 1, is ${budget}`)
   const agent = userAgent(options.userAgent)
@@ -215,7 +214,7 @@ const check = (options: ClientOptions, nodes: AlternatorNodes.AlternatorNodes) =
     compression: compression === undefined ? undefined : {
       encoding: compression.encoding ?? "gzip" as const,
       threshold: issues.count("compression.threshold", compression.threshold, 1024, 0),
-      level
+      level: issues.count("compression.level", compression.level, 6, 1, 9)
     },
     acceptEncoding: options.acceptEncoding === undefined || options.acceptEncoding.length === 0
       ? undefined

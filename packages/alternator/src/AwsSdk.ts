@@ -13,14 +13,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
-import type * as Affinity from "./Affinity.ts"
+import type { ClientOptions } from "./AlternatorClient.ts"
 import type { Outcome } from "./AlternatorError.ts"
 import * as AlternatorError from "./AlternatorError.ts"
 import * as AlternatorNodes from "./AlternatorNodes.ts"
@@ -39,23 +38,25 @@ import * as QueryPlan from "./QueryPlan.ts"
 import * as RequestKind from "./RequestKind.ts"
 
 /**
- * Options of the adapter. The SDK's `maxAttempts` is used as it is.
+ * Options of the adapter: what it has in common with the lean client, and what of the SDK's requests is sent. The SDK's
+ * `maxAttempts` is used as it is.
  *
  * @category models
  * @since 0.1.0
  */
-export interface AdapterOptions {
-  /** Default: `power-of-two`. */
-  readonly balancing?: QueryPlan.Balancing | undefined
-  /** Default: `none`. */
-  readonly affinity?: Affinity.AffinityMode | undefined
-  /** Default: `go`. */
-  readonly affinityOrder?: Affinity.AffinityOrder | undefined
-  readonly partitionKeys?: Readonly<Record<string, string>> | undefined
-  /** For a request with all its attempts. Default: 12 seconds. */
-  readonly deadline?: Duration.Input | undefined
-  /** For an attempt of a request that may be repeated. Default: 3 seconds. */
-  readonly attemptTimeout?: Duration.Input | undefined
+export interface AdapterOptions extends
+  Pick<
+    ClientOptions,
+    | "acceptEncoding"
+    | "affinity"
+    | "affinityOrder"
+    | "attemptTimeout"
+    | "balancing"
+    | "compression"
+    | "deadline"
+    | "partitionKeys"
+  >
+{
   /** `false`: requests are not signed, and no credentials are needed. Default: true. */
   readonly signing?: boolean | undefined
   /**
@@ -64,14 +65,6 @@ export interface AdapterOptions {
    * `user-agent`.
    */
   readonly headers?: "all" | ReadonlyArray<string> | undefined
-  /** Compresses requests from a size on, 1024 bytes by default. Default: no. */
-  readonly compression?: {
-    readonly encoding?: "gzip" | "deflate" | undefined
-    readonly threshold?: number | undefined
-    readonly level?: number | undefined
-  } | undefined
-  /** Asks for compressed answers. Default: none. */
-  readonly acceptEncoding?: ReadonlyArray<"gzip" | "deflate"> | undefined
 }
 
 /**
@@ -193,8 +186,7 @@ export const withAlternator = <Client extends SdkClient>(
   const issues = new Issues()
   const attemptMillis = issues.millis("attemptTimeout", options.attemptTimeout, "3 seconds")
   const deadlineMillis = issues.millis("deadline", options.deadline, "12 seconds")
-  const level = issues.count("compression.level", options.compression?.level, 6)
-  if (level > 9) issues.add("compression.level", `must be 1 to 9, is ${level}`)
+  const level = issues.count("compression.level", options.compression?.level, 6, 1, 9)
   const threshold = issues.count("compression.threshold", options.compression?.threshold, 1024, 0)
   if (issues.list.length > 0) throw AlternatorError.configInvalid(issues.list)
   const order = options.affinityOrder ?? "go"

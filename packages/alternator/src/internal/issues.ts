@@ -25,9 +25,11 @@ export class Issues {
     return 1
   }
 
-  count(field: string, value: number | undefined, fallback: number, least = 1): number {
+  count(field: string, value: number | undefined, fallback: number, least = 1, most = Infinity): number {
     if (value === undefined) return fallback
-    if (!Number.isInteger(value) || value < least) this.add(field, `must be a whole number from ${least}, is ${value}`)
+    if (!Number.isInteger(value) || value < least || value > most) {
+      this.add(field, `must be a whole number from ${least}${most === Infinity ? "" : ` to ${most}`}, is ${value}`)
+    }
     return value
   }
 

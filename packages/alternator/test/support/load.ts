@@ -67,7 +67,9 @@ export const ofLean = (
     yield* cluster.nodes[1]!.become(condition)
     const read = client.getItem({ TableName: "t", Key: { pk: "a" } }).pipe(
       Effect.map(({ Item }) => Item!["pk"] === "a"),
-      Effect.catch(() => Effect.succeed(false))
+      Effect.catch((error) =>
+        Effect.as(Effect.logWarning(error.message, error.attempts.map(({ millis, reason }) => [reason, millis])), false)
+      )
     )
     return yield* Effect.promise(() => load(cluster, concurrency, each, () => Effect.runPromise(read)))
   }).pipe(Effect.scoped)
