@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { packageDirectories, root } from "./workspace.mjs"
 
 /** Packages that have comments of nothing but tags: to be emptied. */
-const TAGS_ALONE = new Set(["driver", "pool"])
+const TAGS_ALONE = new Set(["pool"])
 
 const DECLARATION =
   /^export (?:declare |default |abstract |async )*(?:const|let|function\*?|class|interface|type|enum|namespace) (\w+)/

@@ -45,6 +45,8 @@ export interface Keyspace {
 }
 
 /**
+ * The cluster as the client sees it at one moment. Never changed: when something happens, another one takes its place.
+ *
  * @category models
  * @since 0.1.0
  */

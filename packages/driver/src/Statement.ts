@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Names from "@effect-scylla/protocol/Identifier"
 import type { Row } from "@effect-scylla/protocol/RowDecoder"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -103,7 +104,7 @@ export const pages = <A, E>(
 export class Identifier {
   readonly text: string
   constructor(path: ReadonlyArray<string>) {
-    this.text = path.map((name) => /^[a-z][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`).join(".")
+    this.text = path.map(Names.format).join(".")
   }
 }
 

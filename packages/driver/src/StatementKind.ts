@@ -5,6 +5,8 @@
  */
 
 /**
+ * What is known of a statement from its text and its PREPARED: what decides about retries, timeouts and outcomes.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -20,6 +20,8 @@ describe("templates", () => {
     })
     assert.strictEqual(name("select; drop").text, '"select; drop"')
     assert.strictEqual(name("1a").text, '"1a"')
+    // A word of CQL is a name only in quotes.
+    assert.strictEqual(name("shop", "order").text, 'shop."order"')
     assert.strictEqual(name("").text, '""')
   })
 
