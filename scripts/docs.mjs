@@ -1,13 +1,10 @@
 /**
  * `node scripts/docs.mjs`: fails, naming each, where a module of a package's public `src` or one of its exports has no API
- * docs. What is re-exported is documented where it is declared, and of several declarations of one name one is enough.
+ * docs: prose, not tags alone. What is re-exported is documented where it is declared, and of several declarations of one name one is enough.
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { packageDirectories, root } from "./workspace.mjs"
-
-/** Packages that have comments of nothing but tags: to be emptied. */
-const TAGS_ALONE = new Set(["pool"])
 
 const DECLARATION =
   /^export (?:declare |default |abstract |async )*(?:const|let|function\*?|class|interface|type|enum|namespace) (\w+)/
@@ -24,7 +21,7 @@ const commentAbove = (lines, line) => {
     .filter((text) => text !== "")
 }
 
-const undocumented = (path, tagsAlone) => {
+const undocumented = (path) => {
   const lines = readFileSync(path, "utf8").split("\n")
   const exports = new Map()
   for (const [i, line] of lines.entries()) {
@@ -32,7 +29,7 @@ const undocumented = (path, tagsAlone) => {
     if (name === undefined) continue
     const comment = commentAbove(lines, i)
     if (comment?.includes("@internal")) continue
-    const documented = comment?.some((text) => tagsAlone || !text.startsWith("@")) ?? false
+    const documented = comment?.some((text) => !text.startsWith("@")) ?? false
     exports.set(name, {
       line: exports.get(name)?.line ?? i + 1,
       documented: exports.get(name)?.documented || documented
@@ -48,7 +45,7 @@ for (const name of packageDirectories()) {
   const directory = join("packages", name, "src")
   for (const file of readdirSync(join(root, directory)).filter((each) => each.endsWith(".ts")).sort()) {
     modules++
-    for (const found of undocumented(join(root, directory, file), TAGS_ALONE.has(name))) {
+    for (const found of undocumented(join(root, directory, file))) {
       missing.push(`${join(directory, file)}:${found}`)
     }
   }

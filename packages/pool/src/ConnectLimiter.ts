@@ -89,16 +89,25 @@ class Bucket {
 
 const millis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
 
+const check = (options: Options): void => {
+  for (const [name, value] of Object.entries(options)) {
+    const isRate = name === "rate"
+    if (value === undefined || (isRate ? value > 0 : Number.isInteger(value) && value >= 1)) continue
+    throw new RangeError(`${name} must be ${isRate ? "more than 0" : "a whole number from 1"}, got ${value}`)
+  }
+}
+
 /**
- * A limiter of its own.
+ * A limiter of its own. Throws a `RangeError` for options with which no dial would ever begin.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options?: Options): ConnectLimiter => {
-  const all = Semaphore.makeUnsafe(options?.concurrency ?? 32)
-  const perNode = options?.concurrencyPerNode ?? 4
-  const { burst = 128, rate = 200, slowStartAfter = 32 } = options ?? {}
+export const make = (options: Options = {}): ConnectLimiter => {
+  check(options)
+  const all = Semaphore.makeUnsafe(options.concurrency ?? 32)
+  const perNode = options.concurrencyPerNode ?? 4
+  const { burst = 128, rate = 200, slowStartAfter = 32 } = options
   // Entries live while somebody dials the node, so the map is as small as what is under way.
   const nodes = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
   const buckets = new WeakMap<Clock.Clock, Bucket>()

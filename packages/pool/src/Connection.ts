@@ -91,6 +91,8 @@ export interface Limits {
 }
 
 /**
+ * The limits of a connection whose owner sets none.
+ *
  * @category constants
  * @since 0.1.0
  */

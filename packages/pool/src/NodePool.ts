@@ -33,6 +33,8 @@ import { TICK_MILLIS, type Tickable } from "./Ticker.ts"
 import type * as Tls from "./Tls.ts"
 
 /**
+ * One node, and how many connections it gets.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -23,6 +23,13 @@ const begin = Effect.fnUntraced(function*(limiter: ConnectLimiter.ConnectLimiter
 })
 
 describe("ConnectLimiter", () => {
+  it("options with which no dial would ever begin are refused by name", () => {
+    assert.throws(() => ConnectLimiter.make({ concurrency: 0 }), RangeError, "concurrency must be a whole number")
+    assert.throws(() => ConnectLimiter.make({ burst: 1.5 }), RangeError, "burst")
+    assert.throws(() => ConnectLimiter.make({ rate: Number.NaN }), RangeError, "rate must be more than 0")
+    assert.isDefined(ConnectLimiter.make({ rate: 0.5, concurrency: undefined }))
+  })
+
   it.effect("dials begin at the rate, a burst of them at once", () =>
     Effect.gen(function*() {
       const limiter = ConnectLimiter.make({ rate: 10, burst: 3 })
