@@ -270,7 +270,7 @@ for (const { missing, provider, server } of providers) {
           ))
           if (Result.isFailure(created)) {
             // Cassandra, and ScyllaDB before 6.0.
-            return assert.include(["SyntaxError", "ConfigError", "InvalidRequest"], created.failure.reason._tag)
+            return assert.include(["CqlSyntaxError", "ConfigError", "InvalidRequest"], created.failure.reason._tag)
           }
           assert.isTrue(cql.cluster().keyspaces.get(keyspace)?.hasTablets)
           yield* cql.execute(`CREATE TABLE ${keyspace}.t (id int PRIMARY KEY, v text)`)
