@@ -50,6 +50,21 @@ describe("Folded", () => {
     assert.deepStrictEqual(told.slice(2), ["b=2@13"])
   })
 
+  it("what a scan was quicker to tell than the stream is told once", () => {
+    const folded = new Folded()
+    const { emit, told } = collector()
+    folded.apply([put("old", "1", 5)], emit)
+    told.length = 0
+    // The scan has certainly seen 10 and is of 12 at most; the stream has not come to 11 and 12 yet.
+    folded.merge(scan({ a: "1", b: "1", old: "1" }, 12), 10n, [], true, emit)
+    assert.deepStrictEqual(told.splice(0), ["a=1@12", "b=1@12"])
+    folded.apply([put("a", "1", 11), put("b", "2", 12), put("old", "1", 12)], emit)
+    assert.deepStrictEqual(told.splice(0), ["b=2@12"])
+    // Written again, with the same value.
+    folded.apply([put("a", "1", 13)], emit)
+    assert.deepStrictEqual(told, ["a=1@13"])
+  })
+
   it("a new stream tells the difference only, and its revisions may be lower", () => {
     const folded = new Folded()
     const { emit, told } = collector()

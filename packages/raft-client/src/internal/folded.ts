@@ -8,6 +8,8 @@ interface Known {
   readonly key: Uint8Array
   readonly value: Uint8Array
   readonly revision: bigint
+  /** Where a scan told it: what the scan has seen at most. */
+  readonly scanned?: bigint
 }
 
 const latin1 = new TextDecoder("latin1")
@@ -56,6 +58,9 @@ export class Folded {
     if (item._tag === "Put") {
       this.deleted.delete(text)
       this.state.set(text, { key, value: item.value, revision })
+      // The scan was quicker than the stream, and has told it.
+      const seen = source === "Stream" ? before?.scanned : undefined
+      if (seen !== undefined && revision <= seen && equal(before!.value, item.value)) return
       emit({ _tag: "Put", key, value: item.value, previous: before?.value, revision, source })
     } else {
       this.deleted.set(text, revision)
@@ -96,6 +101,9 @@ export class Folded {
       const known = this.state.get(text)
       if (known === undefined || !equal(known.value, value)) {
         differences.push({ _tag: "Put", key, value, revision: revision ?? scanned.revision })
+      } else if (fresh) {
+        // The new stream may say it again.
+        this.state.set(text, { ...known, scanned: scanned.revision })
       }
     }
     for (const [text, { key }] of this.state) {
@@ -109,7 +117,7 @@ export class Folded {
       this.change(item, "Scan", emit)
       const text = textOf(item.key)
       const now = this.state.get(text)
-      if (now !== undefined) this.state.set(text, { ...now, revision: low })
+      if (now !== undefined) this.state.set(text, { ...now, revision: low, scanned: scanned.revision })
     }
     this.deleted.clear()
     if (!fresh && low > this.mark) this.mark = low
