@@ -103,6 +103,35 @@ describe("tables with tablets", () => {
       }))
   }
 
+  it.effect("a statement of another kind of table does not end with the version of the tablet before", () =>
+    Effect.gen(function*() {
+      const { cluster, cql, read, warm } = yield* world({ tabletVersions: true })
+      yield* warm
+      yield* passing(cql.execute(
+        "CREATE KEYSPACE ring WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1} " +
+          "AND tablets = {'enabled': false}"
+      ))
+      yield* passing(cql.execute("CREATE TABLE ring.t (id uuid PRIMARY KEY, v int)"))
+      const select = yield* passing(cql.prepare("SELECT v FROM ring.t WHERE id = ?"))
+      const parts = new Map<number, Set<number>>()
+      let isOther = false
+      yield* cluster.intercept(({ request }) => {
+        if (isOther && request._tag === "Execute") {
+          const block = request.tabletBlock!
+          parts.set(block >> 4, (parts.get(block >> 4) ?? new Set()).add(block & 15))
+        }
+        return undefined
+      })
+      for (let i = 0; i < 64; i++) {
+        isOther = false
+        yield* passing(read(ids[0]!))
+        isOther = true
+        yield* passing(cql.execute(select, [ids[0]!]))
+      }
+      // A version has one part for each index; what is said at random has others each time.
+      for (const [index, said] of parts) assert.isAbove(said.size, 1, `index ${index}`)
+    }))
+
   it.effect("while a tablet is unknown any node is asked, not the replicas that a ring would have", () =>
     Effect.gen(function*() {
       const { cluster, cql, read } = yield* world({ factor: 1 })

@@ -154,6 +154,7 @@ export class Core {
     skip: ReadonlyArray<Node> | undefined
   ): Connection | undefined {
     const { counters, snapshot } = this
+    this.tablet = undefined
     let replicas: ReadonlyArray<Node> | undefined
     if (prepared !== undefined && this.hash(prepared, values)) {
       if (prepared.routedBy !== snapshot) {

@@ -148,7 +148,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     let connection = admitted
     let out: Writer | undefined
     let start = 0
-    let waitable: ReadonlyArray<Node> = []
+    let waitable: ReadonlyArray<Node> | undefined
     core.isEncoding = true
     try {
       if (connection !== undefined) core.node = this.node
@@ -221,9 +221,9 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   }
 
   /** Waits for room on the first of the nodes whose list has a place. */
-  private wait(nodes: ReadonlyArray<Node>): void {
+  private wait(nodes: ReadonlyArray<Node> | undefined): void {
     let overloaded: PoolReason | undefined
-    for (const node of nodes) {
+    for (const node of nodes ?? []) {
       const place = node.pool!.wait(this, this.deadline)
       if (!("_tag" in place)) {
         this.node = node
