@@ -234,7 +234,6 @@ export interface SimulatedCluster {
   readonly stop: (index: number) => Effect.Effect<void, SimulatedClusterError>
   /** Starts it again, with the data and without what was prepared on it; the others tell their clients that it is up. */
   readonly start: (index: number) => Effect.Effect<void, SimulatedClusterError>
-  /** Restarts it with another number of shards. */
   /**
    * A node leaves the cluster for good: others take over its tokens and tablets, clients are told. Its place among `nodes`
    * stays.
@@ -250,6 +249,7 @@ export interface SimulatedCluster {
     token: bigint,
     replicas: SimulatedTablet["replicas"]
   ) => Effect.Effect<void, SimulatedClusterError>
+  /** Restarts it with another number of shards. */
   readonly reshard: (index: number, shards: number) => Effect.Effect<void, SimulatedClusterError>
   readonly stats: Effect.Effect<ClusterStats>
   readonly resetStats: Effect.Effect<void>

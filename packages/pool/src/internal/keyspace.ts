@@ -1,3 +1,4 @@
+import { quote } from "@effect-scylla/protocol/Identifier"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,6 @@ import { ConnectionLost, HandshakeFailed, PoolError, type PoolReason } from "../
 /** Reasons of a request that was never sent, or whose connection is gone anyway: what is set on it has not changed. */
 const UNSENT: ReadonlySet<PoolReason["_tag"]> = new Set(["ConnectionBusy", "ConnectionClosed", "EncodeError"])
 const NO_ROWS = new RowDecoders()
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const isUnsent = (cause: Cause.Cause<PoolError>): boolean => {
   const error = Cause.findErrorOption(cause)

@@ -1,5 +1,6 @@
 /** CREATE, ALTER and DROP, applied to the schema. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
@@ -18,7 +19,7 @@ import {
   type Schema,
   type Table
 } from "./schema.ts"
-import { quoteName, resolve, type SimType, type UserType } from "./types.ts"
+import { resolve, type SimType, type UserType } from "./types.ts"
 
 export interface Change {
   /** What the statement answers; `undefined` when nothing changed. */
@@ -501,7 +502,7 @@ const dropType = (
   for (const type of keyspace.types.values()) {
     if (type.uses.includes(name)) {
       throw invalid(
-        `Cannot drop user type ${keyspace.name}.${quoteName(name)} as it is still used by user type ${type.name}`
+        `Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by user type ${type.name}`
       )
     }
   }
@@ -509,7 +510,7 @@ const dropType = (
     if (table.columns.some((column) => column.type.uses.includes(name))) {
       throw invalid(
         `Cannot drop user type ${keyspace.name}.${
-          quoteName(name)
+          Identifier.format(name)
         } as it is still used by table ${keyspace.name}.${table.name}`
       )
     }

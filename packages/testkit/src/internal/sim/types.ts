@@ -1,5 +1,6 @@
 /** Types as the schema knows them: with `frozen`, which decides how a value is stored, printed and written. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type { TypeNode } from "./ast.ts"
 import { invalid, unsupported } from "./failure.ts"
 
@@ -28,10 +29,6 @@ const simple = (name: CqlType.ScalarName): SimType => ({
   multiCell: false,
   uses: []
 })
-
-/** A name as CQL needs it: quoted unless it is plain lower case. */
-export const quoteName = (name: string): string =>
-  /^[a-z]\w*$/.test(name) && name === name.toLowerCase() ? name : `"${name.replaceAll('"', '""')}"`
 
 const freeze = (type: SimType): SimType =>
   type.multiCell ? { ...type, text: `frozen<${type.text}>`, multiCell: false } : type
@@ -63,7 +60,7 @@ export const resolve = (
     if (udt === undefined) {
       throw invalid(`Unknown type ${node.keyspace === undefined ? "" : `${node.keyspace}.`}${node.name}`)
     }
-    return { cql: udt.cql, text: quoteName(udt.name), multiCell: true, uses: [udt.name] }
+    return { cql: udt.cql, text: Identifier.format(udt.name), multiCell: true, uses: [udt.name] }
   }
   const expect = (count: number): void => {
     if (node.args.length !== count) throw invalid(`${node.name} takes ${count} type argument${count > 1 ? "s" : ""}`)
