@@ -22,10 +22,11 @@ import { type Connection, defaultLimits } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
-import * as Backoff from "./internal/backoff.ts"
+import type * as Backoff from "./internal/backoff.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
 import { type Host, SlotDialer } from "./internal/slotDialer.ts"
+import { SlotSupervisor, type Supervised } from "./internal/slotSupervisor.ts"
 import * as Slots from "./internal/slotTable.ts"
 import { Waiters } from "./internal/waiters.ts"
 import { ClientOverloaded, ConnectionClosed, type PoolError, type PoolReason } from "./PoolError.ts"
@@ -166,7 +167,7 @@ const SAMPLE_TICKS = 1000 / TICK_MILLIS
  * @category models
  * @since 0.1.0
  */
-export class NodePool implements Host, Tickable {
+export class NodePool implements Host, Supervised, Tickable {
   /** Where the node is now: see {@link NodePool.moveTo}. */
   address: string
   port: number
@@ -182,6 +183,8 @@ export class NodePool implements Host, Tickable {
   private shards: ShardFeatures | undefined
   private readonly belief: PortBelief
   private readonly dialer: SlotDialer
+  /** @internal */
+  readonly supervisor: SlotSupervisor
   private readonly adaptive: AdaptiveLimits | undefined
   /** To be set on connections that come. @internal */
   keyspace: string | undefined
@@ -190,13 +193,6 @@ export class NodePool implements Host, Tickable {
   private wasUp = false
   private lastError: PoolReason | undefined
   private started = false
-  /** How often somebody said that the node is up: whoever waits out a delay goes on. */
-  private hints = 0
-  /** Slots whose dial is under way or waits for its turn. */
-  private dialing = 0
-  /** A slot waits to close excess at the bound; how often that was since the pool was full. */
-  private trimming = false
-  private trims = 0
   /** Closing, their last requests under way. */
   private readonly draining = new Set<Connection>()
 
@@ -237,6 +233,8 @@ export class NodePool implements Host, Tickable {
     this.belief = belief
     const { address, expect, localPorts, port, session, tls } = options
     this.dialer = new SlotDialer(this, { address, expect, localPorts, port, session, tls }, { ...services, belief })
+    const { dialer, table, waiters } = this
+    this.supervisor = new SlotSupervisor(this, { table, dialer, waiters, reconnect: options.reconnect })
   }
 
   /** How the node spreads tokens; `undefined` for a server without shards and before the first connection. */
@@ -357,8 +355,7 @@ export class NodePool implements Host, Tickable {
 
   /** The node is said to be up: dial now instead of at the end of the delay. */
   nodeUp(): void {
-    this.hints++
-    this.waiters.signal()
+    this.supervisor.hint()
   }
 
   /** The node is said to be down: ask every connection whether it lives. */
@@ -560,7 +557,7 @@ export class NodePool implements Host, Tickable {
   /** Closes what is of no use any more. */
   private closeExcess(): void {
     if (!this.table.isSettled) return
-    this.trims = 0
+    this.supervisor.settled()
     this.retire(this.table.takeExcess("all"))
   }
 
@@ -569,89 +566,21 @@ export class NodePool implements Host, Tickable {
     return this.table.needs(slot)
   }
 
-  /** As much excess as there may be: no more dials until some of it is closed. */
-  private get isAtBound(): boolean {
-    return this.table.excess.length >= this.table.excessBound
-  }
-
-  /** Whether a slot may dial without exceeding the bound, or is the one to see to it that others may. */
-  private get mayAct(): boolean {
-    return this.isAtBound ? !this.trimming : this.table.excess.length + this.dialing < this.table.excessBound
-  }
-
-  /** Closes connections that are in no slot any more, each when its last request is answered. */
-  private retire(connections: ReadonlyArray<Connection>): void {
+  /** Closes connections that are in no slot any more, each when its last request is answered. @internal */
+  retire(connections: ReadonlyArray<Connection>): void {
     for (const connection of connections) {
       this.draining.add(connection)
       this.run(connection.close(this.options.shutdownTimeout ?? DEFAULT_SHUTDOWN))
     }
   }
 
-  // ---- slots -------------------------------------------------------------------------------------------------------
-
-  /** One life of a slot after the other. Ends when the node has fewer shards. @internal */
-  readonly supervise = Effect.fnUntraced({ self: this }, function*(this: NodePool, slot: number, spawn: () => void) {
-    const delays = Backoff.make(this.options.reconnect)
-    let { hints } = this
-    /** Ends early when the node is said to be up, and only then where there is no end given. */
-    const wait = Effect.fnUntraced({ self: this }, function*(this: NodePool, delay: number | undefined) {
-      if (hints !== this.hints) return
-      const hinted = this.waiters.until(() => hints !== this.hints)
-      yield* delay === undefined ? hinted : Effect.timeoutOption(hinted, delay)
-    })
-    const backoff = Effect.fnUntraced({ self: this }, function*(this: NodePool, reason: PoolReason) {
-      yield* wait(yield* delays.next(reason))
-      // The node is said to be up: what failed before is the past.
-      if (hints !== this.hints) delays.reset()
-    })
-    while (true) {
-      yield* this.waiters.until(() => slot >= this.table.length || (this.needs(slot) && this.mayAct))
-      if (slot >= this.table.length) return
-      hints = this.hints
-      if (this.table.stateOf(slot) === "Closed") {
-        this.table.become(slot, "Idle")
-        // A server that accepts and closes is no better than one that refuses.
-        const { lived, reason } = this.table.endOf(slot)
-        if (lived >= delays.goodLife) delays.reset()
-        yield* backoff(reason)
-        continue
-      }
-      if (this.isAtBound) {
-        // Closing everything would only repeat itself: the plain port hands out the core with the fewest connections.
-        this.trimming = true
-        yield* Effect.ensuring(
-          Effect.flatMap(Backoff.fullJitter(this.trims++), wait),
-          Effect.sync(() => {
-            this.trimming = false
-          })
-        )
-        if (this.isAtBound) this.retire(this.table.takeExcess("older half"))
-        this.waiters.signalLater()
-        continue
-      }
-      this.dialing++
-      const dialed = yield* Effect.ensuring(
-        Effect.result(this.dialer.dial(slot)),
-        Effect.sync(() => {
-          this.dialing--
-          if (this.table.slots[slot] === undefined && this.table.stateOf(slot) !== "Closed") {
-            this.table.become(slot, "Idle")
-          }
-          this.waiters.signalLater()
-        })
-      )
-      if (Result.isSuccess(dialed)) {
-        spawn()
-      } else {
-        this.failures++
-        const { reason } = dialed.failure
-        this.lastError = reason
-        this.recorder.failed(reason)
-        this.publish({ _tag: "DialFailed", slot, shard: this.shardOf(slot), reason })
-        yield* backoff(reason)
-      }
-    }
-  })
+  /** Called by the supervisor. @internal */
+  onDialFailed(slot: number, reason: PoolReason): void {
+    this.failures++
+    this.lastError = reason
+    this.recorder.failed(reason)
+    this.publish({ _tag: "DialFailed", slot, shard: this.shardOf(slot), reason })
+  }
 
   /** Drains everything. @internal */
   get shutdown(): Effect.Effect<void> {
@@ -689,7 +618,7 @@ export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Sco
     const supervise = yield* FiberMap.makeRuntime<never, number>()
     const spawn = (): void => {
       for (let slot = 0; slot < pool.slotCount; slot++) {
-        supervise(slot, pool.supervise(slot, spawn), { onlyIfMissing: true })
+        supervise(slot, pool.supervisor.run(slot, spawn), { onlyIfMissing: true })
       }
     }
     pool.onResized = spawn
