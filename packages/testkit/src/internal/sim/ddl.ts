@@ -499,20 +499,14 @@ const dropType = (
     if (ifExists) return UNCHANGED
     throw invalid(`No user type named ${name} exists.`)
   }
+  const usedBy = (user: string) =>
+    invalid(`Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by ${user}`)
   for (const type of keyspace.types.values()) {
-    if (type.uses.includes(name)) {
-      throw invalid(
-        `Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by user type ${type.name}`
-      )
-    }
+    if (type.uses.includes(name)) throw usedBy(`user type ${type.name}`)
   }
   for (const table of keyspace.tables.values()) {
     if (table.columns.some((column) => column.type.uses.includes(name))) {
-      throw invalid(
-        `Cannot drop user type ${keyspace.name}.${
-          Identifier.format(name)
-        } as it is still used by table ${keyspace.name}.${table.name}`
-      )
+      throw usedBy(`table ${keyspace.name}.${table.name}`)
     }
   }
   keyspace.types.delete(name)
