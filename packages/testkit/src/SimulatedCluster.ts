@@ -27,16 +27,33 @@ import {
   snapshot
 } from "./internal/sim/clusterStats.ts"
 import { Engine } from "./internal/sim/engine.ts"
-import type { Flavour } from "./internal/sim/flavour.ts"
 import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
+import { between, type Datacenter, flavourOf, nodesOf, type Options, wrongIn } from "./internal/sim/options.ts"
 import type { Schema } from "./internal/sim/schema.ts"
 import { Counters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
 import type { TabletLayout, TabletReplica } from "./internal/sim/tablets.ts"
 import * as Tcp from "./internal/sim/tcp.ts"
-import { type SimNode, tokensOf, Topology, uuidOf } from "./internal/sim/topology.ts"
+import { type SimNode, Topology } from "./internal/sim/topology.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
 import * as Ports from "./Ports.ts"
+
+export type {
+  /**
+   * A datacenter of the cluster.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Datacenter,
+  /**
+   * The shape of a cluster.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Options
+}
 
 export type {
   /**
@@ -105,81 +122,6 @@ export class SimulatedClusterError extends Data.TaggedError("SimulatedClusterErr
   readonly reason: "PortInUse" | "AddressUnusable" | "NoSuchNode" | "BadOptions"
   readonly message: string
 }> {}
-
-/**
- * A datacenter of the cluster.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Datacenter {
-  readonly name: string
-  readonly nodes: number
-  /** Racks `rack1`, `rack2`, … that its nodes are dealt to in turn. Default: that of the options. */
-  readonly racks?: number | undefined
-}
-
-/**
- * The shape of a cluster.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** Nodes of the one datacenter `datacenter1`. Default: 3. Not used where `datacenters` is given. */
-  readonly nodes?: number | undefined
-  /** Shards of each node. Default: 4. */
-  readonly shards?: number | undefined
-  readonly datacenters?: ReadonlyArray<Datacenter> | undefined
-  /** Racks of a datacenter. Default: 1. */
-  readonly racks?: number | undefined
-  /** Tokens of each node, the same in every run. Default: 16. */
-  readonly vnodes?: number | undefined
-  /** Token bits that do not count for the shard. Default: 12, as ScyllaDB's. */
-  readonly ignoreMsb?: number | undefined
-  /** The plain port of all nodes. Default: a free one over TCP, 9042 in memory. */
-  readonly port?: number | undefined
-  /** The shard-aware port; `false` for none. Default: a free one over TCP, 19042 in memory. */
-  readonly shardAwarePort?: number | false | undefined
-  /** Whether SUPPORTED names the shard-aware port. Default: true. */
-  readonly advertiseShardAwarePort?: boolean | undefined
-  /** With these everybody has to log in (`PasswordAuthenticator`). Default: nobody has to. */
-  readonly credentials?: { readonly username: string; readonly password: string } | undefined
-  /** Real sockets or connections in memory. Default: `"tcp"`. */
-  readonly transport?: "tcp" | "memory" | undefined
-  /** What it calls itself. Default: `effect-scylla simulated`. */
-  readonly clusterName?: string | undefined
-  /**
-   * Whose manners it has. `"scylla"` (default) as recorded from ScyllaDB 6.0.4, with what later versions added to the
-   * protocol. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards, no shard-aware port), its
-   * way to refuse versions, its metadata, the texts of the errors that clients look at. What is in the system tables, and
-   * which statements there are, stays ScyllaDB's.
-   */
-  readonly product?: "scylla" | "cassandra" | undefined
-  /**
-   * Versions of the protocol. Default: 3 and 4 of ScyllaDB, 3 to 5 of Cassandra. ScyllaDB with 5, which there is not, says
-   * so in SUPPORTED (`PROTOCOL_VERSIONS`).
-   */
-  readonly versions?: ReadonlyArray<3 | 4 | 5> | undefined
-  /** What SUPPORTED offers and STARTUP may ask for; Snappy is refused on v5. Default: both. */
-  readonly compression?: ReadonlyArray<"lz4" | "snappy"> | undefined
-  /**
-   * Whether ScyllaDB offers ids of result metadata on v4 (`SCYLLA_USE_METADATA_ID`, since 2025.3). Default: true. On v5
-   * there are always such ids, on v4 of Cassandra never.
-   */
-  readonly metadataIds?: boolean | undefined
-  /**
-   * Whether keyspaces with NetworkTopologyStrategy have tablets unless they say otherwise, as in ScyllaDB since 6.0. Default:
-   * false; with `AND tablets = {'enabled': true}`, or `{'initial': 8}`, they have them anyway. Tablets neither split nor merge.
-   */
-  readonly tablets?: boolean | undefined
-  /** Whether it offers `TABLETS_ROUTING_V2_EXPERIMENTAL`. Default: false. */
-  readonly tabletVersions?: boolean | undefined
-  /** Changes SUPPORTED before it is sent, for tests of clients that must bear a forged one. */
-  readonly supported?:
-    | ((supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>)
-    | undefined
-}
 
 /**
  * A node as tests see it.
@@ -274,59 +216,6 @@ export const SimulatedCluster: Context.Service<SimulatedCluster, SimulatedCluste
   "@effect-scylla/testkit/SimulatedCluster"
 )
 
-const DATACENTER = "datacenter1"
-
-const nodesOf = (options: Options): Array<SimNode> => {
-  const datacenters = options.datacenters ?? [{ name: DATACENTER, nodes: options.nodes ?? 3 }]
-  const out: Array<SimNode> = []
-  for (const { name, nodes, racks = options.racks ?? 1 } of datacenters) {
-    for (let i = 0; i < nodes; i++) {
-      const index = out.length
-      out.push({
-        index,
-        address: `127.0.0.${index + 1}`,
-        hostId: uuidOf(`host/${index}`),
-        datacenter: name,
-        rack: `rack${i % racks + 1}`,
-        tokens: tokensOf("effect-scylla", index, options.vnodes ?? 16),
-        nrShards: options.shards ?? 4,
-        isRunning: false,
-        hasLeft: false
-      })
-    }
-  }
-  return out
-}
-
-const between = (value: number, low: number, high: number): boolean =>
-  Number.isInteger(value) && value >= low && value <= high
-
-const checkOptions = (options: Options, nodes: ReadonlyArray<SimNode>): Effect.Effect<void, SimulatedClusterError> => {
-  const wrong: Array<string> = []
-  if (!between(nodes.length, 1, 250)) wrong.push(`nodes must be 1 to 250, got ${nodes.length}`)
-  if (!between(options.shards ?? 4, 1, 1024)) wrong.push(`shards must be 1 to 1024, got ${options.shards}`)
-  if (!between(options.racks ?? 1, 1, 250)) wrong.push(`racks must be 1 to 250, got ${options.racks}`)
-  if (!between(options.vnodes ?? 16, 1, 256)) wrong.push(`vnodes must be 1 to 256, got ${options.vnodes}`)
-  if (!between(options.ignoreMsb ?? 12, 0, 63)) wrong.push(`ignoreMsb must be 0 to 63, got ${options.ignoreMsb}`)
-  for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {
-    if (!between(port, 1, 65_535)) wrong.push(`ports must be 1 to 65535, got ${port}`)
-  }
-  const { compression, product, versions } = options
-  if (versions !== undefined && (versions.length === 0 || versions.some((version) => ![3, 4, 5].includes(version)))) {
-    wrong.push(`versions must be some of 3, 4 and 5, got ${versions.join(", ") || "none"}`)
-  }
-  if (compression?.some((name) => !(["lz4", "snappy"] as ReadonlyArray<string>).includes(name)) === true) {
-    wrong.push(`compression must be some of lz4 and snappy, got ${compression.join(", ")}`)
-  }
-  if (product === "cassandra" && typeof options.shardAwarePort === "number") {
-    wrong.push("Cassandra has no shard-aware port: leave shardAwarePort out, or take the product scylla")
-  }
-  if (options.port !== undefined && options.port === options.shardAwarePort) wrong.push("the two ports must differ")
-  return wrong.length === 0
-    ? Effect.void
-    : Effect.fail(new SimulatedClusterError({ reason: "BadOptions", message: wrong.join("; ") }))
-}
-
 /** The ports of the cluster: those asked for, else free ones on all addresses. */
 const choosePorts = Effect.fnUntraced(function*(given: Options, addresses: ReadonlyArray<string>) {
   const options = given.product === "cassandra" ? { ...given, shardAwarePort: false as const } : given
@@ -344,19 +233,6 @@ const choosePorts = Effect.fnUntraced(function*(given: Options, addresses: Reado
   return { port, shardAwarePort }
 })
 
-const flavourOf = (options: Options): Flavour => {
-  const product = options.product ?? "scylla"
-  return {
-    product,
-    versions: [...options.versions ?? (product === "scylla" ? [3, 4] as const : [3, 4, 5] as const)].sort(),
-    // In the order that each of them was recorded to list them.
-    compression: (product === "scylla" ? ["lz4", "snappy"] as const : ["snappy", "lz4"] as const)
-      .filter((name) => options.compression === undefined || options.compression.includes(name)),
-    metadataIds: product === "scylla" && options.metadataIds !== false,
-    tabletVersions: product === "scylla" && options.tabletVersions === true
-  }
-}
-
 /**
  * Starts a cluster, which stops with the scope.
  *
@@ -366,7 +242,10 @@ const flavourOf = (options: Options): Flavour => {
 export const make = Effect.fnUntraced(
   function*(options: Options = {}): Effect.fn.Return<SimulatedCluster, SimulatedClusterError, Scope.Scope> {
     const nodes = nodesOf(options)
-    yield* checkOptions(options, nodes)
+    const wrong = wrongIn(options, nodes.length)
+    if (wrong.length > 0) {
+      return yield* new SimulatedClusterError({ reason: "BadOptions", message: wrong.join("; ") })
+    }
     const { port, shardAwarePort } = yield* choosePorts(options, nodes.map((node) => node.address))
     const clock = yield* Clock.Clock
     const runLater = yield* FiberSet.makeRuntime<never>()
