@@ -482,6 +482,8 @@ export class Connection implements Handlers {
     } catch (cause) {
       this.malformed(handler, cause)
     }
+    // Half of all that is in flight came back in this read and was asked again: the server has that while we see to the rest.
+    if (this.unsentCount >= EAGER && this.unsentCount * 2 >= this.inFlightCount) this.flush()
     if (this.draining) this.checkDrained()
   }
 
@@ -753,6 +755,11 @@ export class Connection implements Handlers {
 
 /** native_protocol_v4.spec, section 9: the coordinator cannot take more. */
 const OVERLOADED = 0x1001
+/**
+ * So many requests are worth a write of their own: in `docs/decisions/0011-when-requests-are-written.md` one of 8 costs what
+ * it saves where the server is busy anyway, and saves a quarter of all where it would wait for us.
+ */
+const EAGER = 8
 /** One id stays for the heartbeat. */
 const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
 const NO_ROWS = new RowDecoders()

@@ -97,6 +97,69 @@ describe("Connection: requests and answers", () => {
       assert.strictEqual(socket.writes.length, 20)
     }))
 
+  for (
+    const { answered, inFlight, name, writes } of [
+      {
+        name: "half of what is in flight is written before the rest of a read is seen to",
+        inFlight: 32,
+        answered: 32,
+        writes: [16, 32]
+      },
+      { name: "no fewer than 8 are worth a write of their own", inFlight: 12, answered: 12, writes: [8, 12] },
+      { name: "a few requests wait for the end of the turn", inFlight: 7, answered: 7, writes: [7] },
+      {
+        name: "requests wait for the end of the turn where more than twice as many are out",
+        inFlight: 40,
+        answered: 19,
+        writes: [19]
+      }
+    ]
+  ) {
+    it.effect(name, () =>
+      Effect.gen(function*() {
+        const { query, socket } = yield* Fake.open()
+        const first = Array.from({ length: inFlight }, (_, i) => query(`first ${i}`))
+        yield* until(() => socket.received.length === inFlight)
+        socket.onRequest = echo
+        const again: Array<Fake.Query> = []
+        for (const request of first) request.onTold = () => again.push(query(`again of ${request.text}`))
+        /** How many had been asked again at each write. */
+        const written: Array<number> = []
+        const write = socket.write.bind(socket)
+        socket.write = (bytes, done) => {
+          written.push(again.length)
+          return write(bytes, done)
+        }
+        const answers = first.slice(0, answered).map(({ stream, text }) => Network.frame(stream, named(text)))
+        socket.send(Buffer.concat(answers))
+        yield* until(() => again.length === answered && again.every(({ told }) => told.length === 1))
+        assert.deepStrictEqual(written, writes)
+        for (const { answer, text } of again) assert.isTrue(answer!.toString().endsWith(text))
+      }))
+  }
+
+  it.effect("a write that fails in the middle of a read ends the connection, and everybody is told once", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open()
+      const first = Array.from({ length: 32 }, (_, i) => query(`first ${i}`))
+      yield* turns(1)
+      const again: Array<Fake.Query> = []
+      for (const request of first) request.onTold = () => again.push(query(`again of ${request.text}`))
+      socket.write = () => {
+        throw new Error("no more")
+      }
+      socket.send(Buffer.concat(first.map(({ stream, text }) => Network.frame(stream, named(text)))))
+      yield* turns(1)
+      assert.isFalse(connection.isOpen)
+      for (const { told } of first) assert.strictEqual(told.length, 1)
+      const answered = first.filter(({ answer }) => answer !== undefined).length
+      assert.strictEqual(answered, 16)
+      // Those of the write that failed may have left in part; those asked for after it were refused at once.
+      for (const { failure, stream } of again) {
+        if (stream >= 0) assert.deepInclude(failure, { sent: true })
+      }
+    }))
+
   for (const seed of [1, 2]) {
     it.effect(`a socket that does not take its writes at once never sees their bytes change, seed ${seed}`, () =>
       Effect.gen(function*() {
