@@ -184,8 +184,8 @@ export class Core {
 
   execute(operation: string, input: Input, options: CallOptions): Effect.Effect<any, AlternatorError.AlternatorError> {
     return Effect.withFiber((fiber) => {
-      const services = fiber.context.mapUnsafe
-      return services.has(Tracer.TracerKey) || services.has(Tracer.ParentSpanKey)
+      const { span, tracer } = fiber.cache
+      return tracer !== undefined || span !== undefined
         ? Effect.useSpan(
           `alternator.${operation}`,
           {

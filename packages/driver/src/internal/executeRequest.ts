@@ -101,8 +101,8 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
 
   protected override around(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<ResultSet, CqlError> | undefined {
     if (this.traced) return undefined
-    const services = fiber.context.mapUnsafe
-    if (!services.has(Tracer.TracerKey) && !services.has(Tracer.ParentSpanKey)) return undefined
+    const { span, tracer } = fiber.cache
+    if (tracer === undefined && span === undefined) return undefined
     const attributes = { "db.system.name": "cassandra", "db.query.text": this.text }
     return Effect.useSpan("cql.execute", { kind: "client", attributes }, (span) =>
       Effect.tap(

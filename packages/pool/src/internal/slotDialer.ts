@@ -251,7 +251,7 @@ export class SlotDialer {
   private traced(slot: number, endpoint: Endpoint) {
     return <A, E>(dial: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.withFiber((fiber) => {
-        if (!fiber.context.mapUnsafe.has(Tracer.TracerKey)) return dial
+        if (fiber.cache.tracer === undefined) return dial
         const shard = this.host.shardOf(slot)
         const attributes = {
           "server.address": endpoint.address,

@@ -11,8 +11,7 @@ const ours = new WeakSet<object>()
 /** `leader` is who has answered when the operation did not say otherwise: it went well at its first try. */
 export const make = (system: string, leader: () => string | undefined): Trace => (operation, effect) =>
   Effect.withFiber((fiber) => {
-    const services = fiber.context.mapUnsafe
-    if (!services.has(Tracer.TracerKey) && !services.has(Tracer.ParentSpanKey)) return effect
+    if (fiber.cache.tracer === undefined && fiber.cache.span === undefined) return effect
     const attributes = { "db.system.name": system, "db.operation.name": operation }
     return Effect.useSpan(`raft.${operation}`, { kind: "client", attributes }, (span) => {
       ours.add(span)
@@ -38,7 +37,7 @@ const describe = ({ address, result }: Attempt): string => `${address}: ${result
 /** Notes on the span of the operation, if it has one, who answered in the end and who did not before. */
 export const answered = (address: string, attempts: ReadonlyArray<Attempt>): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
-    const span = fiber.context.mapUnsafe.get(Tracer.ParentSpanKey) as Tracer.AnySpan | undefined
+    const { span } = fiber.cache
     if (span?._tag === "Span" && ours.has(span)) {
       span.attribute("server.address", address)
       if (attempts.length > 0) span.attribute("raft.attempts", attempts.map(describe))
