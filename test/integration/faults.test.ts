@@ -312,6 +312,8 @@ for (const { cluster, missing, name } of faultyClusters) {
           })
           for (const [turn, blow] of (["Cut", "Reset", "Tear", "Truncate", "Reset", "Tear"] as const).entries()) {
             yield* progress
+            // One at a time: a read that is cut off finds the others there.
+            yield* Effect.timeout(cql.awaitConnected, "30 seconds")
             yield* proxy.strike(nodes[turn % nodes.length]!.address, blow)
           }
           yield* progress

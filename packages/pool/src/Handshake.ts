@@ -17,6 +17,7 @@ import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { Buffer } from "node:buffer"
 import * as Authenticator from "./Authenticator.ts"
 import { Connection, defaultLimits, type Limits, type Owner } from "./Connection.ts"
 import {
@@ -67,7 +68,7 @@ export interface Session {
   readonly driverConfig?: string | undefined
   /**
    * Further STARTUP options, such as APPLICATION_NAME; the driver's own win. What changes the wire format (COMPRESSION,
-   * SCYLLA_*, TABLETS_*) is left out: it is negotiated, not set.
+   * SCYLLA_*, TABLETS_*) is left out: it is negotiated, not set. So is DRIVER_CONFIG, see `driverConfig`.
    */
   readonly startup?: Readonly<Record<string, string>> | undefined
   readonly limits?: Partial<Limits> | undefined
@@ -116,7 +117,7 @@ export interface Options {
  */
 export const driver = { name: "effect-scylla", version: "0.1.0" } as const
 
-/** The longest DRIVER_CONFIG, as gocql has it. */
+/** Bytes of the longest DRIVER_CONFIG, as gocql has it. */
 const MAX_DRIVER_CONFIG = 32 * 1024
 
 const decoders = new RowDecoders({ uuid: "string" })
@@ -178,7 +179,8 @@ const unchallenged = (session: Session, where: string): Effect.Effect<void, Pool
   }
 }
 
-const NEGOTIATED = /^(COMPRESSION$|SCYLLA_|TABLETS_)/
+/** Not to be set by `startup`. */
+const OWN = /^(COMPRESSION$|DRIVER_CONFIG$|SCYLLA_|TABLETS_)/
 
 const startupOptions = (
   options: Options,
@@ -186,7 +188,7 @@ const startupOptions = (
 ): Record<string, string> => {
   const { clientId, driverConfig, sessionId, startup } = options.session
   return {
-    ...Object.fromEntries(Object.entries(startup ?? {}).filter(([key]) => !NEGOTIATED.test(key))),
+    ...Object.fromEntries(Object.entries(startup ?? {}).filter(([key]) => !OWN.test(key))),
     DRIVER_NAME: driver.name,
     DRIVER_VERSION: driver.version,
     ...(clientId === undefined ? {} : { CLIENT_ID: clientId }),
@@ -392,11 +394,11 @@ const connectOnce = (
 export const connect = (options: Options): Effect.Effect<Connection, PoolError> =>
   Effect.gen(function*() {
     const { driverConfig, versions, wishes = {} } = options.session
-    if (driverConfig !== undefined && driverConfig.length > MAX_DRIVER_CONFIG) {
+    const configBytes = driverConfig === undefined ? 0 : Buffer.byteLength(driverConfig)
+    if (configBytes > MAX_DRIVER_CONFIG) {
       return yield* fail(
         new HandshakeFailed({
-          message:
-            `driverConfig has ${driverConfig.length} characters, at most ${MAX_DRIVER_CONFIG} are sent: shorten it`
+          message: `driverConfig has ${configBytes} bytes, at most ${MAX_DRIVER_CONFIG} are sent: shorten it`
         })
       )
     }

@@ -308,6 +308,34 @@ describe("Handshake", () => {
       assert.strictEqual(ready.length, Exit.isSuccess(exit) ? 1 : 0)
     }))
 
+  it.effect("a server that closes while its last word is being checked", () =>
+    Effect.gen(function*() {
+      const s = yield* setup({ authenticator: "com.example.TokenAuthenticator" })
+      s.node.intercept = (socket, { request, stream }) => {
+        if (request._tag !== "AuthResponse") return false
+        socket.respond(stream, { _tag: "AuthSuccess", token: null })
+        socket.end()
+        return true
+      }
+      const ready: Array<Connection> = []
+      const authenticator: Authenticator.Authenticator = {
+        begin: () =>
+          Effect.succeed({
+            initial: null,
+            respond: () => Effect.succeed(null),
+            success: () => Effect.sleep("1 second")
+          })
+      }
+      const connecting = yield* Effect.forkChild(
+        fails(s, s.connect({ authenticator }, { onReady: (connection) => void ready.push(connection) })),
+        { startImmediately: true }
+      )
+      yield* until(() => s.owner.closed.length === 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(connecting))._tag, "ConnectionLost")
+      assert.deepStrictEqual(ready, [])
+    }))
+
   it.effect("a server that is slow but within the timeouts", () =>
     Effect.gen(function*() {
       const s = yield* setup()

@@ -68,6 +68,20 @@ describe("version", () => {
       assert.strictEqual(s.network.open.length, 2)
     }))
 
+  it.effect("a server that refuses also what is in one version from its first message on: that is the end of it", () =>
+    Effect.gen(function*() {
+      const s = yield* setup(cassandra5)
+      s.node.intercept = (socket, { request, stream }) => {
+        if (request._tag !== "Startup") return false
+        const message = "Invalid message version. Got 5 but previous messages on this connection had version 4"
+        socket.respond(stream, error("ProtocolError", message))
+        return true
+      }
+      // The server does not hang up: the connections that are of no use are closed by this side.
+      assert.strictEqual((yield* fails(s, s.connect()))._tag, "HandshakeFailed")
+      assert.deepStrictEqual(spoken(s), [["Options 4", "Startup 5"], ["Options 5", "Startup 5"]])
+    }))
+
   it.effect("a server that offers v5 and refuses it is spoken to in v4", () =>
     Effect.gen(function*() {
       const s = yield* setup({ ...cassandra5, versions: [3, 4] })
@@ -305,15 +319,27 @@ describe("STARTUP", () => {
       const s = yield* setup()
       const reason = yield* fails(s, s.connect({ driverConfig: "x".repeat(40_000) }))
       assert.match(reason.message, /40000/)
+      // Bytes, not characters.
+      const wide = yield* fails(s, s.connect({ driverConfig: "å".repeat(20_000) }))
+      assert.match(wide.message, /40000/)
       assert.strictEqual(s.network.dials.length, 0)
+    }))
+
+  it.effect("the configuration has one way in, and its bound", () =>
+    Effect.gen(function*() {
+      const s = yield* setup()
+      yield* s.connect({ startup: { DRIVER_CONFIG: "x".repeat(40_000) } })
+      const startup = s.asked().find(({ _tag }) => _tag === "Startup")
+      assert.notProperty(startup?._tag === "Startup" ? startup.options : {}, "DRIVER_CONFIG")
     }))
 })
 
 describe("who is at the address", () => {
   it.effect("the host id that SUPPORTED names, without another question", () =>
     Effect.gen(function*() {
-      const s = yield* setup({ supported: { SCYLLA_HOST_ID: [HOST_ID] } })
-      yield* s.connect({}, { expect: { hostId: HOST_ID.toUpperCase() } })
+      const hostId = "abcdef01-2222-3333-4444-555555555555"
+      const s = yield* setup({ supported: { SCYLLA_HOST_ID: [hostId] } })
+      yield* s.connect({}, { expect: { hostId: hostId.toUpperCase() } })
       assert.deepStrictEqual(s.tags(), ["Options", "Startup"])
       const other = yield* setup({ supported: { SCYLLA_HOST_ID: [HOST_ID] } })
       const reason = yield* fails(other, other.connect({}, { expect: { hostId: HOST_ID.replaceAll("1", "9") } }))
@@ -331,6 +357,14 @@ describe("who is at the address", () => {
       assert.match(cluster.message, /staging.*production/)
       const host = yield* setup({ hostId: HOST_ID.replaceAll("1", "9") })
       assert.strictEqual((yield* fails(host, host.connect({}, { expect: { hostId: HOST_ID } })))._tag, "WrongNode")
+    }))
+
+  it.effect("is asked before anything is changed there", () =>
+    Effect.gen(function*() {
+      const s = yield* setup({ clusterName: "staging" })
+      const options = { expect: { clusterName: "production" }, events: ["STATUS_CHANGE"] } as const
+      assert.strictEqual((yield* fails(s, s.connect({ keyspace: "shop" }, options)))._tag, "WrongNode")
+      assert.deepStrictEqual(s.tags(), ["Options", "Startup", "Query"])
     }))
 })
 

@@ -51,6 +51,8 @@ export const yaml = (config: NodeConfig): string => {
     `storage_port: ${config.storagePort}`,
     `ssl_storage_port: ${config.sslStoragePort}`,
     "endpoint_snitch: GossipingPropertyFileSnitch",
+    // What is dropped is gone: nobody asks for the snapshot that a DROP waits for.
+    "auto_snapshot: false",
     "commitlog_sync: periodic",
     "commitlog_sync_period: 10000ms",
     "commitlog_segment_size: 4MiB",
