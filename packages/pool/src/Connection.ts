@@ -386,7 +386,6 @@ export class Connection implements Handlers {
   flush(): void {
     const { out } = this
     if (this.reason !== undefined || out.pos === 0) return
-    this.unsentCount = 0
     if (!this.framing.isPlain) return this.flushFramed(out)
     const isTaken = this.write(out)
     if (isTaken === undefined) return
@@ -414,6 +413,8 @@ export class Connection implements Handlers {
   private write(output: Output): boolean | undefined {
     const size = output.pos
     let isTaken: boolean
+    // Whatever comes of it: the socket may have taken any part.
+    this.unsentCount = 0
     try {
       isTaken = this.socket.write(output.bytes.subarray(0, size), output.done)
     } catch (cause) {

@@ -150,6 +150,23 @@ describe("Connection: close", () => {
       assert.deepStrictEqual(requests.map(({ told }) => told), [[Frame.Opcode.RESULT], [Frame.Opcode.RESULT]])
     }))
 
+  it.effect("takes nothing new when output that was past its bound has left meanwhile", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open({ maxOutput: 1_000 })
+      socket.taking = false
+      const last = query("x".repeat(2_000))
+      yield* turns(2)
+      const closing = yield* Effect.forkChild(connection.close("1 minute"), { startImmediately: true })
+      socket.taking = true
+      socket.drain()
+      assert.isFalse(connection.isAvailable)
+      assert.strictEqual(query("refused").stream, -1)
+      yield* until(() => socket.received.length === 1)
+      socket.respond(last.stream, VOID)
+      yield* Fiber.join(closing)
+      assert.strictEqual(last.told.length, 1)
+    }))
+
   it.effect("requests of the same turn still go out", () =>
     Effect.gen(function*() {
       const { connection, query, socket } = yield* Fake.open()

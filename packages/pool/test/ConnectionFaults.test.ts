@@ -204,6 +204,31 @@ describe("Connection: a peer that breaks the protocol", () => {
       assert.isTrue(idle.connection.isOpen)
     }))
 
+  it.effect("the time of a peer that takes no bytes begins with the first that it did not take", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open({ writeTimeout: 15_000 })
+      socket.onRequest = echo
+      yield* TestClock.adjust("10 minutes")
+      socket.taking = false
+      query("late", 600_000)
+      yield* TestClock.adjust("14 seconds")
+      assert.isTrue(connection.isOpen)
+      yield* TestClock.adjust("2 seconds")
+      assert.match(connection.closeReason?.message ?? "", /does not read/)
+    }))
+
+  it.effect("the owner is told of the end before anybody is who might ask for a connection again", () =>
+    Effect.gen(function*() {
+      const { connection, owner, query, socket } = yield* Fake.open()
+      const requests = [query("a"), query("b")]
+      const before: Array<number> = []
+      for (const request of requests) request.onTold = () => before.push(owner.closed.length)
+      yield* turns(2)
+      socket.end()
+      yield* until(() => !connection.isOpen)
+      assert.deepStrictEqual(before, [1, 1])
+    }))
+
   it.effect("a socket that throws while it is written to fails the connection, not the process", () =>
     Effect.gen(function*() {
       const { connection, query, socket } = yield* Fake.open()

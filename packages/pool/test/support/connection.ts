@@ -8,9 +8,12 @@ import {
 } from "@effect-scylla/pool/Connection"
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import * as Ticker from "@effect-scylla/pool/Ticker"
+import { type Compressor, lz4, snappy } from "@effect-scylla/protocol/Compression"
+import * as Dialect from "@effect-scylla/protocol/Dialect"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Effect from "effect/Effect"
 import * as Network from "./network.ts"
 
@@ -47,7 +50,8 @@ export class Query implements ResponseHandler {
     const out = connection.begin()
     if (out === undefined) return
     const start = out.pos
-    Request.encode(out, 0, { _tag: "Query", query: text, options: { consistency: "ONE" } })
+    const { dialect } = connection
+    Request.encode(out, 0, { _tag: "Query", query: text, options: { consistency: "ONE" } }, { dialect })
     this.stream = connection.commit(start, this, deadline)
   }
 
@@ -72,13 +76,38 @@ export class Query implements ResponseHandler {
   }
 }
 
+/** How bytes travel on a connection; by default as they are, in v4. */
+export interface Wire {
+  readonly version: Dialect.Version
+  readonly compressor?: Compressor | undefined
+}
+
+/** All ways that there are. */
+export const wires: ReadonlyArray<Wire & { readonly name: string }> = [
+  { name: "v4", version: 4 },
+  { name: "v4, lz4", version: 4, compressor: lz4 },
+  { name: "v4, snappy", version: 4, compressor: snappy },
+  { name: "v5", version: 5 },
+  { name: "v5, lz4", version: 5, compressor: lz4 }
+]
+
 /** A connection past its handshake, its peer silent unless told otherwise. */
-export const open = Effect.fnUntraced(function*(limits: Partial<Limits> = {}) {
+export const open = Effect.fnUntraced(function*(limits: Partial<Limits> = {}, wire?: Wire) {
   const network = yield* Network.make
   const ticker = yield* Ticker.make
   const socket = new Network.FakeSocket({ address: "10.0.0.1", port: 9042 }, 40_000, network.defer, () => {})
   const owner = new RecordingOwner()
   const connection = new Connection(socket, ticker, { ...defaultLimits, ...limits }, owner)
+  if (wire !== undefined) {
+    connection.startup(Dialect.make(wire.version), wire.compressor)
+    socket.onRequest = (_, { stream }) => socket.begin(stream, { _tag: "Ready" }, wire.compressor)
+    yield* Effect.orDie(
+      connection.request({ _tag: "Startup", options: {} }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
+    )
+    socket.onRequest = () => {}
+    socket.received.length = 0
+    socket.writes.length = 0
+  }
   connection.ready()
   const query = (text: string, millis = 12_000): Query => new Query(connection, text, ticker.deadline(millis))
   return { network, ticker, socket, owner, connection, query }

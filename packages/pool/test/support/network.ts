@@ -129,7 +129,12 @@ export class FakeSocket implements Socket {
   }
 
   respond(stream: number, response: Response.ServerResponse): void {
-    const bytes = frame(stream, response, this.dialect)
+    this.respondAll([[stream, response]])
+  }
+
+  /** All in one read of the client. */
+  respondAll(answers: ReadonlyArray<readonly [stream: number, response: Response.ServerResponse]>): void {
+    const bytes = Buffer.concat(answers.map(([stream, response]) => frame(stream, response, this.dialect)))
     if (this.framing.isPlain) return this.send(bytes)
     const w = new Writer()
     this.framing.write(w, bytes, 0, bytes.length)
