@@ -188,6 +188,8 @@ export class NodePool implements Host, Supervised, Tickable {
   private readonly adaptive: AdaptiveLimits | undefined
   /** To be set on connections that come. @internal */
   keyspace: string | undefined
+  /** The last one that a connection has taken: it exists. */
+  private takenKeyspace: string | undefined
   private sampled = 0
   private failures = 0
   private wasUp = false
@@ -211,6 +213,7 @@ export class NodePool implements Host, Supervised, Tickable {
     this.recorder = services.recorder
     this.published = services.published
     this.keyspace = options.session.keyspace
+    this.takenKeyspace = this.keyspace
     this.address = options.address
     this.port = options.port
     this.table = new Slots.SlotTable(
@@ -409,7 +412,6 @@ export class NodePool implements Host, Supervised, Tickable {
    */
   useKeyspace(name: string): Effect.Effect<void, PoolError> {
     return Effect.suspend(() => {
-      const before = this.keyspace
       this.keyspace = name
       return Effect.forEach(
         this.table.all,
@@ -417,16 +419,19 @@ export class NodePool implements Host, Supervised, Tickable {
         { concurrency: "unbounded" }
       ).pipe(Effect.flatMap((results) => {
         const failure = results.find(Result.isFailure)
-        if (failure === undefined) return Effect.void
-        if (results.some(Result.isSuccess)) {
+        if (results.some(Result.isSuccess)) this.takenKeyspace = name
+        else if (failure !== undefined) {
+          // Nobody knows it: it is not what was set before that is wrong.
+          if (this.keyspace === name) this.keyspace = this.takenKeyspace
+          return Effect.fail(failure.failure)
+        }
+        // Where another one is wanted by now, that switch sees to it.
+        if (failure !== undefined && this.keyspace === name) {
           for (const connection of this.table.all) {
             if (connection.keyspace !== name) this.onExhausted(connection)
           }
-          return Effect.void
         }
-        // Nobody knows it: it is not what was wanted before that is wrong.
-        if (this.keyspace === name) this.keyspace = before
-        return Effect.fail(failure.failure)
+        return Effect.void
       }))
     })
   }
@@ -540,6 +545,7 @@ export class NodePool implements Host, Supervised, Tickable {
       this.publish({ _tag: "Resharded", from, to })
     }
     this.shards = offered
+    this.takenKeyspace = connection.keyspace
     this.adaptive?.adopt(connection)
     if (drain.length > 0 || this.table.lengthFor(to) !== this.table.length) this.table.reset(to)
     const replaced = this.table.add(connection, this.now)

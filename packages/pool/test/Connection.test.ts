@@ -301,6 +301,7 @@ describe("Connection: requests and answers", () => {
       query("x")
       const request = connection.request({ _tag: "Options" }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
       assert.isFalse(connection.isAvailable)
+      assert.isAbove(RESERVED, 0)
       for (let i = 0; i < RESERVED; i++) {
         assert.isTrue(connection.hasReserve)
         yield* Effect.forkChild(request, { startImmediately: true })

@@ -196,7 +196,7 @@ for (const wire of Fake.wires) {
         assert.strictEqual(steps.asked.length, 48)
         for (const { failure, told } of steps.asked.slice(32)) {
           assert.strictEqual(told.length, 1)
-          assert.deepInclude(failure, { sent: true, reason: connection.closeReason })
+          assert.deepInclude(failure, { sent: true, reason: connection.closeReason! })
         }
         for (const { told } of steps.asked) assert.strictEqual(told.length, 1)
       }))

@@ -135,6 +135,58 @@ describe("keyspace of a pool", () => {
       assert.deepStrictEqual(keyspaces(), Array(8).fill("old"))
     }))
 
+  it.effect("several at once that do not exist change nothing either", () =>
+    Effect.gen(function*() {
+      const { keyspaces, node, pool } = yield* world("old")
+      node.intercept = (socket, { request, stream }) => {
+        if (request._tag !== "Query" || !request.query.startsWith('USE "missing')) return false
+        socket.respond(stream, error("InvalidRequest", "does not exist"))
+        return true
+      }
+      const ends = yield* Effect.forEach(["missing1", "missing2", "missing3"], (name) =>
+        Effect.exit(pool.useKeyspace(name)), { concurrency: "unbounded" })
+      assert.isTrue(ends.every(Exit.isFailure))
+      node.open[1]!.end()
+      yield* until(() =>
+        !pool.isFull
+      )
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(pool.isFull)
+      assert.deepStrictEqual(keyspaces(), Array(8).fill("old"))
+    }))
+
+  it.effect("one that does not exist leaves what was set before on those that came while there was no connection", () =>
+    Effect.gen(function*() {
+      const { keyspaces, network, node, pool } = yield* world("old")
+      network.judge = () => "refuse"
+      for (const socket of node.open) socket.end()
+      yield* until(() => !pool.isUp)
+      yield* pool.useKeyspace("new")
+      network.judge = () => "accept"
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(keyspaces(), Array(8).fill("new"))
+      yield* Effect.flip(pool.useKeyspace("missing"))
+      node.open[1]!.end()
+      yield* until(() => !pool.isFull)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(keyspaces(), Array(8).fill("new"))
+    }))
+
+  it.effect("two at once, one connection missing the first: it has the second, and so have all", () =>
+    Effect.gen(function*() {
+      const { keyspaces, network, node, pool } = yield* world("old")
+      const dials = network.dials.length
+      node.intercept = (socket, { request, stream }) => {
+        if (socket !== node.open[4] || request._tag !== "Query" || request.query !== 'USE "first"') return false
+        socket.respond(stream, error("InvalidRequest", "not yet"))
+        return true
+      }
+      yield* Effect.all([pool.useKeyspace("first"), pool.useKeyspace("second")], { concurrency: 2 })
+      yield* turns()
+      assert.deepStrictEqual(keyspaces(), Array(8).fill("second"))
+      assert.strictEqual(network.dials.length, dials, "nobody had to be replaced")
+    }))
+
   it.effect("a connection that does not take it is replaced by one that has it", () =>
     Effect.gen(function*() {
       const { keyspaces, node, pool } = yield* world("old")
