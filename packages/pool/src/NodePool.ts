@@ -560,11 +560,11 @@ export class NodePool implements Host, Supervised, Tickable {
     this.waiters.signalLater()
   }
 
-  /** Closes what is of no use any more. */
+  /** Closes what is of no use any more, and what is too much: fewer slots have a lower bound. */
   private closeExcess(): void {
-    if (!this.table.isSettled) return
-    this.supervisor.settled()
-    this.retire(this.table.takeExcess("all"))
+    const { isSettled } = this.table
+    if (isSettled) this.supervisor.settled()
+    this.retire(this.table.takeExcess(isSettled ? "all" : "beyond the bound"))
   }
 
   /** @internal */

@@ -156,6 +156,26 @@ describe("Java: resize", () => {
       assert.deepStrictEqual(node.counts, Array(8).fill(2))
     }))
 
+  it.effect("shrinks while all of them are to be replaced: no more stay in excess than may", () =>
+    Effect.gen(function*() {
+      const { network, start } = yield* setup(sharded, { connections: { perShard: 2 }, shutdownTimeout: 0 })
+      const pool = yield* start
+      yield* pool.awaitFull
+      network.judge = () => "refuse"
+      pool.moveTo("10.0.0.2")
+      pool.resize({ perNode: 1 })
+      yield* turns()
+      assert.isTrue(pool.isUp)
+      assert.isFalse(pool.isFull)
+      assert.strictEqual(pool.stats.excess, 8)
+      assert.strictEqual(network.open.length, 8)
+      assert.isDefined(pool.pickAny())
+      network.judge = () => "accept"
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(pool.isFull)
+      assert.deepStrictEqual(network.open.map(({ endpoint }) => endpoint.address), ["10.0.0.2"])
+    }))
+
   it.effect("from each shard to a few for the node, as when its datacenter becomes a remote one, and back", () =>
     Effect.gen(function*() {
       const { network, node, start } = yield* setup(sharded)

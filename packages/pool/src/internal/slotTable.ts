@@ -295,8 +295,10 @@ export class SlotTable {
     for (const [slot, connection] of this.slots.entries()) if (connection !== undefined) this.become(slot, "Draining")
   }
 
-  /** Takes the older half of the excess, or all of it. */
-  takeExcess(what: "older half" | "all"): Array<Connection> {
-    return this.excess.splice(0, what === "all" ? this.excess.length : Math.ceil(this.excess.length / 2))
+  /** Takes the older half of the excess, or all of it, or what is beyond the bound, the oldest. */
+  takeExcess(what: "older half" | "all" | "beyond the bound"): Array<Connection> {
+    const { length } = this.excess
+    const count = what === "all" ? length : what === "older half" ? Math.ceil(length / 2) : length - this.excessBound
+    return this.excess.splice(0, Math.max(0, count))
   }
 }

@@ -77,6 +77,41 @@ export const mutants: ReadonlyArray<Mutant> = [
         })
   },
   {
+    name: "what is written in the middle of a read is written again at its end",
+    apply: () =>
+      replace(Connection.prototype, "onFrame", (original) =>
+        function(...args) {
+          const { out } = this
+          const { flush } = this
+          this["flush"] = () => {
+            const again = Uint8Array.from(out.bytes.subarray(0, out.pos))
+            flush.call(this)
+            if (this["out"].pos === 0 && this["reason"] === undefined) this["out"].raw(again)
+          }
+          try {
+            original.apply(this, args)
+          } finally {
+            delete this["flush"]
+          }
+        })
+  },
+  {
+    name: "what is written in the middle of a read is lost",
+    apply: () =>
+      replace(Connection.prototype, "onFrame", (original) =>
+        function(...args) {
+          this["flush"] = () => {
+            this["out"].reset()
+            this["unsentCount"] = 0
+          }
+          try {
+            original.apply(this, args)
+          } finally {
+            delete this["flush"]
+          }
+        })
+  },
+  {
     name: "a closed connection is taken out by its shard",
     apply: () =>
       replace(SlotTable.prototype, "remove", (original) =>

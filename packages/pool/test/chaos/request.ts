@@ -25,6 +25,8 @@ export class ChaosRequest implements ResponseHandler, Waiter {
   readonly deadline: number
   /** What became of it; `undefined` while nobody knows. */
   end: "answered" | "failed" | "refused" | "abandoned" | undefined = undefined
+  /** Told once it is answered, on the stack of the read: a caller that goes on at once. */
+  onAnswered: (() => void) | undefined
   private readonly ledger: Ledger
   private connection: Connection | undefined
   private stream = -1
@@ -91,10 +93,10 @@ export class ChaosRequest implements ResponseHandler, Waiter {
     if (!this.settle("answered")) return
     Response.readPrefix(flags, body)
     const response = Response.decode(opcode, body, decoders, this.connection!.dialect)
-    if (response._tag === "Error") return
-    if (response._tag !== "SetKeyspace" || response.keyspace !== this.text) {
+    if (response._tag !== "Error" && (response._tag !== "SetKeyspace" || response.keyspace !== this.text)) {
       this.ledger.violated(`${this.text}: got the answer of ${JSON.stringify(response)}`)
     }
+    this.onAnswered?.()
   }
 
   onFailure(_reason: PoolReason, sent: boolean): void {
