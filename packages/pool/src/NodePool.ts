@@ -216,10 +216,10 @@ export class NodePool implements Host, Supervised, Tickable {
     this.takenKeyspace = this.keyspace
     this.address = options.address
     this.port = options.port
-    this.table = new Slots.SlotTable(
-      options.connections,
-      (slot, from, to, reason) => this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
-    )
+    this.table = new Slots.SlotTable(options.connections, (slot, from, to, reason) => {
+      this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
+      this.recorder.stand(this.table.stats)
+    })
     const { limits, ticker } = options.session
     if (options.adaptive !== undefined && options.adaptive !== false) {
       const max = limits?.maxInFlight ?? defaultLimits.maxInFlight
@@ -378,6 +378,7 @@ export class NodePool implements Host, Supervised, Tickable {
     this.port = port
     this.dialer.moveTo(address, port)
     this.recorder.rename(this.where)
+    this.recorder.stand(this.table.stats)
     // What was found out about the way to the old address says nothing about this one.
     this.belief.reset()
     this.publish({ _tag: "Moved", from, to: this.where })
@@ -397,6 +398,7 @@ export class NodePool implements Host, Supervised, Tickable {
    */
   resize(connections: Options["connections"]): void {
     if (!this.table.resize(connections, this.nrShards, this.now)) return
+    this.recorder.stand(this.table.stats)
     this.closeExcess()
     this.onResized()
     this.checkUp()
@@ -596,7 +598,7 @@ export class NodePool implements Host, Supervised, Tickable {
         connections,
         (connection) => connection.close(this.options.shutdownTimeout ?? DEFAULT_SHUTDOWN),
         { concurrency: "unbounded", discard: true }
-      )
+      ).pipe(Effect.ensuring(Effect.sync(() => this.recorder.stand([]))))
     })
   }
 }

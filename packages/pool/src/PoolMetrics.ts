@@ -1,8 +1,9 @@
 /**
- * What pools measure. Each metric has the attribute `node` (`address:port`), those of connections also `shard`.
+ * What pools measure. Each metric has the attribute `node` (`address:port`), those of connections and slots also `shard`
+ * (`any` for slots for which any shard will do).
  *
- * Counters and histograms are updated as things happen. Gauges are set once a second, as nothing is counted for each
- * request; a pool without connections is quiet.
+ * Counters and histograms are updated as things happen, and so are slots. Other gauges are set once a second, as nothing is
+ * counted for each request; a pool without connections is quiet.
  *
  * @since 0.1.0
  */
@@ -10,6 +11,8 @@ import * as Metric from "effect/Metric"
 
 /** Open connections, those in excess included. @category metrics @since 0.1.0 */
 export const connections = Metric.gauge("cql_pool_connections", { description: "Open connections" })
+/** Slots by `state`: where each connection that there should be stands. @category metrics @since 0.1.0 */
+export const slots = Metric.gauge("cql_pool_slots", { description: "Slots by state" })
 /** Requests that somebody waits for. @category metrics @since 0.1.0 */
 export const inFlight = Metric.gauge("cql_pool_in_flight", { description: "Requests in flight" })
 /** Requests that were given up and not answered yet. @category metrics @since 0.1.0 */

@@ -103,6 +103,56 @@ describe("NodePool: what happens", () => {
       assert.deepInclude(changes, { _tag: "ShardAwarePort", belief: "blocked" })
     }))
 
+  it.effect("each change of a slot goes on from the one before, whatever happens to the node", () =>
+    Effect.gen(function*() {
+      const { network, node, start } = yield* setup(sharded, { shutdownTimeout: 0 })
+      const pool = yield* start
+      yield* pool.awaitFull
+      const states = new Map(pool.stats.slots.map(({ state }, slot) => [slot, state]))
+      const told: Array<string> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(pool.changes, (change) =>
+          Effect.sync(() => {
+            if (change._tag !== "Slot") return
+            const { from, shard, slot, to } = change
+            assert.strictEqual(from, states.get(slot) ?? "Idle", `slot ${slot} (shard ${shard}) to ${to}`)
+            states.set(slot, to)
+            told.push(`${slot} ${shard} ${to}`)
+          })),
+        { startImmediately: true }
+      )
+      const settled = Effect.gen(function*() {
+        yield* turns()
+        yield* TestClock.adjust("1 minute")
+        yield* turns()
+        assert.isTrue(pool.isFull)
+        const expected = pool.stats.slots.map(({ state }) => state)
+        assert.deepStrictEqual(expected.map((_, slot) => states.get(slot)), expected)
+      })
+      yield* turns()
+      pool.resize({ perShard: 2 })
+      yield* settled
+      told.length = 0
+      pool.resize({ perNode: 3 })
+      yield* turns()
+      // As what they were, then as what they are.
+      assert.include(told, "15 7 Idle")
+      assert.include(told, "2 undefined Ready")
+      yield* settled
+      pool.resize({ perShard: 1 })
+      yield* settled
+      node.shards = 3
+      node.open[0]!.end()
+      yield* settled
+      pool.moveTo("10.0.0.2")
+      yield* settled
+      network.judge = () => "refuse"
+      for (const socket of node.open) socket.end()
+      yield* TestClock.adjust("10 seconds")
+      network.judge = () => "accept"
+      yield* settled
+    }))
+
   it.effect("a subscriber that does not read costs nothing but its oldest changes", () =>
     Effect.gen(function*() {
       const { network, start } = yield* setup({}, { reconnect: { base: 1, cap: 1 } })
@@ -162,6 +212,41 @@ describe("NodePool: what happens", () => {
       yield* close
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(Number((yield* read)("cql_pool_connections", "1").value), 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("metrics: where the slots of each shard stand", () =>
+    Effect.gen(function*() {
+      const { close, network, node, start } = yield* setup({ shards: 2 }, { shutdownTimeout: 0 })
+      const slots = Effect.map(Metric.snapshot, (all) =>
+        Object.fromEntries(
+          all.filter(({ id, state }) => id === "cql_pool_slots" && (state as { readonly value: number }).value > 0)
+            .map(({ attributes, state }) => [
+              `${attributes?.["node"]} ${attributes?.["shard"]} ${attributes?.["state"]}`,
+              (state as { readonly value: number }).value
+            ])
+        ))
+      network.judge = () => "hang"
+      const pool = yield* start
+      yield* turns()
+      assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Dialing`]: 1 })
+      network.judge = () => "accept"
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Ready`]: 1, [`${NODE} 1 Ready`]: 1 })
+      network.judge = () => "hang"
+      node.open.find(({ shard }) => shard === 1)!.end()
+      yield* until(() => !pool.isFull)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Ready`]: 1, [`${NODE} 1 Dialing`]: 1 })
+      pool.resize({ perNode: 3 })
+      yield* turns()
+      assert.deepStrictEqual(yield* slots, { [`${NODE} any Ready`]: 1, [`${NODE} any Dialing`]: 2 })
+      pool.moveTo("10.0.0.9")
+      yield* turns()
+      const moved = Object.keys(yield* slots)
+      assert.isAtLeast(moved.length, 1)
+      assert.isTrue(moved.every((name) => name.startsWith("10.0.0.9:9042 any ")), moved.join())
+      yield* close
+      assert.deepStrictEqual(yield* slots, {})
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("a span for each dial, where there is a tracer", () =>

@@ -4,6 +4,7 @@ import type { Connection } from "../Connection.ts"
 import type { PoolReason } from "../PoolError.ts"
 import * as PoolMetrics from "../PoolMetrics.ts"
 import type { Belief } from "./portBelief.ts"
+import type { SlotState } from "./slotTable.ts"
 
 const PORT: Readonly<Record<"absent" | Belief, number>> = { absent: 0, trusted: 1, blocked: 2, probing: 3 }
 
@@ -35,6 +36,8 @@ export class PoolRecorder {
   private readonly context: Context.Context<never>
   private series: Series
   private shards: Array<Shard> = []
+  /** By shard and state. */
+  private slots = new Map<string, { readonly gauge: Metric.Gauge<number>; count: number }>()
 
   constructor(node: string, context: Context.Context<never>) {
     this.node = node
@@ -45,9 +48,29 @@ export class PoolRecorder {
   /** The node has another name; under the old one nothing is left. */
   rename(node: string): void {
     this.sample({ connections: [], nrShards: 0, waiting: 0, excess: 0, shardAwarePort: "absent" })
+    this.stand([])
     this.node = node
     this.series = seriesOf(node)
     this.shards = []
+    this.slots = new Map()
+  }
+
+  /** Where the slots stand now. */
+  stand(slots: ReadonlyArray<{ readonly shard: number | undefined; readonly state: SlotState }>): void {
+    const counts = new Map<string, number>()
+    for (const { shard = "any", state } of slots) {
+      const key = `${shard} ${state}`
+      counts.set(key, (counts.get(key) ?? 0) + 1)
+      if (this.slots.has(key)) continue
+      const gauge = Metric.withAttributes(PoolMetrics.slots, { node: this.node, shard: String(shard), state })
+      this.slots.set(key, { gauge, count: 0 })
+    }
+    for (const [key, known] of this.slots) {
+      const count = counts.get(key) ?? 0
+      if (count === known.count) continue
+      known.count = count
+      known.gauge.updateUnsafe(count, this.context)
+    }
   }
 
   dialed(): void {

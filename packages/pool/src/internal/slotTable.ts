@@ -17,7 +17,15 @@ export interface Ended {
 /** What happens to a slot. */
 export type OnChange = (slot: number, from: SlotState, to: SlotState, reason: PoolReason | undefined) => void
 
-const normal = (given: Size = { perShard: 1 }): { readonly anyShard: boolean; readonly size: number } => {
+/** The same, one way. */
+interface Shape {
+  /** Whether any shard will do. */
+  readonly anyShard: boolean
+  /** Connections for a shard; for the node where any shard will do. */
+  readonly size: number
+}
+
+const normal = (given: Size = { perShard: 1 }): Shape => {
   const anyShard = "perNode" in given
   return { anyShard, size: Math.max(1, Math.floor(anyShard ? given.perNode : given.perShard)) }
 }
@@ -35,8 +43,8 @@ export class SlotTable {
   /** Beyond them: of shards that have theirs, kept until all have. */
   excess: Array<Connection> = []
   private states: Array<SlotState>
-  private size: number
-  private anyShard: boolean
+  size: number
+  anyShard: boolean
   /** To be replaced, because of their orphans or because the node has moved. */
   private readonly exhausted = new Set<Connection>()
   /** By slot: the tick at which its connection came, and how the last one ended. */
@@ -182,16 +190,19 @@ export class SlotTable {
   }
 
   /** Slots for so many shards, all empty; answers the connections that were there. */
-  reset(nrShards: number): Array<Connection> {
+  reset(nrShards: number, { anyShard, size }: Shape = this): Array<Connection> {
     const { all } = this
+    this.slots = this.slots.map(() => undefined)
+    // Told by the shards that they had; states of slots whose dials go on are kept.
+    for (const [slot, state] of this.states.entries()) {
+      if (state !== "Dialing" && state !== "Handshaking") this.become(slot, "Idle")
+    }
+    this.anyShard = anyShard
+    this.size = size
     const length = this.lengthFor(nrShards)
     this.excess = []
     this.slots = Array.from({ length }, () => undefined)
-    // States of slots whose dials go on are kept.
-    this.states = Array.from({ length }, (_, slot) => {
-      const state = this.states[slot]
-      return state === "Dialing" || state === "Handshaking" ? state : "Idle"
-    })
+    this.states = Array.from({ length }, (_, slot) => this.states[slot] ?? "Idle")
     return all
   }
 
@@ -201,11 +212,9 @@ export class SlotTable {
 
   /** Another number of connections; those that have a place keep it. Answers whether that is a change. */
   resize(to: Size | undefined, nrShards: number, now: number): boolean {
-    const { anyShard, size } = normal(to)
-    if (anyShard === this.anyShard && size === this.size) return false
-    this.anyShard = anyShard
-    this.size = size
-    for (const connection of this.reset(nrShards)) {
+    const shape = normal(to)
+    if (shape.anyShard === this.anyShard && shape.size === this.size) return false
+    for (const connection of this.reset(nrShards, shape)) {
       // What was to be replaced serves until there is something in its place.
       if (this.exhausted.has(connection)) this.excess.push(connection)
       else this.add(connection, now)
