@@ -9,6 +9,7 @@
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -21,13 +22,14 @@ import * as ExecuteOptions from "./ExecuteOptions.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
-import { ExecuteRequest, type Subject } from "./internal/executeRequest.ts"
+import { ExecuteRequest, preparingTimedOut, type Subject } from "./internal/executeRequest.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import * as Options from "./Options.ts"
-import type { Prepared } from "./Prepared.ts"
+import { Prepared } from "./Prepared.ts"
 import type { ResultSet } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
 import { compile, Identifier, InValues, pages, Statement } from "./Statement.ts"
+import * as StatementKind from "./StatementKind.ts"
 
 /**
  * Values of a prepared statement: in its order, or by the variables' names.
@@ -126,14 +128,24 @@ const NO_VALUES: ReadonlyArray<unknown> = []
 const unsent = (statement: string, message: string): CqlError =>
   new CqlError({ reason: new InvalidStatement({ message }), outcome: "NotSent", attempts: [], statement })
 
+const USE = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*use\b/i
+
 /** The facts that a caller gets wrong with a text. */
 const refuse = (text: string): CqlError | undefined =>
-  /^\s*use\s/i.test(text)
+  typeof text !== "string"
+    ? unsent(String(text), `a statement is a text, got ${JSON.stringify(text)}`)
+    : USE.test(text)
     ? unsent(
       text,
       "USE would change one connection of many: set `keyspace` of the client, or name the keyspace in the statement"
     )
     : undefined
+
+/** An error that was found in what the caller gave, before anything was sent; others are bugs. */
+const failed = (error: unknown, statement: string): Effect.Effect<never, CqlError> => {
+  if (!(error instanceof InvalidStatement || error instanceof EncodeError)) throw error
+  return Effect.fail(new CqlError({ reason: error, outcome: "NotSent", attempts: [], statement }))
+}
 
 /** Names were looked up when the statement was prepared. */
 const misplaced = ({ givenKeyspace, text }: Prepared, keyspace: string): CqlError =>
@@ -193,45 +205,90 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
   })
 
 const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): CqlClient => {
-  const request = (subject: Subject, values: Values, options?: ExecuteOptions.ExecuteOptions): ExecuteRequest => {
+  const request = (
+    subject: Subject,
+    values: Values,
+    options: ExecuteOptions.ExecuteOptions | undefined,
+    deadline?: number
+  ): ExecuteRequest => {
     const list = Array.isArray(values) || typeof subject === "string"
       ? values as ReadonlyArray<unknown>
       : subject.encoder.order(values as Readonly<Record<string, unknown>>)
-    return new ExecuteRequest(core, subject, list, ExecuteOptions.resolve(core.defaults, options))
+    return new ExecuteRequest(core, subject, list, ExecuteOptions.resolve(core.defaults, options), false, deadline)
   }
-  const bound = (subject: Prepared, values: Values, options?: ExecuteOptions.ExecuteOptions) =>
+  const bound = (
+    subject: Prepared,
+    values: Values,
+    options: ExecuteOptions.ExecuteOptions | undefined,
+    deadline?: number
+  ): Effect.Effect<ResultSet, CqlError> =>
     Array.isArray(values)
-      ? request(subject, values, options)
+      ? request(subject, values, options, deadline)
       : Effect.suspend(() => {
         try {
-          return request(subject, values, options)
+          return request(subject, values, options, deadline)
         } catch (error) {
-          return Effect.fail(
-            new CqlError({
-              reason: error as CqlError["reason"],
-              outcome: "NotSent",
-              attempts: [],
-              statement: subject.text
-            })
-          )
+          return failed(error, subject.text)
         }
       })
-  const execute: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
+  /** Prepares the text and runs it, all in the time of one request. */
+  const prepareAndRun = (
+    text: string,
+    values: Values,
+    options: ExecuteOptions.ExecuteOptions | undefined
+  ): Effect.Effect<ResultSet, CqlError> => {
+    const resolved = ExecuteOptions.resolve(core.defaults, options)
+    return Effect.suspend(() => {
+      const millis = ExecuteOptions.timeoutOf(resolved, StatementKind.of(text))
+      const deadline = core.ticker.deadline(millis)
+      const preparing = Effect.timeoutOrElse(cache.prepare(text, resolved.keyspace), {
+        duration: millis,
+        orElse: () =>
+          Effect.fail(
+            new CqlError({ reason: preparingTimedOut(), outcome: "NotSent", attempts: [], statement: text })
+          )
+      })
+      return Effect.flatMap(preparing, (prepared) => bound(prepared, values, options, deadline))
+    })
+  }
+  const run: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
+    if (typeof values !== "object" || values === null) {
+      throw new InvalidStatement({
+        message: `values are a list, or an object with a value for each name, got ${JSON.stringify(values)}`
+      })
+    }
     const keyspace = options?.keyspace
-    if (typeof statement !== "string") {
+    if (statement instanceof Prepared) {
       return keyspace === undefined || keyspace === statement.givenKeyspace
         ? bound(statement, values, options)
         : Effect.fail(misplaced(statement, keyspace))
     }
+    if (typeof statement !== "string") {
+      throw new InvalidStatement({
+        message: `what is executed is a text or a prepared statement, got ${JSON.stringify(statement)}`
+      })
+    }
+    const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
+    if (!isEmpty) {
+      const known = cache.get(statement, keyspace)
+      if (known !== undefined) return bound(known, values, options)
+    }
     const refused = refuse(statement)
     if (refused !== undefined) return Effect.fail(refused)
-    if (Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0) {
-      return request(statement, NO_VALUES, options)
+    // Variables without values are for the encoder to refuse, which knows their names and types.
+    return isEmpty && !StatementKind.hasVariables(statement)
+      ? request(statement, NO_VALUES, options)
+      : prepareAndRun(statement, values, options)
+  }
+  const execute: CqlClient["execute"] = (statement, values, options) => {
+    try {
+      return run(statement, values, options)
+    } catch (error) {
+      return failed(
+        error,
+        typeof statement === "string" ? statement : String((statement as Prepared | undefined)?.text)
+      )
     }
-    const known = cache.get(statement, keyspace)
-    return known !== undefined
-      ? bound(known, values, options)
-      : Effect.flatMap(cache.prepare(statement, keyspace), (prepared) => bound(prepared, values, options))
   }
   const rows = (text: string, values: ReadonlyArray<unknown>, options?: ExecuteOptions.ExecuteOptions) =>
     Effect.flatMap(execute(text, values, options), (first) => {
@@ -263,8 +320,10 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
   const isShardAware = (): boolean => core.snapshot.local.some((node) => node.pool?.sharding !== undefined)
   return Object.assign(tag as any, {
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
-    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
-      cache.prepare(text, options?.keyspace),
+    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) => {
+      const refused = refuse(text)
+      return refused === undefined ? cache.prepare(text, options?.keyspace) : Effect.fail(refused)
+    },
     execute,
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),

@@ -6,6 +6,7 @@
 import type { Consistency, SerialConsistency } from "@effect-scylla/protocol/Consistency"
 import type * as Request from "@effect-scylla/protocol/Request"
 import * as Duration from "effect/Duration"
+import { InvalidStatement } from "./CqlError.ts"
 import type { StatementKind } from "./StatementKind.ts"
 
 /**
@@ -55,19 +56,37 @@ export interface Resolved {
   readonly isSerial: boolean
 }
 
-/** @internal */
+const MAX_PAGE = 2 ** 31 - 1
+
+const wrong = (message: string): never => {
+  throw new InvalidStatement({ message })
+}
+
+const timeoutMillis = (timeout: Duration.Input | undefined): number | undefined => {
+  if (timeout === undefined) return undefined
+  const duration = Duration.fromInput(timeout)
+  const millis = duration._tag === "None" ? 0 : Duration.toMillis(duration.value)
+  return millis > 0
+    ? millis
+    : wrong(`timeout: a duration above 0, such as "12 seconds", got ${JSON.stringify(timeout)}`)
+}
+
+/** Throws `InvalidStatement`. @internal */
 export const resolve = (defaults: Resolved, options: ExecuteOptions | undefined): Resolved => {
   if (options === undefined) return defaults
-  const millis = options.timeout === undefined
-    ? undefined
-    : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+  const { pageSize } = options
+  // Servers take 0 and less for "all rows at once".
+  if (pageSize !== undefined && !(Number.isInteger(pageSize) && pageSize > 0 && pageSize <= MAX_PAGE)) {
+    wrong(`pageSize: a whole number from 1 to ${MAX_PAGE}, got ${pageSize}`)
+  }
+  const millis = timeoutMillis(options.timeout)
   const consistency = options.consistency ?? defaults.request.consistency
   return {
     request: {
       ...defaults.request,
       consistency,
       ...(options.serialConsistency === undefined ? {} : { serialConsistency: options.serialConsistency }),
-      ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }),
+      ...(pageSize === undefined ? {} : { pageSize }),
       ...(options.pagingState === undefined ? {} : { pagingState: options.pagingState }),
       ...(options.timestamp === undefined ? {} : { timestamp: options.timestamp }),
       ...(options.nowInSeconds === undefined ? {} : { nowInSeconds: options.nowInSeconds })

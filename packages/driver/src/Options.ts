@@ -17,7 +17,7 @@ import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as SourcePort from "@effect-scylla/sharding/SourcePort"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { CqlError, InvalidConfiguration } from "./CqlError.ts"
 import type { Resolved } from "./ExecuteOptions.ts"
@@ -220,6 +220,8 @@ const authenticationOf = (
   if ((username === undefined) !== (password === undefined)) {
     issue(username === undefined ? "username" : "password", "user name and password go together")
   }
+  const isRedacted = password === undefined || Redacted.isRedacted(password)
+  if (!isRedacted) issue("password", "Redacted.make(…) of `effect`, so that it is never shown")
   if (authenticator !== undefined && typeof authenticator?.begin !== "function") {
     issue("authenticator", "an Authenticator of @effect-scylla/pool, such as Authenticator.plain(…)")
   } else if (authenticator !== undefined && username !== undefined) {
@@ -237,7 +239,7 @@ const authenticationOf = (
     issue("onMissingChallenge", `"allow", "warn" or "fail", got ${JSON.stringify(onMissingChallenge)}`)
   }
   return {
-    authenticator: username === undefined || password === undefined
+    authenticator: username === undefined || password === undefined || !isRedacted
       ? authenticator
       : Authenticator.plain({ username, password }, { allowed }),
     onMissingChallenge
@@ -289,6 +291,12 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
     }
     return Math.min(Duration.toMillis(duration.value), 2_000_000_000)
   }
+  /** Of what cannot be done in no time. */
+  const timeout = (path: string, value: Duration.Input | undefined, fallback: number): number => {
+    const found = millis(path, value, fallback)
+    if (found <= 0) issue(path, `a duration above 0, got ${JSON.stringify(value)}`)
+    return found
+  }
   const port = whole("port", options.port, 9042, 1, 65_535)
   const contactPoints: Array<ContactPoints.ContactPoint> = []
   if (!Array.isArray(options.contactPoints) || options.contactPoints.length === 0) {
@@ -337,8 +345,8 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
         ...(options.applicationVersion === undefined ? {} : { APPLICATION_VERSION: options.applicationVersion })
       },
       limits: { maxInFlight: whole("maxInFlight", options.maxInFlight, defaultLimits.maxInFlight, 1, 32_766) },
-      connectTimeout: millis("connectTimeout", options.connectTimeout, 5_000),
-      handshakeTimeout: millis("handshakeTimeout", options.handshakeTimeout, 5_000)
+      connectTimeout: timeout("connectTimeout", options.connectTimeout, 5_000),
+      handshakeTimeout: timeout("handshakeTimeout", options.handshakeTimeout, 5_000)
     },
     pool: {
       tls: tls === true ? {} : tls === false ? undefined : tls,
@@ -358,8 +366,8 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
       },
       keyspace: undefined,
       idempotent: false,
-      timeoutMillis: millis("requestTimeout", options.requestTimeout, 12_000),
-      schemaTimeoutMillis: millis("schemaTimeout", options.schemaTimeout, 65_000),
+      timeoutMillis: timeout("requestTimeout", options.requestTimeout, 12_000),
+      schemaTimeoutMillis: timeout("schemaTimeout", options.schemaTimeout, 65_000),
       tracing: false,
       isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
     },

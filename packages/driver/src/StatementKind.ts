@@ -28,8 +28,14 @@ export interface StatementKind {
  */
 export const read: StatementKind = { type: "read", isConditional: false, isSinglePartition: false }
 
-/** Strings, quoted names, $$-strings and comments are skipped; words are kept. */
-const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/|[A-Za-z_]\w*/g
+/** What says nothing about a statement: strings, quoted names, $$-strings and comments. */
+const SKIPPED = String.raw`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/`
+const TOKEN = new RegExp(String.raw`${SKIPPED}|[A-Za-z_]\w*`, "g")
+/** `?` and `:name`. After the colon of a map or of a field there may be a constant or a call, too. */
+const VARIABLE = new RegExp(
+  String.raw`(\?|:\s*(?:"|(?!(?:true|false|null|nan|infinity)\b)[a-z_]\w*\b(?!\s*[(.])))|${SKIPPED}`,
+  "gi"
+)
 
 const SCHEMA = new Set(["CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE"])
 
@@ -67,4 +73,18 @@ export const of = (text: string): StatementKind => {
     default:
       return { type: SCHEMA.has(verb) ? "schema" : "other", isConditional, isSinglePartition: false }
   }
+}
+
+/**
+ * Whether a text reads or writes data and has bind variables, `?` or `:name`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const hasVariables = (text: string): boolean => {
+  if (!text.includes("?") && !text.includes(":")) return false
+  const { type } = of(text)
+  if (type !== "read" && type !== "write" && type !== "batch") return false
+  for (const [, variable] of text.matchAll(VARIABLE)) if (variable !== undefined) return true
+  return false
 }

@@ -39,4 +39,26 @@ describe("StatementKind", () => {
       assert.strictEqual(kind[key as keyof StatementKind.StatementKind], value, `${text}: ${key}`)
     }
   })
+
+  it("knows bind variables from what looks like them", () => {
+    const some = [
+      "SELECT * FROM t WHERE a = ?",
+      "SELECT * FROM t WHERE a = :key",
+      'UPDATE t SET a = : "Key" WHERE b = 1',
+      "INSERT INTO t (a) VALUES ({'x':?})",
+      "INSERT INTO t (a) VALUES ({'x':trueish})",
+      "BEGIN BATCH DELETE FROM t WHERE a = ?; APPLY BATCH"
+    ]
+    const none = [
+      "SELECT * FROM t",
+      "SELECT * FROM t WHERE a = '?' AND b = ':c'",
+      'SELECT "a?" FROM t -- ?\n WHERE b = 1 /* :c */ // ?',
+      "INSERT INTO t (a) VALUES ({'x': true, 'y':NULL, 'z': now(), 'w': 1, v: 'u'})",
+      "INSERT INTO t (a) VALUES ($$ ? :b $$)",
+      "CREATE KEYSPACE k WITH tablets = {'enabled': off}",
+      "TRUNCATE t -- ?"
+    ]
+    for (const text of some) assert.isTrue(StatementKind.hasVariables(text), text)
+    for (const text of none) assert.isFalse(StatementKind.hasVariables(text), text)
+  })
 })

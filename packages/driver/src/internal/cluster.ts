@@ -323,7 +323,10 @@ export class Cluster {
   }
 
   /** The datacenter to use: the one asked for, or the contact points' common one. */
-  private chooseDatacenter(topology: SystemTables.Topology): Effect.Effect<string, CqlError> {
+  private readonly chooseDatacenter = Effect.fnUntraced({ self: this }, function*(
+    this: Cluster,
+    topology: SystemTables.Topology
+  ) {
     const all = [...new Set(topology.nodes.map((node) => node.datacenter))].sort()
     const { contactPoints, localDatacenter } = this.options
     const wrong = (message: string): Effect.Effect<never, CqlError> =>
@@ -332,16 +335,21 @@ export class Cluster {
       )
     if (localDatacenter !== undefined) {
       return all.includes(localDatacenter)
-        ? Effect.succeed(localDatacenter)
-        : wrong(`the cluster has no datacenter ${JSON.stringify(localDatacenter)}: it has ${all.join(", ")}`)
+        ? localDatacenter
+        : yield* wrong(`the cluster has no datacenter ${JSON.stringify(localDatacenter)}: it has ${all.join(", ")}`)
     }
-    const hosts = new Set(contactPoints.map((point) => point.host))
+    const resolved = yield* Effect.forEach(contactPoints, ContactPoints.resolve, { concurrency: "unbounded" })
+    const hosts = new Set(resolved.flatMap(({ addresses }) => addresses))
     const contacted = topology.nodes.filter((node) => hosts.has(node.address) || hosts.has(node.peer))
     const chosen = [...new Set((contacted.length === 0 ? [topology.local] : contacted).map((node) => node.datacenter))]
-    return chosen.length === 1
-      ? Effect.as(Effect.logInfo(`the local datacenter is ${chosen[0]}, that of the contact points`), chosen[0]!)
-      : wrong(`the contact points are in different datacenters (${chosen.sort().join(", ")}): set localDatacenter`)
-  }
+    if (chosen.length > 1) {
+      return yield* wrong(
+        `the contact points are in different datacenters (${chosen.sort().join(", ")}): set localDatacenter`
+      )
+    }
+    yield* Effect.logInfo(`the local datacenter is ${chosen[0]}, that of the contact points`)
+    return chosen[0]!
+  })
 
   /** Everything up to the first usable pool. */
   readonly start = Effect.fnUntraced({ self: this }, function*(this: Cluster) {

@@ -1,6 +1,6 @@
 import type { Place, Waiter } from "@effect-scylla/pool/Admission"
 import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
-import type { PoolReason } from "@effect-scylla/pool/PoolError"
+import { type PoolReason, RequestTimeout } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
 import type * as Dialect from "@effect-scylla/protocol/Dialect"
@@ -39,6 +39,10 @@ const encodeError = (error: unknown): EncodeError =>
   error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
 
 const REENTERED = "a getter of a bound value ran a query while it was encoded: read such values before they are bound"
+
+/** The time of a request was over before its statement was prepared. */
+export const preparingTimedOut = (): RequestTimeout =>
+  new RequestTimeout({ message: "the statement could not be prepared in the time that the request may take" })
 
 /** What the statement is: prepared with its values, or a text without any. */
 export type Subject = Prepared | string
@@ -84,8 +88,17 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   /** What only a failure fills in. */
   private history: History | undefined = undefined
 
-  constructor(core: Core, subject: Subject, values: ReadonlyArray<unknown>, options: Resolved, traced = false) {
+  /** `deadline`: that of a request whose time runs already, because its statement had to be prepared. */
+  constructor(
+    core: Core,
+    subject: Subject,
+    values: ReadonlyArray<unknown>,
+    options: Resolved,
+    traced = false,
+    deadline = 0
+  ) {
     super()
+    this.deadline = deadline
     this.core = core
     if (typeof subject === "string") {
       this.prepared = undefined
@@ -107,7 +120,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     return Effect.useSpan("cql.execute", { kind: "client", attributes }, (span) =>
       Effect.tap(
         Effect.provideService(
-          new ExecuteRequest(this.core, this.prepared ?? this.text, this.values, this.options, true),
+          new ExecuteRequest(this.core, this.prepared ?? this.text, this.values, this.options, true, this.deadline),
           Tracer.ParentSpan,
           span
         ),
@@ -129,12 +142,14 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
 
   protected start(): void {
     const { core, options, prepared } = this
-    if (this.deadline === 0) {
+    if (this.history === undefined) {
       this.begun = core.ticker.now
-      const millis = prepared !== undefined && prepared.kind.type !== "schema"
-        ? options.timeoutMillis
-        : timeoutOf(options, this.kind)
-      this.deadline = core.ticker.deadline(millis)
+      if (this.deadline === 0) {
+        const millis = prepared !== undefined && prepared.kind.type !== "schema"
+          ? options.timeoutMillis
+          : timeoutOf(options, this.kind)
+        this.deadline = core.ticker.deadline(millis)
+      }
       if (prepared !== undefined && core.stamps(prepared, options)) this.timestamp = core.nextTimestamp()
     }
     this.attempt()
@@ -308,7 +323,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       history.again = this.connection
       history.node = node
       return this.settle(
-        Effect.matchEffect(this.core.slow.reprepare(node, this.connection!, this.prepared), {
+        Effect.matchEffect(this.inTime(this.core.slow.reprepare(node, this.connection!, this.prepared)), {
           onSuccess: () => this.continued(history),
           onFailure: ({ reason }) => this.unprepared(history, node, reason)
         })
@@ -335,6 +350,14 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       history.tried.push(node)
     }
     this.attempt()
+  }
+
+  /** What is waited for on the way of this request: it goes on for others when this one's time is over. */
+  private inTime(waiting: Effect.Effect<void, CqlError>): Effect.Effect<void, CqlError> {
+    return Effect.timeoutOrElse(waiting, {
+      duration: Math.max(0, this.deadline - this.core.ticker.now) * TICK_MILLIS,
+      orElse: () => Effect.fail(new CqlError({ reason: preparingTimedOut() }))
+    })
   }
 
   /** A node could not be taught the statement: the others can still be asked, unless the statement is what is wrong. */
