@@ -6,6 +6,7 @@ import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import type { SlotTable } from "../src/internal/slotTable.ts"
 import { query, setup, sharded } from "./support/pool.ts"
 import { turns, until } from "./support/turns.ts"
 
@@ -290,6 +291,19 @@ describe("NodePool: waiting for room", () => {
       held.shift()!()
       yield* until(() => log.length > 0)
       assert.deepStrictEqual(log, ["a"])
+    }))
+
+  it.effect("connections tell of room only while somebody waits", () =>
+    Effect.gen(function*() {
+      const { pool, wait } = yield* full()
+      const { table } = pool as unknown as { readonly table: SlotTable }
+      const isAwaited = () => table.all.map((connection) => connection.isAwaited)
+      assert.deepStrictEqual(isAwaited(), [false, false])
+      const waiters = [wait("a"), wait("b")]
+      assert.deepStrictEqual(isAwaited(), [true, true])
+      for (const { place } of waiters) if (!("_tag" in place)) pool.leave(place)
+      assert.deepStrictEqual(isAwaited(), [false, false])
+      assert.strictEqual(pool.stats.waiting, 0)
     }))
 
   it.effect("who waits although there is room is let in at once", () =>

@@ -224,6 +224,31 @@ describe("Connection: requests and answers", () => {
       yield* until(() => admitted.every(({ told }) => told.length === 1))
     }))
 
+  it.effect("who waits is told of room that output has made, and that a higher limit makes", () =>
+    Effect.gen(function*() {
+      const { connection, owner, query, socket } = yield* Fake.open({ maxOutput: 1_000, maxInFlight: 100 })
+      let told = 0
+      Object.assign(owner, { onRoom: () => void told++ })
+      connection.isAwaited = true
+      socket.taking = false
+      query("x".repeat(2_000))
+      yield* turns(2)
+      assert.deepStrictEqual([connection.isAvailable, told], [false, 0])
+      socket.drain()
+      assert.deepStrictEqual([connection.isAvailable, told], [true, 1])
+      connection.limitTo(1)
+      assert.deepStrictEqual([connection.isAvailable, connection.limit], [false, 1])
+      connection.limitTo(2)
+      assert.deepStrictEqual([connection.isAvailable, told], [true, 2])
+      // Never more than the limits say.
+      connection.limitTo(1_000)
+      assert.strictEqual(connection.limit, 100)
+      connection.isAwaited = false
+      connection.limitTo(1)
+      connection.limitTo(100)
+      assert.strictEqual(told, 3)
+    }))
+
   it.effect("one frame larger than that bound goes out all the same", () =>
     Effect.gen(function*() {
       const { query, socket } = yield* Fake.open({ maxOutput: 1024 })

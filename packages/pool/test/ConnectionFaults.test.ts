@@ -1,3 +1,4 @@
+import { lz4 } from "@effect-scylla/protocol/Compression"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
@@ -103,6 +104,43 @@ describe("Connection: a peer that breaks the protocol", () => {
     socket.end()
   })
 
+  it.effect("the bound of an answer is the one that was set", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open({ maxFrame: 1_000 })
+      socket.onRequest = echo
+      const small = query("x".repeat(900))
+      yield* until(() => small.told.length === 1)
+      const large = query("x".repeat(1_100))
+      yield* until(() => large.told.length === 1)
+      assert.strictEqual(large.failure?.reason._tag, "ProtocolViolation")
+      assert.include(connection.closeReason!.message, "1000")
+    }))
+
+  it.effect("a body that cannot be decompressed: an event says nothing, and the last answer ends a drain", () =>
+    Effect.gen(function*() {
+      const { connection, query, socket } = yield* Fake.open({}, { version: 4, compressor: lz4 })
+      /** With the flag of compression, and a body that promises more than there is. */
+      const broken = (stream: number, opcode: number): Uint8Array => {
+        const bytes = Buffer.concat([header(stream, opcode, 6), Buffer.from([0, 0, 0, 200, 0xff, 0xff])])
+        bytes[1] = Frame.Flags.COMPRESSION
+        return bytes
+      }
+      socket.send(broken(-1, Frame.Opcode.EVENT))
+      yield* turns(3)
+      assert.isTrue(connection.isOpen)
+      const last = query("last")
+      yield* turns(2)
+      const closing = yield* Effect.forkChild(connection.close("1 minute"), { startImmediately: true })
+      socket.send(broken(last.stream, Frame.Opcode.RESULT))
+      yield* Fiber.join(closing)
+      assert.strictEqual(last.failure?.reason._tag, "MalformedResponse")
+      // Nobody asked: that is not a matter of one request.
+      const other = yield* Fake.open({}, { version: 4, compressor: lz4 })
+      other.socket.send(broken(77, Frame.Opcode.RESULT))
+      yield* until(() => !other.connection.isOpen)
+      assert.strictEqual(other.connection.closeReason?._tag, "ProtocolViolation")
+    }))
+
   it.effect("an answer that comes twice closes the connection", () =>
     Effect.gen(function*() {
       const { connection, query, socket } = yield* Fake.open()
@@ -171,8 +209,17 @@ describe("Connection: a peer that breaks the protocol", () => {
       socket.taking = false
       yield* turns(2)
       const after = query("not flushed")
+      const { write } = socket
+      let writes = 0
+      socket.write = (...args) => {
+        writes++
+        return write.apply(socket, args)
+      }
       connection.fail(new Error("x") as never)
       assert.deepStrictEqual([before, held, after].map(({ failure }) => failure?.sent), [true, true, false])
+      // And it is not given to it afterwards.
+      yield* turns()
+      assert.strictEqual(writes, 0)
     }))
 
   it.effect("a peer that takes no bytes for long ends the connection; one that is slow does not", () =>

@@ -122,6 +122,31 @@ describe("keyspace of a pool", () => {
       assert.deepStrictEqual(sent(node.open.at(-1)!), ['USE "old"', 'USE "new"'])
     }))
 
+  it.effect("a connection that was being made while it was changed more than once joins with the last one", () =>
+    Effect.gen(function*() {
+      const { held, hold, keyspaces, letGo, node, pool } = yield* world("old")
+      const isNew = node.open.find(({ shard }) => shard === 5)!
+      isNew.end()
+      yield* until(() => !pool.isFull)
+      hold()
+      yield* TestClock.adjust(100)
+      yield* until(() => held.length === 1)
+      const first = yield* Effect.forkChild(pool.useKeyspace("first"), { startImmediately: true })
+      yield* until(() => held.length === 8)
+      letGo()
+      hold()
+      yield* Fiber.join(first)
+      // It is being told of the first one when there is a second.
+      yield* until(() => held.length === 1)
+      const second = yield* Effect.forkChild(pool.useKeyspace("second"), { startImmediately: true })
+      yield* until(() => held.length === 8)
+      letGo()
+      yield* Fiber.join(second)
+      yield* until(() => pool.isFull)
+      assert.deepStrictEqual(keyspaces(), Array(8).fill("second"))
+      assert.deepStrictEqual(sent(node.open.at(-1)!), ['USE "old"', 'USE "first"', 'USE "second"'])
+    }))
+
   it.effect("a keyspace that does not exist changes nothing", () =>
     Effect.gen(function*() {
       const { keyspaces, node, pool } = yield* world("old")

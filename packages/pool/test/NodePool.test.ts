@@ -1,8 +1,9 @@
+import type * as NodePool from "@effect-scylla/pool/NodePool"
 import * as Tls from "@effect-scylla/pool/Tls"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { PLAIN_PORT, SHARD_AWARE_PORT } from "./support/node.ts"
+import { type FakeNode, PLAIN_PORT, SHARD_AWARE_PORT } from "./support/node.ts"
 import { assertFull, setup, sharded } from "./support/pool.ts"
 import { turns, until } from "./support/turns.ts"
 
@@ -131,11 +132,13 @@ describe("NodePool: filling", () => {
       assert.isTrue(pool.isUp)
       assert.isFalse(pool.isFull)
       assert.strictEqual(pool.pick(11)?.shard, 5)
-      // Tries again at a falling rate, still bounded.
+      // Tries again at a falling rate, still bounded; the younger half stays each time.
       let most = 0
       for (let i = 0; i < 60; i++) {
+        const before = new Set(network.open)
         yield* TestClock.adjust("1 second")
         most = Math.max(most, pool.stats.excess)
+        if (i > 20) assert.isAtLeast(network.open.filter((socket) => before.has(socket)).length, 8)
       }
       assert.isAtMost(most, 16)
       assert.isAbove(network.dials.length, dials)
@@ -226,6 +229,66 @@ describe("NodePool: the shard-aware port", () => {
       assert.strictEqual(pool.stats.shardAwarePort, "blocked")
       yield* turns()
       assertFull(pool, node)
+    }))
+
+  for (
+    const [what, change] of [
+      ["other shards", (node: FakeNode) => (node.shards = 3)],
+      ["another way to spread tokens", (node: FakeNode) => (node.ignoreMsb = 11)]
+    ] as const
+  ) {
+    it.effect(`a node that has ${what} while a dial to the shard-aware port is under way is no NAT`, () =>
+      Effect.gen(function*() {
+        const { aware, node, start } = yield* setup(sharded, { shutdownTimeout: 0 })
+        const pool = yield* start
+        yield* pool.awaitFull
+        const tried = aware()
+        const old = node.open
+        change(node)
+        // Whichever shard the port means there, it was another one that was meant.
+        let isFirst = true
+        node.nat = (port) => {
+          const by = isFirst ? 1 : 0
+          isFirst = false
+          return port + by
+        }
+        node.open.find(({ shard }) => shard === 5)!.end()
+        yield* until(() => !pool.isFull)
+        const changes: Array<NodePool.Change> = []
+        yield* Effect.forkScoped(
+          Stream.runForEach(pool.changes, (change) => Effect.sync(() => void changes.push(change))),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust("1 second")
+        yield* turns()
+        assert.isAbove(aware(), tried)
+        assertFull(pool, node)
+        assert.isTrue(old.every(({ isDestroyed }) => isDestroyed))
+        assert.strictEqual(changes.filter(({ _tag }) => _tag === "Resharded").length, 1)
+        assert.isFalse(changes.some(({ _tag }) => _tag === "ShardAwarePort"))
+        assert.strictEqual(pool.sharding?.ignoreMsb, node.ignoreMsb)
+      }))
+  }
+
+  it.effect("silence of the whole node says nothing about the port", () =>
+    Effect.gen(function*() {
+      const { aware, network, node, start } = yield* setup({ shards: 2, shardAwarePort: SHARD_AWARE_PORT })
+      const pool = yield* start
+      yield* pool.awaitFull
+      const tried = aware()
+      network.judge = () => "hang"
+      node.open.find(({ shard }) => shard === 1)!.end()
+      yield* until(() => !pool.isFull)
+      yield* TestClock.adjust(100)
+      assert.strictEqual(aware(), tried + 1)
+      node.open[0]!.end()
+      yield* TestClock.adjust("6 seconds")
+      assert.isFalse(pool.isUp)
+      assert.strictEqual(pool.stats.shardAwarePort, "trusted")
+      network.judge = () => "accept"
+      yield* TestClock.adjust("1 minute")
+      assertFull(pool, node)
+      assert.isAbove(aware(), tried + 1)
     }))
 
   it.effect("a reshard is not taken for a NAT", () =>

@@ -170,6 +170,29 @@ describe("NodePool: the end", () => {
       yield* assertSilent(network)
     }))
 
+  it.effect("not before the last of those that were being drained already", () =>
+    Effect.gen(function*() {
+      const { close, network, node, start } = yield* setup(sharded, {
+        connections: { perShard: 2 },
+        shutdownTimeout: "10 seconds"
+      })
+      const pool = yield* start
+      yield* pool.awaitFull
+      node.intercept = (_socket, { request }) => request._tag === "Query"
+      const connections = Array.from({ length: 2 }, () => pool.pick(3)!)
+      for (let i = 0; i < 2; i++) yield* Effect.forkChild(query(pool, 3), { startImmediately: true })
+      pool.resize({ perNode: 1 })
+      yield* turns()
+      assert.isAtLeast(network.open.length, 2)
+      assert.isTrue(connections.some(({ isOpen }) => !isOpen))
+      const closing = yield* Effect.forkChild(close, { startImmediately: true })
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(closing.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(closing)
+      yield* assertSilent(network)
+    }))
+
   it.effect("bad credentials are not repeated on the plain port", () =>
     Effect.gen(function*() {
       let attempts = 0

@@ -65,6 +65,22 @@ describe("NodePool: the node has another address", () => {
       assert.strictEqual(network.dials.length, before + 8)
     }))
 
+  it.effect("a NAT on the way to the old address says nothing about the way to the new one", () =>
+    Effect.gen(function*() {
+      const { aware, node, start } = yield* setup(sharded, { shutdownTimeout: 0 })
+      node.nat = (port) => port + 1
+      const pool = yield* start
+      yield* pool.awaitFull
+      assert.strictEqual(pool.stats.shardAwarePort, "blocked")
+      const tried = aware()
+      node.nat = (port) => port
+      pool.moveTo(NEW)
+      assert.strictEqual(pool.stats.shardAwarePort, "trusted")
+      yield* TestClock.adjust("1 minute")
+      assertFull(pool, node)
+      assert.isAbove(aware(), tried)
+    }))
+
   it.effect("dials are as few at a time as always", () =>
     Effect.gen(function*() {
       const limiter = makeLimiter({ concurrencyPerNode: 2 })

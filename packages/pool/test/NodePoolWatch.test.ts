@@ -1,6 +1,6 @@
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Metric, Stream, Tracer } from "effect"
+import { Effect, Fiber, Metric, Option, Stream, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { BLOCK_MILLIS, PortBelief } from "../src/internal/portBelief.ts"
 import { SHARD_AWARE_PORT } from "./support/node.ts"
@@ -260,13 +260,33 @@ describe("NodePool: what happens", () => {
         }
       })
       const { start } = yield* setup(sharded)
-      const pool = yield* Effect.provideService(start, Tracer.Tracer, tracer)
+      const pool = yield* Effect.withSpan(start, "startup").pipe(Effect.provideService(Tracer.Tracer, tracer))
       yield* pool.awaitFull
       yield* turns()
+      assert.strictEqual(spans.shift()!.name, "startup")
       assert.strictEqual(spans.length, 8)
       assert.isTrue(spans.every(({ name, status }) => name === "cql.dial" && status._tag === "Ended"))
       assert.strictEqual(spans.filter(({ attributes }) => attributes.get("scylla.shard_aware") === true).length, 7)
       assert.strictEqual(spans[0]!.attributes.get("server.address"), "10.0.0.1")
+      // A dial is nobody's child: what the pool was made in is over long before the last one.
+      assert.isTrue(spans.every(({ parent }) => Option.isNone(parent)))
+    }))
+
+  it.effect("a local port is not used again as long as there are others that rest", () =>
+    Effect.gen(function*() {
+      const { network, node, start } = yield* setup(sharded, { localPorts: { from: 50_000, to: 50_039 } })
+      const pool = yield* start
+      yield* pool.awaitFull
+      for (let i = 0; i < 4; i++) {
+        node.open.find(({ shard }) => shard === 3)!.end()
+        yield* until(() => !pool.isFull)
+        // Long enough for the delays to begin anew, and less than ports rest.
+        yield* TestClock.adjust("11 seconds")
+        assert.isTrue(pool.isFull)
+      }
+      const ports = network.dials.flatMap(({ localPort = 0 }) => localPort % 8 === 3 ? [localPort] : [])
+      assert.strictEqual(ports.length, 5)
+      assert.strictEqual(new Set(ports).size, 5)
     }))
 
   it.effect("local ports of a share, and those that were closed a minute ago last", () =>
