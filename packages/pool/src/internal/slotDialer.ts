@@ -142,6 +142,7 @@ export class SlotDialer {
       now: this.clock.currentTimeMillisUnsafe()
     })
     const wanted = (): boolean => belief.isOpen && host.needs(slot) && address === this.target.address
+    let inUse: DialFailed | undefined
     for (let tried = 0; tried < MAX_LOCAL_PORTS && Result.isSuccess(cursor); tried++) {
       const localPort = cursor.success.next()
       if (localPort < 0) break
@@ -155,14 +156,10 @@ export class SlotDialer {
         return Result.isSuccess(attempt) ? attempt.success : undefined
       }
       if (Result.isSuccess(attempt)) {
-        if (attempt.success === undefined) break
-        const landed = attempt.success.features.shards
-        const moved = landed?.nrShards !== sharding.nrShards || landed.ignoreMsb !== sharding.ignoreMsb
-        if (moved) belief.undecided()
-        else if (landed.shard === shard) belief.right()
-        // Another shard on an unchanged node: something between us rewrites ports.
-        else belief.wrong(now)
-        return attempt.success
+        const connection = attempt.success
+        if (connection === undefined) belief.undecided()
+        else this.judge(connection.features.shards, sharding, shard, now)
+        return connection
       }
       const { reason } = attempt.failure
       // No other port will like these credentials better.
@@ -170,15 +167,35 @@ export class SlotDialer {
         belief.undecided()
         return yield* attempt.failure
       }
-      if (reason._tag === "DialFailed" && reason.kind === "LocalPortInUse") continue
+      if (reason._tag === "DialFailed" && reason.kind === "LocalPortInUse") {
+        inUse = reason
+        continue
+      }
+      inUse = undefined
       host.onAwareFailed(reason)
       // Refused is cheap to try again. Silence is not: a firewall may let the plain port through only.
       if (reason._tag === "ConnectTimeout" && !host.isEmpty) belief.wrong(now)
       break
     }
+    if (inUse !== undefined) {
+      const { cause, kind } = inUse
+      const message =
+        `no local port for ${address}:${port} could be used, the last one because of: ${inUse.message}. ` +
+        "Are `localPorts` large enough, and is this host's address the right one?"
+      host.onAwareFailed(new DialFailed({ message, cause, kind }))
+    }
     belief.undecided()
     return undefined
   })
+
+  /** What a dial to `shard` that landed says about the shard-aware port. */
+  private judge(landed: ShardFeatures | undefined, expected: ShardFeatures, shard: number, now: number): void {
+    const isResharded = landed?.nrShards !== expected.nrShards || landed.ignoreMsb !== expected.ignoreMsb
+    if (isResharded) this.belief.undecided()
+    else if (landed.shard === shard) this.belief.right()
+    // Another shard on an unchanged node: something between us rewrites ports.
+    else this.belief.wrong(now)
+  }
 
   /** Dials when it is this dial's turn; `undefined` when it is not `wanted` any more by then. */
   private connect(
