@@ -545,30 +545,29 @@ export class Connection implements Handlers {
     return false
   }
 
+  /** Called for what nobody waits for: an event, an error of the whole connection, or what breaks the protocol. */
   private unexpected(flags: number, stream: number, opcode: number, body: Reader): void {
     if (stream === -1 && opcode === Frame.Opcode.EVENT) {
-      let event: Response.Event | undefined
-      try {
-        Response.readPrefix(flags, body)
-        const response = Response.decode(opcode, body, NO_ROWS, this.dialect)
-        event = response._tag === "Event" ? response.event : undefined
-      } catch {
-        // An event that cannot be read says nothing: the metadata refresh will find what it meant.
-      }
-      if (event !== undefined) this.owner.onEvent(event)
+      const pushed = this.readPushed(flags, opcode, body)
+      // An event that cannot be read says nothing: the metadata refresh will find what it meant.
+      if (pushed?._tag === "Event") this.owner.onEvent(pushed.event)
       return
     }
-    let detail: string | undefined
-    if (stream === 0 && opcode === Frame.Opcode.ERROR) {
-      try {
-        Response.readPrefix(flags, body)
-        const response = Response.decode(opcode, body, NO_ROWS, this.dialect)
-        if (response._tag === "Error") detail = `an error of the whole connection: ${response.error.message}`
-      } catch {
-        // The text is lost, the verdict stands.
-      }
+    // Where its text cannot be read the verdict stands.
+    const pushed = stream === 0 && opcode === Frame.Opcode.ERROR ? this.readPushed(flags, opcode, body) : undefined
+    this.unasked(
+      stream,
+      pushed?._tag === "Error" ? `an error of the whole connection: ${pushed.error.message}` : undefined
+    )
+  }
+
+  private readPushed(flags: number, opcode: number, body: Reader): Response.Response | undefined {
+    try {
+      Response.readPrefix(flags, body)
+      return Response.decode(opcode, body, NO_ROWS, this.dialect)
+    } catch {
+      return undefined
     }
-    this.unasked(stream, detail)
   }
 
   private unasked(stream: number, detail = `an answer on stream ${stream}, which is not in flight`): void {

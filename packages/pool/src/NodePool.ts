@@ -14,7 +14,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as PubSub from "effect/PubSub"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
@@ -23,6 +22,7 @@ import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
 import type * as Backoff from "./internal/backoff.ts"
+import { PoolKeyspace } from "./internal/keyspace.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
 import { type Host, SlotDialer } from "./internal/slotDialer.ts"
@@ -186,10 +186,7 @@ export class NodePool implements Host, Supervised, Tickable {
   /** @internal */
   readonly supervisor: SlotSupervisor
   private readonly adaptive: AdaptiveLimits | undefined
-  /** To be set on connections that come. @internal */
-  keyspace: string | undefined
-  /** The last one that a connection has taken: it exists. */
-  private takenKeyspace: string | undefined
+  private readonly keyspaces: PoolKeyspace
   private sampled = 0
   private failures = 0
   private wasUp = false
@@ -212,15 +209,14 @@ export class NodePool implements Host, Supervised, Tickable {
     this.limiter = services.limiter
     this.recorder = services.recorder
     this.published = services.published
-    this.keyspace = options.session.keyspace
-    this.takenKeyspace = this.keyspace
     this.address = options.address
     this.port = options.port
     this.table = new Slots.SlotTable(options.connections, (slot, from, to, reason) => {
       this.publish({ _tag: "Slot", slot, shard: this.shardOf(slot), from, to, reason })
       this.recorder.stand(this.table.stats)
     })
-    const { limits, ticker } = options.session
+    const { keyspace, limits, ticker } = options.session
+    this.keyspaces = new PoolKeyspace(keyspace, this.table, (connection) => this.onExhausted(connection))
     if (options.adaptive !== undefined && options.adaptive !== false) {
       const max = limits?.maxInFlight ?? defaultLimits.maxInFlight
       this.adaptive = new AdaptiveLimits(options.adaptive === true ? {} : options.adaptive, max)
@@ -413,29 +409,12 @@ export class NodePool implements Host, Supervised, Tickable {
    * that has it; fails when none has taken it.
    */
   useKeyspace(name: string): Effect.Effect<void, PoolError> {
-    return Effect.suspend(() => {
-      this.keyspace = name
-      return Effect.forEach(
-        this.table.all,
-        (connection) => Effect.result(connection.useKeyspace(name, this.dialer.handshakeTimeout)),
-        { concurrency: "unbounded" }
-      ).pipe(Effect.flatMap((results) => {
-        const failure = results.find(Result.isFailure)
-        if (results.some(Result.isSuccess)) this.takenKeyspace = name
-        else if (failure !== undefined) {
-          // Nobody knows it: it is not what was set before that is wrong.
-          if (this.keyspace === name) this.keyspace = this.takenKeyspace
-          return Effect.fail(failure.failure)
-        }
-        // Where another one is wanted by now, that switch sees to it.
-        if (failure !== undefined && this.keyspace === name) {
-          for (const connection of this.table.all) {
-            if (connection.keyspace !== name) this.onExhausted(connection)
-          }
-        }
-        return Effect.void
-      }))
-    })
+    return this.keyspaces.use(name, this.dialer.handshakeTimeout)
+  }
+
+  /** @internal */
+  get keyspace(): string | undefined {
+    return this.keyspaces.wanted
   }
 
   // ---- Owner: called by connections --------------------------------------------------------------------------------
@@ -547,7 +526,7 @@ export class NodePool implements Host, Supervised, Tickable {
       this.publish({ _tag: "Resharded", from, to })
     }
     this.shards = offered
-    this.takenKeyspace = connection.keyspace
+    this.keyspaces.adopted(connection)
     this.adaptive?.adopt(connection)
     if (drain.length > 0 || this.table.lengthFor(to) !== this.table.length) this.table.reset(to)
     const replaced = this.table.add(connection, this.now)

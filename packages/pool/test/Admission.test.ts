@@ -1,5 +1,6 @@
 import * as Admission from "@effect-scylla/pool/Admission"
 import type { Connection } from "@effect-scylla/pool/Connection"
+import type * as NodePool from "@effect-scylla/pool/NodePool"
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
@@ -7,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { SlotTable } from "../src/internal/slotTable.ts"
+import { type FakeNode, SHARD_AWARE_PORT } from "./support/node.ts"
 import { query, setup, sharded } from "./support/pool.ts"
 import { turns, until } from "./support/turns.ts"
 
@@ -218,6 +220,44 @@ describe("NodePool: picking", () => {
       assert.strictEqual(network.open.length, 3)
       assert.strictEqual(new Set(Array.from({ length: 9 }, () => pool.pickAny())).size, 3)
     }))
+})
+
+describe("NodePool: picking allocates nothing", () => {
+  const PICKS = 200_000
+  /** What a smallest object for each would come to is ten times that. */
+  const BOUND = PICKS * 1.6
+
+  for (
+    const [name, connections, change] of [
+      ["the shard's connection", { perShard: 1 }, () => {}],
+      ["the less busy of two to the shard", { perShard: 2 }, () => {}],
+      ["one of two for the node", { perNode: 2 }, () => {}],
+      ["another one while the shard's is missing", { perShard: 1 }, (node: FakeNode) => node.open[3]!.end()]
+    ] as ReadonlyArray<readonly [string, NodePool.Options["connections"], (node: FakeNode) => void]>
+  ) {
+    it.effect(name, () =>
+      Effect.gen(function*() {
+        const { node, start } = yield* setup({ shards: 8, shardAwarePort: SHARD_AWARE_PORT }, { connections })
+        const pool = yield* start
+        yield* pool.awaitFull
+        change(node)
+        yield* turns()
+        let sum = 0
+        const pick = (): void => {
+          for (let i = 0; i < PICKS; i++) sum += pool.pick(i & 7)!.id
+        }
+        // Compiled by then.
+        for (let i = 0; i < 5; i++) pick()
+        const grown = Array.from({ length: 5 }, () => {
+          const before = process.memoryUsage().heapUsed
+          pick()
+          return process.memoryUsage().heapUsed - before
+        })
+        assert.isAbove(sum, 0)
+        // A collection of garbage makes it less than nothing; compiling once more, more.
+        assert.isBelow(grown.toSorted((a, b) => a - b)[2]!, BOUND, grown.join())
+      }))
+  }
 })
 
 describe("NodePool: waiting for room", () => {
