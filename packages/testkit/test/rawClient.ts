@@ -70,7 +70,7 @@ export const frameOf = (request: Request.Request, stream = 1, dialect = Dialect.
 }
 
 /** What `startup` agrees on. */
-interface Agreed {
+export interface Agreed {
   dialect: Dialect.Dialect
   compressor: Compression.Compressor | undefined
   /** Of v5, once STARTUP was answered. */

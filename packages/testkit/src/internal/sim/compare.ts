@@ -85,6 +85,9 @@ export const elements = (bytes: Uint8Array): Array<Uint8Array> => {
   return readElements(bytes, 4, count) as Array<Uint8Array>
 }
 
+/** The fields of a tuple or of a user-defined type, `null` for those that are null; those at the end may be missing. */
+export const fieldsOf = (bytes: Uint8Array, count: number): Array<Uint8Array | null> => readElements(bytes, 0, count)
+
 const readElements = (bytes: Uint8Array, start: number, count: number): Array<Uint8Array | null> => {
   const v = view(bytes)
   const out: Array<Uint8Array | null> = []
@@ -147,7 +150,7 @@ export const comparatorOf = (type: CqlType): Comparator | undefined => {
         if (compare === undefined) return undefined
         parts.push(compare)
       }
-      return byParts((bytes) => readElements(bytes, 0, types.length), (index) => parts[index]!)
+      return byParts((bytes) => fieldsOf(bytes, types.length), (index) => parts[index]!)
     }
     case "Custom":
       return undefined

@@ -5,11 +5,13 @@ import { invalid, unsupported } from "./failure.ts"
 import { type Column, findColumn, type Table } from "./schema.ts"
 import type { Row } from "./storage.ts"
 import { type Bound, compile, type Compiled, type Variables } from "./terms.ts"
-import { isEmptyCollection } from "./values.ts"
+import { isNothing } from "./values.ts"
 
 export interface RowCheck {
   /** The columns that the answer shows, in the table's order. */
   readonly columns: ReadonlyArray<Column>
+  /** The same in the order of the conditions, which is Cassandra's. */
+  readonly asked: ReadonlyArray<Column>
   /** Whether the statement may be applied to the row, `undefined` where there is none. */
   readonly holds: (values: Bound, row: Row | undefined, now: number) => boolean
 }
@@ -46,14 +48,13 @@ const compareTest = (column: Column, op: Exclude<Ast.Operator, "in">, term: Comp
   }
 }
 
-/** An empty collection that is not frozen is null, as it is once it is stored. */
+/** What is not frozen and holds nothing is null, as it is once it is stored. */
 const value = (term: Compiled, values: Bound, column: Column): Uint8Array | null => {
   const bytes = term(values)
   if (bytes !== null && !(bytes instanceof Uint8Array)) {
     throw invalid(`Invalid unset value in condition for column ${column.name}`)
   }
-  const isCollection = column.type.multiCell && column.type.cql._tag !== "Udt"
-  return bytes !== null && isCollection && isEmptyCollection(bytes) ? null : bytes
+  return bytes !== null && column.type.multiCell && isNothing(column.type.cql, bytes) ? null : bytes
 }
 
 const testOf = (relation: Ast.Relation, table: Table, variables: Variables): readonly [Column, Test] => {
@@ -83,6 +84,7 @@ export const compileConditions = (
     return {
       // The row itself is asked for: the answer shows all of it.
       columns: table.columns,
+      asked: table.columns,
       holds: (_values, row, now) => (row !== undefined && row.isLive(now)) === wanted
     }
   }
@@ -90,7 +92,10 @@ export const compileConditions = (
   const asked = new Set(tests.map(([column]) => column))
   return {
     columns: table.columns.filter((column) => asked.has(column)),
+    asked: [...asked],
     holds: (values, row, now) =>
-      tests.every(([column, test]) => test(values, row === undefined ? null : row.value(column.position, now)))
+      // Each of them is asked: one may be refused that would not be needed.
+      tests.map(([column, test]) => test(values, row === undefined ? null : row.value(column.position, now)))
+        .every((holds) => holds)
   }
 }

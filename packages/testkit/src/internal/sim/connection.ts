@@ -341,11 +341,12 @@ export class Connection {
     stream: number,
     request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" | "Batch" }>
   ): void {
-    const { engine, node } = this.host
+    const { engine, flavour, node } = this.host
+    const manners = { hasRateLimitError: this.hasRateLimitError, isCassandra: flavour.product === "cassandra" }
     let call: Call | undefined
     try {
       if (request._tag === "Batch") {
-        call = engine.call(node, [], request.options, this.hasRateLimitError)
+        call = engine.call(node, [], request.options, manners)
         const { response, warnings } = engine.batch(
           request,
           request.options.keyspace ?? this.keyspace,
@@ -357,7 +358,7 @@ export class Connection {
       const plan = request._tag === "Query"
         ? engine.planOf(request.query, request.options.keyspace ?? this.keyspace)
         : this.prepared(request.id)
-      call = engine.call(node, bind(plan, request.values), request.options, this.hasRateLimitError)
+      call = engine.call(node, bind(plan, request.values), request.options, manners)
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
       const payload = this.tabletPayload(plan, call, request)

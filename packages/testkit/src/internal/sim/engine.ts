@@ -75,7 +75,12 @@ export class Engine {
     return this.lastTimestamp
   }
 
-  call(node: SimNode, values: Bound, options: Request.Options, hasRateLimitError: boolean): Call {
+  call(
+    node: SimNode,
+    values: Bound,
+    options: Request.Options,
+    { hasRateLimitError, isCassandra }: Pick<Call, "hasRateLimitError" | "isCassandra">
+  ): Call {
     return {
       topology: this.topology,
       node,
@@ -84,6 +89,7 @@ export class Engine {
       now: options.nowInSeconds === undefined ? this.time.millis() : options.nowInSeconds * 1000,
       timestamp: this.timestamp,
       hasRateLimitError,
+      isCassandra,
       partitions: 0,
       table: undefined,
       hi: 0,

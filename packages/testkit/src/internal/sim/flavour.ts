@@ -158,22 +158,14 @@ const errorOfCassandra = (error: ServerError.ServerError): ServerError.ServerErr
   }
 }
 
-/** The rows of a conditional statement. Cassandra says no more than `[applied]` of one that was applied. */
-const conditional = (rows: Extract<ServerResponse, { readonly _tag: "Rows" }>): typeof rows =>
-  rows.columns[0]?.name === "[applied]" && rows.rows.every((row) => row[0]?.[0] === 1)
-    ? { ...rows, columns: rows.columns.slice(0, 1), rows: rows.rows.slice(0, 1).map((row) => row.slice(0, 1)) }
-    : rows
-
 /** An answer of the simulator, which is ScyllaDB's, as this product would say it. */
 export const inFlavour = (flavour: Flavour, dialect: Dialect, response: ServerResponse): ServerResponse => {
   if (flavour.product === "scylla") return response
   switch (response._tag) {
     case "Error":
       return { _tag: "Error", error: errorOfCassandra(response.error) }
-    case "Rows": {
-      const rows = conditional(response)
-      return { ...rows, columns: columnsIn(rows.columns, dialect.version), globalSpec: true }
-    }
+    case "Rows":
+      return { ...response, columns: columnsIn(response.columns, dialect.version), globalSpec: true }
     case "Prepared":
       return {
         ...response,

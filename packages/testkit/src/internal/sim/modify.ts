@@ -8,7 +8,7 @@ import type { Key } from "./plan.ts"
 import { type Column, findColumn, type Table } from "./schema.ts"
 import { type Cell, type Clustering, NEVER } from "./storage.ts"
 import { type Bound, compile, type Compiled, type Variables } from "./terms.ts"
-import { isEmptyCollection, readInt32, readInt64 } from "./values.ts"
+import { isNothing, mergeOf, readInt32, readInt64 } from "./values.ts"
 import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
@@ -78,14 +78,16 @@ export const compileUsing = (
 interface CellWriter {
   readonly slot: number
   readonly value: Compiled
-  readonly multiCell: boolean
+  /** Of a column whose value is made of cells of its own. */
+  readonly merge: Cell["merge"]
+  readonly isNothing: (bytes: Uint8Array) => boolean
 }
 
 const cellWriter = (column: Column, term: Ast.Term, variables: Variables): CellWriter => ({
   slot: column.position,
   value: compile(term, column.type.cql, column.name, variables),
-  // The fields of a user-defined type may all be null, but a value of it is no collection of none.
-  multiCell: column.type.multiCell && column.type.cql._tag !== "Udt"
+  merge: column.type.multiCell ? mergeOf(column.type.cql) : undefined,
+  isNothing: (bytes) => column.type.multiCell && isNothing(column.type.cql, bytes)
 })
 
 const writeCells = (
@@ -98,17 +100,17 @@ const writeCells = (
   const slots: Array<number> = []
   const cells: Array<Cell> = []
   for (let i = 0; i < writers.length; i++) {
-    const { multiCell, slot, value } = writers[i]!
+    const { isNothing, merge, slot, value } = writers[i]!
     const bytes = value(values)
     if (bytes === Unset) continue
     const stored = bytes as Uint8Array | null
     slots.push(slot)
-    cells.push({
-      value: stored !== null && multiCell && isEmptyCollection(stored) ? null : stored,
-      timestamp,
-      expires: ttl === 0 ? 0 : now + ttl * 1000,
-      ttl
-    })
+    // Writing a collection deletes what was there a microsecond before; one of nothing does no more than that.
+    cells.push(
+      stored !== null && isNothing(stored)
+        ? { value: null, timestamp: timestamp - 1n, expires: 0, ttl: 0, merge }
+        : { value: stored, timestamp, expires: ttl === 0 ? 0 : now + ttl * 1000, ttl, merge }
+    )
   }
   return { slots, cells }
 }
@@ -151,7 +153,7 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
       return {
         keys,
         clustering,
-        apply: (key) => table.data.obtain(key.bytes, key.components).write(clustering, slots, cells, marker)
+        apply: (key) => table.data.obtain(key.bytes, key.components).write(clustering, slots, cells, timestamp, marker)
       }
     }
   }
@@ -272,7 +274,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
           const partition = table.data.obtain(key.bytes, key.components)
           for (const row of rows) {
             if (counters.length > 0) partition.add(row.prefix, added, deltas, timestamp)
-            else partition.write(row.prefix, slots, cells, undefined)
+            else partition.write(row.prefix, slots, cells, timestamp)
           }
         }
       }
@@ -289,6 +291,9 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     return column.position
   })
   const using = compileUsing(statement.using, undefined, variables)
+  if (table.isCounter && statement.using.timestamp !== undefined) {
+    throw invalid("Cannot provide custom timestamp for counter updates")
+  }
   const where = modificationWhere(statement.where, table, variables)
   if (columns.length > 0) wholeRows(where, table)
   const condition = compileConditions(statement.condition, table, variables)
@@ -316,7 +321,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
           const partition = table.data.obtain(key.bytes, key.components)
           if (columns.length > 0) {
             const cells = columns.map((): Cell => ({ value: null, timestamp, expires: 0, ttl: 0 }))
-            for (const range of ranges) partition.write(range.prefix, columns, cells, undefined)
+            for (const range of ranges) partition.write(range.prefix, columns, cells, timestamp)
             return
           }
           for (const range of ranges) {

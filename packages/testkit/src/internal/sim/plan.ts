@@ -26,6 +26,8 @@ export interface Call {
   readonly timestamp: () => bigint
   /** Whether the client understands the error of the rate limit. */
   readonly hasRateLimitError: boolean
+  /** Conditional statements answer as those of Cassandra: no more than there is to say. */
+  readonly isCassandra: boolean
   /** Partitions touched: a request of exactly one can be owned by a shard. */
   partitions: number
   table: Table | undefined

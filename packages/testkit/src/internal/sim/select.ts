@@ -226,15 +226,33 @@ const selectionOf = (statement: Ast.Select, table: Table): Selection => {
   return { columns, wire, isCount: false }
 }
 
+const checkDistinct = (statement: Ast.Select, { columns, isCount }: Selection, table: Table): void => {
+  if (isCount) throw unsupported("count of DISTINCT")
+  if (columns.some((column) => column.kind !== "partition_key")) {
+    throw invalid("SELECT DISTINCT queries must only request partition key columns and/or static columns")
+  }
+  for (const column of table.partitionKey) {
+    if (!columns.includes(column)) {
+      throw invalid(
+        `SELECT DISTINCT queries must request all the partition key columns (missing ${column.name})`
+      )
+    }
+  }
+  for (const relation of statement.where) {
+    if ("column" in relation && findColumn(table, relation.column).kind === "clustering") {
+      throw invalid(
+        "SELECT DISTINCT with WHERE clause only supports restriction by partition key and/or static columns."
+      )
+    }
+  }
+}
+
 export const compileSelect = (statement: Ast.Select, table: Table, markers: ReadonlyArray<string>): Plan => {
   const variables = new Variables(markers, table.keyspace.name, table.name)
   const selection = selectionOf(statement, table)
-  const where = compileWhere(statement.where, table, variables)
+  const where = compileWhere(statement.where, table, variables, statement.allowFiltering)
   if (statement.perPartitionLimit !== undefined) throw unsupported("PER PARTITION LIMIT")
-  if (statement.distinct && selection.columns.some((column) => column.kind !== "partition_key")) {
-    throw invalid("SELECT DISTINCT queries must only request partition key columns and/or static columns")
-  }
-  if (statement.distinct && selection.isCount) throw unsupported("count of DISTINCT")
+  if (statement.distinct) checkDistinct(statement, selection, table)
   const reversed = isReversed(statement, table, where)
   const limit = limitOf(statement.limit, variables)
   if (statement.using.timeout !== undefined) {
@@ -258,7 +276,9 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Read
       const after = state === null || selection.isCount ? undefined : Paging.read(table, state)
       const partitions = partitionsOf(data, keys, where.tokens?.(values), after)
       const ranges = where.ranges(values)
+      let remaining = after?.remaining ?? limit(values)
       if (selection.isCount) {
+        // LIMIT bounds the rows of the answer, which is one.
         let count = 0n
         walk(data, partitions, ranges, false, call.now, undefined, () => {
           count++
@@ -268,7 +288,6 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Read
       }
       const rows: Array<Cells> = []
       const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
-      let remaining = after?.remaining ?? limit(values)
       let bytes = 0
       let last: Partition | undefined
       let position: Paging.Position | undefined

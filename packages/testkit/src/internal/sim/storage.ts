@@ -3,6 +3,7 @@ import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
 import type { Comparator } from "./compare.ts"
+import { unsupported } from "./failure.ts"
 
 /** Before every timestamp a client may send. */
 export const NEVER = -(2n ** 63n)
@@ -16,6 +17,11 @@ export interface Cell {
   expires: number
   /** Seconds to live that it was written with. */
   ttl: number
+  /**
+   * Of a value that servers keep in many cells, a collection that is not frozen: what two of them are that were written with
+   * one timestamp.
+   */
+  merge?: ((old: Uint8Array, next: Uint8Array) => Uint8Array) | undefined
 }
 
 export type Clustering = ReadonlyArray<Uint8Array>
@@ -60,11 +66,29 @@ export class Row {
   }
 }
 
-/** Of two writes with one timestamp the deletion wins, then the greater value: the rule of all replicas. */
+/**
+ * Of two writes with one timestamp the deletion wins, then what expires, the later the better, then the greater value: the
+ * rule of all replicas.
+ */
 const wins = (next: Cell, old: Cell): boolean => {
   if (next.timestamp !== old.timestamp) return next.timestamp > old.timestamp
   if (next.value === null || old.value === null) return next.value === null
+  if (next.expires !== old.expires) {
+    return next.expires !== 0 && (old.expires === 0 || next.expires > old.expires)
+  }
   return Buffer.compare(next.value, old.value) >= 0
+}
+
+/** What two writes of a cell leave. */
+const reconcile = (next: Cell, old: Cell): Cell => {
+  const { merge } = next
+  if (merge === undefined || next.timestamp !== old.timestamp || next.value === null || old.value === null) {
+    return wins(next, old) ? next : old
+  }
+  if (next.expires !== old.expires) {
+    throw unsupported("two writes of a collection with one timestamp and different TTLs")
+  }
+  return { ...next, value: merge(old.value, next.value) }
 }
 
 /** A deletion of rows between two clustering prefixes. */
@@ -144,17 +168,18 @@ export class Partition {
     clustering: Clustering,
     slots: ReadonlyArray<number>,
     cells: ReadonlyArray<Cell>,
-    marker: Cell | undefined
+    timestamp: bigint,
+    marker?: Cell
   ): void {
     const row = this.obtain(clustering)
-    const reference = marker ?? cells[0]
-    if (reference === undefined || this.isDeleted(row, reference.timestamp)) return
+    if (this.isDeleted(row, timestamp)) return
+    // All of it or nothing: what cannot be reconciled is refused.
+    const left = cells.map((cell, i) => {
+      const old = row.cells[slots[i]!]
+      return old === undefined ? cell : reconcile(cell, old)
+    })
+    for (let i = 0; i < slots.length; i++) row.cells[slots[i]!] = left[i]
     if (marker !== undefined && (row.marker === undefined || wins(marker, row.marker))) row.marker = marker
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!
-      const old = row.cells[slot]
-      if (old === undefined || wins(cells[i]!, old)) row.cells[slot] = cells[i]
-    }
   }
 
   /** Adds to counters. A deleted counter starts again from nothing. */

@@ -368,6 +368,7 @@ const build = (table: Table, rows: ReadonlyArray<Values>): TableData => {
       table.clustering.map((column) => bytes(column, row)),
       slots,
       cells,
+      0n,
       { value: new Uint8Array(0), timestamp: 0n, expires: 0, ttl: 0 }
     )
   }

@@ -6,7 +6,7 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import type { Term } from "./ast.ts"
 import { invalid, unsupported } from "./failure.ts"
 import { encodeConstant } from "./literals.ts"
-import { checkOf, collection, normalize } from "./values.ts"
+import { checkOf, collection, normalize, record } from "./values.ts"
 
 export type Bound = ReadonlyArray<RawValue>
 
@@ -104,20 +104,7 @@ const parts = (
       if (bytes === Unset) throw invalid(`Invalid unset value for tuple field of ${name}`)
       return bytes as Uint8Array | null
     })
-    let size = 0
-    for (const bytes of out) size += 4 + (bytes?.length ?? 0)
-    const result = new Uint8Array(size)
-    const view = new DataView(result.buffer)
-    let at = 0
-    for (const bytes of out) {
-      view.setInt32(at, bytes === null ? -1 : bytes.length)
-      at += 4
-      if (bytes !== null) {
-        result.set(bytes, at)
-        at += bytes.length
-      }
-    }
-    return result
+    return record(out)
   }
 }
 

@@ -162,6 +162,7 @@ export class Cursor {
         return { _tag: "List", items }
       }
       case "(": {
+        if (this.isTypeHint()) throw unsupported("a value with its type in front")
         const items = this.list(() => this.term())
         this.expectOp(")")
         return { _tag: "Tuple", items }
@@ -173,6 +174,24 @@ export class Cursor {
       default:
         return this.fail(token)
     }
+  }
+
+  /** `(int) 5`, `(frozen<set<int>>) ?`: a type in brackets, and a value behind them. */
+  private isTypeHint(): boolean {
+    if (this.token.kind !== "ident" && this.token.kind !== "quoted") return false
+    let ahead = 0
+    let depth = 0
+    for (; !this.isOp(")", ahead); ahead++) {
+      const { kind, text } = this.peek(ahead)
+      if (kind === "op" && !["<", ">", ",", "."].includes(text)) return false
+      if (kind !== "op" && kind !== "ident" && kind !== "quoted") return false
+      if (text === "<") depth++
+      if (text === ">") depth--
+      if (text === "," && depth === 0) return false
+    }
+    const { kind, text } = this.peek(ahead + 1)
+    return kind !== "eof" && (kind !== "op" || ["(", "[", "{", "-", ":"].includes(text)) &&
+      !(kind === "ident" && RESERVED.has(text))
   }
 
   private word(token: Token): Term {

@@ -3,8 +3,8 @@ import { decode } from "@effect-scylla/protocol/Codec"
 import type { CqlType, ScalarName } from "@effect-scylla/protocol/CqlType"
 import { format } from "@effect-scylla/protocol/CqlType"
 import { Buffer } from "node:buffer"
-import { comparatorOf, compareBytes, elements, entries } from "./compare.ts"
-import { invalid } from "./failure.ts"
+import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "./compare.ts"
+import { invalid, unsupported } from "./failure.ts"
 
 const SIZES: Partial<Record<ScalarName, number>> = {
   bigint: 8,
@@ -40,7 +40,25 @@ export const collection = (count: number, parts: ReadonlyArray<Uint8Array>): Uin
   return out
 }
 
-/** Sets are stored sorted and without repetition, maps by their keys, the last of equals winning. */
+/** Joins the fields of a tuple or of a user-defined type: each with its length, -1 for null. */
+export const record = (fields: ReadonlyArray<Uint8Array | null>): Uint8Array => {
+  let size = 0
+  for (const field of fields) size += 4 + (field?.length ?? 0)
+  const out = new Uint8Array(size)
+  const view = new DataView(out.buffer)
+  let at = 0
+  for (const field of fields) {
+    view.setInt32(at, field === null ? -1 : field.length)
+    at += 4
+    if (field !== null) {
+      out.set(field, at)
+      at += field.length
+    }
+  }
+  return out
+}
+
+/** Sets are stored sorted and without repetition, maps by their keys. */
 export const normalize = (type: CqlType, bytes: Uint8Array): Uint8Array => {
   if (bytes.length === 0) return bytes
   if (type._tag === "Set") {
@@ -51,14 +69,53 @@ export const normalize = (type: CqlType, bytes: Uint8Array): Uint8Array => {
   }
   if (type._tag === "Map") {
     const compare = comparatorOf(type.key) ?? compareBytes
-    const flat = entries(bytes)
-    const pairs: Array<readonly [Uint8Array, Uint8Array]> = []
-    for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i]!, flat[i + 1]!])
-    pairs.sort((a, b) => compare(a[0], b[0]))
-    const unique = pairs.filter((pair, i) => i + 1 === pairs.length || compare(pair[0], pairs[i + 1]![0]) !== 0)
-    return collection(unique.length, unique.flat())
+    const pairs = pairsOf(bytes).sort((a, b) => compare(a[0], b[0]))
+    // Which of the values stays differs from server to server, and with how the row was written.
+    if (pairs.some((pair, i) => i > 0 && compare(pairs[i - 1]![0], pair[0]) === 0)) {
+      throw unsupported("a map with one key twice")
+    }
+    return collection(pairs.length, pairs.flat())
   }
   return bytes
+}
+
+const pairsOf = (bytes: Uint8Array): Array<readonly [Uint8Array, Uint8Array]> => {
+  const flat = entries(bytes)
+  const pairs: Array<readonly [Uint8Array, Uint8Array]> = []
+  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i]!, flat[i + 1]!])
+  return pairs
+}
+
+/**
+ * What two values of a type that is not frozen are together, written with one timestamp: servers keep each element as a cell.
+ * Elements of lists are appended; of one key or field the greater value stays.
+ */
+export const mergeOf = (type: CqlType) => (old: Uint8Array, next: Uint8Array): Uint8Array => {
+  switch (type._tag) {
+    case "Map": {
+      const compare = comparatorOf(type.key) ?? compareBytes
+      const pairs = pairsOf(old)
+      for (const pair of pairsOf(next)) {
+        const at = pairs.findIndex(([key]) => compare(key, pair[0]) === 0)
+        if (at < 0) pairs.push(pair)
+        else if (compareBytes(pair[1], pairs[at]![1]) > 0) pairs[at] = pair
+      }
+      return normalize(type, collection(pairs.length, pairs.flat()))
+    }
+    case "Udt": {
+      const before = fieldsOf(old, type.fields.length)
+      const after = fieldsOf(next, type.fields.length)
+      return record(type.fields.map((_, i) => {
+        const x = before[i] ?? null
+        const y = after[i] ?? null
+        return x === null || (y !== null && compareBytes(y, x) > 0) ? y : x
+      }))
+    }
+    default: {
+      const all = [...elements(old), ...elements(next)]
+      return normalize(type, collection(all.length, all))
+    }
+  }
 }
 
 /** The check that a bound value of this type passes through. Throws INVALID. */
@@ -118,9 +175,11 @@ const isUtf8 = (bytes: Uint8Array): boolean => {
   return true
 }
 
-/** A collection that is not frozen does not exist while it is empty. */
-export const isEmptyCollection = (bytes: Uint8Array): boolean =>
-  bytes.length < 4 || new DataView(bytes.buffer, bytes.byteOffset).getInt32(0) === 0
+/** Whether a value of a type that is not frozen is as good as null: a collection of nothing, a user-defined type of nulls. */
+export const isNothing = (type: CqlType, bytes: Uint8Array): boolean =>
+  type._tag === "Udt"
+    ? fieldsOf(bytes, type.fields.length).every((field) => field === null)
+    : bytes.length < 4 || new DataView(bytes.buffer, bytes.byteOffset).getInt32(0) === 0
 
 export const textBytes = (text: string): Uint8Array => Buffer.from(text, "utf8")
 

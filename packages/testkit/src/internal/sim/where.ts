@@ -198,7 +198,13 @@ const compileTokens = (
 }
 
 /** Compiles a WHERE clause; throws INVALID for what is not a restriction of the primary key from its front. */
-export const compileWhere = (relations: ReadonlyArray<Relation>, table: Table, variables: Variables): Where => {
+export const compileWhere = (
+  relations: ReadonlyArray<Relation>,
+  table: Table,
+  variables: Variables,
+  allowFiltering = false
+): Where => {
+  const filtering = (): Error => allowFiltering ? unsupported("ALLOW FILTERING where it is needed") : invalid(FILTERING)
   const byColumn = new Map<string, Collected>()
   const tokens: Array<Extract<Relation, { readonly _tag: "Token" }>> = []
   // Variables are counted in the order of the text, so columns are looked at in the order of the relations.
@@ -209,7 +215,7 @@ export const compileWhere = (relations: ReadonlyArray<Relation>, table: Table, v
       continue
     }
     const column = findColumn(table, relation.column)
-    if (column.kind === "regular") throw invalid(FILTERING)
+    if (column.kind === "regular") throw filtering()
     const found = byColumn.get(column.name) ?? nothing()
     byColumn.set(column.name, found)
     if (relation._tag === "In") {
@@ -233,7 +239,7 @@ export const compileWhere = (relations: ReadonlyArray<Relation>, table: Table, v
     }
     partition.push(restriction)
   }
-  if (partition.length > 0 && partition.length < table.partitionKey.length) throw invalid(FILTERING)
+  if (partition.length > 0 && partition.length < table.partitionKey.length) throw filtering()
   if (partition.length > 0 && tokens.length > 0) {
     throw unsupported("token() together with a restriction of the partition key")
   }
@@ -253,7 +259,7 @@ export const compileWhere = (relations: ReadonlyArray<Relation>, table: Table, v
           (range === undefined ? "" : " by an equality")
       )
     }
-    if (partition.length === 0) throw invalid(FILTERING)
+    if (partition.length === 0) throw filtering()
     const restriction = restrictionOf(column, found, variables)
     if (restriction !== undefined) {
       clustering.push(restriction)

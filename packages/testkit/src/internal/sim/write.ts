@@ -71,6 +71,27 @@ const outcome = (
   })
 ]
 
+/** What Cassandra answers: of what was applied, and of rows that are not there, nothing but that. */
+const saidByCassandra = (
+  isApplied: boolean,
+  table: Table,
+  columns: ReadonlyArray<Column>,
+  partition: Partition | undefined,
+  rows: ReadonlyArray<Row | undefined>,
+  now: number
+): ServerResponse => {
+  const there = isApplied ? [] : [...new Set(rows)].filter((row) => row?.isLive(now) === true)
+  const shown = there.length === 0 ? [] : columns
+  return {
+    _tag: "Rows",
+    columns: [applied(table), ...shown.map((column) => column.wire)],
+    rows: there.length === 0
+      ? [[isApplied ? TRUE : FALSE]]
+      : there.map((row) => outcome(false, shown, partition, row, now)),
+    globalSpec: false
+  }
+}
+
 const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   checkLevel(call.options.consistency, "write")
   const staged = mutation.stage(call.values, timestampOf(call), call.now)
@@ -98,7 +119,11 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   const row = partition?.find(staged.clustering!)
   const isApplied = condition!.holds(call.values, row, call.now)
   const cells = outcome(isApplied, condition!.columns, partition, row, call.now)
+  const said = call.isCassandra
+    ? saidByCassandra(isApplied, table, condition!.asked, partition, [row], call.now)
+    : undefined
   if (isApplied) staged.apply(key)
+  if (said !== undefined) return said
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
 }
 
@@ -132,6 +157,7 @@ export interface BatchPart {
 }
 
 const checkKinds = (kind: Ast.BatchKind, parts: ReadonlyArray<BatchPart>, hasTimestamp: boolean): void => {
+  if (kind === "counter" && hasTimestamp) throw invalid("Cannot provide custom timestamp for counter BATCH")
   for (const { mutation } of parts) {
     if (mutation.isCounter && kind === "logged") throw invalid("Cannot include a counter statement in a logged batch")
     if (!mutation.isCounter && kind === "counter") {
@@ -153,6 +179,25 @@ const batchColumns = (parts: ReadonlyArray<BatchPart>): ReadonlyArray<Column> =>
   const asked = new Set<Column>([...table.partitionKey, ...table.clustering])
   for (const { mutation } of parts) for (const column of mutation.condition?.columns ?? []) asked.add(column)
   return table.columns.filter((column) => asked.has(column))
+}
+
+/** The key, then what is asked for in the order of the conditions; all columns as soon as one asks for a whole row. */
+const batchColumnsOfCassandra = (parts: ReadonlyArray<BatchPart>): ReadonlyArray<Column> => {
+  const table = parts[0]!.mutation.table
+  const conditions = parts.flatMap(({ mutation }) => mutation.condition ?? [])
+  if (conditions.some(({ asked }) => asked === table.columns)) return table.columns
+  return [
+    ...new Set([...table.partitionKey, ...table.clustering, ...conditions.flatMap(({ asked }) => asked)])
+  ]
+}
+
+/** Rows in the order of the partition, not of the conditions. */
+const inOrder = (
+  partition: Partition | undefined,
+  checked: ReadonlyArray<{ readonly row: Row | undefined }>
+): ReadonlyArray<Row> => {
+  const asked = new Set(checked.map(({ row }) => row))
+  return partition === undefined ? [] : partition.rows.filter((row) => asked.has(row))
 }
 
 const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): ServerResponse => {
@@ -182,7 +227,18 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   })
   const isApplied = checked.every(({ holds }) => holds)
   const rows = checked.map(({ row }) => outcome(isApplied, columns, partition, row, call.now))
+  const said = call.isCassandra
+    ? saidByCassandra(
+      isApplied,
+      table,
+      batchColumnsOfCassandra(parts),
+      partition,
+      inOrder(partition, checked),
+      call.now
+    )
+    : undefined
   if (isApplied) { for (const each of staged) each.apply(key) }
+  if (said !== undefined) return said
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
 }
 
