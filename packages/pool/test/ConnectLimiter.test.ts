@@ -42,6 +42,34 @@ describe("ConnectLimiter", () => {
       assert.deepStrictEqual(later.at, [0, 0, 0, 100, 200])
     }))
 
+  it.effect("whoever waits for its node holds no place that dials to others could have", () =>
+    Effect.gen(function*() {
+      const limiter = ConnectLimiter.make({ concurrency: 2, concurrencyPerNode: 1 })
+      const begun: Array<string> = []
+      const dial = (node: string) =>
+        Effect.forkChild(
+          limiter.limit(node, Effect.andThen(Effect.sync(() => void begun.push(node)), Effect.sleep("5 seconds"))),
+          { startImmediately: true }
+        )
+      for (const node of ["slow", "slow", "slow", "other"]) yield* dial(node)
+      yield* turns()
+      assert.deepStrictEqual(begun, ["slow", "other"])
+      yield* TestClock.adjust("15 seconds")
+      assert.deepStrictEqual(begun, ["slow", "other", "slow", "slow"])
+    }))
+
+  it.effect("no turn is given to who has no place: a dial that hangs is followed by others at the rate", () =>
+    Effect.gen(function*() {
+      const limiter = ConnectLimiter.make({ rate: 10, burst: 1, concurrency: 1 })
+      const clock = yield* Clock.Clock
+      yield* Effect.forkChild(limiter.limit("hangs", Effect.sleep("10 seconds")), { startImmediately: true })
+      const from = clock.currentTimeMillisUnsafe()
+      const { at } = yield* begin(limiter, 5)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(at, [10_000, 10_100, 10_200, 10_300, 10_400])
+      assert.strictEqual(from, 0)
+    }))
+
   it.effect("the time of one clock means nothing to another", () =>
     Effect.gen(function*() {
       const limiter = ConnectLimiter.make({ rate: 1, burst: 2 })

@@ -183,6 +183,10 @@ describe("NodePool: what happens", () => {
       for (let i = 0; i < 2; i++) yield* Effect.forkChild(query(pool, 1), { startImmediately: true })
       yield* Effect.forkChild(query(pool, 0), { startImmediately: true })
       yield* TestClock.adjust("3 seconds")
+      const one = yield* Effect.forkChild(query(pool, 0), { startImmediately: true })
+      yield* turns()
+      yield* Fiber.interrupt(one)
+      yield* TestClock.adjust("2 seconds")
       const read = Effect.map(
         Metric.snapshot,
         (all) => (id: string, shard?: string) =>
@@ -195,12 +199,13 @@ describe("NodePool: what happens", () => {
       assert.strictEqual(Number(before("cql_pool_connections", "0").value), 1)
       assert.strictEqual(Number(before("cql_pool_in_flight", "0").value), 1)
       assert.strictEqual(Number(before("cql_pool_in_flight", "1").value), 2)
+      assert.strictEqual(Number(before("cql_pool_orphans", "0").value), 1)
+      assert.strictEqual(Number(before("cql_pool_orphans", "1").value), 0)
       assert.strictEqual(Number(before("cql_pool_dials_total").count), pool.stats.dials)
       assert.strictEqual(Number(before("cql_pool_dial_failures_total").count), 2)
       assert.isAtLeast(Number(before("cql_pool_handshake_milliseconds").count), 2)
       assert.strictEqual(Number(before("cql_pool_shard_aware_port").value), 0)
-      // Waits for a second until the other connection comes back.
-      yield* Effect.forkChild(query(pool, 0), { startImmediately: true })
+      // All is full, the orphan being one of them: waits for a second until the other connection comes back.
       pool.wait({ onAdmitted() {}, onRefused() {} }, ticker.deadline(60_000))
       yield* TestClock.adjust("1200 millis")
       assert.strictEqual(Number((yield* read)("cql_pool_waiting").value), 1)

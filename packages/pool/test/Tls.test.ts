@@ -4,9 +4,11 @@ import * as Tls from "@effect-scylla/pool/Tls"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, type Scope } from "effect"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type * as NodeTls from "node:tls"
+import { TlsSessions } from "../src/internal/tlsSessions.ts"
 import { cql, listen } from "./support/tcpNode.ts"
 
 const ADDRESS = "127.0.0.1"
@@ -151,8 +153,54 @@ describe("TLS of a pool", () => {
     }))
 })
 
+describe("TLS sessions", () => {
+  it("each is given once, the newest first, but the last; those of options that are not in force any more never", () => {
+    const sessions = new TlsSessions()
+    const first: NodeTls.ConnectionOptions = { ca: "first" }
+    const ticket = (text: string): Buffer => Buffer.from(text)
+    assert.deepStrictEqual(sessions.of(undefined), {})
+    const { onSession, tls } = sessions.of(first)
+    assert.strictEqual(tls, first)
+    for (const name of ["a", "b", "c"]) onSession!(ticket(name))
+    const given = (options: NodeTls.ConnectionOptions): string =>
+      String((sessions.of(options).tls as NodeTls.ConnectionOptions).session)
+    assert.deepStrictEqual([given(first), given(first), given(first), given(first)], ["c", "b", "a", "a"])
+    const second: NodeTls.ConnectionOptions = { ca: "second" }
+    assert.strictEqual(given(second), "undefined")
+    // From a connection that was made with the old ones.
+    onSession!(ticket("late"))
+    assert.strictEqual(given(second), "undefined")
+    sessions.of(second).onSession!(ticket("new"))
+    assert.strictEqual(given(second), "new")
+    for (let i = 0; i < 100; i++) sessions.of(second).onSession!(ticket(String(i)))
+    assert.isAtMost((sessions as unknown as { readonly tickets: ReadonlyArray<Buffer> }).tickets.length, 16)
+  })
+})
+
 describe("TCP", () => {
   const isLinux = process.platform === "linux"
+
+  it.live("nothing waits for more to send, with TLS and without", () =>
+    Effect.gen(function*() {
+      const { setNoDelay } = Net.Socket.prototype
+      const set: Array<boolean | undefined> = []
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          Net.Socket.prototype.setNoDelay = setNoDelay
+        })
+      )
+      Net.Socket.prototype.setNoDelay = function(on) {
+        set.push(on)
+        return setNoDelay.call(this, on)
+      }
+      for (const tls of [undefined, { ca: cert }]) {
+        const { port } = yield* listen(cql, tls === undefined ? undefined : { cert, key })
+        set.length = 0
+        yield* (yield* pool(port, tls)).awaitFull
+        assert.isAtLeast(set.length, 1)
+        assert.isFalse(set.includes(false))
+      }
+    }))
 
   it.live.skipIf(!isLinux)("keepalive is on, with TLS and without", () =>
     Effect.gen(function*() {
