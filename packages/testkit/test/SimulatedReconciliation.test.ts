@@ -38,12 +38,14 @@ describe("two writes with one timestamp", () => {
       assert.strictEqual(fields(yield* after("u", write("u = {a: 2}"), write("u = {a: 1}"))), '{"a":2,"b":null}')
     }))
 
-  it.effect("later ones replace all of it, null beats everything, nothing deletes only what was before", () =>
+  it.effect("later ones replace all of it; null and nothing delete only what was before, DELETE also what is now", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* after("s", write("s = {1}", 5), write("s = {2}", 6)), new Set([2]))
       assert.deepStrictEqual(yield* after("s", write("s = {1}", 6), write("s = {2}", 5)), new Set([1]))
-      assert.isNull(yield* after("s", write("s = {1}"), write("s = null")))
-      assert.isNull(yield* after("s", write("s = null"), write("s = {1}")))
+      assert.deepStrictEqual(yield* after("s", write("s = {1}"), write("s = null")), new Set([1]))
+      assert.deepStrictEqual(yield* after("s", write("s = null"), write("s = {1}")), new Set([1]))
+      assert.isNull(yield* after("s", write("s = {1}"), "DELETE s FROM t USING TIMESTAMP 5 WHERE pk = 1"))
+      assert.isNull(yield* after("v", write("v = 1"), write("v = null")))
       assert.deepStrictEqual(yield* after("s", write("s = {1}"), write("s = {}")), new Set([1]))
       assert.deepStrictEqual(yield* after("s", write("s = {}"), write("s = {1}")), new Set([1]))
       assert.isNull(yield* after("s", write("s = {1}", 4), write("s = {}", 5)))
@@ -97,6 +99,8 @@ describe("what is refused", () => {
     ["SELECT (int) 5 FROM t", /^not simulated: a value with its type in front/],
     ["INSERT INTO t (pk, s) VALUES ((int) 1, (set<int>) {1})", /^not simulated: a value with its type in front/],
     ["UPDATE t SET v = 1 WHERE pk = 1 IF v = 3 AND v > null", /Invalid comparison with null for operator ">"/],
+    ["UPDATE two SET v = 1 WHERE a = 1 AND b = 1 AND c IN (1, 1) IF EXISTS", /IN on the clustering key columns/],
+    ["DELETE FROM two WHERE a = 1 AND b = 1 AND c IN () IF EXISTS", /IN on the clustering key columns/],
     ["DELETE FROM n USING TIMESTAMP 2 WHERE pk = 1", /Cannot provide custom timestamp for counter updates/],
     ["BEGIN COUNTER BATCH USING TIMESTAMP 3 APPLY BATCH", /Cannot provide custom timestamp for counter BATCH/]
   ]

@@ -80,14 +80,15 @@ interface CellWriter {
   readonly value: Compiled
   /** Of a column whose value is made of cells of its own. */
   readonly merge: Cell["merge"]
-  readonly isNothing: (bytes: Uint8Array) => boolean
+  /** Whether writing the value does no more than to delete what was there. */
+  readonly isNothing: (value: Uint8Array | null) => boolean
 }
 
 const cellWriter = (column: Column, term: Ast.Term, variables: Variables): CellWriter => ({
   slot: column.position,
   value: compile(term, column.type.cql, column.name, variables),
   merge: column.type.multiCell ? mergeOf(column.type.cql) : undefined,
-  isNothing: (bytes) => column.type.multiCell && isNothing(column.type.cql, bytes)
+  isNothing: (value) => column.type.multiCell && (value === null || isNothing(column.type.cql, value))
 })
 
 const writeCells = (
@@ -105,9 +106,9 @@ const writeCells = (
     if (bytes === Unset) continue
     const stored = bytes as Uint8Array | null
     slots.push(slot)
-    // Writing a collection deletes what was there a microsecond before; one of nothing does no more than that.
+    // Writing a collection deletes what was there a microsecond before.
     cells.push(
-      stored !== null && isNothing(stored)
+      isNothing(stored)
         ? { value: null, timestamp: timestamp - 1n, expires: 0, ttl: 0, merge }
         : { value: stored, timestamp, expires: ttl === 0 ? 0 : now + ttl * 1000, ttl, merge }
     )
@@ -187,9 +188,20 @@ const modificationWhere = (
   return where
 }
 
-const conditionalWhere = (where: Where, table: Table, condition: RowCheck | undefined): void => {
+const conditionalWhere = (
+  relations: ReadonlyArray<Ast.Relation>,
+  where: Where,
+  table: Table,
+  condition: RowCheck | undefined
+): void => {
   if (condition === undefined) return
   if (!where.isSinglePartition) throw invalid("IN on the partition key is not supported with conditional updates")
+  for (const relation of relations) {
+    // An IN of one term is an equality, one of the same term twice is not.
+    if (relation._tag === "In" && (!Array.isArray(relation.terms) || relation.terms.length !== 1)) {
+      throw invalid("IN on the clustering key columns is not supported with conditional updates")
+    }
+  }
   wholeRows(where, table)
 }
 
@@ -241,7 +253,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
   if (condition !== undefined && table.isCounter) {
     throw invalid("Conditional updates are not supported on counter tables")
   }
-  conditionalWhere(where, table, condition)
+  conditionalWhere(statement.where, where, table, condition)
   return {
     table,
     partitionKey: where.partitionKey,
@@ -251,9 +263,6 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
     stage: (values, fallback, now) => {
       const keys = where.keys(values)
       const rows = where.ranges(values)
-      if (condition !== undefined && rows.length !== 1) {
-        throw invalid("IN on the clustering key columns is not supported with conditional updates")
-      }
       const timestamp = using.timestamp(values, fallback)
       const { cells, slots } = writeCells(writers, values, timestamp, using.ttl(values), now)
       const added: Array<number> = []
@@ -300,7 +309,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
   if (condition !== undefined && table.isCounter) {
     throw invalid("Conditional updates are not supported on counter tables")
   }
-  conditionalWhere(where, table, condition)
+  conditionalWhere(statement.where, where, table, condition)
   return {
     table,
     partitionKey: where.partitionKey,
@@ -310,9 +319,6 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     stage: (values, fallback) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
-      if (condition !== undefined && ranges.length !== 1) {
-        throw invalid("IN on the clustering key columns is not supported with conditional updates")
-      }
       const timestamp = using.timestamp(values, fallback)
       return {
         keys,

@@ -160,7 +160,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
             `but got ${term.items.length}`
         )
       }
-      return parts(type.elements.map((_, i) => term.items[i]), type.elements, name, variables)
+      // Those at the end that are left out are left out of the bytes, too.
+      return parts(term.items, type.elements, name, variables)
     }
     case "Udt": {
       if (type._tag !== "Udt") return wrongKind("user type", name, type)
