@@ -522,13 +522,13 @@ export class NodePool implements Host, Supervised, Tickable {
     const to = offered?.nrShards ?? 1
     if (this.started && (to !== from || offered?.ignoreMsb !== this.shards?.ignoreMsb)) {
       // The node was restarted with other shards: what is open belongs to the old life.
-      drain.push(...this.table.all)
       this.publish({ _tag: "Resharded", from, to })
-    }
+      const message = `${this.where} has ${to} shards and not ${from} any more: the connection is replaced`
+      drain.push(...this.table.reshard(to, new ConnectionClosed({ message }), this.now))
+    } else if (this.table.lengthFor(to) !== this.table.length) this.table.reset(to)
     this.shards = offered
     this.keyspaces.adopted(connection)
     this.adaptive?.adopt(connection)
-    if (drain.length > 0 || this.table.lengthFor(to) !== this.table.length) this.table.reset(to)
     const replaced = this.table.add(connection, this.now)
     if (replaced !== undefined) drain.push(replaced)
     this.started = true

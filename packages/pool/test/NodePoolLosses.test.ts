@@ -283,6 +283,33 @@ describe("NodePool: losses", () => {
       assertFull(pool, node)
     }))
 
+  it.effect("an address behind which nodes of different shards take turns: no storm of dials, and requests are served", () =>
+    Effect.gen(function*() {
+      for (const options of [sharded, { shards: 8 }]) {
+        const { network, node, start } = yield* setup(options, { shutdownTimeout: 0 })
+        let dials = 0
+        node.intercept = (_socket, { request }) => {
+          if (request._tag === "Options") node.shards = dials++ % 2 === 0 ? 8 : 5
+          return false
+        }
+        const pool = yield* start
+        yield* TestClock.adjust("1 minute")
+        const { length } = network.dials
+        for (let i = 0; i < 60; i++) {
+          yield* TestClock.adjust("1 second")
+          yield* turns()
+          assert.isTrue(pool.isUp)
+        }
+        assert.isBelow(network.dials.length - length, 200)
+        // One of them goes away.
+        node.intercept = () => false
+        node.shards = 5
+        yield* TestClock.adjust("2 minutes")
+        yield* turns()
+        assertFull(pool, node)
+      }
+    }))
+
   it.effect("the transport breaks with a defect: the slot goes on", () =>
     Effect.gen(function*() {
       const { network, start } = yield* setup()

@@ -108,6 +108,7 @@ export class SlotSupervisor {
         continue
       }
       this.dialing++
+      const { resharded } = table
       const dialed = yield* Effect.ensuring(
         Effect.result(this.dialer.dial(slot)),
         Effect.sync(() => {
@@ -118,6 +119,8 @@ export class SlotSupervisor {
       )
       if (Result.isSuccess(dialed)) {
         grown()
+        // Behind some addresses nodes of different shards take turns: each dial would undo the one before.
+        if (table.resharded !== undefined && table.resharded !== resharded) yield* backoff(table.resharded)
       } else {
         const { reason } = dialed.failure
         this.pool.onDialFailed(slot, reason)

@@ -53,6 +53,8 @@ export class SlotTable {
   /** By slot: requests of connections that are gone, so that the counters never fall. */
   private readonly past: Array<number> = []
   private turn = 0
+  /** Another one with every reshard. */
+  resharded: PoolReason | undefined = undefined
   private readonly changed: OnChange
 
   constructor(size: Size | undefined, changed: OnChange) {
@@ -189,21 +191,37 @@ export class SlotTable {
     this.changed(slot, from, to, reason)
   }
 
+  /**
+   * The node came back with other shards: all connections are of the past, and each is replaced after the delay that its life
+   * was worth. Answers them.
+   */
+  reshard(nrShards: number, reason: PoolReason, now: number): Array<Connection> {
+    const { all } = this
+    this.resharded = reason
+    for (const [slot, connection] of this.slots.entries()) if (connection !== undefined) this.end(slot, reason, now)
+    this.lay(nrShards, this)
+    return all
+  }
+
   /** Slots for so many shards, all empty; answers the connections that were there. */
-  reset(nrShards: number, { anyShard, size }: Shape = this): Array<Connection> {
+  reset(nrShards: number, shape: Shape = this): Array<Connection> {
     const { all } = this
     this.slots = this.slots.map(() => undefined)
     // Told by the shards that they had; states of slots whose dials go on are kept.
     for (const [slot, state] of this.states.entries()) {
       if (state !== "Dialing" && state !== "Handshaking") this.become(slot, "Idle")
     }
+    this.lay(nrShards, shape)
+    return all
+  }
+
+  private lay(nrShards: number, { anyShard, size }: Shape): void {
     this.anyShard = anyShard
     this.size = size
     const length = this.lengthFor(nrShards)
     this.excess = []
     this.slots = Array.from({ length }, () => undefined)
     this.states = Array.from({ length }, (_, slot) => this.states[slot] ?? "Idle")
-    return all
   }
 
   lengthFor(nrShards: number): number {
@@ -265,11 +283,15 @@ export class SlotTable {
       this.excess = this.excess.filter((other) => other !== connection)
       return false
     }
+    this.end(slot, reason, now)
+    this.promote(slot, now)
+    return true
+  }
+
+  private end(slot: number, reason: PoolReason, now: number): void {
     this.slots[slot] = undefined
     this.ended[slot] = { lived: (now - this.since[slot]!) * TICK_MILLIS, reason }
     this.become(slot, "Closed", reason)
-    this.promote(slot, now)
-    return true
   }
 
   /** Fills a slot from the excess. */
