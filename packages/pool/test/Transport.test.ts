@@ -1,13 +1,17 @@
 import * as NodePool from "@effect-scylla/pool/NodePool"
-import type { DialError, Endpoint, Handlers, Socket } from "@effect-scylla/pool/Socket"
+import { DialError, type Endpoint, type Handlers, type Socket } from "@effect-scylla/pool/Socket"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { Transport } from "@effect-scylla/pool/Transport"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, type Scope } from "effect"
 import { Buffer } from "node:buffer"
-import { readFileSync } from "node:fs"
-import type * as Net from "node:net"
+import { once } from "node:events"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
 import { cql, listen } from "./support/tcpNode.ts"
 
 const ADDRESS = "127.0.0.1"
@@ -278,6 +282,41 @@ describe("Transport: TLS", () => {
     }).pipe(Effect.scoped))
 })
 
+/** What a user writes to dial something else: here an endpoint's address is the path of a unix socket. */
+const unixSockets: Transport = {
+  dial: (endpoint) =>
+    Effect.callback<Socket, DialError>((resume) => {
+      const socket = Net.connect({ path: endpoint.address })
+      socket.once("error", (cause) => {
+        resume(Effect.fail(new DialError({ kind: "Unreachable", endpoint, message: cause.message, cause })))
+      })
+      socket.once("connect", () => {
+        resume(Effect.succeed<Socket>({
+          localPort: undefined,
+          remoteAddress: endpoint.address,
+          start: (handlers) => {
+            let error: Error | undefined
+            socket.on("data", (chunk: Buffer) => {
+              handlers.onData(chunk, new DataView(chunk.buffer, chunk.byteOffset, chunk.length), chunk.length)
+            })
+            socket.on("error", (cause) => (error = cause))
+            socket.on("close", () => handlers.onClose(error))
+          },
+          // Says that it is not done with the bytes until it is.
+          write: (bytes, done) => {
+            socket.write(bytes, () => done())
+            return false
+          },
+          get pendingBytes() {
+            return socket.writableLength
+          },
+          destroy: () => void socket.destroy()
+        }))
+      })
+      return Effect.sync(() => void socket.destroy())
+    })
+}
+
 describe("NodePool over real sockets", () => {
   for (const secure of [false, true]) {
     it.live(`serves, and its scope leaves no socket and no timer (${secure ? "TLS" : "TCP"})`, () =>
@@ -307,6 +346,34 @@ describe("NodePool over real sockets", () => {
         yield* eventually(() => held() <= before)
       }).pipe(Effect.scoped))
   }
+
+  it.live.skipIf(process.platform === "win32")(
+    "over a transport of the user's own: a unix socket",
+    () =>
+      Effect.gen(function*() {
+        const folder = mkdtempSync(join(tmpdir(), "pool-"))
+        const path = join(folder, "cql.sock")
+        const server = Net.createServer(cql).listen(path)
+        yield* Effect.promise(() => once(server, "listening"))
+        yield* Effect.addFinalizer(() =>
+          Effect.promise(async () => {
+            await promisify(server.close.bind(server))()
+            rmSync(folder, { recursive: true })
+          })
+        )
+        yield* Effect.scoped(Effect.gen(function*() {
+          const ticker = yield* Ticker.make
+          const pool = yield* NodePool.make({ address: path, port: 0, shutdownTimeout: 0, session: { ticker } })
+          yield* pool.awaitFull
+          const ask = pool.pick(0)!.request({ _tag: "Query", query: "SELECT", options: { consistency: "ONE" } }, {
+            timeoutMillis: 5_000,
+            decoders: new RowDecoders()
+          })
+          const answers = yield* Effect.all(Array.from({ length: 200 }, () => ask), { concurrency: 50 })
+          assert.isTrue(answers.every(({ response }) => response._tag === "Void"))
+        })).pipe(Effect.provideService(Transport, unixSockets))
+      }).pipe(Effect.scoped)
+  )
 
   it.live("a scope that ends while it dials an address that does not answer", () =>
     Effect.gen(function*() {

@@ -21,6 +21,8 @@ export class ChaosServer {
   isShedding = false
   /** Refuses dials. */
   isDown = false
+  /** A firewall drops what goes to the shard-aware port. */
+  isFiltered = false
   /** Requests of which the server will say nothing, in a thousand. */
   forgets = 0
   private readonly late: Array<Debt> = []
@@ -35,7 +37,15 @@ export class ChaosServer {
     this.random = random
     this.ledger = ledger
     network.judge = (endpoint) =>
-      this.isDown ? "refuse" : endpoint.localPort !== undefined && random.below(20) === 0 ? "in use" : "accept"
+      this.isDown
+        ? "refuse"
+        : endpoint.localPort === undefined
+        ? "accept"
+        : this.isFiltered
+        ? "hang"
+        : random.below(20) === 0
+        ? "in use"
+        : "accept"
     this.node.intercept = (socket, received) => this.receive(socket, received)
   }
 
@@ -150,6 +160,7 @@ export class ChaosServer {
     this.isHung = false
     this.isShedding = false
     this.isDown = false
+    this.isFiltered = false
     this.forgets = 0
     this.node.nat = (port) => port
     this.node.others = []

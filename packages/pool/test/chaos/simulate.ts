@@ -198,7 +198,10 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   })
 
   const upset = (server: ChaosServer, pool: NodePool.NodePool): string => {
-    switch (random.below(16)) {
+    switch (random.below(17)) {
+      case 16:
+        server.isFiltered = true
+        return "filter"
       case 15:
         pool.moveTo(awayFrom(pool.address))
         return "move"
