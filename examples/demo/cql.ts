@@ -230,10 +230,17 @@ export const onContactPoints = Effect.fnUntraced(function*(client: CqlClient.Cql
       client.isShardAware() ? "shard-aware" : "no shards (token-aware)"
     }`
   )
-  const measured = yield* createSchema(client)
-  yield* heading("Writing and reading")
-  yield* writeAndRead(client, settings)
-  yield* heading("Where requests went")
-  yield* clientShare(client, measured)
-  yield* client.execute(`DROP KEYSPACE ${KEYSPACE}`)
+  const drop = client.execute(`DROP KEYSPACE IF EXISTS ${KEYSPACE}`)
+  yield* Effect.onError(
+    Effect.gen(function*() {
+      const measured = yield* createSchema(client)
+      yield* heading("Writing and reading")
+      yield* writeAndRead(client, settings)
+      yield* heading("Where requests went")
+      yield* clientShare(client, measured)
+    }),
+    // Also when it is stopped halfway.
+    () => Effect.ignore(drop)
+  )
+  yield* drop
 })

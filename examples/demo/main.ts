@@ -3,12 +3,17 @@ import { CqlClient } from "@effect-scylla/driver"
 import { Transport } from "@effect-scylla/pool"
 import { Ports, SimulatedCluster } from "@effect-scylla/testkit"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Effect, Option, Redacted } from "effect"
+import { Console, Data, Effect, Option, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
 import { alternator } from "../alternator/demo.ts"
 import { raft } from "../raft/demo.ts"
 import { onContactPoints, onSimulated } from "./cql.ts"
 import { heading } from "./terminal.ts"
+
+const atLeastOne = Flag.filter((count: number) => count >= 1, (count) => `at least 1, got ${count}`)
+
+/** Flags that do not go together. */
+class WrongFlags extends Data.TaggedError("WrongFlags")<{ readonly message: string }> {}
 
 const flags = {
   contactPoints: Flag.String("contact-points").pipe(
@@ -21,8 +26,16 @@ const flags = {
   ),
   username: Flag.String("username").pipe(Flag.optional),
   password: Flag.String("password").pipe(Flag.optional),
-  rows: Flag.Int("rows").pipe(Flag.withDescription("rows to write and read back"), Flag.withDefault(20_000)),
-  concurrency: Flag.Int("concurrency").pipe(Flag.withDescription("requests under way at once"), Flag.withDefault(256)),
+  rows: Flag.Int("rows").pipe(
+    Flag.withDescription("rows to write and read back"),
+    atLeastOne,
+    Flag.withDefault(20_000)
+  ),
+  concurrency: Flag.Int("concurrency").pipe(
+    Flag.withDescription("requests under way at once"),
+    atLeastOne,
+    Flag.withDefault(256)
+  ),
   notIdempotent: Flag.Boolean("not-idempotent").pipe(
     Flag.withDescription("do not mark the INSERTs idempotent: those cut off are reported as Ambiguous"),
     Flag.withDefault(false)
@@ -46,8 +59,13 @@ const demo = Command.make("demo", flags, (flags) =>
   Effect.scoped(Effect.gen(function*() {
     const settings = { rows: flags.rows, concurrency: flags.concurrency, idempotent: !flags.notIdempotent }
     if (Option.isNone(flags.contactPoints)) {
+      const idle = (["datacenter", "username", "password"] as const).filter((name) => Option.isSome(flags[name]))
+      if (idle.length > 0) {
+        return yield* new WrongFlags({ message: `--${idle.join(", --")}: only with --contact-points` })
+      }
       yield* simulated(settings, flags.memory)
     } else {
+      if (flags.memory) return yield* new WrongFlags({ message: "--memory: not with --contact-points" })
       yield* heading(`The cluster at ${flags.contactPoints.value}`)
       const client = yield* CqlClient.make({
         contactPoints: flags.contactPoints.value.split(","),
@@ -59,7 +77,7 @@ const demo = Command.make("demo", flags, (flags) =>
     }
     yield* Console.log("\ndone")
   })).pipe(
-    Effect.catchTag(["CqlError", "SimulatedClusterError", "TimeoutError"], (error) =>
+    Effect.catchTag(["CqlError", "SimulatedClusterError", "TimeoutError", "WrongFlags"], (error) =>
       Effect.andThen(
         Console.error(`\n${error.message}`),
         Effect.sync(() => {

@@ -20,7 +20,9 @@ export const progress = (label: string, total: number): Progress => {
     const seconds = (performance.now() - started) / 1000
     const rate = seconds > 0 ? Math.round(count / seconds).toLocaleString("en-US") : "0"
     const bar = "█".repeat(full) + "░".repeat(WIDTH - full)
-    return `  ${label.padEnd(22)} ${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${rate}/s`
+    const text = `  ${label.padEnd(22)} ${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${rate}/s`
+    // A line that wraps could not be drawn over: on a narrow terminal its end is left out.
+    return live ? text.slice(0, Math.max(1, process.stdout.columns - 1)) : text
   }
   return {
     step: () => {
