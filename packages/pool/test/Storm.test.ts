@@ -4,7 +4,7 @@ import * as Ticker from "@effect-scylla/pool/Ticker"
 import * as Transport from "@effect-scylla/pool/Transport"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Random, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Metric, Random, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -145,8 +145,22 @@ describe("leaks", () => {
   const resources = (): number =>
     process.getActiveResourcesInfo().filter((name) => /TCP|TLS|Timeout|Immediate/.test(name)).length
 
+  /** Of the process itself: those of sockets go with them. */
+  const listeners = () => process.eventNames().map((name) => [name, process.listenerCount(name as string)])
+  const fibers = {
+    active: 0,
+    started: 0,
+    recordFiberStart(): void {
+      this.active++
+      this.started++
+    },
+    recordFiberEnd(): void {
+      this.active--
+    }
+  }
+
   it.live(
-    "open, use, break and close, a thousand times: no socket, no timer, no listener is left, and the heap is flat",
+    "open, use, break and close, a thousand times: no socket, timer, fiber or listener is left, and the heap is flat",
     () =>
       Effect.gen(function*() {
         const { port, sockets } = yield* listen(cql)
@@ -170,23 +184,32 @@ describe("leaks", () => {
               pool.pickAny()?.request(ask, { timeoutMillis: 5_000, decoders: new RowDecoders() }) ?? Effect.void
             )
             yield* request
-            if (i % 2 === 0) {
+            // Each way to break: lost, interrupted, closed while requests are in flight.
+            if (i % 4 === 0) {
               for (const socket of sockets) socket.destroy()
               yield* Effect.exit(request)
+            } else if (i % 4 === 1) {
+              yield* Fiber.interrupt(yield* Effect.forkChild(request, { startImmediately: true }))
+            } else if (i % 4 === 2) {
+              yield* Effect.forkChild(Effect.exit(request), { startImmediately: true })
             }
             yield* Scope.close(scope, Exit.void)
           })
         for (let i = 0; i < 200; i++) yield* cycle(i)
-        const before = { heap: gc(), resources: resources(), listeners: process.listenerCount("exit") }
+        const look = () => ({ heap: gc(), resources: resources(), listeners: listeners(), fibers: fibers.active })
+        const before = look()
+        const { started } = fibers
         for (let i = 0; i < 800; i++) yield* cycle(i)
-        for (let i = 0; i < 500 && sockets.size > 0; i++) yield* Effect.sleep(10)
+        for (let i = 0; i < 500 && (sockets.size > 0 || fibers.active > before.fibers); i++) yield* Effect.sleep(10)
         assert.strictEqual(sockets.size, 0)
-        const after = { heap: gc(), resources: resources(), listeners: process.listenerCount("exit") }
+        const after = look()
         assert.isAtMost(after.resources, before.resources)
-        assert.strictEqual(after.listeners, before.listeners)
+        assert.deepStrictEqual(after.listeners, before.listeners)
+        assert.isAbove(fibers.started, started + 800, "they are counted")
+        assert.isAtMost(after.fibers, before.fibers)
         // 800 pools of one connection: a leak of one would be a megabyte at least.
         assert.isBelow(after.heap - before.heap, 1024 * 1024)
-      }),
+      }).pipe(Effect.provideService(Metric.FiberRuntimeMetrics, fibers)),
     60_000
   )
 })
