@@ -1,10 +1,11 @@
-/** The main job as it is run: `examples/demo`, with its flags. What it prints is what it is for. */
+/** What newcomers run first: the program of the README, and the main job, `examples/demo`, with its flags. What it prints is what it is for. */
 import { CqlClient } from "@effect-scylla/driver"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { runReadme } from "../support/readme.ts"
 
 const MAIN = fileURLToPath(new URL("../../examples/demo/main.ts", import.meta.url))
 
@@ -47,6 +48,19 @@ const refused = (...args: ReadonlyArray<string>) =>
     assert.strictEqual(code, 1, stdout + stderr)
     return stdout + stderr
   })
+
+describe("README", () => {
+  it.live("its first program runs on an empty cluster, and prints what it says", () =>
+    Effect.gen(function*() {
+      const cluster = yield* SimulatedCluster.make()
+      const env = { CONTACT_POINT: cluster.contactPoints[0]! }
+      // The README is that of the folder above `test`.
+      const seenFrom = new URL("../README.test.ts", import.meta.url).href
+      const { printed, promised } = yield* Effect.promise(() => runReadme(seenFrom, env))
+      assert.deepStrictEqual(promised, ["Ada"])
+      assert.deepStrictEqual(printed, promised)
+    }))
+})
 
 describe("the demo", () => {
   it.live("writes and reads rows on the cores that own them, and fails no request while a node is dead", () =>
