@@ -108,6 +108,18 @@ export const defaultLimits: Limits = {
 }
 
 /**
+ * Throws a `RangeError` that names the first limit with which nothing would ever be sent, or nothing bounded.
+ *
+ * @internal
+ */
+export const checkLimits = (limits: Partial<Limits> = {}): void => {
+  for (const [name, value] of Object.entries(limits)) {
+    if (value === undefined || value > 0) continue
+    throw new RangeError(`limits.${name} must be more than 0, got ${value}`)
+  }
+}
+
+/**
  * What a connection tells its owner.
  *
  * @category models

@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Buffer } from "node:buffer"
 import * as Authenticator from "./Authenticator.ts"
-import { Connection, defaultLimits, type Limits, type Owner } from "./Connection.ts"
+import { checkLimits, Connection, defaultLimits, type Limits, type Owner } from "./Connection.ts"
 import {
   AuthenticationFailed,
   ConnectionClosed,
@@ -386,14 +386,16 @@ const connectOnce = (
 }
 
 /**
- * Makes a connection. The caller owns it: it lives until it fails or is closed.
+ * Makes a connection. The caller owns it: it lives until it fails or is closed. Dies of a `RangeError` for limits that bound
+ * nothing.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const connect = (options: Options): Effect.Effect<Connection, PoolError> =>
   Effect.gen(function*() {
-    const { driverConfig, versions, wishes = {} } = options.session
+    const { driverConfig, limits, versions, wishes = {} } = options.session
+    checkLimits(limits)
     const configBytes = driverConfig === undefined ? 0 : Buffer.byteLength(driverConfig)
     if (configBytes > MAX_DRIVER_CONFIG) {
       return yield* fail(

@@ -17,7 +17,7 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
-import { type Connection, defaultLimits } from "./Connection.ts"
+import { checkLimits, type Connection, defaultLimits } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
@@ -216,6 +216,9 @@ export class NodePool implements Host, Supervised, Tickable {
       this.recorder.stand(this.table.stats)
     })
     const { keyspace, limits, ticker } = options.session
+    const { maxWaiting = DEFAULT_MAX_WAITING } = options
+    checkLimits(limits)
+    if (!(maxWaiting >= 0)) throw new RangeError(`maxWaiting must be a number from 0, got ${maxWaiting}`)
     this.keyspaces = new PoolKeyspace(keyspace, this.table, (connection) => this.onExhausted(connection))
     if (options.adaptive !== undefined && options.adaptive !== false) {
       const max = limits?.maxInFlight ?? defaultLimits.maxInFlight
@@ -224,7 +227,7 @@ export class NodePool implements Host, Supervised, Tickable {
     this.waiters = new Waiters(ticker.defer)
     this.admission = new Admission(
       ticker,
-      options.maxWaiting ?? DEFAULT_MAX_WAITING,
+      maxWaiting,
       () => this.table.next(),
       (millis) => this.recorder.queued(millis)
     )
@@ -390,7 +393,7 @@ export class NodePool implements Host, Supervised, Tickable {
 
   /**
    * Another number of connections from now on, for example because the node is asked more or less than before. Those that
-   * have a place keep it, the others are drained, and what is missing is dialled.
+   * have a place keep it, the others are drained, and what is missing is dialled. Throws a `RangeError` for no number at all.
    */
   resize(connections: Options["connections"]): void {
     if (!this.table.resize(connections, this.nrShards, this.now)) return
@@ -583,7 +586,8 @@ export class NodePool implements Host, Supervised, Tickable {
 }
 
 /**
- * Starts the pool of a node. It dials in the background and is closed, its requests drained, with the scope.
+ * Starts the pool of a node. It dials in the background and is closed, its requests drained, with the scope. Dies of a
+ * `RangeError` that names the option with which no connection would be made, or nothing bounded.
  *
  * @category constructors
  * @since 0.1.0

@@ -165,6 +165,14 @@ describe("Handshake", () => {
       assert.strictEqual(network.open.length, 2)
     }))
 
+  it.effect("limits that bound nothing: it dies of them before anybody is dialled", () =>
+    Effect.gen(function*() {
+      const { connect, network } = yield* setup()
+      const exit = yield* Effect.exit(connect({ limits: { maxOutput: Number.NaN } }))
+      assert.include(Exit.isFailure(exit) ? String(exit.cause) : "", "limits.maxOutput")
+      assert.strictEqual(network.dials.length, 0)
+    }))
+
   it.effect("a refused dial", () =>
     Effect.gen(function*() {
       const s = yield* setup()

@@ -1,11 +1,38 @@
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import * as Tls from "@effect-scylla/pool/Tls"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Exit, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type FakeNode, PLAIN_PORT, SHARD_AWARE_PORT } from "./support/node.ts"
 import { assertFull, setup, sharded } from "./support/pool.ts"
 import { turns, until } from "./support/turns.ts"
+
+describe("NodePool: options", () => {
+  it.effect("with which there would be no connection, or no bound, are refused by name before anybody is dialled", () =>
+    Effect.gen(function*() {
+      for (
+        const [options, session, message] of [
+          [{ connections: { perShard: 0 } }, {}, "perShard must be a whole number from 1, got 0"],
+          [{ connections: { perNode: Number.NaN } }, {}, "perNode must be a whole number from 1, got NaN"],
+          [{ maxWaiting: Number.NaN }, {}, "maxWaiting must be a number from 0, got NaN"],
+          [{}, { limits: { maxInFlight: Number.NaN } }, "limits.maxInFlight must be more than 0, got NaN"],
+          [{}, { limits: { heartbeatInterval: -1 } }, "limits.heartbeatInterval must be more than 0, got -1"]
+        ] as const
+      ) {
+        const { network, start } = yield* setup(sharded, options, session)
+        const exit = yield* Effect.exit(start)
+        assert.isTrue(Exit.isFailure(exit))
+        const defect = exit._tag === "Failure" ? exit.cause.reasons[0] : undefined
+        assert.strictEqual(defect?._tag === "Die" ? String(defect.defect) : "", `RangeError: ${message}`)
+        yield* turns()
+        assert.strictEqual(network.dials.length, 0)
+      }
+      const { start } = yield* setup(sharded)
+      const pool = yield* start
+      assert.throws(() => pool.resize({ perShard: 1.5 }), RangeError, "got 1.5")
+      yield* pool.awaitFull
+    }))
+})
 
 describe("NodePool: filling", () => {
   it.effect("one plain connection first, then the missing shards in parallel through the shard-aware port", () =>

@@ -27,7 +27,11 @@ interface Shape {
 
 const normal = (given: Size = { perShard: 1 }): Shape => {
   const anyShard = "perNode" in given
-  return { anyShard, size: Math.max(1, Math.floor(anyShard ? given.perNode : given.perShard)) }
+  const size = anyShard ? given.perNode : given.perShard
+  if (!Number.isInteger(size) || size < 1) {
+    throw new RangeError(`${anyShard ? "perNode" : "perShard"} must be a whole number from 1, got ${size}`)
+  }
+  return { anyShard, size }
 }
 
 /** Excess that is kept, however few slots there are. */
