@@ -14,6 +14,8 @@ export interface Ledger {
   readonly violated: (what: string) => void
   /** Texts that have reached a server. */
   readonly arrived: Set<string>
+  /** Texts of which it was said that they were not sent: they must never arrive. */
+  readonly unsent: Set<string>
   /** Those that wait on a pool, in the order in which they began to. */
   readonly waiting: Map<NodePool.NodePool, Set<ChaosRequest>>
 }
@@ -80,6 +82,12 @@ export class ChaosRequest implements ResponseHandler, Waiter {
     this.stream = connection.commit(start, this, this.deadline)
   }
 
+  private isUnsent(): void {
+    this.ledger.unsent.add(this.text)
+    if (!this.ledger.arrived.has(this.text)) return
+    this.ledger.violated(`${this.text}: is said not to be sent, and has arrived`)
+  }
+
   private settle(end: NonNullable<ChaosRequest["end"]>): boolean {
     if (this.end !== undefined) {
       this.ledger.violated(`${this.text}: ${end} after it was ${this.end}`)
@@ -101,9 +109,7 @@ export class ChaosRequest implements ResponseHandler, Waiter {
 
   onFailure(_reason: PoolReason, sent: boolean): void {
     if (!this.settle("failed")) return
-    if (!sent && this.ledger.arrived.has(this.text)) {
-      this.ledger.violated(`${this.text}: is said not to be sent, and has arrived`)
-    }
+    if (!sent) this.isUnsent()
   }
 
   onAdmitted(connection: Connection): void {
@@ -116,7 +122,7 @@ export class ChaosRequest implements ResponseHandler, Waiter {
 
   onRefused(): void {
     this.waiters.delete(this)
-    this.settle("refused")
+    if (this.settle("refused")) this.isUnsent()
   }
 
   /** The caller is interrupted. */
@@ -126,6 +132,7 @@ export class ChaosRequest implements ResponseHandler, Waiter {
     if (this.place?.isWaiting) {
       this.waiters.delete(this)
       this.pool.leave(this.place)
+      this.isUnsent()
     } else this.connection!.abandon(this.stream, this)
   }
 }

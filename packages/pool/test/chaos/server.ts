@@ -60,7 +60,12 @@ export class ChaosServer {
     const ids = this.unansweredBy(socket)
     if (ids.has(stream)) this.ledger.violated(`id ${stream} of ${socket.localPort} was used again before its answer`)
     ids.add(stream)
-    if (request._tag === "Query") this.ledger.arrived.add(request.query)
+    if (request._tag === "Query") {
+      this.ledger.arrived.add(request.query)
+      if (this.ledger.unsent.has(request.query)) {
+        this.ledger.violated(`${request.query}: was said not to be sent, and arrives`)
+      }
+    }
     if (this.isShedding && request._tag === "Options") {
       socket.end()
       return true

@@ -62,6 +62,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const ledger: Ledger = {
     violated: (what) => void violations.push(what),
     arrived: new Set(),
+    unsent: new Set(),
     waiting: new Map()
   }
   const pick = <A>(...choices: ReadonlyArray<A>): A => choices[random.below(choices.length)]!
