@@ -1,0 +1,277 @@
+/** What the control connection reads and hears of the cluster, where servers say it in their own ways. */
+import type { Connection, Transport } from "@effect-scylla/pool"
+import { Frame, type Request, RowDecoder, ServerError, Uuid } from "@effect-scylla/protocol"
+import { SimulatedCluster } from "@effect-scylla/testkit"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { Buffer } from "node:buffer"
+import * as SystemTables from "../src/internal/systemTables.ts"
+import { clientOf, passing, settle, world } from "./support/world.ts"
+
+const make = (options: SimulatedCluster.Options = {}) =>
+  SimulatedCluster.make({ nodes: 2, shards: 1, transport: "memory", ...options })
+
+/** Servers whose answers are changed on their way, in place. */
+const changing = (inner: Transport.Transport, change: (bytes: Buffer) => void): Transport.Transport => ({
+  dial: (endpoint) =>
+    Effect.map(inner.dial(endpoint), (socket) => ({
+      localPort: socket.localPort,
+      remoteAddress: socket.remoteAddress,
+      get pendingBytes() {
+        return socket.pendingBytes
+      },
+      destroy: () => socket.destroy(),
+      write: (bytes, done) => socket.write(bytes, done),
+      start: (handlers) =>
+        socket.start({
+          onClose: (error) => handlers.onClose(error),
+          onData: (bytes, view, length) => {
+            change(Buffer.from(bytes.buffer, bytes.byteOffset, length))
+            handlers.onData(bytes, view, length)
+          }
+        })
+    }))
+})
+
+const cell = (address: string) => Buffer.from([0, 0, 0, 4, ...address.split(".").map(Number)])
+
+/** Where the version of the schema stands in the row of a peer that an answer has. */
+const versionOf = (bytes: Buffer, peer: string): number => {
+  const at = bytes.indexOf(Buffer.concat([cell(peer), cell(peer), Buffer.from([0, 0, 0, 16])]))
+  return at < 0 || bytes.includes("data_center") ? -1 : at + 20
+}
+
+const query = (request: Request.Request): string => request._tag === "Query" ? request.query : ""
+
+let keyspaces = 0
+const createKeyspace = () =>
+  `CREATE KEYSPACE k${++keyspaces} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`
+
+/** A client of a cluster of which one node says that it has another schema, as long as `lies` does. */
+const disagreeing = Effect.fnUntraced(function*(peer: string, options: SimulatedCluster.Options = {}) {
+  const cluster = yield* make(options)
+  const state = { lies: true }
+  const cql = yield* passing(clientOf(
+    cluster,
+    { contactPoints: [cluster.contactPoints[0]!] },
+    changing(cluster.transport, (bytes) => {
+      const at = state.lies ? versionOf(bytes, peer) : -1
+      if (at >= 0) bytes[at] = bytes[at]! ^ 0xff
+    })
+  ))
+  yield* passing(cql.awaitConnected)
+  return { cluster, cql, state }
+})
+
+describe("a change of the schema", () => {
+  it.effect("is over when the nodes agree on it", () =>
+    Effect.gen(function*() {
+      const { cql, state } = yield* disagreeing("127.0.0.2")
+      const change = yield* Effect.forkChild(cql.execute(createKeyspace()), { startImmediately: true })
+      for (let i = 0; i < 30; i++) yield* TestClock.adjust("100 millis")
+      assert.isUndefined(change.pollUnsafe(), "it is waited for")
+      state.lies = false
+      for (let i = 0; i < 4; i++) yield* TestClock.adjust("100 millis")
+      assert.isDefined(change.pollUnsafe(), "it is over")
+      yield* Fiber.join(change)
+    }))
+
+  it.effect("is over after 10 seconds anyway: it was made", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* disagreeing("127.0.0.2")
+      const change = yield* Effect.forkChild(cql.execute(createKeyspace()), { startImmediately: true })
+      for (let i = 0; i < 95; i++) yield* TestClock.adjust("100 millis")
+      assert.isUndefined(change.pollUnsafe())
+      for (let i = 0; i < 10; i++) yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(change)
+    }))
+
+  it.effect("waits for nobody who is said to be down, though there is no connection to see it", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* disagreeing("127.0.0.2", {
+        datacenters: [{ name: "here", nodes: 1 }, { name: "there", nodes: 1 }]
+      })
+      const run = Effect.fnUntraced(function*(change: string) {
+        yield* cluster.announce({ type: "STATUS_CHANGE", change, address: "127.0.0.2" })
+        yield* settle
+        const fiber = yield* Effect.forkChild(cql.execute(createKeyspace()), { startImmediately: true })
+        for (let i = 0; i < 10; i++) yield* TestClock.adjust("100 millis")
+        const isOver = fiber.pollUnsafe() !== undefined
+        yield* passing(Fiber.join(fiber))
+        return isOver
+      })
+      assert.isTrue(yield* run("DOWN"))
+      assert.isFalse(yield* run("UP"))
+    }))
+
+  it.effect("is asked after where it was made", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world({ nodes: 3, shards: 1 })
+      const made: Array<number> = []
+      const asked: Array<number> = []
+      yield* cluster.intercept(({ node, request }) => {
+        if (query(request).startsWith("CREATE")) made.push(node)
+        if (query(request).startsWith("SELECT schema_version FROM system.local")) asked.push(node)
+        return undefined
+      })
+      for (let i = 0; i < 3; i++) yield* passing(cql.execute(createKeyspace()))
+      assert.deepStrictEqual([...made].sort(), [0, 1, 2])
+      assert.deepStrictEqual(asked, made)
+    }))
+})
+
+describe("events", () => {
+  it.effect("may name a node by the address that its peers know", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make()
+      const transport = changing(cluster.transport, (bytes) => {
+        // The key of a row in system.peers comes first.
+        const at = bytes.includes("data_center") ? bytes.indexOf(cell("127.0.0.2")) : -1
+        if (at >= 0) cell("10.0.0.2").copy(bytes, at)
+      })
+      const cql = yield* passing(clientOf(cluster, { contactPoints: [cluster.contactPoints[0]!] }, transport))
+      yield* passing(cql.awaitConnected)
+      assert.deepStrictEqual(cql.cluster().nodes.map(({ address, peer }) => [address, peer]), [
+        ["127.0.0.1", "127.0.0.1"],
+        ["127.0.0.2", "10.0.0.2"]
+      ])
+      let asked = 0
+      yield* cluster.intercept(({ node, opcode }) => {
+        if (node === 1 && opcode === Frame.Opcode.OPTIONS) asked++
+        return undefined
+      })
+      yield* cluster.announce({ type: "STATUS_CHANGE", change: "DOWN", address: "10.0.0.2" })
+      yield* TestClock.adjust("200 millis")
+      assert.strictEqual(asked, 1)
+    }))
+
+  it.effect("come over a contact point that is left when all known local nodes are gone", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make({ datacenters: [{ name: "east", nodes: 1 }, { name: "west", nodes: 1 }] })
+      const cql = yield* passing(clientOf(cluster, { localDatacenter: "east" }))
+      yield* passing(cql.awaitConnected)
+      const registered: Array<number> = []
+      yield* cluster.intercept(({ node, opcode }) => {
+        if (opcode === Frame.Opcode.REGISTER) registered.push(node)
+        return undefined
+      })
+      yield* cluster.stop(0)
+      for (let i = 0; i < 50 && registered.length === 0; i++) yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(registered, [1])
+      yield* cluster.start(0)
+      yield* passing(cql.awaitConnected)
+      yield* passing(cql.execute(createKeyspace()))
+    }))
+})
+
+describe("system tables", () => {
+  const decoders = new RowDecoder.RowDecoders({ uuid: "string" })
+  const row = (address: string, rpc: string | null, more: object = {}) => ({
+    host_id: `host of ${address}`,
+    data_center: "dc1",
+    rack: "r1",
+    peer: address,
+    broadcast_address: address,
+    rpc_address: rpc,
+    tokens: new Set(["1", "-5"]),
+    release_version: "5.0.5",
+    schema_version: "v",
+    ...more
+  })
+
+  /** A connection that answers one query after the other. */
+  const answering = (...answers: ReadonlyArray<ReadonlyArray<object>>) => {
+    const left = [...answers]
+    return {
+      features: { isScylla: false },
+      request: () => Effect.succeed({ response: { _tag: "Rows", rows: left.shift() ?? [] } })
+    } as unknown as Connection.Connection
+  }
+
+  it.effect("a node that listens everywhere is reached at the address that was dialled, or that its peers know", () =>
+    Effect.gen(function*() {
+      for (const everywhere of ["0.0.0.0", "::", null]) {
+        const connection = answering([row("10.0.0.1", everywhere)], [
+          row("10.0.0.2", everywhere),
+          row("10.0.0.3", "9.0.0.3")
+        ])
+        const { nodes } = yield* SystemTables.topology(connection, decoders, "127.0.0.1")
+        assert.deepStrictEqual(nodes.map(({ address }) => address), ["127.0.0.1", "10.0.0.2", "9.0.0.3"])
+      }
+    }))
+
+  it.effect("rows that are not whole, or of the asked node itself, are left out", () =>
+    Effect.gen(function*() {
+      const connection = answering([row("10.0.0.1", "10.0.0.1")], [
+        row("10.0.0.2", "10.0.0.2", { host_id: null }),
+        row("10.0.0.3", "10.0.0.3", { data_center: null }),
+        row("10.0.0.4", "10.0.0.4", { host_id: "host of 10.0.0.1" }),
+        row("10.0.0.5", "10.0.0.5", { tokens: null })
+      ])
+      const { nodes, skipped } = yield* SystemTables.topology(connection, decoders, "10.0.0.1")
+      assert.deepStrictEqual(nodes.map(({ address }) => address), ["10.0.0.1", "10.0.0.5"])
+      assert.deepStrictEqual(nodes.map(({ tokens }) => tokens), [[1n, -5n], []])
+      assert.strictEqual(skipped.length, 3)
+    }))
+
+  it.effect("are read with a time limit that ScyllaDB is told", () =>
+    Effect.gen(function*() {
+      for (const product of ["scylla", "cassandra"] as const) {
+        const cluster = yield* make({ product })
+        const asked: Array<string> = []
+        yield* cluster.intercept(({ request }) => {
+          // The pools' own question, who it is that answered, is bounded by the handshake.
+          if (/system\.peers|system_schema/.test(query(request))) asked.push(query(request))
+          return undefined
+        })
+        yield* passing(clientOf(cluster))
+        assert.isAtLeast(asked.length, 2)
+        const limited = asked.filter((text) => text.endsWith(" USING TIMEOUT 5000ms"))
+        assert.strictEqual(limited.length, product === "scylla" ? asked.length : 0)
+        assert.strictEqual(asked.some((text) => text.includes("scylla_keyspaces")), product === "scylla")
+      }
+    }))
+
+  it.effect("a ScyllaDB without tablets has no table of them", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make()
+      yield* cluster.intercept(({ request }) =>
+        query(request).includes("scylla_keyspaces")
+          ? {
+            _tag: "Error",
+            error: new ServerError.InvalidRequest({ code: 0x2200, message: "unconfigured table scylla_keyspaces" })
+          }
+          : undefined
+      )
+      const cql = yield* passing(clientOf(cluster))
+      assert.isAtLeast(cql.cluster().keyspaces.size, 1)
+      for (const keyspace of cql.cluster().keyspaces.values()) assert.isFalse(keyspace.hasTablets)
+    }))
+})
+
+describe("timestamps", () => {
+  it.effect("of writes grow, however many are written at the same moment", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world({ nodes: 1, shards: 1 })
+      const insert = yield* passing(cql.prepare("INSERT INTO ks.t (id, v) VALUES (?, ?)"))
+      const seen: Array<bigint> = []
+      yield* cluster.intercept(({ request }) => {
+        if (request._tag === "Execute" && request.options.timestamp !== undefined) seen.push(request.options.timestamp)
+        return undefined
+      })
+      const all = Effect.forEach(Array.from({ length: 50 }, (_, i) => i), (i) =>
+        cql.execute(insert, [Uuid.random(), i]), {
+        concurrency: "unbounded"
+      })
+      yield* passing(all)
+      yield* passing(all)
+      assert.strictEqual(seen.length, 100)
+      assert.isTrue(
+        seen.every((timestamp, i) =>
+          i === 0 || timestamp > seen[i - 1]!
+        ),
+        String(seen)
+      )
+    }))
+})
