@@ -46,6 +46,35 @@ describe("NodePool: limiter", () => {
       assert.isAtLeast(counts.most, 3)
     }))
 
+  for (
+    const [what, change] of [
+      ["wanted", (pool: NodePool.NodePool) => pool.resize({ perNode: 1 })],
+      ["where the node is", (pool: NodePool.NodePool) => pool.moveTo("10.0.0.2")]
+    ] as const
+  ) {
+    it.effect(`who has waited for its turn looks whether it is still ${what}`, () =>
+      Effect.gen(function*() {
+        const limiter = makeLimiter({ concurrencyPerNode: 1 })
+        const { network, node, start } = yield* setup({ shards: 8 }, { shutdownTimeout: 0 }, {}, { limiter })
+        const held: Array<() => void> = []
+        node.intercept = (socket, received) =>
+          network.sockets.length > 1 && held.push(() => node.answer(socket, received)) > 0
+        const pool = yield* start
+        yield* until(() => held.length === 1)
+        assert.strictEqual(network.dials.length, 2)
+        change(pool)
+        node.intercept = () => false
+        held[0]!()
+        yield* turns()
+        yield* TestClock.adjust("1 minute")
+        yield* turns()
+        assert.isTrue(pool.isFull)
+        const old = network.dials.filter(({ address }) => address === "10.0.0.1")
+        assert.strictEqual(old.length, 2)
+        assert.isTrue(network.open.every(({ endpoint }) => endpoint.address === pool.address))
+      }))
+  }
+
   it.effect("whoever is interrupted while it waits leaves no place taken", () =>
     Effect.gen(function*() {
       const limiter = makeLimiter({ concurrency: 1, concurrencyPerNode: 1 })
