@@ -128,7 +128,10 @@ export interface Stats {
  * @since 0.1.0
  */
 export type Change =
-  /** A slot goes from one state to another; `reason` where a connection was lost. */
+  /**
+   * A slot goes from one state to another; `reason` where a connection was lost. Where slots are laid anew (`resize`), those
+   * with a connection go to `Idle` by the shard that they were for, then to `Ready` by the one that they are for.
+   */
   | {
     readonly _tag: "Slot"
     readonly slot: number

@@ -8,11 +8,17 @@ import * as Fake from "./support/connection.ts"
 import type * as Network from "./support/network.ts"
 import { turns, until } from "./support/turns.ts"
 
-/** Texts that compress well, badly, and not at all; one in sixty is larger than a segment. */
+/** What hardly compresses. */
+const NOISE = Buffer.from(new Random(1).bytes(160_000)).toString("base64")
+const noise = (random: Random, size: number): string => {
+  const from = random.below(NOISE.length - size)
+  return NOISE.slice(from, from + size)
+}
+
+/** Texts that compress well, badly, and not at all; one in a hundred is larger than a segment. */
 const fillers = (random: Random) => (): string => {
-  const size = random.below(60) === 0 ? 150_000 : random.below(4) === 0 ? random.below(2_000) : random.below(40)
-  if (random.below(2) === 0) return "x".repeat(size)
-  return Buffer.from(random.bytes(Math.ceil(size * 3 / 4))).toString("base64")
+  const size = random.below(100) === 0 ? 150_000 : random.below(4) === 0 ? random.below(2_000) : random.below(40)
+  return random.below(2) === 0 ? "x".repeat(size) : noise(random, size)
 }
 
 const textOf = ({ request }: Network.Received): string => request._tag === "Query" ? request.query : request._tag
@@ -92,7 +98,7 @@ for (const wire of Fake.wires) {
         Effect.gen(function*() {
           const { answer, owed, received, socket, steps } = yield* start(wire, inFlight, inFlight)
           const before = socket.writes.length
-          const rounds = Math.ceil(800 / inFlight)
+          const rounds = Math.ceil(600 / inFlight)
           for (let round = 0; round < rounds; round++) {
             answer()
             yield* until(() => owed.length === inFlight)
@@ -120,7 +126,7 @@ for (const wire of Fake.wires) {
           abandoned.add(request)
           steps.ask()
         }
-        while (steps.asked.length < 800) {
+        while (steps.asked.length < 500) {
           while (owed.length > 0) answer(1 + random.below(Math.min(owed.length, 40)))
           yield* turns(3)
         }
@@ -205,7 +211,7 @@ for (const wire of Fake.wires) {
       it.effect(`a socket that takes its writes late never sees their bytes change, seed ${seed}`, () =>
         Effect.gen(function*() {
           const { answer, connection, owed, random, received, socket, steps } = yield* start(wire, 32, seed)
-          while (steps.asked.length < 800) {
+          while (steps.asked.length < 500) {
             socket.taking = random.below(4) === 0 && socket.pendingBytes === 0
             if (owed.length > 0) answer(1 + random.below(owed.length))
             yield* turns(1)
@@ -235,7 +241,7 @@ for (const wire of Fake.wires) {
         const requests: Array<Fake.Query> = []
         for (let i = 0; i < 40; i++) {
           // What hardly compresses, so that it counts for as much as it has.
-          const request = query(`${i} ${Buffer.from(random.bytes(6_000)).toString("base64")}`)
+          const request = query(`${i} ${noise(random, 8_000)}`)
           if (request.stream > 0) requests.push(request)
           yield* turns(2)
         }
@@ -248,7 +254,7 @@ for (const wire of Fake.wires) {
         yield* until(() => requests.every(({ told }) => told.length === 1))
         assert.deepStrictEqual(texts, requests.map(({ text }) => text))
         // One larger than the bound goes out, and makes no harm when it has.
-        const large = query(`large ${Buffer.from(random.bytes(200_000)).toString("base64")}`)
+        const large = query(`large ${noise(random, 200_000)}`)
         assert.isFalse(connection.isAvailable)
         yield* until(() => large.told.length === 1)
         assert.isTrue(connection.isAvailable)
