@@ -1,5 +1,5 @@
 /** What the control connection reads and hears of the cluster, where servers say it in their own ways. */
-import type { Connection, Transport } from "@effect-scylla/pool"
+import type { Connection } from "@effect-scylla/pool"
 import { Frame, type Request, RowDecoder, ServerError, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
@@ -7,32 +7,11 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Buffer } from "node:buffer"
 import * as SystemTables from "../src/internal/systemTables.ts"
+import { changing } from "./support/changing.ts"
 import { clientOf, passing, settle, world } from "./support/world.ts"
 
 const make = (options: SimulatedCluster.Options = {}) =>
   SimulatedCluster.make({ nodes: 2, shards: 1, transport: "memory", ...options })
-
-/** Servers whose answers are changed on their way, in place. */
-const changing = (inner: Transport.Transport, change: (bytes: Buffer) => void): Transport.Transport => ({
-  dial: (endpoint) =>
-    Effect.map(inner.dial(endpoint), (socket) => ({
-      localPort: socket.localPort,
-      remoteAddress: socket.remoteAddress,
-      get pendingBytes() {
-        return socket.pendingBytes
-      },
-      destroy: () => socket.destroy(),
-      write: (bytes, done) => socket.write(bytes, done),
-      start: (handlers) =>
-        socket.start({
-          onClose: (error) => handlers.onClose(error),
-          onData: (bytes, view, length) => {
-            change(Buffer.from(bytes.buffer, bytes.byteOffset, length))
-            handlers.onData(bytes, view, length)
-          }
-        })
-    }))
-})
 
 const cell = (address: string) => Buffer.from([0, 0, 0, 4, ...address.split(".").map(Number)])
 

@@ -1,11 +1,12 @@
 /** Tables with tablets: routed by what servers have told, never by the ring. */
-import { type Socket, type Transport } from "@effect-scylla/pool"
+import type { Transport } from "@effect-scylla/pool"
 import { Frame, ServerError, TabletRouting, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
+import { changing } from "./support/changing.ts"
 import { clientOf, type ClientOptions, passing } from "./support/world.ts"
 
 const SELECT = "SELECT id, v FROM tab.t WHERE id = ?"
@@ -150,32 +151,11 @@ describe("tables with tablets", () => {
   it.effect("payloads that cannot be read fail no request and teach nothing", () =>
     Effect.gen(function*() {
       /** The first token claims to have another size. */
-      const corrupt = (bytes: Buffer): Buffer => {
-        const copy = Buffer.from(bytes)
+      const corrupt = (bytes: Buffer): void => {
         const key = TabletRouting.Keys.V1
-        for (let at = copy.indexOf(key); at >= 0; at = copy.indexOf(key, at + 1)) copy[at + key.length + 7] = 7
-        return copy
+        for (let at = bytes.indexOf(key); at >= 0; at = bytes.indexOf(key, at + 1)) bytes[at + key.length + 7] = 7
       }
-      const through = (transport: Transport.Transport): Transport.Transport => ({
-        dial: (endpoint) =>
-          Effect.map(transport.dial(endpoint), (socket): Socket.Socket => ({
-            localPort: socket.localPort,
-            remoteAddress: socket.remoteAddress,
-            get pendingBytes() {
-              return socket.pendingBytes
-            },
-            destroy: () => socket.destroy(),
-            write: (bytes, done) => socket.write(bytes, done),
-            start: (handlers) =>
-              socket.start({
-                onClose: (error) => handlers.onClose(error),
-                onData: (bytes, _view, length) => {
-                  const copy = corrupt(bytes.subarray(0, length) as Buffer)
-                  handlers.onData(copy, new DataView(copy.buffer, copy.byteOffset, length), length)
-                }
-              })
-          }))
-      })
+      const through = (transport: Transport.Transport) => changing(transport, corrupt)
       const { cql, read } = yield* world({}, {}, through)
       yield* passing(Effect.forEach(ids, (id, v) => cql.execute(INSERT, [id, v])))
       const results = yield* passing(Effect.forEach(ids, read))
