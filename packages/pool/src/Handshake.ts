@@ -216,9 +216,10 @@ const identify = Effect.fnUntraced(function*(expected: Expected, features: Featu
   if (expected.hostId !== undefined && hostId?.toLowerCase() !== expected.hostId.toLowerCase()) {
     return yield* fail(
       new WrongNode({
-        message:
-          `${where} is the node ${hostId}, not ${expected.hostId}: its address was given to another one, or something ` +
-          "in between leads elsewhere"
+        message: hostId === undefined
+          ? `${where} does not say which node it is, and ${expected.hostId} is expected: is it a CQL server?`
+          : `${where} is the node ${hostId}, not ${expected.hostId}: its address was given to another one, or something ` +
+            "in between leads elsewhere"
       })
     )
   }

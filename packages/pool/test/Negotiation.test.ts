@@ -359,6 +359,19 @@ describe("who is at the address", () => {
       assert.strictEqual((yield* fails(host, host.connect({}, { expect: { hostId: HOST_ID } })))._tag, "WrongNode")
     }))
 
+  it.effect("a server that does not say who it is, is not the one that is meant", () =>
+    Effect.gen(function*() {
+      const s = yield* setup()
+      s.node.intercept = (socket, { request, stream }) => {
+        if (request._tag !== "Query") return false
+        socket.respond(stream, { _tag: "Rows", columns: [], rows: [] })
+        return true
+      }
+      const reason = yield* fails(s, s.connect({}, { expect: { hostId: HOST_ID } }))
+      assert.strictEqual(reason._tag, "WrongNode")
+      assert.match(reason.message, /does not say/)
+    }))
+
   it.effect("is asked before anything is changed there", () =>
     Effect.gen(function*() {
       const s = yield* setup({ clusterName: "staging" })
