@@ -219,6 +219,29 @@ describe("NodePool: what happens", () => {
       assert.strictEqual(Number((yield* read)("cql_pool_connections", "1").value), 0)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
+  it.effect("metrics: connections in excess, and the shard-aware port that is left alone", () =>
+    Effect.gen(function*() {
+      const { node, start } = yield* setup(sharded)
+      const gauge = (id: string) =>
+        Effect.map(
+          Metric.snapshot,
+          (all) => (all.find((one) => one.id === id)!.state as { readonly value: number }).value
+        )
+      // A NAT in between, and core 5 has always the fewest.
+      node.nat = () => 5
+      node.others = Array.from({ length: 8 }, (_, shard) => shard === 5 ? -10_000 : 0)
+      const pool = yield* start
+      yield* until(() => pool.stats.excess === 8)
+      yield* TestClock.adjust("1100 millis")
+      assert.strictEqual(yield* gauge("cql_pool_excess"), pool.stats.excess)
+      assert.isAbove(pool.stats.excess, 0)
+      assert.strictEqual(yield* gauge("cql_pool_shard_aware_port"), 2)
+      node.others = []
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(pool.isFull)
+      assert.strictEqual(yield* gauge("cql_pool_excess"), 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
   it.effect("metrics: where the slots of each shard stand", () =>
     Effect.gen(function*() {
       const { close, network, node, start } = yield* setup({ shards: 2 }, { shutdownTimeout: 0 })

@@ -186,8 +186,8 @@ export const frame = (
 export class FakeNetwork {
   readonly sockets: Array<FakeSocket> = []
   readonly dials: Array<Endpoint> = []
-  /** Dials under way, and the most there ever were. */
-  dialing = 0
+  /** Dials under way, by the address. */
+  private readonly underWay = new Map<string, number>()
   judge: (endpoint: Endpoint, nth: number) => Verdict = () => "accept"
   /** Called with each accepted socket. */
   accept: (socket: FakeSocket) => void = () => {}
@@ -210,6 +210,19 @@ export class FakeNetwork {
     return this.sockets.at(-1)!
   }
 
+  private count({ address }: Endpoint, by: number): void {
+    this.underWay.set(address, this.dialingTo(address) + by)
+  }
+
+  dialingTo(address: string): number {
+    return this.underWay.get(address) ?? 0
+  }
+
+  /** Dials under way. */
+  get dialing(): number {
+    return [...this.underWay.values()].reduce((sum, count) => sum + count, 0)
+  }
+
   readonly transport: Transport = {
     dial: (endpoint) =>
       Effect.callback<Socket, DialError>((resume) => {
@@ -217,9 +230,9 @@ export class FakeNetwork {
         let isOver = false
         const fail = (kind: DialError["kind"], message: string): void =>
           resume(Exit.fail(new DialError({ kind, endpoint, message, cause: new Error(message) })))
-        this.dialing++
+        this.count(endpoint, 1)
         const over = (): void => {
-          if (!isOver) this.dialing--
+          if (!isOver) this.count(endpoint, -1)
           isOver = true
         }
         const verdict = this.judge(endpoint, nth)
