@@ -68,6 +68,27 @@ describe("two writes with one timestamp", () => {
     }))
 })
 
+describe("a range", () => {
+  it.effect("that was deleted stays deleted for what was written before", () =>
+    Effect.gen(function*() {
+      const c = yield* client("CREATE TABLE r (pk int, ck int, v int, PRIMARY KEY (pk, ck))")
+      yield* ok(c, "DELETE FROM r USING TIMESTAMP 5 WHERE pk = 1 AND ck > 1 AND ck <= 3")
+      for (const ck of [1, 2, 3, 4]) yield* ok(c, `INSERT INTO r (pk, ck, v) VALUES (1, ${ck}, 0) USING TIMESTAMP 5`)
+      yield* ok(c, "INSERT INTO r (pk, ck, v) VALUES (1, 3, 1) USING TIMESTAMP 6")
+      assert.deepStrictEqual(yield* read(c, "SELECT ck, v FROM r"), ["1 0", "3 1", "4 0"])
+    }))
+
+  it.effect("of tokens up to the least one goes to the end of the ring", () =>
+    Effect.gen(function*() {
+      const c = yield* client("CREATE TABLE r (pk int PRIMARY KEY)")
+      for (const pk of [1, 2, 3]) yield* ok(c, `INSERT INTO r (pk) VALUES (${pk})`)
+      const all = yield* read(c, "SELECT pk FROM r")
+      assert.strictEqual(all.length, 3)
+      assert.deepStrictEqual(yield* read(c, "SELECT pk FROM r WHERE token(pk) <= -9223372036854775808"), all)
+      assert.deepStrictEqual(yield* read(c, "SELECT pk FROM r WHERE token(pk) < -9223372036854775807"), [])
+    }))
+})
+
 describe("values", () => {
   it.effect("a user-defined type of nulls that is not frozen is null, and no row", () =>
     Effect.gen(function*() {
@@ -102,6 +123,10 @@ describe("what is refused", () => {
     ["UPDATE two SET v = 1 WHERE a = 1 AND b = 1 AND c IN (1, 1) IF EXISTS", /IN on the clustering key columns/],
     ["DELETE FROM two WHERE a = 1 AND b = 1 AND c IN () IF EXISTS", /IN on the clustering key columns/],
     ["DELETE FROM n USING TIMESTAMP 2 WHERE pk = 1", /Cannot provide custom timestamp for counter updates/],
+    [
+      "BEGIN BATCH UPDATE t SET v = 1 WHERE pk = 1 IF EXISTS; INSERT INTO one (pk) VALUES (1); APPLY BATCH",
+      /BATCH with conditions cannot span multiple tables/
+    ],
     ["BEGIN COUNTER BATCH USING TIMESTAMP 3 APPLY BATCH", /Cannot provide custom timestamp for counter BATCH/]
   ]
   it.effect("instead of being answered wrongly", () =>
@@ -110,7 +135,8 @@ describe("what is refused", () => {
         PAIR,
         TABLE,
         "CREATE TABLE two (a int, b int, c int, v int, PRIMARY KEY ((a, b), c))",
-        "CREATE TABLE n (pk int PRIMARY KEY, n counter)"
+        "CREATE TABLE n (pk int PRIMARY KEY, n counter)",
+        "CREATE TABLE one (pk int PRIMARY KEY)"
       )
       for (const [query, expected] of cases) {
         const error = errorOf(yield* c.query(query, {}))
@@ -167,6 +193,14 @@ describe("conditional statements on Cassandra", () => {
         ["[applied] false pk 1 ck 1 a  b 1", "[applied] false pk 1 ck 2 a 2 b 2"]
       )
       assert.deepStrictEqual(rowsOf(yield* ok(c, batch("IF b = 2", "IF EXISTS"))), [{ "[applied]": true }])
+    }))
+
+  it.effect("of a batch ask one kind of thing of a row", () =>
+    Effect.gen(function*() {
+      const c = yield* world
+      const batch = "BEGIN BATCH INSERT INTO t (pk, ck, a) VALUES (1, 1, 2) IF NOT EXISTS; " +
+        "UPDATE t SET b = 1 WHERE pk = 1 AND ck = 1 IF a = 1; APPLY BATCH"
+      assert.match(yield* refusal(c, batch), /^Cannot mix IF conditions/)
     }))
 
   it.effect("of ScyllaDB always show all of them", () =>

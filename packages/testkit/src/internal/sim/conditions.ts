@@ -8,6 +8,7 @@ import { type Bound, compile, type Compiled, type Variables } from "./terms.ts"
 import { isNothing } from "./values.ts"
 
 export interface RowCheck {
+  readonly kind: Ast.Condition["_tag"]
   /** The columns that the answer shows, in the table's order. */
   readonly columns: ReadonlyArray<Column>
   /** The same in the order of the conditions, which is Cassandra's. */
@@ -82,6 +83,7 @@ export const compileConditions = (
   if (condition._tag !== "Columns") {
     const wanted = condition._tag === "Exists"
     return {
+      kind: condition._tag,
       // The row itself is asked for: the answer shows all of it.
       columns: table.columns,
       asked: table.columns,
@@ -91,6 +93,7 @@ export const compileConditions = (
   const tests = condition.relations.map((relation) => testOf(relation, table, variables))
   const asked = new Set(tests.map(([column]) => column))
   return {
+    kind: condition._tag,
     columns: table.columns.filter((column) => asked.has(column)),
     asked: [...asked],
     holds: (values, row, now) =>

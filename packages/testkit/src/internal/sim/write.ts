@@ -6,6 +6,7 @@ import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
 import type * as Ast from "./ast.ts"
+import type { RowCheck } from "./conditions.ts"
 import { invalid } from "./failure.ts"
 import { compileMutation, compileUsing, type Mutation, type Staged } from "./modify.ts"
 import { type Call, type Key, type Plan, VOID } from "./plan.ts"
@@ -200,6 +201,20 @@ const inOrder = (
   return partition === undefined ? [] : partition.rows.filter((row) => asked.has(row))
 }
 
+/** Cassandra asks one kind of thing of a row. */
+const checkKindsOfRows = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>): void => {
+  const kinds = new Map<string, RowCheck["kind"]>()
+  for (const [i, { mutation: { condition } }] of parts.entries()) {
+    if (condition === undefined) continue
+    const row = staged[i]!.clustering!.map((value) => Buffer.from(value).toString("hex")).join()
+    const known = kinds.get(row)
+    if (known !== undefined && known !== condition.kind) {
+      throw invalid("Cannot mix IF conditions and IF NOT EXISTS for the same row")
+    }
+    kinds.set(row, condition.kind)
+  }
+}
+
 const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): ServerResponse => {
   conditionalLevel(call)
   const table = parts[0]!.mutation.table
@@ -220,6 +235,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   route(call, table, key)
   const partition = table.data.get(key.bytes)
   const columns = batchColumns(parts)
+  if (call.isCassandra) checkKindsOfRows(parts, staged)
   const checked = parts.flatMap(({ mutation, values }, i) => {
     if (mutation.condition === undefined) return []
     const row = partition?.find(staged[i]!.clustering!)
