@@ -165,6 +165,9 @@ const generator = (random: Random) => {
   }
 }
 
+/** One second for all, so that what expires does so at the same time on both. */
+const OPTIONS = { consistency: "ONE", serialConsistency: "SERIAL", nowInSeconds: 2_000_000_000 } as const
+
 type Answer = { readonly rows: string } | { readonly refusal: string }
 
 const ask = (cql: CqlClient.CqlClient, text: string, pageSize: number): Effect.Effect<Answer> =>
@@ -172,12 +175,7 @@ const ask = (cql: CqlClient.CqlClient, text: string, pageSize: number): Effect.E
     const rows: Array<unknown> = []
     let pagingState: Uint8Array | null = null
     do {
-      const page: ResultSet.ResultSet = yield* cql.execute(text, [], {
-        pageSize,
-        pagingState,
-        consistency: "ONE",
-        serialConsistency: "SERIAL"
-      })
+      const page: ResultSet.ResultSet = yield* cql.execute(text, [], { ...OPTIONS, pageSize, pagingState })
       rows.push(...page.rows)
       pagingState = page.pagingState
     } while (pagingState !== null)

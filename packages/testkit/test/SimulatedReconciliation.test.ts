@@ -59,6 +59,18 @@ describe("two writes with one timestamp", () => {
       assert.strictEqual(yield* after("v", write("v = 2"), write("v = 1")), 2)
     }))
 
+  it.effect("expire at the same time when they were written within the same second", () =>
+    Effect.gen(function*() {
+      const c = yield* client(PAIR, TABLE)
+      yield* ok(c, write("v = 2", 5, 100))
+      yield* TestClock.adjust("900 millis")
+      yield* ok(c, write("v = 1", 5, 100))
+      assert.deepStrictEqual(yield* read(c, "SELECT v FROM t"), ["2"])
+      yield* TestClock.adjust("100 millis")
+      yield* ok(c, write("v = 1", 5, 100))
+      assert.deepStrictEqual(yield* read(c, "SELECT v FROM t"), ["1"])
+    }))
+
   it.effect("what would need a time to live of each element is refused, and nothing of it is written", () =>
     Effect.gen(function*() {
       const c = yield* client(PAIR, TABLE)
@@ -201,6 +213,9 @@ describe("conditional statements on Cassandra", () => {
       const batch = "BEGIN BATCH INSERT INTO t (pk, ck, a) VALUES (1, 1, 2) IF NOT EXISTS; " +
         "UPDATE t SET b = 1 WHERE pk = 1 AND ck = 1 IF a = 1; APPLY BATCH"
       assert.match(yield* refusal(c, batch), /^Cannot mix IF conditions/)
+      const several = "BEGIN BATCH INSERT INTO t (pk, ck) VALUES (1, 9) IF NOT EXISTS; " +
+        "UPDATE t SET b = 1 WHERE pk = 1 AND ck IN (1, 2); APPLY BATCH"
+      assert.match(yield* refusal(c, several), /^IN on the clustering key columns/)
     }))
 
   it.effect("of ScyllaDB always show all of them", () =>

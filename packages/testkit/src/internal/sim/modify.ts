@@ -26,6 +26,8 @@ export interface Mutation {
   readonly hasTimestamp: boolean
   /** Present for a conditional statement. */
   readonly condition: RowCheck | undefined
+  /** Whether it names rows by an IN. */
+  readonly hasRowIn: boolean
   readonly stage: (values: Bound, timestamp: bigint, now: number) => Staged
 }
 
@@ -75,6 +77,9 @@ export const compileUsing = (
   }
 }
 
+/** When what is written now expires, milliseconds since 1970: servers count in whole seconds. */
+const expiryOf = (now: number, ttl: number): number => ttl === 0 ? 0 : (Math.floor(now / 1000) + ttl) * 1000
+
 interface CellWriter {
   readonly slot: number
   readonly value: Compiled
@@ -110,7 +115,7 @@ const writeCells = (
     cells.push(
       isNothing(stored)
         ? { value: null, timestamp: timestamp - 1n, expires: 0, ttl: 0, merge }
-        : { value: stored, timestamp, expires: ttl === 0 ? 0 : now + ttl * 1000, ttl, merge }
+        : { value: stored, timestamp, expires: expiryOf(now, ttl), ttl, merge }
     )
   }
   return { slots, cells }
@@ -144,13 +149,14 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
     isCounter: false,
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
+    hasRowIn: false,
     stage: (values, fallback, now) => {
       const keys = where.keys(values)
       const clustering = where.ranges(values)[0]!.prefix
       const timestamp = using.timestamp(values, fallback)
       const ttl = using.ttl(values)
       const { cells, slots } = writeCells(writers, values, timestamp, ttl, now)
-      const marker: Cell = { value: present, timestamp, expires: ttl === 0 ? 0 : now + ttl * 1000, ttl }
+      const marker: Cell = { value: present, timestamp, expires: expiryOf(now, ttl), ttl }
       return {
         keys,
         clustering,
@@ -188,6 +194,16 @@ const modificationWhere = (
   return where
 }
 
+/** Whether a column is restricted by an IN. One of a single term is an equality, one of the same term twice is not. */
+const hasIn = (relations: ReadonlyArray<Ast.Relation>, columns: ReadonlyArray<Column>): boolean =>
+  relations.some((relation) =>
+    relation._tag === "In" && columns.some(({ name }) => name === relation.column) &&
+    (!Array.isArray(relation.terms) || relation.terms.length !== 1)
+  )
+
+/** What a conditional statement is told that names rows by an IN. */
+export const rowIn = (): Error => invalid("IN on the clustering key columns is not supported with conditional updates")
+
 const conditionalWhere = (
   relations: ReadonlyArray<Ast.Relation>,
   where: Where,
@@ -196,12 +212,7 @@ const conditionalWhere = (
 ): void => {
   if (condition === undefined) return
   if (!where.isSinglePartition) throw invalid("IN on the partition key is not supported with conditional updates")
-  for (const relation of relations) {
-    // An IN of one term is an equality, one of the same term twice is not.
-    if (relation._tag === "In" && (!Array.isArray(relation.terms) || relation.terms.length !== 1)) {
-      throw invalid("IN on the clustering key columns is not supported with conditional updates")
-    }
-  }
+  if (hasIn(relations, table.clustering)) throw rowIn()
   wholeRows(where, table)
 }
 
@@ -260,6 +271,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
     isCounter: counters.length > 0,
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
+    hasRowIn: hasIn(statement.where, table.clustering),
     stage: (values, fallback, now) => {
       const keys = where.keys(values)
       const rows = where.ranges(values)
@@ -316,6 +328,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     isCounter: table.isCounter,
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
+    hasRowIn: hasIn(statement.where, table.clustering),
     stage: (values, fallback) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)

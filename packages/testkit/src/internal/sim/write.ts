@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer"
 import type * as Ast from "./ast.ts"
 import type { RowCheck } from "./conditions.ts"
 import { invalid } from "./failure.ts"
-import { compileMutation, compileUsing, type Mutation, type Staged } from "./modify.ts"
+import { compileMutation, compileUsing, type Mutation, rowIn, type Staged } from "./modify.ts"
 import { type Call, type Key, type Plan, VOID } from "./plan.ts"
 import type { Column, Table } from "./schema.ts"
 import { NEVER, type Partition, type Row } from "./storage.ts"
@@ -201,8 +201,9 @@ const inOrder = (
   return partition === undefined ? [] : partition.rows.filter((row) => asked.has(row))
 }
 
-/** Cassandra asks one kind of thing of a row. */
-const checkKindsOfRows = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>): void => {
+/** Cassandra asks one kind of thing of a row, and names each row by itself in all statements of such a batch. */
+const checkRows = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>): void => {
+  if (parts.some(({ mutation }) => mutation.hasRowIn)) throw rowIn()
   const kinds = new Map<string, RowCheck["kind"]>()
   for (const [i, { mutation: { condition } }] of parts.entries()) {
     if (condition === undefined) continue
@@ -235,7 +236,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   route(call, table, key)
   const partition = table.data.get(key.bytes)
   const columns = batchColumns(parts)
-  if (call.isCassandra) checkKindsOfRows(parts, staged)
+  if (call.isCassandra) checkRows(parts, staged)
   const checked = parts.flatMap(({ mutation, values }, i) => {
     if (mutation.condition === undefined) return []
     const row = partition?.find(staged[i]!.clustering!)
