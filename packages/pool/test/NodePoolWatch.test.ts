@@ -257,6 +257,10 @@ describe("NodePool: what happens", () => {
       const pool = yield* start
       yield* turns()
       assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Dialing`]: 1 })
+      pool.resize({ perShard: 2 })
+      assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Dialing`]: 1, [`${NODE} 0 Idle`]: 1 })
+      pool.resize({ perShard: 1 })
+      assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Dialing`]: 1 })
       network.judge = () => "accept"
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(yield* slots, { [`${NODE} 0 Ready`]: 1, [`${NODE} 1 Ready`]: 1 })
