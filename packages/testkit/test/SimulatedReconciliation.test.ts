@@ -109,6 +109,13 @@ describe("values", () => {
       assert.deepStrictEqual(yield* read(c, "SELECT pk FROM t"), [])
       yield* ok(c, "UPDATE t SET f = {a: null, b: null} WHERE pk = 1")
       assert.deepStrictEqual(yield* read(c, "SELECT u, f FROM t"), ["null [object Object]"])
+      const holds = (condition: string) =>
+        Effect.map(
+          ok(c, `UPDATE t SET v = 1 WHERE pk = 1 IF ${condition}`),
+          (answer) => rowsOf(answer)[0]?.["[applied]"]
+        )
+      assert.isFalse(yield* holds("u = {a: null}"))
+      assert.isTrue(yield* holds("s = {}"))
     }))
 
   it.effect("a map with one key twice is refused: which value stays depends on the server", () =>

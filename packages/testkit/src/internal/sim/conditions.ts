@@ -49,13 +49,14 @@ const compareTest = (column: Column, op: Exclude<Ast.Operator, "in">, term: Comp
   }
 }
 
-/** What is not frozen and holds nothing is null, as it is once it is stored. */
+/** An empty collection that is not frozen is null, as it is once it is stored; a user-defined type of nulls equals none. */
 const value = (term: Compiled, values: Bound, column: Column): Uint8Array | null => {
   const bytes = term(values)
   if (bytes !== null && !(bytes instanceof Uint8Array)) {
     throw invalid(`Invalid unset value in condition for column ${column.name}`)
   }
-  return bytes !== null && column.type.multiCell && isNothing(column.type.cql, bytes) ? null : bytes
+  const isCollection = column.type.multiCell && column.type.cql._tag !== "Udt"
+  return bytes !== null && isCollection && isNothing(column.type.cql, bytes) ? null : bytes
 }
 
 const testOf = (relation: Ast.Relation, table: Table, variables: Variables): readonly [Column, Test] => {
