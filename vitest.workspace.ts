@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os"
-import type { TestProjectConfiguration } from "vitest/config"
+import { configDefaults, type TestProjectConfiguration } from "vitest/config"
 
 /** Two even where there are two cores, which vitest would halve. */
 const workers = Math.max(2, availableParallelism() - 1)
@@ -16,13 +16,13 @@ interface Options {
 
 /** One project per package. Tests of a file run one at a time: suites share layers, clocks and ports. */
 const project = (name: string, dir: string, options: Options = {}): TestProjectConfiguration => {
-  const { exclude = [], include = ["test/**/*.test.ts", "*.test.ts"], last = false, timeout = 20_000 } = options
+  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], last = false, timeout = 20_000 } = options
   return {
     root: new URL(dir, import.meta.url).pathname,
     test: {
       name,
       include: [...include],
-      exclude: ["**/node_modules/**", ...exclude],
+      ...(exclude === undefined ? {} : { exclude: [...configDefaults.exclude, ...exclude] }),
       sequence: { concurrent: false, groupOrder: last ? 1 : 0 },
       maxWorkers: last ? 1 : workers,
       testTimeout: timeout,

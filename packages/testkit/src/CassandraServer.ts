@@ -25,6 +25,7 @@ import * as Config from "./internal/cassandraConfig.ts"
 import * as Jars from "./internal/jars.ts"
 import * as NativePort from "./internal/nativePort.ts"
 import * as Process from "./internal/process.ts"
+import { testLayer } from "./internal/testLayer.ts"
 import * as Ports from "./Ports.ts"
 
 /**
@@ -423,4 +424,4 @@ export const make = (
  * @since 0.1.0
  */
 export const layer = (options: CassandraServerOptions = {}): Layer.Layer<CassandraServer, CassandraServerError> =>
-  Layer.effect(CassandraServer, make(options))
+  testLayer(Layer.effect(CassandraServer, make(options)))

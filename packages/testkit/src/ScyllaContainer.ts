@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Availability } from "./CassandraServer.ts"
 import * as NativePort from "./internal/nativePort.ts"
+import { testLayer } from "./internal/testLayer.ts"
 
 /**
  * Why there is no container.
@@ -191,4 +192,4 @@ export const make = Effect.fnUntraced(
  * @since 0.1.0
  */
 export const layer = (options: ScyllaContainerOptions = {}): Layer.Layer<ScyllaContainer, ScyllaContainerError> =>
-  Layer.effect(ScyllaContainer, make(options))
+  testLayer(Layer.effect(ScyllaContainer, make(options)))

@@ -35,6 +35,7 @@ import * as SystemTables from "./internal/sim/systemTables.ts"
 import type { TabletLayout, TabletReplica } from "./internal/sim/tablets.ts"
 import * as Tcp from "./internal/sim/tcp.ts"
 import { type SimNode, Topology } from "./internal/sim/topology.ts"
+import { testLayer } from "./internal/testLayer.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
 import * as Ports from "./Ports.ts"
 
@@ -496,7 +497,7 @@ export const make = Effect.fnUntraced(
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<SimulatedCluster, SimulatedClusterError> =>
-  Layer.effect(SimulatedCluster, make(options))
+  testLayer(Layer.effect(SimulatedCluster, make(options)))
 
 /**
  * A cluster in memory, and the `Transport` that reaches it: clients built over this layer dial nothing else.
@@ -507,7 +508,7 @@ export const layer = (options: Options = {}): Layer.Layer<SimulatedCluster, Simu
 export const layerMemory = (
   options: Omit<Options, "transport"> = {}
 ): Layer.Layer<SimulatedCluster, SimulatedClusterError> =>
-  Layer.effectContext(
+  testLayer(Layer.effectContext(
     Effect.map(make({ ...options, transport: "memory" }), (cluster) =>
       Context.make(SimulatedCluster, cluster).pipe(Context.add(Transport.Transport, cluster.transport)))
-  )
+  ))

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { testLayer } from "./internal/testLayer.ts"
 import * as SimulatedCluster from "./SimulatedCluster.ts"
 import { TestServer, TestServerError } from "./TestServer.ts"
 
@@ -22,7 +23,7 @@ const failure = (error: { readonly message: string }): TestServerError =>
 export const layer = (
   options: Omit<SimulatedCluster.Options, "transport"> = {}
 ): Layer.Layer<TestServer, TestServerError> =>
-  Layer.effect(
+  testLayer(Layer.effect(
     TestServer,
     Effect.map(
       Effect.mapError(SimulatedCluster.make({ ...options, transport: "tcp" }), failure),
@@ -40,4 +41,4 @@ export const layer = (
         })
       })
     )
-  )
+  ))

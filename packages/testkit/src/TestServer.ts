@@ -19,6 +19,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as CassandraServer from "./CassandraServer.ts"
 import * as NativePort from "./internal/nativePort.ts"
+import { testLayer } from "./internal/testLayer.ts"
 import * as Ports from "./Ports.ts"
 import * as ScyllaContainer from "./ScyllaContainer.ts"
 
@@ -102,7 +103,7 @@ export const cassandra = (
   options: CassandraServer.CassandraServerOptions = {}
 ): Layer.Layer<TestServer, TestServerError> => {
   const fail = failure("cassandra")
-  return Layer.effect(
+  return testLayer(Layer.effect(
     TestServer,
     Effect.map(Effect.mapError(CassandraServer.make(options), fail), (server): TestServer => {
       const node = (index: number): Effect.Effect<CassandraServer.CassandraNode, TestServerError> => {
@@ -125,7 +126,7 @@ export const cassandra = (
         })
       }
     })
-  )
+  ))
 }
 
 /**
@@ -137,7 +138,7 @@ export const cassandra = (
 export const container = (
   options: ScyllaContainer.ScyllaContainerOptions = {}
 ): Layer.Layer<TestServer, TestServerError> =>
-  Layer.effect(
+  testLayer(Layer.effect(
     TestServer,
     Effect.map(
       Effect.mapError(ScyllaContainer.make(options), failure("container")),
@@ -150,7 +151,7 @@ export const container = (
         faults: Option.none()
       })
     )
-  )
+  ))
 
 /** A setting of the environment (or of the `ConfigProvider` in its place); empty counts as absent. */
 const setting = (name: string): Effect.Effect<string | undefined> =>
@@ -219,7 +220,7 @@ const makeExternal = Effect.gen(function*() {
  * @category layers
  * @since 0.1.0
  */
-export const external: Layer.Layer<TestServer, TestServerError> = Layer.effect(TestServer, makeExternal)
+export const external: Layer.Layer<TestServer, TestServerError> = testLayer(Layer.effect(TestServer, makeExternal))
 
 /**
  * What a suite is to do with a provider: run, say why it does not, or fail saying why.
