@@ -12,17 +12,21 @@ interface Options {
   readonly timeout?: number
   /** One suite at a time, after all others. */
   readonly last?: boolean
+  /** Whether each file gets modules of its own, and so a heap of its own. Default: those of a worker are loaded once. */
+  readonly isolate?: boolean
 }
 
 /** One project per package. Tests of a file run one at a time: suites share layers, clocks and ports. */
 const project = (name: string, dir: string, options: Options = {}): TestProjectConfiguration => {
-  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], last = false, timeout = 20_000 } = options
+  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], isolate = false, last = false, timeout = 20_000 } =
+    options
   return {
     root: new URL(dir, import.meta.url).pathname,
     test: {
       name,
       include: [...include],
       ...(exclude === undefined ? {} : { exclude: [...configDefaults.exclude, ...exclude] }),
+      isolate,
       sequence: { concurrent: false, groupOrder: last ? 1 : 0 },
       maxWorkers: last ? 1 : workers,
       testTimeout: timeout,
@@ -31,18 +35,23 @@ const project = (name: string, dir: string, options: Options = {}): TestProjectC
   }
 }
 
+/** They wait more than they work, or need no server of their own: they go along with the packages. */
+const raft = ["raft*.test.ts"]
+const simulated = ["demo.test.ts", "interop.test.ts", "storm.test.ts", "together.test.ts"]
+
 const projects: Array<TestProjectConfiguration> = [
-  project("protocol", "packages/protocol"),
+  // Fuzzing measures the heap.
+  project("protocol", "packages/protocol", { isolate: true }),
   project("sharding", "packages/sharding"),
   project("pool", "packages/pool"),
   project("alternator", "packages/alternator"),
   project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
   project("testkit", "packages/testkit"),
-  // These wait more than they work, so they go along with the packages.
-  project("integration-raft", "test/integration", { include: ["raft*.test.ts"], timeout: 120_000 }),
+  project("integration-raft", "test/integration", { include: raft, timeout: 120_000 }),
+  project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores.
-  project("integration", "test/integration", { exclude: ["raft*.test.ts"], timeout: 120_000, last: true })
+  project("integration", "test/integration", { exclude: [...raft, ...simulated], timeout: 120_000, last: true })
 ]
 
 export default projects
