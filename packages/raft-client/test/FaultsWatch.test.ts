@@ -270,6 +270,39 @@ describe("faults of watches", () => {
       ])
     }))
 
+  it.effect("32: what a scan shows before its revision says so, and the stream after, is told once", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      const { events } = yield* watching(client.watchPrefix("/w/", { reconcile: "10 seconds" }))
+      const node = cluster.node(1)
+      const watchers = [...node.watchers]
+      let revision = 0
+      // Servers apply, count and tell one after the other: here the scan of the comparison falls between the first two.
+      node.script("HandleClientScan", (request) => {
+        if (revision > 0 || !text(request)!.includes("/w/")) return undefined
+        node.watchers.clear()
+        revision = cluster.write("/w/b", "1")
+        node.applied = revision - 1
+        for (const watcher of watchers) node.watchers.add(watcher)
+        node.script("HandleClientRead", () => {
+          node.applied = revision
+          return undefined
+        })
+        return undefined
+      }, 1_000)
+      yield* pass(12_000)
+      assert.isAbove(revision, 0)
+      assert.deepStrictEqual(events, ["synced", "/w/b=1"])
+      for (const watcher of watchers) watcher.send(event(0, Buffer.from("/w/b"), Buffer.from("1"), revision))
+      yield* pass(100)
+      assert.deepStrictEqual(events, ["synced", "/w/b=1"])
+      // Written again, with the same value.
+      cluster.write("/w/b", "1")
+      yield* pass(100)
+      assert.deepStrictEqual(events, ["synced", "/w/b=1", "/w/b=1<1"])
+    }))
+
   it.effect("33: a stream that is silent although the connection stands is declared dead", () =>
     Effect.gen(function*() {
       const { cluster, connect } = yield* simulate()

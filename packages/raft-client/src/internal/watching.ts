@@ -145,16 +145,15 @@ export const make = (
     function*(target: Target): Effect.fn.Return<{ scanned: Scanned; low: bigint }, Failure | RaftError.RaftError> {
       const { epoch, node } = yield* requests.confirmed("watch", settings.timeoutMillis, false)
       const { revision: low } = yield* must(node, adapter.scan(nobody))
-      let scanned: Scanned
-      if (target.prefix) scanned = yield* must(node, adapter.scan(target.key))
-      else {
-        const entries = yield* must(node, adapter.get([target.key], "linearizable"))
-        const { revision } = yield* must(node, adapter.scan(nobody))
-        scanned = { entries, revision }
-      }
+      const entries = target.prefix
+        ? (yield* must(node, adapter.scan(target.key))).entries
+        : yield* must(node, adapter.get([target.key], "linearizable"))
       const after = yield* requests.confirmed("watch", settings.timeoutMillis, false)
       if (after.epoch !== epoch) return yield* Effect.fail(lost("the leader changed during a scan"))
-      return { scanned, low }
+      // A server applies, counts and tells one after the other: what the entries show may be newer than the revision that came
+      // with them. It was counted before the confirming read was answered.
+      const { revision } = yield* must(node, adapter.scan(nobody))
+      return { scanned: { entries, revision }, low }
     }
   )
 
