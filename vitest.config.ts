@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 import projects from "./vitest.workspace.ts"
 
 /** Suites that start servers take longest: begun last, they would leave all workers but one idle at the end. */
-const long = /raft\.test|CassandraServer\.test|demo\.test/
+const long = /CassandraServer\.test|demo\.test/
 
 class LongFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {

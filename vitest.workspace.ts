@@ -35,8 +35,7 @@ const project = (name: string, dir: string, options: Options = {}): TestProjectC
   }
 }
 
-/** They wait more than they work, or need no server of their own: they go along with the packages. */
-const raft = ["raft*.test.ts"]
+/** They start no servers of others: they go along with the packages. */
 const simulated = ["demo.test.ts", "interop.test.ts", "storm.test.ts", "together.test.ts"]
 
 const projects: Array<TestProjectConfiguration> = [
@@ -48,10 +47,9 @@ const projects: Array<TestProjectConfiguration> = [
   project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
   project("testkit", "packages/testkit"),
-  project("integration-raft", "test/integration", { include: raft, timeout: 120_000 }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
-  // Two clusters of Cassandra nodes at a time are too much for two cores.
-  project("integration", "test/integration", { exclude: [...raft, ...simulated], timeout: 120_000, last: true })
+  // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
+  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true })
 ]
 
 export default projects

@@ -65,6 +65,17 @@ describe("Folded", () => {
     assert.deepStrictEqual(told, ["a=1@13"])
   })
 
+  it("what the old stream has told is not told by the new one, though the scan did not count it yet", () => {
+    const folded = new Folded()
+    const { emit, told } = collector()
+    folded.apply([put("a", "1", 100)], emit)
+    told.length = 0
+    folded.merge(scan({ a: "1" }, 101), 98n, [put("a", "1", 100), put("b", "1", 101)], true, emit)
+    assert.deepStrictEqual(told.splice(0), ["b=1@101"])
+    folded.apply([put("a", "1", 102)], emit)
+    assert.deepStrictEqual(told, ["a=1@102"])
+  })
+
   it("a new stream tells the difference only, and its revisions may be lower", () => {
     const folded = new Folded()
     const { emit, told } = collector()

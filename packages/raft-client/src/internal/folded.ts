@@ -61,6 +61,8 @@ export class Folded {
       // The scan was quicker than the stream, and has told it.
       const seen = source === "Stream" ? before?.scanned : undefined
       if (seen !== undefined && revision <= seen && equal(before!.value, item.value)) return
+      // The stream before has told it: the scan had not counted it yet, so it counts as later.
+      if (source === "Stream" && before?.revision === revision && equal(before.value, item.value)) return
       emit({ _tag: "Put", key, value: item.value, previous: before?.value, revision, source })
     } else {
       this.deleted.set(text, revision)
