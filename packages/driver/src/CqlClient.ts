@@ -14,6 +14,7 @@ import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -133,7 +134,7 @@ const USE = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*use\b/i
 /** The facts that a caller gets wrong with a text. */
 const refuse = (text: string): CqlError | undefined =>
   typeof text !== "string"
-    ? unsent(String(text), `a statement is a text, got ${JSON.stringify(text)}`)
+    ? unsent(format(text), `a statement is a text, got ${format(text)}`)
     : USE.test(text)
     ? unsent(
       text,
@@ -254,7 +255,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
   const run: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
     if (typeof values !== "object" || values === null) {
       throw new InvalidStatement({
-        message: `values are a list, or an object with a value for each name, got ${JSON.stringify(values)}`
+        message: `values are a list, or an object with a value for each name, got ${format(values)}`
       })
     }
     const keyspace = options?.keyspace
@@ -265,7 +266,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     }
     if (typeof statement !== "string") {
       throw new InvalidStatement({
-        message: `what is executed is a text or a prepared statement, got ${JSON.stringify(statement)}`
+        message: `what is executed is a text or a prepared statement, got ${format(statement)}`
       })
     }
     const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
@@ -286,7 +287,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     } catch (error) {
       return failed(
         error,
-        typeof statement === "string" ? statement : String((statement as Prepared | undefined)?.text)
+        typeof statement === "string" ? statement : format((statement as Prepared | undefined)?.text)
       )
     }
   }

@@ -6,6 +6,7 @@
 import type { Consistency, SerialConsistency } from "@effect-scylla/protocol/Consistency"
 import type * as Request from "@effect-scylla/protocol/Request"
 import * as Duration from "effect/Duration"
+import { format } from "effect/Formatter"
 import { InvalidStatement } from "./CqlError.ts"
 import type { StatementKind } from "./StatementKind.ts"
 
@@ -68,7 +69,7 @@ const timeoutMillis = (timeout: Duration.Input | undefined): number | undefined 
   const millis = duration._tag === "None" ? 0 : Duration.toMillis(duration.value)
   return millis > 0
     ? millis
-    : wrong(`timeout: a duration above 0, such as "12 seconds", got ${JSON.stringify(timeout)}`)
+    : wrong(`timeout: a duration above 0, such as "12 seconds", got ${format(timeout)}`)
 }
 
 /** Throws `InvalidStatement`. @internal */

@@ -17,6 +17,7 @@ import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as SourcePort from "@effect-scylla/sharding/SourcePort"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { CqlError, InvalidConfiguration } from "./CqlError.ts"
@@ -190,9 +191,9 @@ const wishesOf = (
   issue: (path: string, message: string) => void
 ): Negotiation.Wishes => {
   const isVersion = VERSIONS.has(protocolVersion)
-  if (!isVersion) issue("protocolVersion", `"auto", 3, 4 or 5, got ${JSON.stringify(protocolVersion)}`)
+  if (!isVersion) issue("protocolVersion", `"auto", 3, 4 or 5, got ${format(protocolVersion)}`)
   const isCompression = COMPRESSIONS.has(compression)
-  if (!isCompression) issue("compression", `"none", "lz4" or "snappy", got ${JSON.stringify(compression)}`)
+  if (!isCompression) issue("compression", `"none", "lz4" or "snappy", got ${format(compression)}`)
   const wishes = {
     version: protocolVersion === "auto" ? undefined : protocolVersion,
     compression,
@@ -236,7 +237,7 @@ const authenticationOf = (
     issue("allowedAuthenticators", "goes with user name and password; an authenticator decides for itself")
   }
   if (!MISSING.has(onMissingChallenge)) {
-    issue("onMissingChallenge", `"allow", "warn" or "fail", got ${JSON.stringify(onMissingChallenge)}`)
+    issue("onMissingChallenge", `"allow", "warn" or "fail", got ${format(onMissingChallenge)}`)
   }
   return {
     authenticator: username === undefined || password === undefined || !isRedacted
@@ -253,7 +254,7 @@ const connectionsOf = (given: Options["connections"], issue: Report): NodePool.O
   const [[name, count] = ["", 0]] = entries
   const most = name === "perShard" ? 64 : name === "perNode" ? 1024 : 0
   if (entries.length !== 1 || !Number.isInteger(count) || count < 1 || count > most) {
-    issue("connections", `{ perShard: 1 to 64 } or { perNode: 1 to 1024 }, got ${JSON.stringify(given)}`)
+    issue("connections", `{ perShard: 1 to 64 } or { perNode: 1 to 1024 }, got ${format(given)}`)
   }
   return given
 }
@@ -262,7 +263,7 @@ const adaptiveOf = (given: Options["adaptive"], issue: Report): Options["adaptiv
   if (given === undefined || typeof given === "boolean") return given
   const { min = 4, tolerance = 2 } = given ?? {}
   if (typeof given !== "object" || given === null || !(Number.isInteger(min) && min >= 1 && min <= 32_766)) {
-    issue("adaptive", `true, false or { min: 1 to 32766, tolerance: above 1 }, got ${JSON.stringify(given)}`)
+    issue("adaptive", `true, false or { min: 1 to 32766, tolerance: above 1 }, got ${format(given)}`)
   } else if (!(Number.isFinite(tolerance) && tolerance > 1)) {
     issue("adaptive.tolerance", `a number above 1, got ${tolerance}`)
   }
@@ -286,7 +287,7 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
     if (value === undefined) return fallback
     const duration = Duration.fromInput(value)
     if (duration._tag === "None") {
-      issue(path, `a duration such as "12 seconds", got ${JSON.stringify(value)}`)
+      issue(path, `a duration such as "12 seconds", got ${format(value)}`)
       return fallback
     }
     return Math.min(Duration.toMillis(duration.value), 2_000_000_000)
@@ -294,7 +295,7 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
   /** Of what cannot be done in no time. */
   const timeout = (path: string, value: Duration.Input | undefined, fallback: number): number => {
     const found = millis(path, value, fallback)
-    if (found <= 0) issue(path, `a duration above 0, got ${JSON.stringify(value)}`)
+    if (found <= 0) issue(path, `a duration above 0, got ${format(value)}`)
     return found
   }
   const port = whole("port", options.port, 9042, 1, 65_535)
@@ -309,20 +310,20 @@ export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
     }
   }
   const consistency = options.consistency ?? "LOCAL_QUORUM"
-  if (!Consistency.isConsistency(consistency)) issue("consistency", `unknown level ${JSON.stringify(consistency)}`)
+  if (!Consistency.isConsistency(consistency)) issue("consistency", `unknown level ${format(consistency)}`)
   const serialConsistency = options.serialConsistency ?? "LOCAL_SERIAL"
   if (serialConsistency !== "SERIAL" && serialConsistency !== "LOCAL_SERIAL") {
-    issue("serialConsistency", `SERIAL or LOCAL_SERIAL, got ${JSON.stringify(serialConsistency)}`)
+    issue("serialConsistency", `SERIAL or LOCAL_SERIAL, got ${format(serialConsistency)}`)
   }
   for (const name of ["keyspace", "clusterName", "clientId"] as const) {
     if (options[name] === "") issue(name, "a name, or leave it out")
   }
   const { localPorts, reconnect, tls } = options
   if (localPorts !== undefined && SourcePort.share(0, 1, localPorts) === undefined) {
-    issue("localPorts", `{ from, to } with from 1 to 65535 and to not below it, got ${JSON.stringify(localPorts)}`)
+    issue("localPorts", `{ from, to } with from 1 to 65535 and to not below it, got ${format(localPorts)}`)
   }
   if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
-    issue("tls", `true, false, options of node:tls or a Tls, got ${JSON.stringify(tls)}`)
+    issue("tls", `true, false, options of node:tls or a Tls, got ${format(tls)}`)
   }
   const delays = Schedule.isSchedule(reconnect) ? reconnect : {
     base: millis("reconnect.base", reconnect?.base, 50),

@@ -51,6 +51,28 @@ describe("bad input", () => {
       assert.strictEqual((yield* cluster.stats).prepares, 0)
     }))
 
+  it.effect("what cannot be written as JSON is named in the error, too", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world({ nodes: 1 })
+      const circle: Record<string, unknown> = {}
+      circle["self"] = circle
+      const calls: ReadonlyArray<readonly [() => unknown, string]> = [
+        [() => cql.execute(SELECT, [1], { timeout: 0n }), "got 0n"],
+        [() => cql.execute(SELECT, 5n as never), "got 5n"],
+        [() => cql.execute(circle as never), "Circular"],
+        [() => cql.prepare(circle as never), "Circular"]
+      ]
+      for (const [call, message] of calls) {
+        const error = yield* passing(refused(call))
+        assert.strictEqual(error.reason._tag, "InvalidStatement")
+        assert.include(error.message, message)
+      }
+      for (const options of [{ requestTimeout: 0n }, { connections: circle as never }, { tls: 1n as never }]) {
+        const error = yield* refused(() => Effect.scoped(clientOf(cluster, options)))
+        assert.strictEqual(error.reason._tag, "InvalidConfiguration")
+      }
+    }))
+
   it.effect("USE is refused, whatever stands in front of it, and is not prepared either", () =>
     Effect.gen(function*() {
       const { cql } = yield* world({ nodes: 1 })

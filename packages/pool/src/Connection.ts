@@ -767,10 +767,7 @@ export class Connection implements Handlers {
 
 /** native_protocol_v4.spec, section 9: the coordinator cannot take more. */
 const OVERLOADED = 0x1001
-/**
- * So many requests are worth a write of their own: in `docs/decisions/0011-when-requests-are-written.md` one of 8 costs what
- * it saves where the server is busy anyway, and saves a quarter of all where it would wait for us.
- */
+/** Requests that are worth a write of their own: see `docs/decisions/0011-when-requests-are-written.md`. */
 const EAGER = 8
 /** One id stays for the heartbeat. */
 const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
