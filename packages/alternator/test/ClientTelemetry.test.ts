@@ -3,17 +3,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric, Tracer } from "effect"
 import { open, put, three, within } from "./support/simulated.ts"
 
+/** A tracer, and the spans that it made. */
+const recording = () => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span(options) {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, tracer }
+}
+
 describe("observability", () => {
   it.effect("a span for the request and one for each attempt, with the node; metrics by node", () =>
     Effect.gen(function*() {
-      const spans: Array<{ readonly name: string; readonly attributes: ReadonlyMap<string, unknown> }> = []
-      const tracer = Tracer.make({
-        span(options) {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recording()
       const simulation = three()
       const client = yield* open(simulation, { health: false })
       simulation.node("10.0.0.1").condition = "refusing"
@@ -36,14 +42,7 @@ describe("observability", () => {
 describe("observability of racks", () => {
   it.effect("spans and metrics of attempts say node, datacenter and rack", () =>
     Effect.gen(function*() {
-      const spans: Array<Tracer.NativeSpan> = []
-      const tracer = Tracer.make({
-        span(options) {
-          const span = new Tracer.NativeSpan(options)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recording()
       const simulation = three()
       const client = yield* open(simulation, { scope: RoutingScope.rack("dc1", "r1"), seeds: "10.0.0.1:8123" })
       simulation.node("10.0.0.1").condition = "failing"
