@@ -49,7 +49,7 @@ interface Work {
   readonly page: RowDecoder.Page
 }
 
-class Select extends Suspension<ReadonlyArray<RowDecoder.Row>, PoolError> implements ResponseHandler {
+class Select extends Suspension<ReadonlyArray<RowDecoder.Row>, PoolError> implements ResponseHandler, Ticker.Sendable {
   private readonly work: Work
   private readonly values: ReadonlyArray<unknown>
   private connection: Connection | undefined = undefined
@@ -66,6 +66,11 @@ class Select extends Suspension<ReadonlyArray<RowDecoder.Row>, PoolError> implem
   }
 
   protected start(): void {
+    this.work.ticker.send(this)
+  }
+
+  send(): void {
+    if (this.isSettled) return
     const { encoder, pool, template, ticker } = this.work
     // In turn, as the keys of 16 shards would have it: the server has none.
     const connection = pool.pickAny()
@@ -86,8 +91,8 @@ class Select extends Suspension<ReadonlyArray<RowDecoder.Row>, PoolError> implem
   onResponse(flags: number, opcode: number, body: Reader.Reader): void {
     Response.readPrefix(flags, body)
     if (body.i32() !== Response.ResultKind.ROWS) throw new Error(`no rows: opcode ${opcode}`)
-    const { decoders, page } = this.work
-    this.succeed(decoders.read(body, page.decoder, page))
+    const { decoders, page, ticker } = this.work
+    this.succeedLater(ticker, decoders.read(body, page.decoder, page))
   }
 
   onFailure(reason: PoolReason): void {

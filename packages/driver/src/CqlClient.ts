@@ -90,7 +90,11 @@ export interface CqlClient {
     text: string,
     options?: { readonly keyspace?: string | undefined }
   ) => Effect.Effect<Prepared, CqlError>
-  /** Runs a statement and gives one page. A text with values is prepared first. */
+  /**
+   * Runs a statement and gives one page. A text with values is prepared first. Values are read when they are sent, which is the
+   * end of the event loop's turn at the earliest, and again by a retry: buffers and objects among them stay as they are until
+   * the effect has ended.
+   */
   readonly execute: (
     statement: Prepared | string,
     values?: Values,

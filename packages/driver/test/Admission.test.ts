@@ -71,6 +71,7 @@ describe("admission", () => {
         const [cause] = exit.cause.reasons
         return cause?._tag === "Fail" && cause.error._tag === "CqlError" ? cause.error : undefined
       }
+      yield* TestClock.adjust(0)
       const overloaded = reason(IN_FLIGHT + WAITING)
       assert.strictEqual(overloaded?.reason._tag, "ClientOverloaded")
       assert.isTrue(overloaded?.isRetryable)

@@ -326,7 +326,7 @@ export class Connection implements Handlers {
     }
     this.handlers[id] = handler
     this.deadlines[id] = deadline
-    this.inFlightCount++
+    this.count(1)
     const { out } = this
     out.bytes[start + 2] = id >> 8
     out.bytes[start + 3] = id
@@ -343,6 +343,11 @@ export class Connection implements Handlers {
       this.earliest = deadline
       this.ticker.arm(this)
     }
+  }
+
+  private count(more: number): void {
+    this.inFlightCount += more
+    this.ticker.inFlight += more
   }
 
   /** Appends a request that is on nobody's fast path. */
@@ -368,7 +373,7 @@ export class Connection implements Handlers {
     this.handlers[id] = ORPHAN
     this.deadlines[id] = -this.ticker.now - 1
     this.orphans++
-    this.inFlightCount--
+    this.count(-1)
     this.checkDrained()
     this.checkOrphans()
   }
@@ -392,6 +397,14 @@ export class Connection implements Handlers {
     }
     this.exhausted = true
     this.owner.onExhausted(this)
+  }
+
+  /**
+   * Flushes where half of all that is in flight waits to be sent: the server has that while we see to the rest. Called in the
+   * middle of a read, and by the ticker in the middle of a turn.
+   */
+  flushEarly(): void {
+    if (this.unsentCount >= EAGER && this.unsentCount * 2 >= this.inFlightCount) this.flush()
   }
 
   /** Gives all frames of this turn to the socket in one write. Called by the ticker. */
@@ -462,7 +475,9 @@ export class Connection implements Handlers {
   /** Called by the socket. */
   onData(bytes: Buffer, view: DataView, length: number): void {
     if (this.reason !== undefined) return
-    this.lastRead = this.ticker.now
+    const { ticker } = this
+    this.lastRead = ticker.now
+    ticker.beginRead()
     try {
       this.framing.push(bytes, view, 0, length)
     } catch (cause) {
@@ -471,6 +486,7 @@ export class Connection implements Handlers {
     }
     // Once for all answers of a read.
     if (this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
+    ticker.endRead()
   }
 
   /** Called by the socket. */
@@ -495,8 +511,7 @@ export class Connection implements Handlers {
     } catch (cause) {
       this.malformed(handler, cause)
     }
-    // Half of all that is in flight came back in this read and was asked again: the server has that while we see to the rest.
-    if (this.unsentCount >= EAGER && this.unsentCount * 2 >= this.inFlightCount) this.flush()
+    this.flushEarly()
     if (this.draining) this.checkDrained()
   }
 
@@ -520,7 +535,7 @@ export class Connection implements Handlers {
     // Free before anybody is resumed: what runs then may send the next request at once.
     if (stream !== 0) this.ids.release(stream)
     if (handler === ORPHAN) this.orphans--
-    else if (handler !== this.heartbeat) this.inFlightCount--
+    else if (handler !== this.heartbeat) this.count(-1)
     return handler
   }
 
@@ -635,7 +650,7 @@ export class Connection implements Handlers {
     if (id < 0) return
     this.beating = true
     this.put(id, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
-    this.inFlightCount--
+    this.count(-1)
   }
 
   private stalled(): void {
@@ -672,7 +687,7 @@ export class Connection implements Handlers {
     this.handlers = []
     this.unsentCount = 0
     this.freeOutputs.length = 0
-    this.inFlightCount = 0
+    this.count(-this.inFlightCount)
     this.orphans = 0
     // The owner first: whoever is resumed by a failure must not be given this connection again.
     this.owner.onClosed(this, reason)

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type { Ticker } from "./Ticker.ts"
 
 /** What a running fiber has besides its type. */
 interface RunningFiber extends Fiber.Fiber<unknown, unknown> {
@@ -31,6 +32,8 @@ const WAITING = 2
 const SETTLED = 3
 /** Settled with a value that the fiber is about to take. */
 const DELIVERING = 4
+/** Settled with a value that the fiber takes at the end of this turn. */
+const ANSWERED = 5
 
 /**
  * What a waiting fiber calls when it goes on, for whatever reason. Taken for a wait and given back by that call, so that
@@ -113,6 +116,24 @@ export abstract class Suspension<A, E> {
     }
   }
 
+  /**
+   * `succeed` at the end of this turn of the event loop, with all others that are answered in it; interrupted before that it
+   * does nothing.
+   */
+  succeedLater(ticker: Ticker, value: A): void {
+    if (this.state !== WAITING) return this.settle(Exit.succeed(value))
+    this.state = ANSWERED
+    this.outcome = value
+    ticker.resume(this)
+  }
+
+  /** @internal */
+  resume(): void {
+    if (this.state !== ANSWERED) return
+    this.state = WAITING
+    this.succeed(this.outcome as A)
+  }
+
   /** @internal */
   runNative(fiber: RunningFiber): Effect.Effect<A, E> {
     if (this.state === DELIVERING && this.waiter === fiber) {
@@ -155,6 +176,9 @@ export abstract class Suspension<A, E> {
     if (this.state === WAITING) {
       this.state = SETTLED
       this.abandon()
+    } else if (this.state === ANSWERED) {
+      this.state = SETTLED
+      this.outcome = undefined
     }
   }
 }

@@ -32,17 +32,42 @@ export interface Tickable {
 }
 
 /**
- * Something with output to flush. Must not throw.
+ * Somebody who goes on with an answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Resumable {
+  resume(): void
+}
+
+/**
+ * A request that is routed, encoded and given to a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sendable {
+  send(): void
+}
+
+/**
+ * Something with output to flush.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Flushable {
   flush(): void
+  /** Half of a turn's requests are sent: flushes if its peer would have nothing to do meanwhile. */
+  flushEarly?(): void
 }
 
 /**
- * One wheel and one list of dirty connections for a whole client.
+ * One wheel for a whole client, and the end of each turn of its event loop, in three stages: who has an answer goes on
+ * (`resume`), what they and others ask is routed and encoded (`send`), what connections hold is written (`flush`). Each stage
+ * runs the same code for many requests one after the other, which costs a quarter less than each request all of its way (see
+ * `docs/decisions/0012-a-turn-in-stages.md`). What a stage adds to itself or to one before it is the next turn's.
  *
  * @category models
  * @since 0.1.0
@@ -52,10 +77,20 @@ export interface Ticker {
   readonly now: number
   /** Turns of the event loop that had something to flush: whoever looks at a clock once a turn asks whether this changed. */
   readonly turn: number
+  /** Requests in flight on all the connections, which count them here. */
+  inFlight: number
   /** Runs `task` at the end of this turn of the event loop. */
   readonly defer: (task: () => void) => void
+  /** Resumes `target` at the end of this turn. */
+  readonly resume: (target: Resumable) => void
+  /** Sends `target` at the end of this turn. */
+  readonly send: (target: Sendable) => void
   /** Flushes `target` at the end of this turn, together with all others that asked. */
   readonly flush: (target: Flushable) => void
+  /** A connection begins to see to what it has read; `endRead` follows within the same call of the socket. */
+  readonly beginRead: () => void
+  /** The turn ends here where nothing more is in flight: no other connection will read anything in it. */
+  readonly endRead: () => void
   /** `target` gets ticks until its `onTick` answers false; free while it is armed. */
   readonly arm: (target: Tickable) => void
   /**
@@ -65,15 +100,23 @@ export interface Ticker {
   readonly deadline: (millis: number) => number
 }
 
+/** So many are resumed in two halves: see `docs/decisions/0011-when-requests-are-written.md`. */
+const EARLY = 16
+
 class Impl implements Ticker {
   now = 0
   turn = 0
+  inFlight = 0
   private readonly waiting = new Set<Tickable>()
-  /** Two lists in turn, filled up to a count: neither is allocated anew or loses its storage. */
-  private dirty: Array<Flushable | undefined> = []
-  private flushing: Array<Flushable | undefined> = []
-  private dirtyCount = 0
+  /** Arrays of their own for each turn: whoever is put into a new one costs the collector nothing. */
+  private resumes: Array<Resumable> = []
+  private sends: Array<Sendable> = []
+  /** A connection that is flushed early may be here twice. */
+  private dirty: Array<Flushable> = []
+  /** The end of the turn is due, or under way. */
   private scheduled = false
+  /** `scheduled` only for a read: what comes of that decides. */
+  private reading = false
   private running = false
   /** Milliseconds at which tick `now` was due, while ticking. */
   private last = 0
@@ -89,31 +132,109 @@ class Impl implements Ticker {
     this.start = () => start(this)
   }
 
-  readonly flush = (target: Flushable): void => {
-    this.dirty[this.dirtyCount++] = target
+  readonly resume = (target: Resumable): void => {
+    this.resumes.push(target)
     if (!this.scheduled) this.schedule()
+  }
+
+  readonly send = (target: Sendable): void => {
+    this.sends.push(target)
+    if (!this.scheduled) this.schedule()
+  }
+
+  readonly flush = (target: Flushable): void => {
+    this.dirty.push(target)
+    if (!this.scheduled) this.schedule()
+  }
+
+  readonly beginRead = (): void => {
+    if (this.scheduled) return
+    this.scheduled = true
+    this.reading = true
+  }
+
+  readonly endRead = (): void => {
+    if (!this.reading) return
+    this.reading = false
+    if (this.inFlight === 0) return this.run()
+    this.behind = -1
+    this.scheduled = false
+    if (this.isDue) this.schedule()
+  }
+
+  private get isDue(): boolean {
+    return this.resumes.length + this.sends.length + this.dirty.length > 0
   }
 
   private schedule(): void {
     this.scheduled = true
-    this.defer(this.flushAll)
+    this.defer(this.run)
   }
 
-  private readonly flushAll = (): void => {
-    const targets = this.dirty
-    const count = this.dirtyCount
-    // A flush may make others dirty.
-    this.dirty = this.flushing
-    this.dirtyCount = 0
-    this.flushing = targets
-    this.scheduled = false
+  private readonly run = (): void => {
     this.behind = -1
     this.turn++
-    for (let i = 0; i < count; i++) {
-      const target = targets[i]!
-      targets[i] = undefined
-      target.flush()
+    const { resumes } = this
+    const count = resumes.length
+    if (count > 0) {
+      this.resumes = []
+      const first = count < EARLY ? count : count >> 1
+      this.resumeSome(resumes, 0, first)
+      if (first < count) {
+        this.sendAll()
+        this.flushSome(this.dirty, true)
+        this.resumeSome(resumes, first, count)
+      }
     }
+    this.sendAll()
+    const { dirty } = this
+    this.dirty = []
+    this.flushSome(dirty, false)
+    this.behind = -1
+    this.scheduled = false
+    // What came too late for its stage.
+    if (this.isDue) this.schedule()
+  }
+
+  private resumeSome(resumes: ReadonlyArray<Resumable>, from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      try {
+        resumes[i]!.resume()
+      } catch (error) {
+        this.thrown(error)
+      }
+    }
+  }
+
+  private sendAll(): void {
+    const { sends } = this
+    if (sends.length === 0) return
+    this.sends = []
+    for (let i = 0; i < sends.length; i++) {
+      try {
+        sends[i]!.send()
+      } catch (error) {
+        this.thrown(error)
+      }
+    }
+  }
+
+  private flushSome(dirty: ReadonlyArray<Flushable>, early: boolean): void {
+    for (let i = 0; i < dirty.length; i++) {
+      try {
+        if (early) dirty[i]!.flushEarly?.()
+        else dirty[i]!.flush()
+      } catch (error) {
+        this.thrown(error)
+      }
+    }
+  }
+
+  /** An observer of a fiber has thrown, say: that is nobody else's loss. */
+  private thrown(error: unknown): void {
+    this.defer(() => {
+      throw error
+    })
   }
 
   readonly arm = (target: Tickable): void => {

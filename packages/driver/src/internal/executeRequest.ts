@@ -16,15 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
-import {
-  type Attempt,
-  ClientClosed,
-  CqlError,
-  type CqlReason,
-  InvalidStatement,
-  NoNodeAvailable,
-  type Outcome
-} from "../CqlError.ts"
+import { type Attempt, ClientClosed, CqlError, type CqlReason, NoNodeAvailable, type Outcome } from "../CqlError.ts"
 import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
@@ -37,8 +29,6 @@ const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rej
 
 const encodeError = (error: unknown): EncodeError =>
   error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
-
-const REENTERED = "a getter of a bound value ran a query while it was encoded: read such values before they are bound"
 
 /** The time of a request was over before its statement was prepared. */
 export const preparingTimedOut = (): RequestTimeout =>
@@ -152,14 +142,18 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       }
       if (prepared !== undefined && core.stamps(prepared, options)) this.timestamp = core.nextTimestamp()
     }
-    this.attempt()
+    core.ticker.send(this)
+  }
+
+  /** Called by the ticker. */
+  send(): void {
+    if (!this.isSettled) this.attempt()
   }
 
   /** Routes unless a connection is given, encodes and sends; waits for room, or ends the request when there will be none. */
   private attempt(admitted?: Connection): void {
     const { core, history, prepared } = this
     if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
-    if (core.isEncoding) return this.end(new InvalidStatement({ message: REENTERED }))
     let connection = admitted
     let out: Writer | undefined
     let start = 0
@@ -294,12 +288,12 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
           if (prepared.decoder !== page.decoder) prepared.decoder = page.decoder
           if (page.newMetadataId !== undefined) prepared.changed(page.newMetadataId, page.decoder)
         }
-        return this.succeed(new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node))
+        return this.succeedLater(core.ticker, new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node))
       }
       const result = empty(prefix, node)
       return kind === Response.ResultKind.SCHEMA_CHANGE
         ? this.settle(Effect.as(core.slow.schemaChanged(this.connection!), result))
-        : this.succeed(result)
+        : this.succeedLater(core.ticker, result)
     }
     if (opcode === Frame.Opcode.ERROR) {
       return this.failed(ServerError.read(body, this.connection!.dialect), true)

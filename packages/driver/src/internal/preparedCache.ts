@@ -97,7 +97,8 @@ export class PreparedCache {
       if (running !== undefined) return Deferred.await(running)
       const deferred = Deferred.makeUnsafe<Prepared, CqlError>()
       this.preparing.set(key, deferred)
-      const work = prepare.pipe(
+      // A getter of a bound value may ask for it: not in the midst of that frame.
+      const work = (this.core.isEncoding ? Effect.andThen(Effect.yieldNow, prepare) : prepare).pipe(
         Effect.tap((prepared) =>
           Effect.sync(() => this.touch(this.get(prepared.text, prepared.givenKeyspace) ?? prepared))
         ),
