@@ -262,7 +262,7 @@ export class Connection implements Handlers {
     const before = this.maxInFlight
     this.maxInFlight = bounded(Math.min(limit, this.limits.maxInFlight))
     this.busyAbove = this.maxInFlight >> 1
-    if (this.maxInFlight > before && this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
+    if (this.maxInFlight > before) this.checkRoom()
   }
 
   /** Ids that are taken: what `limit` bounds. */
@@ -469,7 +469,17 @@ export class Connection implements Handlers {
 
   private checkOutput(): void {
     this.accepts = this.isOpen && this.out.pos + this.held <= this.maxOutput
-    if (this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
+    this.checkRoom()
+  }
+
+  private checkRoom(): void {
+    if (!this.isAwaited || !this.isAvailable) return
+    try {
+      this.owner.onRoom?.(this)
+    } catch (error) {
+      // An observer of a fiber that was let in: not the loss of those whose answers are read.
+      this.ticker.raise(error)
+    }
   }
 
   /** Called by the socket. */
@@ -485,7 +495,7 @@ export class Connection implements Handlers {
       this.fail(new ProtocolViolation({ message: `${this.where} sent what is no CQL frame: ${message}`, cause }))
     }
     // Once for all answers of a read.
-    if (this.isAwaited && this.isAvailable) this.owner.onRoom?.(this)
+    this.checkRoom()
     ticker.endRead()
   }
 
@@ -555,10 +565,20 @@ export class Connection implements Handlers {
 
   private malformed(handler: ResponseHandler, cause: unknown): void {
     const message = cause instanceof Error ? cause.message : String(cause)
-    handler.onFailure(
+    this.refuse(
+      handler,
       new MalformedResponse({ message: `the answer of ${this.where} cannot be read: ${message}`, cause }),
       true
     )
+  }
+
+  /** Tells `handler` that no answer comes. What an observer of its fiber throws is not the others' loss. */
+  private refuse(handler: ResponseHandler, reason: PoolReason, sent: boolean): void {
+    try {
+      handler.onFailure(reason, sent)
+    } catch (error) {
+      this.ticker.raise(error)
+    }
   }
 
   /** Ends the connection for a frame that is no answer in our version; only an error may say so in the server's own. */
@@ -638,7 +658,7 @@ export class Connection implements Handlers {
         continue
       }
       this.abandon(id, handler)
-      handler.onFailure(new RequestTimeout({ message: `${this.where} did not answer in time` }), true)
+      this.refuse(handler, new RequestTimeout({ message: `${this.where} did not answer in time` }), true)
       if (this.reason !== undefined) return
     }
     if (earliest < this.earliest) this.earliest = earliest
@@ -693,7 +713,7 @@ export class Connection implements Handlers {
     this.owner.onClosed(this, reason)
     for (let id = 0; id < handlers.length; id++) {
       const handler = handlers[id]
-      if (handler !== undefined && handler !== ORPHAN) handler.onFailure(reason, !unsent.has(id))
+      if (handler !== undefined && handler !== ORPHAN) this.refuse(handler, reason, !unsent.has(id))
     }
     Deferred.doneUnsafe(this.drained, Exit.void)
     Deferred.doneUnsafe(this.closed, Exit.succeed(reason))

@@ -22,7 +22,7 @@ import type * as Scope from "effect/Scope"
 export const TICK_MILLIS = 100
 
 /**
- * Something that waits for ticks. Answers whether it still waits for any. Must not throw.
+ * Something that waits for ticks. Answers whether it still waits for any.
  *
  * @category models
  * @since 0.1.0
@@ -81,6 +81,8 @@ export interface Ticker {
   inFlight: number
   /** Runs `task` at the end of this turn of the event loop. */
   readonly defer: (task: () => void) => void
+  /** Throws `error` on a stack of its own, where it is nobody else's loss: an observer of a fiber has thrown, say. */
+  readonly raise: (error: unknown) => void
   /** Resumes `target` at the end of this turn. */
   readonly resume: (target: Resumable) => void
   /** Sends `target` at the end of this turn. */
@@ -123,13 +125,36 @@ class Impl implements Ticker {
   /** Ticks that have passed since, as of this turn of the event loop; -1 when nobody looked in this turn. */
   private behind = -1
   private readonly clock: Clock.Clock
+  private readonly makeDispatcher: () => Scheduler.SchedulerDispatcher
+  private readonly dispatcher: Scheduler.SchedulerDispatcher
   private readonly start: () => void
-  readonly defer: (task: () => void) => void
 
-  constructor(clock: Clock.Clock, defer: (task: () => void) => void, start: (ticker: Impl) => void) {
+  constructor(
+    clock: Clock.Clock,
+    makeDispatcher: () => Scheduler.SchedulerDispatcher,
+    start: (ticker: Impl) => void
+  ) {
     this.clock = clock
-    this.defer = defer
+    this.makeDispatcher = makeDispatcher
+    this.dispatcher = makeDispatcher()
     this.start = () => start(this)
+  }
+
+  readonly defer = (task: () => void): void => {
+    this.dispatcher.scheduleTask(() => {
+      try {
+        task()
+      } catch (error) {
+        this.raise(error)
+      }
+    }, 0)
+  }
+
+  // Each by a dispatcher of its own: with a task that throws, a dispatcher forgets those behind it.
+  readonly raise = (error: unknown): void => {
+    this.makeDispatcher().scheduleTask(() => {
+      throw error
+    }, 0)
   }
 
   readonly resume = (target: Resumable): void => {
@@ -168,7 +193,7 @@ class Impl implements Ticker {
 
   private schedule(): void {
     this.scheduled = true
-    this.defer(this.run)
+    this.dispatcher.scheduleTask(this.run, 0)
   }
 
   private readonly run = (): void => {
@@ -201,7 +226,7 @@ class Impl implements Ticker {
       try {
         resumes[i]!.resume()
       } catch (error) {
-        this.thrown(error)
+        this.raise(error)
       }
     }
   }
@@ -214,27 +239,22 @@ class Impl implements Ticker {
       try {
         sends[i]!.send()
       } catch (error) {
-        this.thrown(error)
+        this.raise(error)
       }
     }
   }
 
   private flushSome(dirty: ReadonlyArray<Flushable>, early: boolean): void {
-    for (let i = 0; i < dirty.length; i++) {
+    // Who is flushed early may be dirty again, in the same list.
+    const count = dirty.length
+    for (let i = 0; i < count; i++) {
       try {
         if (early) dirty[i]!.flushEarly?.()
         else dirty[i]!.flush()
       } catch (error) {
-        this.thrown(error)
+        this.raise(error)
       }
     }
-  }
-
-  /** An observer of a fiber has thrown, say: that is nobody else's loss. */
-  private thrown(error: unknown): void {
-    this.defer(() => {
-      throw error
-    })
   }
 
   readonly arm = (target: Tickable): void => {
@@ -274,7 +294,12 @@ class Impl implements Ticker {
     this.last += due * TICK_MILLIS
     this.behind = -1
     for (const target of this.waiting) {
-      if (!target.onTick(this.now)) this.waiting.delete(target)
+      try {
+        if (!target.onTick(this.now)) this.waiting.delete(target)
+      } catch (error) {
+        // Without an answer it still waits.
+        this.raise(error)
+      }
     }
     this.running = this.waiting.size > 0
     return this.running
@@ -289,7 +314,7 @@ class Impl implements Ticker {
  */
 export const make: Effect.Effect<Ticker, never, Scope.Scope> = Effect.gen(function*() {
   const clock = yield* Clock.Clock
-  const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
+  const scheduler = yield* Scheduler.Scheduler
   const run = yield* FiberHandle.makeRuntime<never>()
   const loop = (ticker: Impl): Effect.Effect<void> =>
     Effect.gen(function*() {
@@ -299,5 +324,5 @@ export const make: Effect.Effect<Ticker, never, Scope.Scope> = Effect.gen(functi
         if (ticker.due > 1) yield* Effect.yieldNow
       } while (ticker.advance())
     })
-  return new Impl(clock, (task) => dispatcher.scheduleTask(task, 0), (ticker) => run(loop(ticker)))
+  return new Impl(clock, () => scheduler.makeDispatcher(), (ticker) => run(loop(ticker)))
 })

@@ -1,8 +1,9 @@
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { SeededRandom } from "./support/random.ts"
+import { StalledClock } from "./support/stalledClock.ts"
 import { turns } from "./support/turns.ts"
 
 /** Waits for its deadline, as a connection does for a request's. */
@@ -19,38 +20,6 @@ class Waiter implements Ticker.Tickable {
     if (now < this.deadline) return true
     this.firedAt ??= this.clock.currentTimeMillisUnsafe()
     return false
-  }
-}
-
-/** A clock whose sleepers wake when the test says so: a loop that stalls wakes them late. */
-class StalledClock implements Clock.Clock {
-  millis = 0
-  private sleepers: Array<{ readonly at: number; readonly resume: () => void }> = []
-  currentTimeMillisUnsafe(): number {
-    return this.millis
-  }
-  readonly currentTimeMillis = Effect.sync(() => this.millis)
-  currentTimeNanosUnsafe(): bigint {
-    return BigInt(this.millis) * 1_000_000n
-  }
-  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
-  monotonicTimeNanosUnsafe(): bigint {
-    return BigInt(Math.round(this.millis * 1_000)) * 1_000n
-  }
-  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
-  sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      this.sleepers.push({ at: this.millis + Duration.toMillis(duration), resume: () => resume(Exit.void) })
-    })
-  }
-  get sleeping(): number {
-    return this.sleepers.length
-  }
-  /** Wakes whoever is due. */
-  wake(): void {
-    const due = this.sleepers.filter(({ at }) => at <= this.millis)
-    this.sleepers = this.sleepers.filter(({ at }) => at > this.millis)
-    for (const { resume } of due) resume()
   }
 }
 

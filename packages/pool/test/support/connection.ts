@@ -91,10 +91,10 @@ export const wires: ReadonlyArray<Wire & { readonly name: string }> = [
   { name: "v5, lz4", version: 5, compressor: lz4 }
 ]
 
-/** A connection past its handshake, its peer silent unless told otherwise. */
-export const open = Effect.fnUntraced(function*(limits: Partial<Limits> = {}, wire?: Wire) {
+/** A connection past its handshake, its peer silent unless told otherwise; on a `ticker` that it may share with others. */
+export const open = Effect.fnUntraced(function*(limits: Partial<Limits> = {}, wire?: Wire, shared?: Ticker.Ticker) {
   const network = yield* Network.make
-  const ticker = yield* Ticker.make
+  const ticker = shared ?? (yield* Ticker.make)
   const socket = new Network.FakeSocket({ address: "10.0.0.1", port: 9042 }, 40_000, network.defer, () => {})
   const owner = new RecordingOwner()
   const connection = new Connection(socket, ticker, { ...defaultLimits, ...limits }, owner)
