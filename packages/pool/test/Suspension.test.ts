@@ -1,6 +1,8 @@
 import * as Suspension from "@effect-scylla/pool/Suspension"
+import * as Ticker from "@effect-scylla/pool/Ticker"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Scheduler } from "effect"
+import { Loop } from "./support/loop.ts"
 
 type Log = Array<string>
 
@@ -316,5 +318,278 @@ describe("Suspension", () => {
       }
       assert.strictEqual(yield* Fiber.join(fiber), 1_000)
     })
+  )
+})
+
+/** A ticker on a loop that the test turns. */
+const looped = Effect.gen(function*() {
+  const loop = new Loop()
+  const ticker = yield* Effect.provideService(Ticker.make, Scheduler.Scheduler, loop.scheduler)
+  return { loop, ticker }
+})
+
+describe("Suspension: a value that is taken at the end of the turn", () => {
+  cases(
+    "is not there before",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const { log, request } = make()
+      const seen: Array<number> = []
+      const fiber = yield* Effect.forkChild(Effect.map(request, (n) => seen.push(n)), { startImmediately: true })
+      assert.isFalse(request.isSettled)
+      request.succeedLater(ticker, 7)
+      assert.isTrue(request.isSettled)
+      assert.deepStrictEqual(seen, [])
+      assert.isUndefined(fiber.pollUnsafe())
+      loop.turn()
+      assert.deepStrictEqual(seen, [7])
+      assert.isTrue(loop.isIdle)
+      assert.isTrue(request.isSettled)
+      assert.strictEqual(yield* Fiber.join(fiber), 1)
+      assert.deepStrictEqual(log, [])
+    }))
+  )
+
+  cases(
+    "all of a turn go on in the order of their answers, and what they ask is sent in the same turn",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const order: Array<string> = []
+      const all = ["a", "b", "c"].map((name) => ({ name, request: make().request }))
+      for (const { name, request } of all) {
+        const asks = Effect.sync(() => ticker.send({ send: () => void order.push(`send ${name}`) }))
+        yield* Effect.forkChild(
+          Effect.andThen(Effect.map(request, (n) => order.push(`${name} ${n}`)), asks),
+          { startImmediately: true }
+        )
+      }
+      for (const [i, { request }] of all.toReversed().entries()) request.succeedLater(ticker, i)
+      loop.turn()
+      assert.deepStrictEqual(order, ["c 0", "b 1", "a 2", "send c", "send b", "send a"])
+      assert.isTrue(loop.isIdle)
+    }))
+  )
+
+  for (const value of [0, undefined]) {
+    cases(
+      `may be ${value}`,
+      Effect.scoped(Effect.gen(function*() {
+        const { loop, ticker } = yield* looped
+        const { request, started } = make()
+        const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+        request.succeedLater(ticker, value as number)
+        loop.turn()
+        assert.strictEqual(yield* Fiber.join(fiber), value)
+        assert.strictEqual(started.length, 1)
+      }))
+    )
+  }
+
+  cases(
+    "only the first outcome counts, whatever comes after it",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const late: ReadonlyArray<(request: Pending) => void> = [
+        (request) => request.succeedLater(ticker, 2),
+        (request) => request.succeed(2),
+        (request) => request.settle(Exit.fail("late"))
+      ]
+      const outcomes: Array<string> = []
+      for (const settle of late) {
+        const { log, request } = make()
+        const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+        fiber.addObserver((exit) => outcomes.push(String(exit)))
+        request.succeedLater(ticker, 1)
+        settle(request)
+        assert.isUndefined(fiber.pollUnsafe())
+        loop.run()
+        assert.strictEqual(yield* Fiber.join(fiber), 1)
+        settle(request)
+        loop.run()
+        assert.deepStrictEqual(log, [])
+      }
+      // And the other way round: what was settled before is not answered again.
+      for (
+        const settle of [
+          (request: Pending) => request.succeed(1),
+          (request: Pending) => request.settle(Exit.succeed(1))
+        ]
+      ) {
+        const { request } = make()
+        const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+        fiber.addObserver((exit) => outcomes.push(String(exit)))
+        settle(request)
+        request.succeedLater(ticker, 2)
+        assert.isTrue(loop.isIdle)
+        assert.strictEqual(yield* Fiber.join(fiber), 1)
+      }
+      assert.strictEqual(outcomes.length, 5)
+    }))
+  )
+
+  cases(
+    "interrupted before it: nothing is abandoned, and neither the fiber nor its next wait takes the value",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const { log, request, started } = make()
+      const next = make()
+      const seen: Array<string> = []
+      const fiber = yield* Effect.forkChild(
+        Effect.ensuring(
+          Effect.map(request, (n) => seen.push(`value ${n}`)),
+          Effect.ignore(Effect.map(next.request, (n) => seen.push(`finalizer ${n}`)))
+        ),
+        { startImmediately: true }
+      )
+      request.succeedLater(ticker, 1)
+      fiber.interruptUnsafe()
+      // Its finalizer waits for another answer, which is not this one.
+      assert.strictEqual(next.started.length, 1)
+      assert.isTrue(request.isSettled)
+      loop.run()
+      assert.isFalse(next.request.isSettled)
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.deepStrictEqual(seen, [])
+      request.succeed(2)
+      request.settle(Exit.fail("late"))
+      request.succeedLater(ticker, 3)
+      loop.run()
+      assert.isUndefined(fiber.pollUnsafe())
+      next.request.succeedLater(ticker, 4)
+      loop.run()
+      assert.deepStrictEqual(seen, ["finalizer 4"])
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      assert.deepStrictEqual([log, next.log], [[], []])
+      assert.strictEqual(started.length, 1)
+    }))
+  )
+
+  cases(
+    "interrupted by who is resumed before it in the same turn",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const first = make()
+      const second = make()
+      const seen: Array<string> = []
+      const loser = yield* Effect.forkChild(Effect.map(second.request, (n) => seen.push(`second ${n}`)), {
+        startImmediately: true
+      })
+      yield* Effect.forkChild(
+        Effect.map(first.request, (n) => {
+          seen.push(`first ${n}`)
+          loser.interruptUnsafe()
+        }),
+        { startImmediately: true }
+      )
+      first.request.succeedLater(ticker, 1)
+      second.request.succeedLater(ticker, 2)
+      loop.run()
+      assert.deepStrictEqual(seen, ["first 1"])
+      const exit = yield* Fiber.await(loser)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      assert.deepStrictEqual(second.log, [])
+    }))
+  )
+
+  cases(
+    "in an uninterruptible region it is taken, interrupted or not",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const { log, request } = make()
+      const seen: Array<number> = []
+      const fiber = yield* Effect.forkChild(
+        Effect.uninterruptible(Effect.map(request, (n) => void seen.push(n))),
+        { startImmediately: true }
+      )
+      request.succeedLater(ticker, 5)
+      fiber.interruptUnsafe()
+      assert.isUndefined(fiber.pollUnsafe())
+      loop.run()
+      assert.deepStrictEqual(seen, [5])
+      assert.deepStrictEqual(log, [])
+    }))
+  )
+
+  cases(
+    "settled in `start` it is there at once: there is nobody to resume",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const { log, request, started } = make((self) => {
+        self.succeedLater(ticker, 3)
+        self.succeedLater(ticker, 4)
+      })
+      assert.strictEqual(yield* request, 3)
+      assert.isTrue(loop.isIdle)
+      assert.strictEqual(started.length, 1)
+      assert.deepStrictEqual(log, [])
+    }))
+  )
+
+  cases(
+    "the same value evaluated twice at once: each evaluation takes its own",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const { log, request, started } = make()
+      const fiber = yield* Effect.forkChild(Effect.all([request, request], { concurrency: 2 }), {
+        startImmediately: true
+      })
+      while (started.length < 2) yield* Effect.yieldNow
+      started[1]!.succeedLater(ticker, 2)
+      started[0]!.succeedLater(ticker, 1)
+      assert.deepStrictEqual(started.map(({ isSettled }) => isSettled), [true, true])
+      loop.turn()
+      assert.deepStrictEqual(yield* Fiber.join(fiber), [1, 2])
+      assert.deepStrictEqual(log, [])
+    }))
+  )
+
+  cases(
+    "the same value evaluated again after it was interrupted with an answer on its way",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const { log, request, started } = make()
+      const first = yield* Effect.forkChild(request, { startImmediately: true })
+      request.succeedLater(ticker, 1)
+      first.interruptUnsafe()
+      const second = yield* Effect.forkChild(request, { startImmediately: true })
+      loop.turn()
+      assert.strictEqual(started.length, 2)
+      assert.isUndefined(second.pollUnsafe())
+      started[1]!.succeedLater(ticker, 2)
+      loop.turn()
+      assert.strictEqual(yield* Fiber.join(second), 2)
+      assert.deepStrictEqual(log, [])
+    }))
+  )
+
+  cases(
+    "a fiber that has to yield before it takes it starts nothing anew, and may be interrupted meanwhile",
+    Effect.scoped(Effect.gen(function*() {
+      const { loop, ticker } = yield* looped
+      const live = yield* Scheduler.Scheduler
+      for (const isInterrupted of [false, true]) {
+        let yields = false
+        const scheduler: Scheduler.Scheduler = {
+          executionMode: live.executionMode,
+          makeDispatcher: () => live.makeDispatcher(),
+          shouldYield: () => yields && !(yields = false)
+        }
+        const { log, request, started } = make()
+        const fiber = yield* Effect.forkChild(Effect.provideService(request, Scheduler.Scheduler, scheduler), {
+          startImmediately: true
+        })
+        request.succeedLater(ticker, 1)
+        yields = true
+        loop.turn()
+        assert.isFalse(yields, "the fiber has yielded")
+        assert.isUndefined(fiber.pollUnsafe())
+        if (isInterrupted) fiber.interruptUnsafe()
+        const exit = yield* Fiber.await(fiber)
+        assert.strictEqual(Exit.isSuccess(exit), !isInterrupted)
+        assert.strictEqual(started.length, 1)
+        assert.deepStrictEqual(log, [])
+      }
+    }))
   )
 })

@@ -22,6 +22,7 @@ const requests = number("requests", 1_000)
 const begun = performance.now()
 const ends: Record<string, number> = {}
 const faults: Record<string, number> = {}
+const abandoned: Record<string, number> = {}
 const add = (to: Record<string, number>, counts: Readonly<Record<string, number>>): void => {
   for (const [name, count] of Object.entries(counts)) to[name] = (to[name] ?? 0) + count
 }
@@ -38,9 +39,10 @@ for (let seed = first; seed < first + seeds; seed++) {
   }
   add(ends, exit.value.ends)
   add(faults, exit.value.faults)
+  add(abandoned, exit.value.abandoned)
 }
 const seconds = (performance.now() - begun) / 1000
 process.stdout.write(
   `${seeds} seeds of ${requests} requests: no invariant was broken; ${(seeds / seconds).toFixed(1)} seeds/s\n` +
-    `requests: ${list(ends)}\nfaults: ${list(faults)}\n`
+    `requests: ${list(ends)}\nabandoned: ${list(abandoned)}\nfaults: ${list(faults)}\n`
 )

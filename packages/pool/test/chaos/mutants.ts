@@ -2,7 +2,10 @@
 import { Admission } from "@effect-scylla/pool/Admission"
 import { Connection } from "@effect-scylla/pool/Connection"
 import { NodePool } from "@effect-scylla/pool/NodePool"
+import * as Ticker from "@effect-scylla/pool/Ticker"
+import { Effect } from "effect"
 import { SlotTable } from "../../src/internal/slotTable.ts"
+import { ChaosRequest } from "./request.ts"
 
 /** What is behind `private`. */
 type Open = Record<string, any>
@@ -27,7 +30,62 @@ const replace = (
   }
 }
 
+const ticker: object = Object.getPrototypeOf(Effect.runSync(Effect.scoped(Ticker.make)))
+
 export const mutants: ReadonlyArray<Mutant> = [
+  {
+    name: "what is in flight is not told to the ticker",
+    apply: () =>
+      replace(Connection.prototype, "count", () =>
+        function(more) {
+          this["inFlightCount"] += more
+        })
+  },
+  {
+    name: "what is in flight is still counted by the ticker when its connection is gone",
+    apply: () =>
+      replace(Connection.prototype, "fail", (original) =>
+        function(reason) {
+          const { inFlightCount } = this
+          const isFirst = this["reason"] === undefined
+          original.call(this, reason)
+          if (isFirst) this["ticker"].inFlight += inFlightCount
+        })
+  },
+  {
+    name: "a request is sent although it was abandoned before its stage",
+    apply: () =>
+      replace(ChaosRequest.prototype, "send", () =>
+        function() {
+          this["attempt"]()
+        })
+  },
+  {
+    name: "a caller goes on with an answer although it was interrupted before its stage",
+    apply: () =>
+      replace(ChaosRequest.prototype, "resume", () =>
+        function() {
+          this["isResuming"] = false
+          if (this["settle"]("answered")) this["onAnswered"]?.()
+        })
+  },
+  {
+    name: "the second half of a large turn is not resumed",
+    apply: () =>
+      replace(ticker, "resumeSome", (original) =>
+        function(resumes, from, to) {
+          if (from === 0) original.call(this, resumes, from, to)
+        })
+  },
+  {
+    name: "what was to be flushed is forgotten with the early flush",
+    apply: () =>
+      replace(ticker, "flushSome", (original) =>
+        function(dirty, early) {
+          original.call(this, dirty, early)
+          if (early) this["dirty"] = []
+        })
+  },
   {
     name: "an abandoned id is free at once",
     apply: () =>

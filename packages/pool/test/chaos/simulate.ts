@@ -36,6 +36,8 @@ export interface Report {
   readonly steps: number
   readonly ends: Readonly<Record<string, number>>
   readonly faults: Readonly<Record<string, number>>
+  /** What requests waited for when they were abandoned. */
+  readonly abandoned: Readonly<Record<string, number>>
   readonly dials: number
 }
 
@@ -135,6 +137,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const all: Array<ChaosRequest> = []
   let live: Array<ChaosRequest> = []
   const faults: Array<string> = []
+  const abandoned: Array<string> = []
   let step = 0
 
   const dialed = (): number => servers.reduce((sum, { network }) => sum + network.dials.length, 0)
@@ -191,6 +194,9 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       }
       condemned.clear()
     }
+    let inFlight = 0
+    for (const { network } of servers) for (const { client } of network.sockets) inFlight += client?.inFlight ?? 0
+    if (ticker.inFlight !== inFlight) violations.push(`${inFlight} in flight, and ${ticker.inFlight} by the ticker`)
     for (const request of live) {
       if (request.end === undefined && ticker.now > request.deadline + 3) {
         violations.push(`${request.text} is ${request.isWaiting ? "waiting" : "in flight"} past its deadline`)
@@ -259,13 +265,24 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     }
   }
 
-  /** Asks, and where it `goesOn` again with the answer, on the stack of the read. */
+  const interrupt = (): void => {
+    if (live.length === 0) return
+    const stage = live[random.below(live.length)]!.abandon()
+    if (stage !== undefined) abandoned.push(stage)
+  }
+
+  /** Asks, and where it `goesOn` again with the answer, on the stack of the read or at the end of the turn. */
   const ask = (pool: NodePool.NodePool, shard: number, goesOn: boolean): void => {
     const deadline = ticker.deadline(pick(100, 300, 1_000, 3_000))
-    const request = new ChaosRequest(`q${all.length}`, pool, deadline, ledger)
+    const stages = { sendsLater: random.below(2) === 0, resumesLater: random.below(2) === 0 }
+    const request = new ChaosRequest(`q${all.length}`, pool, deadline, { ledger, ticker, stages })
     all.push(request)
     live.push(request)
-    if (goesOn) request.onAnswered = () => all.length < requests && ask(pool, shard, random.below(2) === 0)
+    request.onAnswered = () => {
+      // Of those who have their answer in this turn, too, and of those who have just asked.
+      if (random.below(8) === 0) interrupt()
+      if (goesOn && all.length < requests) ask(pool, shard, random.below(2) === 0)
+    }
     request.start(shard, random.below(4) === 0)
   }
 
@@ -282,7 +299,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       for (let i = 10 + random.below(30); i > 0 && all.length < requests; i--) ask(pool, shard, true)
     }
     for (const server of servers) server.catchUp(random.below(8))
-    if (live.length > 0 && random.below(3) === 0) live[random.below(live.length)]!.abandon()
+    if (random.below(3) === 0) interrupt()
     if (random.below(3) === 0) {
       const at = random.below(servers.length)
       faults.push(upset(servers[at]!, pools[at]!))
@@ -329,7 +346,8 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   for (const server of servers) server.forgets = 300
   for (let i = 0; i < 20; i++) {
     const pool = pick(...pools)
-    const request = new ChaosRequest(`q-last${i}`, pool, ticker.deadline(60_000), ledger)
+    const stages = { sendsLater: random.below(2) === 0, resumesLater: random.below(2) === 0 }
+    const request = new ChaosRequest(`q-last${i}`, pool, ticker.deadline(60_000), { ledger, ticker, stages })
     all.push(request)
     request.start(random.below(pool.nrShards), false)
   }
@@ -359,7 +377,14 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     for (const name of names) counts[name] = (counts[name] ?? 0) + 1
     return counts
   }
-  const report: Report = { seed, steps: step, ends: count(all.map(({ end }) => end!)), faults: count(faults), dials }
+  const report: Report = {
+    seed,
+    steps: step,
+    ends: count(all.map(({ end }) => end!)),
+    faults: count(faults),
+    abandoned: count(abandoned),
+    dials
+  }
   return report
 })
 

@@ -2,6 +2,7 @@
  * Sockets in memory, scripted by tests. Everything is delivered through a dispatcher of the current `Scheduler`, as the
  * pool's own work is.
  */
+import type { Connection } from "@effect-scylla/pool/Connection"
 import { DialError, type Endpoint, type Handlers, type Socket } from "@effect-scylla/pool/Socket"
 import type { Transport } from "@effect-scylla/pool/Transport"
 import type { Compressor } from "@effect-scylla/protocol/Compression"
@@ -72,6 +73,11 @@ export class FakeSocket implements Socket {
   }
 
   // ---- the client's side
+
+  /** Whom it reports to: the client's connection. */
+  get client(): Connection | undefined {
+    return this.handlers as Connection | undefined
+  }
 
   start(handlers: Handlers): void {
     this.handlers = handlers
