@@ -176,12 +176,14 @@ for (const { adapter, kind, make, missing } of raftServers) {
             yield* client.put("/q", "v")
             const leader = yield* leaderOf(server)
             const followers = server.nodes.filter((node) => node !== leader)
-            for (const node of followers) yield* node.pause
-            const write = yield* Effect.flip(client.put("/q", "w", { timeout: "1500 millis" }))
-            assert.strictEqual(write.outcome, "Ambiguous")
-            const read = yield* Effect.flip(client.get("/q", { timeout: "1500 millis" }))
-            assert.isUndefined(read.outcome)
-            for (const node of followers) yield* node.resume
+            yield* Effect.gen(function*() {
+              for (const node of followers) yield* node.pause
+              const write = yield* Effect.flip(client.put("/q", "w", { timeout: "1500 millis" }))
+              assert.strictEqual(write.outcome, "Ambiguous")
+              const read = yield* Effect.flip(client.get("/q", { timeout: "1500 millis" }))
+              assert.isUndefined(read.outcome)
+              // Whatever comes of it: the next case finds all nodes running.
+            }).pipe(Effect.ensuring(Effect.ignore(Effect.forEach(followers, (node) => node.resume))))
             yield* server.awaitReady
             yield* client.put("/q", "x")
             assert.strictEqual(text(Option.getOrUndefined(yield* client.get("/q"))), "x")

@@ -271,7 +271,9 @@ const adaptiveOf = (given: Options["adaptive"], issue: Report): Options["adaptiv
 }
 
 /** Checks everything and names every wrong field at once. @internal */
-export const check = (options: Options): Effect.Effect<Checked, CqlError> => {
+export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
+  // Of callers without types; what is missing is named below.
+  const options = (given ?? {}) as Options
   const issues: Array<Issue> = []
   const issue = (path: string, message: string): void => {
     issues.push({ path, message })

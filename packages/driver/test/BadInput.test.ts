@@ -1,5 +1,5 @@
 /** What callers get wrong: one typed error that says so, nothing sent, and within the time that was given. */
-import { type CqlClient, CqlError } from "@effect-scylla/driver"
+import { CqlClient, CqlError } from "@effect-scylla/driver"
 import { Frame, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
@@ -201,5 +201,13 @@ describe("bad input", () => {
       assert.include(error.message, "the contact points are in different datacenters (east, west)")
       const one = yield* clientOf(cluster, { contactPoints: [byName] })
       assert.strictEqual(one.cluster().datacenter, "east")
+    }))
+
+  it.effect("no options at all, which only TypeScript forbids", () =>
+    Effect.gen(function*() {
+      for (const nothing of [undefined, null, "127.0.0.1", 9042]) {
+        const error = yield* Effect.flip(Effect.scoped(CqlClient.make(nothing as any)))
+        assert.include(error.message, "contactPoints: at least one address of a node")
+      }
     }))
 })
