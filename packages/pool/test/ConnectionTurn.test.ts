@@ -247,6 +247,31 @@ describe("Connection: a turn that ends with a read", () => {
       assert.strictEqual(socket.writes.length, writes + 1)
     }))
 
+  it.effect("who waited for room is let in before those go on who are answered", () =>
+    Effect.gen(function*() {
+      const ticker = yield* Ticker.make
+      const { connection, owner, query, socket } = yield* Fake.open({ maxInFlight: 1 }, undefined, ticker)
+      const order: Array<string> = []
+      yield* Effect.forkChild(
+        Effect.map(new Staged(ticker, connection, "first"), () => {
+          order.push(`goes on, ${connection.inFlight} in flight`)
+        }),
+        { startImmediately: true }
+      )
+      yield* until(() => socket.received.length === 1)
+      connection.isAwaited = true
+      Object.assign(owner, {
+        onRoom: () => {
+          connection.isAwaited = false
+          order.push("let in")
+          query("waited")
+        }
+      })
+      read(connection, Network.frame(socket.received[0]!.stream, VOID))
+      yield* until(() => socket.received.length === 2)
+      assert.deepStrictEqual(order, ["let in", "goes on, 1 in flight"])
+    }))
+
   it.effect("many answers in one read: all are resumed, and half of what they ask is written before the rest", () =>
     Effect.gen(function*() {
       const ticker = yield* Ticker.make

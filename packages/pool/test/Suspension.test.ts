@@ -299,6 +299,32 @@ describe("Suspension", () => {
   )
 
   cases(
+    "a value that waits for a fiber that has to yield is not taken by another",
+    Effect.gen(function*() {
+      const live = yield* Scheduler.Scheduler
+      let yields = false
+      const scheduler: Scheduler.Scheduler = {
+        executionMode: live.executionMode,
+        makeDispatcher: () => live.makeDispatcher(),
+        shouldYield: () => yields && !(yields = false)
+      }
+      const { log, request, started } = make()
+      const first = yield* Effect.forkChild(Effect.provideService(request, Scheduler.Scheduler, scheduler), {
+        startImmediately: true
+      })
+      yields = true
+      request.succeed(1)
+      assert.isUndefined(first.pollUnsafe())
+      const second = yield* Effect.forkChild(request, { startImmediately: true })
+      assert.strictEqual(started.length, 2)
+      assert.strictEqual(yield* Fiber.join(first), 1)
+      started[1]!.succeed(2)
+      assert.strictEqual(yield* Fiber.join(second), 2)
+      assert.deepStrictEqual(log, [])
+    })
+  )
+
+  cases(
     "the continuation may settle others and start new work on the same stack",
     Effect.gen(function*() {
       const { request, started } = make()
@@ -462,6 +488,18 @@ describe("Suspension: a value that is taken at the end of the turn", () => {
       assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
       assert.deepStrictEqual([log, next.log], [[], []])
       assert.strictEqual(started.length, 1)
+    }))
+  )
+
+  cases(
+    "interrupted before it: the value is let go of, even where the request is kept",
+    Effect.scoped(Effect.gen(function*() {
+      const { ticker } = yield* looped
+      const { request } = make()
+      const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+      request.succeedLater(ticker, 1)
+      yield* Fiber.interrupt(fiber)
+      assert.isUndefined((request as unknown as { readonly outcome: unknown }).outcome)
     }))
   )
 

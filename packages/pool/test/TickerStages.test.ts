@@ -199,6 +199,7 @@ describe("Ticker: half of a large turn", () => {
       for (const i of range(0, 16)) ask.resume(`${i}`)
       loop.turn()
       assert.deepStrictEqual(log, [...resumed(0, 8), "send b", ...resumed(8, 16), "flush a"])
+      assert.isTrue(loop.isIdle)
     }))
 
   it.effect("who is resumed by the first half is not the second's", () =>
