@@ -85,7 +85,7 @@ class Select extends Suspension<ReadonlyArray<RowDecoder.Row>, PoolError> implem
   }
 
   protected abandon(): void {
-    this.connection!.abandon(this.stream, this)
+    this.connection?.abandon(this.stream, this)
   }
 
   onResponse(flags: number, opcode: number, body: Reader.Reader): void {

@@ -10,8 +10,7 @@ import { RequestTimeout } from "./PoolError.ts"
 import { TICK_MILLIS, type Tickable, type Ticker } from "./Ticker.ts"
 
 /**
- * Who waits for room. Exactly one of the two is called, once, unless it leaves; both run on the event loop's stack and
- * must not throw.
+ * Who waits for room. Exactly one of the two is called, once, unless it leaves; both run on the event loop's stack.
  *
  * @category models
  * @since 0.1.0
@@ -112,7 +111,7 @@ export class Admission implements Tickable {
       const entry = this.first
       this.remove(entry)
       this.waited((this.ticker.now - entry.since) * TICK_MILLIS)
-      entry.waiter.onAdmitted(connection)
+      this.tell(() => entry.waiter.onAdmitted(connection))
     }
   }
 
@@ -137,7 +136,16 @@ export class Admission implements Tickable {
     for (const entry of told) {
       if (!entry.isWaiting) continue
       this.remove(entry)
-      entry.waiter.onRefused(reason)
+      this.tell(() => entry.waiter.onRefused(reason))
+    }
+  }
+
+  /** What an observer of a waiter's fiber throws is not the others' loss. */
+  private tell(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.ticker.raise(error)
     }
   }
 }

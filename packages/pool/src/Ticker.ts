@@ -67,7 +67,8 @@ export interface Flushable {
  * One wheel for a whole client, and the end of each turn of its event loop, in three stages: who has an answer goes on
  * (`resume`), what they and others ask is routed and encoded (`send`), what connections hold is written (`flush`). Each stage
  * runs the same code for many requests one after the other, which costs a quarter less than each request all of its way (see
- * `docs/decisions/0012-a-turn-in-stages.md`). What a stage adds to itself or to one before it is the next turn's.
+ * `docs/decisions/0012-a-turn-in-stages.md`). What a stage adds to itself or to one before it is the next turn's, or that of the
+ * second half where a turn is large enough to be halved.
  *
  * @category models
  * @since 0.1.0

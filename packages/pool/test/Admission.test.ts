@@ -1,13 +1,14 @@
 import * as Admission from "@effect-scylla/pool/Admission"
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type * as NodePool from "@effect-scylla/pool/NodePool"
-import type { PoolReason } from "@effect-scylla/pool/PoolError"
+import { ConnectionBusy, type PoolReason } from "@effect-scylla/pool/PoolError"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import type { SlotTable } from "../src/internal/slotTable.ts"
+import { Loop } from "./support/loop.ts"
 import { type FakeNode, SHARD_AWARE_PORT } from "./support/node.ts"
 import { query, setup, sharded } from "./support/pool.ts"
 import { turns, until } from "./support/turns.ts"
@@ -48,6 +49,30 @@ const list = Effect.fnUntraced(function*(max = 100) {
 })
 
 describe("Admission", () => {
+  it.effect("a waiter that throws keeps nobody from being told, and its error comes up", () => {
+    const loop = new Loop()
+    return Effect.provideService(
+      Effect.gen(function*() {
+        const { admission, join, log, room } = yield* list()
+        for (const name of ["a", "b", "c", "d"]) {
+          join(name).onTold = () => {
+            if (name === "a" || name === "c") throw new Error(name)
+          }
+        }
+        room.count = 2
+        admission.admit()
+        assert.deepStrictEqual(log, ["a", "b"])
+        admission.refuse(new ConnectionBusy({ message: "the node is down" }))
+        assert.deepStrictEqual(log, ["a", "b", "c: ConnectionBusy", "d: ConnectionBusy"])
+        assert.strictEqual(admission.size, 0)
+        loop.run()
+        assert.deepStrictEqual(loop.thrown.map(String), ["Error: a", "Error: c"])
+      }),
+      Scheduler.Scheduler,
+      loop.scheduler
+    )
+  })
+
   it.effect("those who came first are let in first, as many as there is room for", () =>
     Effect.gen(function*() {
       const { admission, join, log, room } = yield* list()
