@@ -106,16 +106,19 @@ export interface Ticker {
 /** So many are resumed in two halves: see `docs/decisions/0011-when-requests-are-written.md`. */
 const EARLY = 16
 
+/** Nobody; never pushed to. A turn of one request makes an array for one. */
+const NONE: Array<never> = []
+
 class Impl implements Ticker {
   now = 0
   turn = 0
   inFlight = 0
   private readonly waiting = new Set<Tickable>()
   /** Arrays of their own for each turn: whoever is put into a new one costs the collector nothing. */
-  private resumes: Array<Resumable> = []
-  private sends: Array<Sendable> = []
+  private resumes: Array<Resumable> = NONE
+  private sends: Array<Sendable> = NONE
   /** A connection that is flushed early may be here twice. */
-  private dirty: Array<Flushable> = []
+  private dirty: Array<Flushable> = NONE
   /** The end of the turn is due, or under way. */
   private scheduled = false
   /** `scheduled` only for a read: what comes of that decides. */
@@ -159,17 +162,20 @@ class Impl implements Ticker {
   }
 
   readonly resume = (target: Resumable): void => {
-    this.resumes.push(target)
+    if (this.resumes === NONE) this.resumes = [target]
+    else this.resumes.push(target)
     if (!this.scheduled) this.schedule()
   }
 
   readonly send = (target: Sendable): void => {
-    this.sends.push(target)
+    if (this.sends === NONE) this.sends = [target]
+    else this.sends.push(target)
     if (!this.scheduled) this.schedule()
   }
 
   readonly flush = (target: Flushable): void => {
-    this.dirty.push(target)
+    if (this.dirty === NONE) this.dirty = [target]
+    else this.dirty.push(target)
     if (!this.scheduled) this.schedule()
   }
 
@@ -203,7 +209,7 @@ class Impl implements Ticker {
     const { resumes } = this
     const count = resumes.length
     if (count > 0) {
-      this.resumes = []
+      this.resumes = NONE
       const first = count < EARLY ? count : count >> 1
       this.resumeSome(resumes, 0, first)
       if (first < count) {
@@ -214,7 +220,7 @@ class Impl implements Ticker {
     }
     this.sendAll()
     const { dirty } = this
-    this.dirty = []
+    this.dirty = NONE
     this.flushSome(dirty, false)
     this.behind = -1
     this.scheduled = false
@@ -235,7 +241,7 @@ class Impl implements Ticker {
   private sendAll(): void {
     const { sends } = this
     if (sends.length === 0) return
-    this.sends = []
+    this.sends = NONE
     for (let i = 0; i < sends.length; i++) {
       try {
         sends[i]!.send()
