@@ -69,12 +69,17 @@ const program = Effect.gen(function*() {
 
 export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
   const rows = await Effect.runPromise(Effect.scoped(program))
-  const { cpuMicros, heapBytes, kernelMicros } = await Effect.runPromise(requests)
+  const { cpuMicros, floorMicros, heapBytes, kernelMicros } = await Effect.runPromise(requests)
   const handshakes = await Effect.runPromise(filling)
   if (json) {
     const pick = rows.map(([name, nanos, bytes]) => ({ name, nanos, bytes }))
     console.log(
-      JSON.stringify({ pick, requests: { cpuMicros, kernelMicros, heapBytes }, filling: { handshakes }, goals: GOALS })
+      JSON.stringify({
+        pick,
+        requests: { cpuMicros, kernelMicros, floorMicros, heapBytes },
+        filling: { handshakes },
+        goals: GOALS
+      })
     )
     return
   }
@@ -88,6 +93,7 @@ export const run = async ({ json }: { readonly json: boolean }): Promise<void> =
   console.log("")
   line("prepared SELECT of a row, 16 connections, 256 in flight: client CPU", cpuMicros, "µs", GOALS.cpuMicros)
   console.log(`${"of it in the kernel".padEnd(66)} ${kernelMicros.toFixed(2).padStart(8)} µs`)
+  console.log(`${"the same by a client that only moves bytes".padEnd(66)} ${floorMicros.toFixed(2).padStart(8)} µs`)
   line("heap allocated for it", heapBytes, "B", GOALS.heapBytes)
   line("until all shards of 3 nodes with 8 have their connection", handshakes, "handshakes", GOALS.handshakes)
 }

@@ -13,6 +13,8 @@ import { Effect, Exit } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
+import { Sampler } from "../cql/clients/client.ts"
+import { connectMany } from "../cql/clients/raw.ts"
 import { keyCount, keys, row, SELECT } from "../cql/workload.ts"
 
 const CONNECTIONS = 16
@@ -101,6 +103,8 @@ class Select extends Suspension<ReadonlyArray<RowDecoder.Row>, PoolError> implem
 }
 
 export interface Figures {
+  /** What bytes alone cost: the same over as many connections by a client that encodes, decodes and resumes nothing. */
+  readonly floorMicros: number
   /** Client CPU per request, microseconds: user and system, collection of garbage and reading of sockets included. */
   readonly cpuMicros: number
   /** Of it in the kernel, by the medians of both: with few answers in a read, reading and writing are most of it. */
@@ -156,16 +160,29 @@ export const requests: Effect.Effect<Figures> = Effect.scoped(Effect.gen(functio
       remaining = count
       return Effect.orDie(workers)
     })
+  const raw = yield* Effect.acquireRelease(
+    Effect.promise(() => connectMany(port, "select", CONNECTIONS)),
+    (client) => Effect.promise(() => client.close())
+  )
+  const runRaw = (count: number) => Effect.promise(() => raw.run(IN_FLIGHT, count, new Sampler(IN_FLIGHT, count)))
   // The engine compiles in the background.
-  for (let i = 0; i < 10; i++) yield* run(20_000)
+  for (let i = 0; i < 10; i++) {
+    yield* run(20_000)
+    yield* runRaw(20_000)
+  }
   const cpu: Array<number> = []
   const kernel: Array<number> = []
+  const floor: Array<number> = []
   for (let round = 0; round < ROUNDS; round++) {
     const start = process.cpuUsage()
     yield* run(REQUESTS)
     const { system, user } = process.cpuUsage(start)
     cpu.push((system + user) / REQUESTS)
     kernel.push(system / REQUESTS)
+    const before = process.cpuUsage()
+    yield* runRaw(REQUESTS)
+    const used = process.cpuUsage(before)
+    floor.push((used.system + used.user) / REQUESTS)
   }
   const heap: Array<number> = []
   for (let round = 0; round < HEAP_ROUNDS; round++) {
@@ -174,5 +191,10 @@ export const requests: Effect.Effect<Figures> = Effect.scoped(Effect.gen(functio
     const bytes = (process.memoryUsage().heapUsed - before) / HEAP_REQUESTS
     if (bytes > 0) heap.push(bytes)
   }
-  return { cpuMicros: median(cpu), kernelMicros: median(kernel), heapBytes: median(heap) }
+  return {
+    cpuMicros: median(cpu),
+    kernelMicros: median(kernel),
+    floorMicros: median(floor),
+    heapBytes: median(heap)
+  }
 }))

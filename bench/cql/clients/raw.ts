@@ -17,8 +17,8 @@ import {
 } from "@effect-scylla/protocol"
 import { once } from "node:events"
 import { connect as connectSocket, type Socket } from "node:net"
-import { INSERT, keys, name, SELECT } from "../workload.ts"
-import type { Connect, Sampler } from "./client.ts"
+import { INSERT, keys, name, type Operation, SELECT } from "../workload.ts"
+import type { Client, Connect, Sampler } from "./client.ts"
 
 /** Waits for the one frame that answers a handshake request. */
 const ask = async (
@@ -146,7 +146,8 @@ class Connection {
   }
 }
 
-export const connect: Connect = async (port, operation) => {
+/** As {@link connect} over several connections, each with its share of what is in flight. */
+export const connectMany = async (port: number, operation: Operation, connections: number): Promise<Client> => {
   const options = { host: "127.0.0.1", port, noDelay: true }
   const handshake = async (socket: Socket) => {
     const supported = await ask(socket, { _tag: "Options" })
@@ -162,32 +163,42 @@ export const connect: Connect = async (port, operation) => {
   const { dialect, prepared, startup } = await handshake(preparing)
   preparing.destroy()
 
-  let ready = () => {}
-  const started = new Promise<void>((resolve) => ready = resolve)
-  const connection: { current: Connection | undefined } = { current: undefined }
-  const socket = connectSocket({
-    ...options,
-    onread: {
-      buffer: Buffer.allocUnsafeSlow(256 * 1024),
-      callback: (size, buffer) => {
-        if (connection.current !== undefined) connection.current.onRead(buffer as Buffer, size)
-        else ready()
-        return true
+  const open = async (): Promise<Connection> => {
+    let ready = () => {}
+    const started = new Promise<void>((resolve) => ready = resolve)
+    const connection: { current: Connection | undefined } = { current: undefined }
+    const socket = connectSocket({
+      ...options,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(256 * 1024),
+        callback: (size, buffer) => {
+          if (connection.current !== undefined) connection.current.onRead(buffer as Buffer, size)
+          else ready()
+          return true
+        }
       }
-    }
-  })
-  const w = new Writer.Writer()
-  Request.encode(w, 0, { _tag: "Startup", options: startup }, { dialect })
-  socket.write(w.toUint8Array())
-  await started
-  const connected = connection.current = new Connection(socket, frames(prepared, dialect))
-  socket.on("error", (error) => connected.fail(error))
-  socket.on("close", () => connected.fail(new Error("the server closed the connection")))
+    })
+    const w = new Writer.Writer()
+    Request.encode(w, 0, { _tag: "Startup", options: startup }, { dialect })
+    socket.write(w.toUint8Array())
+    await started
+    const connected = connection.current = new Connection(socket, frames(prepared, dialect))
+    socket.on("error", (error) => connected.fail(error))
+    socket.on("close", () => connected.fail(new Error("the server closed the connection")))
+    return connected
+  }
+  const opened: Array<Connection> = []
+  for (let i = 0; i < connections; i++) opened.push(await open())
+  const share = (total: number) => Math.ceil(total / connections)
   return {
-    run: (inflight, requests, sampler) => connected.run(inflight, requests, sampler),
+    run: async (inflight, requests, sampler) => {
+      await Promise.all(opened.map((connection) => connection.run(share(inflight), share(requests), sampler)))
+    },
     close: () => {
-      socket.destroy()
+      for (const { socket } of opened) socket.destroy()
       return Promise.resolve()
     }
   }
 }
+
+export const connect: Connect = (port, operation) => connectMany(port, operation, 1)
