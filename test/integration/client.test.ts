@@ -197,7 +197,7 @@ for (const { missing, provider, server } of providers) {
           assert.strictEqual(recovered, "CqlSyntaxError")
         }))
 
-      it.effect("4,000 requests, 512 at once, get their own rows", () =>
+      it.effect("10,000 requests at once get their own rows", () =>
         Effect.gen(function*() {
           const cql = yield* CqlClient.CqlClient
           yield* cql.execute(`CREATE TABLE ${KS}.many (id int PRIMARY KEY, v text)`)
@@ -208,7 +208,7 @@ for (const { missing, provider, server } of providers) {
             { concurrency: 128, discard: true }
           )
           yield* Effect.forEach(
-            Array.from({ length: 4_000 }, (_, i) => i % 1000),
+            Array.from({ length: 10_000 }, (_, i) => i % 1000),
             (id) =>
               Effect.map(
                 cql<{ id: number; v: string }>`SELECT id, v FROM effect_scylla_it.many WHERE id = ${id}`,
