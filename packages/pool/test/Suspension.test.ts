@@ -36,6 +36,17 @@ const make = (onStart: (self: Pending) => void = () => {}) => {
   return { started, log, request: new Pending(started, log, onStart) }
 }
 
+/** What a seeded scheduler does at random, this one does when it is told to: the next fiber that may yield does. */
+const yieldingOnce = Effect.map(Effect.service(Scheduler.Scheduler), (live) => {
+  const state = { yields: false }
+  const scheduler: Scheduler.Scheduler = {
+    executionMode: live.executionMode,
+    makeDispatcher: () => live.makeDispatcher(),
+    shouldYield: () => state.yields && !(state.yields = false)
+  }
+  return { scheduler, state }
+})
+
 /** Each case over both ways. */
 const cases = (name: string, body: Effect.Effect<void, unknown>) => {
   for (const native of [true, false]) {
@@ -276,21 +287,14 @@ describe("Suspension", () => {
   cases(
     "a fiber that has to yield before it takes its value starts nothing anew",
     Effect.gen(function*() {
-      // What a seeded scheduler does at random, this one does when it is told to.
-      const live = yield* Scheduler.Scheduler
-      let yields = false
-      const scheduler: Scheduler.Scheduler = {
-        executionMode: live.executionMode,
-        makeDispatcher: () => live.makeDispatcher(),
-        shouldYield: () => yields && !(yields = false)
-      }
       const { log, request, started } = make()
+      const { scheduler, state } = yield* yieldingOnce
       const fiber = yield* Effect.forkChild(Effect.provideService(request, Scheduler.Scheduler, scheduler), {
         startImmediately: true
       })
-      yields = true
+      state.yields = true
       started[0]!.succeed(1)
-      assert.isFalse(yields, "the fiber has yielded")
+      assert.isFalse(state.yields, "the fiber has yielded")
       for (let i = 0; i < 10; i++) yield* Effect.yieldNow
       assert.strictEqual(started.length, 1)
       assert.strictEqual(yield* Fiber.join(fiber), 1)
@@ -301,18 +305,12 @@ describe("Suspension", () => {
   cases(
     "a value that waits for a fiber that has to yield is not taken by another",
     Effect.gen(function*() {
-      const live = yield* Scheduler.Scheduler
-      let yields = false
-      const scheduler: Scheduler.Scheduler = {
-        executionMode: live.executionMode,
-        makeDispatcher: () => live.makeDispatcher(),
-        shouldYield: () => yields && !(yields = false)
-      }
       const { log, request, started } = make()
+      const { scheduler, state } = yield* yieldingOnce
       const first = yield* Effect.forkChild(Effect.provideService(request, Scheduler.Scheduler, scheduler), {
         startImmediately: true
       })
-      yields = true
+      state.yields = true
       request.succeed(1)
       assert.isUndefined(first.pollUnsafe())
       const second = yield* Effect.forkChild(request, { startImmediately: true })
@@ -605,22 +603,16 @@ describe("Suspension: a value that is taken at the end of the turn", () => {
     "a fiber that has to yield before it takes it starts nothing anew, and may be interrupted meanwhile",
     Effect.scoped(Effect.gen(function*() {
       const { loop, ticker } = yield* looped
-      const live = yield* Scheduler.Scheduler
       for (const isInterrupted of [false, true]) {
-        let yields = false
-        const scheduler: Scheduler.Scheduler = {
-          executionMode: live.executionMode,
-          makeDispatcher: () => live.makeDispatcher(),
-          shouldYield: () => yields && !(yields = false)
-        }
+        const { scheduler, state } = yield* yieldingOnce
         const { log, request, started } = make()
         const fiber = yield* Effect.forkChild(Effect.provideService(request, Scheduler.Scheduler, scheduler), {
           startImmediately: true
         })
         request.succeedLater(ticker, 1)
-        yields = true
+        state.yields = true
         loop.turn()
-        assert.isFalse(yields, "the fiber has yielded")
+        assert.isFalse(state.yields, "the fiber has yielded")
         assert.isUndefined(fiber.pollUnsafe())
         if (isInterrupted) fiber.interruptUnsafe()
         const exit = yield* Fiber.await(fiber)
