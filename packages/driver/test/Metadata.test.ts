@@ -27,15 +27,23 @@ let keyspaces = 0
 const createKeyspace = () =>
   `CREATE KEYSPACE k${++keyspaces} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`
 
-/** A client of a cluster of which one node says that it has another schema, as long as `lies` does. */
+/** Where the version of the schema stands in what a node says of itself. */
+const ownVersion = (bytes: Buffer): number =>
+  bytes.includes("schema_version") && !bytes.includes("peer") && !bytes.includes("data_center") ? bytes.length - 16 : -1
+
+/**
+ * A client of a cluster of which one node has another schema: others say so as long as they have `heard` of it, and it
+ * itself as long as it `says` so.
+ */
 const disagreeing = Effect.fnUntraced(function*(peer: string, options: SimulatedCluster.Options = {}) {
   const cluster = yield* make(options)
-  const state = { lies: true }
+  const state = { heard: true, says: true }
   const cql = yield* passing(clientOf(
     cluster,
     { contactPoints: [cluster.contactPoints[0]!] },
-    changing(cluster.transport, (bytes) => {
-      const at = state.lies ? versionOf(bytes, peer) : -1
+    changing(cluster.transport, (bytes, address) => {
+      const heard = state.heard ? versionOf(bytes, peer) : -1
+      const at = heard < 0 && state.says && address === peer ? ownVersion(bytes) : heard
       if (at >= 0) bytes[at] = bytes[at]! ^ 0xff
     })
   ))
@@ -50,10 +58,39 @@ describe("a change of the schema", () => {
       const change = yield* Effect.forkChild(cql.execute(createKeyspace()), { startImmediately: true })
       for (let i = 0; i < 30; i++) yield* TestClock.adjust("100 millis")
       assert.isUndefined(change.pollUnsafe(), "it is waited for")
-      state.lies = false
+      state.says = false
       for (let i = 0; i < 4; i++) yield* TestClock.adjust("100 millis")
-      assert.isDefined(change.pollUnsafe(), "it is over")
+      assert.isDefined(change.pollUnsafe(), "it is over, though its peers have not heard of it yet")
       yield* Fiber.join(change)
+    }))
+
+  it.effect("is over when all have heard of it from a node that does not answer", () =>
+    Effect.gen(function*() {
+      const { cluster, cql, state } = yield* disagreeing("127.0.0.2")
+      let asked = 0
+      let coordinator = -1
+      yield* cluster.intercept(({ node, request }) => {
+        const text = query(request)
+        if (text.startsWith("CREATE")) coordinator = node
+        if (node !== 1 || coordinator === 1 || !text.startsWith("SELECT schema_version FROM system.local")) {
+          return undefined
+        }
+        asked++
+        return { _tag: "Error", error: new ServerError.Overloaded({ message: "not now", code: 0x1001 }) }
+      })
+      // They go round: the next one is made on the node that answers.
+      state.heard = state.says = false
+      while (coordinator !== 1) yield* passing(cql.execute(createKeyspace()))
+      state.heard = true
+      const made = yield* Effect.forkChild(cql.execute(createKeyspace()), { startImmediately: true })
+      for (let i = 0; i < 10; i++) yield* TestClock.adjust("100 millis")
+      assert.strictEqual(coordinator, 0)
+      assert.isAbove(asked, 0)
+      assert.isUndefined(made.pollUnsafe(), "what was heard of it counts")
+      state.heard = false
+      for (let i = 0; i < 4; i++) yield* TestClock.adjust("100 millis")
+      assert.isDefined(made.pollUnsafe(), "it is over")
+      yield* Fiber.join(made)
     }))
 
   it.effect("is over after 10 seconds anyway: it was made", () =>

@@ -94,6 +94,38 @@ const failure = (provider: Provider) => (error: { readonly message: string }): T
   new TestServerError({ provider, message: error.message })
 
 /**
+ * The Cassandra cluster that is there already, for suites that handle its nodes by themselves, too.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const ofCassandra: Layer.Layer<TestServer, never, CassandraServer.CassandraServer> = Layer.effect(
+  TestServer,
+  Effect.map(CassandraServer.CassandraServer, (server): TestServer => {
+    const fail = failure("cassandra")
+    const node = (index: number): Effect.Effect<CassandraServer.CassandraNode, TestServerError> => {
+      const node = server.nodes[index]
+      const message = `there is no node ${index}: nodes are counted from 0 and there are ${server.nodes.length}`
+      return node === undefined ? Effect.fail(fail({ message })) : Effect.succeed(node)
+    }
+    return {
+      provider: "cassandra",
+      contactPoints: server.contactPoints,
+      datacenter: server.datacenter,
+      product: "cassandra",
+      shardAware: false,
+      ...(server.credentials === undefined ? {} : { credentials: server.credentials }),
+      ...(server.ca === undefined ? {} : { ca: server.ca }),
+      faults: Option.some({
+        nodes: server.nodes.length,
+        kill: (index) => Effect.flatMap(node(index), (node) => node.kill),
+        start: (index) => Effect.flatMap(node(index), (node) => Effect.mapError(node.start, fail))
+      })
+    }
+  })
+)
+
+/**
  * Real Apache Cassandra nodes, started for the suite; see `CassandraServer`.
  *
  * @category layers
@@ -101,33 +133,14 @@ const failure = (provider: Provider) => (error: { readonly message: string }): T
  */
 export const cassandra = (
   options: CassandraServer.CassandraServerOptions = {}
-): Layer.Layer<TestServer, TestServerError> => {
-  const fail = failure("cassandra")
-  return testLayer(Layer.effect(
-    TestServer,
-    Effect.map(Effect.mapError(CassandraServer.make(options), fail), (server): TestServer => {
-      const node = (index: number): Effect.Effect<CassandraServer.CassandraNode, TestServerError> => {
-        const node = server.nodes[index]
-        const message = `there is no node ${index}: nodes are counted from 0 and there are ${server.nodes.length}`
-        return node === undefined ? Effect.fail(fail({ message })) : Effect.succeed(node)
-      }
-      return {
-        provider: "cassandra",
-        contactPoints: server.contactPoints,
-        datacenter: server.datacenter,
-        product: "cassandra",
-        shardAware: false,
-        ...(server.credentials === undefined ? {} : { credentials: server.credentials }),
-        ...(server.ca === undefined ? {} : { ca: server.ca }),
-        faults: Option.some({
-          nodes: server.nodes.length,
-          kill: (index) => Effect.flatMap(node(index), (node) => node.kill),
-          start: (index) => Effect.flatMap(node(index), (node) => Effect.mapError(node.start, fail))
-        })
-      }
-    })
+): Layer.Layer<TestServer, TestServerError> =>
+  testLayer(Layer.provide(
+    ofCassandra,
+    Layer.effect(
+      CassandraServer.CassandraServer,
+      Effect.mapError(CassandraServer.make(options), failure("cassandra"))
+    )
   ))
-}
 
 /**
  * ScyllaDB in a container, started for the suite; see `ScyllaContainer`.

@@ -1,5 +1,5 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect, Exit, Option, Scope } from "effect"
+import { Effect, Exit, Layer, Option, Scope } from "effect"
 import { mkdtempSync, readdirSync, rmdirSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -95,7 +95,7 @@ describe("CassandraServer", () => {
   const real = it.live.skipIf(requirement._tag !== "Run")
 
   real(
-    "starts, answers, is killed, starts again on the same data, leaves nothing behind",
+    "starts, answers, is killed, starts again on the same data, serves the seam of suites, leaves nothing behind",
     () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
@@ -120,8 +120,18 @@ describe("CassandraServer", () => {
           )
           assert.strictEqual(directories().length, 1)
 
+          const seam = yield* Effect.provide(
+            TestServer.TestServer,
+            Layer.provide(TestServer.ofCassandra, Layer.succeed(CassandraServer.CassandraServer, server))
+          )
+          assert.deepStrictEqual([seam.provider, seam.product], ["cassandra", "cassandra"])
+          assert.deepStrictEqual([seam.credentials, seam.ca], [server.credentials, server.ca])
+          const faults = yield* Effect.fromOption(seam.faults)
+          assert.include((yield* Effect.flip(faults.kill(1))).message, "no node 1")
+
           const pid = yield* pidOf(node)
           assert.isTrue(exists(pid))
+          yield* faults.kill(0)
           yield* node.kill
           assert.isFalse(exists(pid))
           assert.isFalse(yield* node.isRunning)
@@ -131,6 +141,7 @@ describe("CassandraServer", () => {
           assert.strictEqual(paused.reason, "NotRunning")
 
           yield* node.start
+          yield* faults.start(0)
           const again = yield* pidOf(node)
           assert.notStrictEqual(again, pid)
           // a paused node is there but silent
@@ -165,18 +176,4 @@ describe("CassandraServer", () => {
       assert.strictEqual(late.reason, "NotReady")
       assert.deepStrictEqual(directories(), [])
     }), 60_000)
-
-  real("serves the seam of the integration suite", () =>
-    Effect.gen(function*() {
-      const server = yield* TestServer.TestServer
-      assert.strictEqual(server.provider, "cassandra")
-      assert.strictEqual(server.product, "cassandra")
-      const faults = yield* Effect.fromOption(server.faults)
-      const error = yield* Effect.flip(faults.kill(1))
-      assert.include(error.message, "no node 1")
-      yield* faults.kill(0)
-      yield* faults.kill(0)
-      yield* faults.start(0)
-      yield* faults.start(0)
-    }).pipe(Effect.provide(TestServer.cassandra())), 180_000)
 })

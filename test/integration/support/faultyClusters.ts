@@ -1,5 +1,5 @@
 /** Clusters whose nodes a suite may kill, stop and start, behind a proxy that does the same to their connections. */
-import { CassandraServer, SimulatedCluster, TestServer } from "@effect-scylla/testkit"
+import { CassandraServer, SimulatedCluster } from "@effect-scylla/testkit"
 import { Context, Effect, Layer } from "effect"
 
 export interface FaultyNode {
@@ -27,11 +27,9 @@ export const FaultyCluster: Context.Service<FaultyCluster, FaultyCluster> = Cont
   "test/FaultyCluster"
 )
 
-const NODES = 3
-
-const simulated = Layer.effect(
+export const simulatedNodes = Layer.effect(
   FaultyCluster,
-  Effect.map(SimulatedCluster.make({ nodes: NODES, shards: 4 }), (cluster): FaultyCluster => ({
+  Effect.map(SimulatedCluster.make({ nodes: 3, shards: 4 }), (cluster): FaultyCluster => ({
     contactPoints: cluster.contactPoints,
     port: cluster.port,
     datacenter: cluster.datacenter,
@@ -46,9 +44,9 @@ const simulated = Layer.effect(
   }))
 )
 
-const cassandra = Layer.effect(
+export const cassandraNodes = Layer.effect(
   FaultyCluster,
-  Effect.map(CassandraServer.make({ nodes: NODES }), (server): FaultyCluster => ({
+  Effect.map(CassandraServer.CassandraServer, (server): FaultyCluster => ({
     contactPoints: server.contactPoints,
     port: server.port,
     datacenter: server.datacenter,
@@ -61,18 +59,3 @@ const cassandra = Layer.effect(
     }))
   }))
 )
-
-/** Those that can run, and those that must; as in `providers.ts`. */
-export const faultyClusters = await Effect.runPromise(Effect.gen(function*() {
-  const need = yield* TestServer.requirement("cassandra", { nodes: NODES })
-  return [
-    { name: "simulated nodes", cluster: simulated, missing: undefined },
-    ...(need._tag === "Skip"
-      ? []
-      : [{ name: "Cassandra", cluster: cassandra, missing: need._tag === "Required" ? need.why : undefined }])
-  ] as ReadonlyArray<{
-    readonly name: string
-    readonly cluster: Layer.Layer<FaultyCluster, Error>
-    readonly missing: string | undefined
-  }>
-}))

@@ -1,19 +1,11 @@
-/** The providers of this run: which servers the suites run on, and why not on the others. */
-import { SimulatedServer, TestServer } from "@effect-scylla/testkit"
-import { Effect, type Layer } from "effect"
+/** The real servers of this run: which ones the suites run on, and why not on the others. */
+import { TestServer } from "@effect-scylla/testkit"
+import { Effect } from "effect"
 
-type Server = Layer.Layer<TestServer.TestServer, TestServer.TestServerError>
-
-const candidates: ReadonlyArray<readonly [TestServer.Provider, () => Server]> = [
-  ["simulated", () => SimulatedServer.layer({ nodes: 3, shards: 4 })],
-  ["cassandra", () => TestServer.cassandra({ nodes: 3 })],
-  ["container", () => TestServer.container()],
-  ["external", () => TestServer.external]
-]
+const candidates = ["cassandra", "container", "external"] as const
 
 export interface Chosen {
-  readonly provider: TestServer.Provider
-  readonly server: Server
+  readonly provider: (typeof candidates)[number]
   /** Set where the suite must run here and cannot: the suite fails with it. */
   readonly missing: string | undefined
 }
@@ -22,14 +14,14 @@ export interface Chosen {
 export const providers: ReadonlyArray<Chosen> = await Effect.runPromise(
   Effect.gen(function*() {
     const out: Array<Chosen> = []
-    for (const [provider, server] of candidates) {
+    for (const provider of candidates) {
       const need = yield* TestServer.requirement(provider, { nodes: 3 })
       if (need._tag === "Skip") process.stderr.write(`integration on ${provider}: skipped, ${need.why}\n`)
       else {
         process.stderr.write(
           `integration on ${provider}: ${need._tag === "Run" ? "runs" : `required, but ${need.why}`}\n`
         )
-        out.push({ provider, server: server(), missing: need._tag === "Required" ? need.why : undefined })
+        out.push({ provider, missing: need._tag === "Required" ? need.why : undefined })
       }
     }
     return out

@@ -156,21 +156,35 @@ export const keyspaces = (
     })
   })
 
-/** The schema versions that the asked node and its live peers have. */
+const ownVersion = (connection: Connection, decoders: RowDecoders): Effect.Effect<string, Problem> =>
+  Effect.map(
+    query(connection, decoders, "SELECT schema_version FROM system.local WHERE key = 'local'"),
+    ([row]) => text(row?.["schema_version"])
+  )
+
+/**
+ * The schema versions that the asked node and its live peers have. What a node knows of its peers is a round of gossip old, a
+ * second or so: one that seems to have another version is asked itself (as the Rust driver asks all), where `connectionTo` has
+ * a connection for it.
+ */
 export const schemaVersions = (
   connection: Connection,
   decoders: RowDecoders,
-  isUp: (address: string) => boolean
+  isUp: (address: string) => boolean,
+  connectionTo: (address: string) => Connection | undefined
 ): Effect.Effect<ReadonlySet<string>, Problem> =>
   Effect.gen(function*() {
-    const own = yield* query(connection, decoders, "SELECT schema_version FROM system.local WHERE key = 'local'")
+    const own = yield* ownVersion(connection, decoders)
     const peers = yield* query(connection, decoders, "SELECT peer, rpc_address, schema_version FROM system.peers")
-    const versions = new Set(own.map((row) => text(row["schema_version"])))
-    for (const row of peers) {
+    const versions = yield* Effect.forEach(peers, (row) => {
       const rpc = text(row["rpc_address"])
-      if (isUp(isWildcard(rpc) ? text(row["peer"]) : rpc) && row["schema_version"] !== null) {
-        versions.add(text(row["schema_version"]))
-      }
-    }
-    return versions
+      const address = isWildcard(rpc) ? text(row["peer"]) : rpc
+      const heard = text(row["schema_version"])
+      if (heard === "" || heard === own || !isUp(address)) return Effect.succeed(own)
+      const direct = connectionTo(address)
+      return direct === undefined
+        ? Effect.succeed(heard)
+        : Effect.orElseSucceed(ownVersion(direct, decoders), () => heard)
+    }, { concurrency: "unbounded" })
+    return new Set([own, ...versions])
   })

@@ -3,8 +3,11 @@ import type { Socket, Transport } from "@effect-scylla/pool"
 import { Effect } from "effect"
 import { Buffer } from "node:buffer"
 
-/** `change` may write into a copy of the bytes as they arrive; in memory these are whole frames. */
-export const changing = (inner: Transport.Transport, change: (bytes: Buffer) => void): Transport.Transport => ({
+/** `change` may write into a copy of the bytes as they arrive from an address; in memory these are whole frames. */
+export const changing = (
+  inner: Transport.Transport,
+  change: (bytes: Buffer, address: string) => void
+): Transport.Transport => ({
   dial: (endpoint) =>
     Effect.map(inner.dial(endpoint), (socket): Socket.Socket => ({
       localPort: socket.localPort,
@@ -19,7 +22,7 @@ export const changing = (inner: Transport.Transport, change: (bytes: Buffer) => 
           onClose: (error) => handlers.onClose(error),
           onData: (bytes, _view, length) => {
             const copy = Buffer.from(bytes.subarray(0, length))
-            change(copy)
+            change(copy, endpoint.address)
             handlers.onData(copy, new DataView(copy.buffer, copy.byteOffset, length), length)
           }
         })

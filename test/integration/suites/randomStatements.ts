@@ -1,13 +1,11 @@
 /** Random statements, the same to the simulated cluster and to a real Cassandra: the same answers, or a refusal. */
 import { CqlClient, type ResultSet } from "@effect-scylla/driver"
 import { SimulatedCluster, TestServer } from "@effect-scylla/testkit"
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, describe, type Vitest } from "@effect/vitest"
 import { Effect } from "effect"
 import { inspect } from "node:util"
-import { Random } from "../support/random.ts"
-import { providers } from "./support/providers.ts"
+import { Random } from "../../support/random.ts"
 
-const chosen = providers.find(({ provider }) => provider === "cassandra")
 const KS = "effect_scylla_random"
 const STATEMENTS = 600
 
@@ -182,12 +180,8 @@ const ask = (cql: CqlClient.CqlClient, text: string, pageSize: number): Effect.E
     return { rows: inspect(rows, { depth: 8, breakLength: Infinity, maxArrayLength: null }) }
   }).pipe(Effect.catchTag("CqlError", ({ reason }) => Effect.succeed({ refusal: `${reason._tag}: ${reason.message}` })))
 
-describe.skipIf(chosen === undefined)("the simulator beside a Cassandra", () => {
-  if (chosen?.missing !== undefined) {
-    it("is required here", () => assert.fail(chosen.missing))
-    return
-  }
-  layer(TestServer.cassandra({ nodes: 1 }), { excludeTestServices: true, timeout: "120 seconds" })("", (it) => {
+export const randomStatements = (it: Vitest.MethodsNonLive<TestServer.TestServer>): void => {
+  describe("the simulator beside a Cassandra", () => {
     it.effect(`answers ${STATEMENTS} random statements as it does, or refuses them`, () =>
       Effect.gen(function*() {
         const real = yield* CqlClient.make({ contactPoints: (yield* TestServer.TestServer).contactPoints })
@@ -226,4 +220,4 @@ describe.skipIf(chosen === undefined)("the simulator beside a Cassandra", () => 
         assert.isAbove(compared, STATEMENTS / 2)
       }), 120_000)
   })
-})
+}

@@ -1,0 +1,28 @@
+/** The suites on real servers: all of them on one Cassandra cluster, whose start takes long, and the client's on those that are named. */
+import { CassandraServer, TestServer } from "@effect-scylla/testkit"
+import { assert, it, layer } from "@effect/vitest"
+import { Layer } from "effect"
+import { client } from "./suites/client.ts"
+import { faults } from "./suites/faults.ts"
+import { interop } from "./suites/interop.ts"
+import { randomStatements } from "./suites/randomStatements.ts"
+import { cassandraNodes } from "./support/faultyClusters.ts"
+import { providers } from "./support/providers.ts"
+
+const settings = { excludeTestServices: true, timeout: "120 seconds" } as const
+
+for (const { missing, provider } of providers) {
+  if (missing !== undefined) it(`${provider} is required here`, () => assert.fail(missing))
+  else if (provider === "cassandra") {
+    const views = Layer.merge(TestServer.ofCassandra, cassandraNodes)
+    layer(Layer.provide(views, CassandraServer.layer({ nodes: 3 })), settings)("", (it) => {
+      client(it, provider)
+      interop(it, provider)
+      faults(it, "Cassandra")
+      randomStatements(it)
+    })
+  } else {
+    const server = provider === "container" ? TestServer.container() : TestServer.external
+    layer(server, settings)("", (it) => client(it, provider))
+  }
+}
