@@ -3,6 +3,7 @@ import { CassandraServer, TestServer } from "@effect-scylla/testkit"
 import { assert, it, layer } from "@effect/vitest"
 import { Layer } from "effect"
 import { client } from "./suites/client.ts"
+import { deaths } from "./suites/deaths.ts"
 import { faults } from "./suites/faults.ts"
 import { interop } from "./suites/interop.ts"
 import { randomStatements } from "./suites/randomStatements.ts"
@@ -18,8 +19,9 @@ for (const { missing, provider } of providers) {
     layer(Layer.provide(views, CassandraServer.layer({ nodes: 3 })), settings)("", (it) => {
       client(it, provider)
       interop(it, provider)
-      faults(it, "Cassandra")
       randomStatements(it)
+      faults(it, "Cassandra")
+      deaths(it, "Cassandra")
     })
   } else {
     const server = provider === "container" ? TestServer.container() : TestServer.external
