@@ -37,12 +37,13 @@ type Problem = PoolError | ServerError
 export const query = (
   connection: Connection,
   decoders: RowDecoders,
-  text: string
+  text: string,
+  timeoutMillis = CLIENT_TIMEOUT
 ): Effect.Effect<ReadonlyArray<Row>, Problem> => {
   const bounded = connection.features.isScylla ? `${text} USING TIMEOUT ${SERVER_TIMEOUT}ms` : text
   return Effect.flatMap(
     connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE" } }, {
-      timeoutMillis: CLIENT_TIMEOUT,
+      timeoutMillis,
       decoders
     }),
     ({ response }) =>
@@ -156,11 +157,18 @@ export const keyspaces = (
     })
   })
 
-const ownVersion = (connection: Connection, decoders: RowDecoders): Effect.Effect<string, Problem> =>
+const ownVersion = (
+  connection: Connection,
+  decoders: RowDecoders,
+  timeoutMillis?: number
+): Effect.Effect<string, Problem> =>
   Effect.map(
-    query(connection, decoders, "SELECT schema_version FROM system.local WHERE key = 'local'"),
+    query(connection, decoders, "SELECT schema_version FROM system.local WHERE key = 'local'", timeoutMillis),
     ([row]) => text(row?.["schema_version"])
   )
+
+/** Milliseconds between rounds of gossip: no answer after that, and the peers may have heard more. */
+const GOSSIP = 1_000
 
 /**
  * The schema versions that the asked node and its live peers have. What a node knows of its peers is a round of gossip old, a
@@ -184,7 +192,7 @@ export const schemaVersions = (
       const direct = connectionTo(address)
       return direct === undefined
         ? Effect.succeed(heard)
-        : Effect.orElseSucceed(ownVersion(direct, decoders), () => heard)
+        : Effect.orElseSucceed(ownVersion(direct, decoders, GOSSIP), () => heard)
     }, { concurrency: "unbounded" })
     return new Set([own, ...versions])
   })
