@@ -36,7 +36,14 @@ const project = (name: string, dir: string, options: Options = {}): TestProjectC
 }
 
 /** They start no servers of others: they go along with the packages. */
-const simulated = ["client.test.ts", "demo.test.ts", "faults.test.ts", "storm.test.ts", "together.test.ts"]
+const simulated = [
+  "client.test.ts",
+  "demo.test.ts",
+  "faults.test.ts",
+  "raftWire.test.ts",
+  "storm.test.ts",
+  "together.test.ts"
+]
 
 const projects: Array<TestProjectConfiguration> = [
   // Fuzzing measures the heap.
