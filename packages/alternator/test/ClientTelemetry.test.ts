@@ -36,7 +36,7 @@ describe("observability", () => {
           attributes?.["node"] === "http://10.0.0.3:8000" && attributes["result"] === "ok"
         )
       )
-    }))
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
 
 describe("observability of racks", () => {
@@ -64,5 +64,5 @@ describe("observability of racks", () => {
       for (const { attributes } of measured) {
         assert.deepStrictEqual([attributes?.["datacenter"], attributes?.["rack"]], ["dc1", "r1"])
       }
-    }))
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
