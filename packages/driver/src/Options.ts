@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import * as Authenticator from "@effect-scylla/pool/Authenticator"
-import { defaultLimits } from "@effect-scylla/pool/Connection"
 import type * as Handshake from "@effect-scylla/pool/Handshake"
+import * as Limits from "@effect-scylla/pool/Limits"
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import type * as Tls from "@effect-scylla/pool/Tls"
@@ -347,7 +347,7 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
         ...(options.applicationName === undefined ? {} : { APPLICATION_NAME: options.applicationName }),
         ...(options.applicationVersion === undefined ? {} : { APPLICATION_VERSION: options.applicationVersion })
       },
-      limits: { maxInFlight: whole("maxInFlight", options.maxInFlight, defaultLimits.maxInFlight, 1, 32_766) },
+      limits: { maxInFlight: whole("maxInFlight", options.maxInFlight, Limits.defaults.maxInFlight, 1, 32_766) },
       connectTimeout: timeout("connectTimeout", options.connectTimeout, 5_000),
       handshakeTimeout: timeout("handshakeTimeout", options.handshakeTimeout, 5_000)
     },

@@ -19,7 +19,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Buffer } from "node:buffer"
 import * as Authenticator from "./Authenticator.ts"
-import { checkLimits, Connection, defaultLimits, type Limits, type Owner } from "./Connection.ts"
+import { Connection, type Owner } from "./Connection.ts"
+import * as Limits from "./Limits.ts"
 import {
   AuthenticationFailed,
   ConnectionClosed,
@@ -71,7 +72,7 @@ export interface Session {
    * SCYLLA_*, TABLETS_*) is left out: it is negotiated, not set. So is DRIVER_CONFIG, see `driverConfig`.
    */
   readonly startup?: Readonly<Record<string, string>> | undefined
-  readonly limits?: Partial<Limits> | undefined
+  readonly limits?: Partial<Limits.Limits> | undefined
   /** Milliseconds for the dial. Default 5 000. */
   readonly connectTimeout?: number | undefined
   /** Milliseconds for everything after the dial. Default 5 000. */
@@ -354,7 +355,7 @@ const connectOnce = (
   // A socket that was handed over is known to whoever gives up: no interruption comes in between.
   const dialed = Effect.uninterruptibleMask((restore) =>
     Effect.map(restore(transport.dial(endpoint)), (socket) => {
-      connection = new Connection(socket, session.ticker, { ...defaultLimits, ...session.limits }, options.owner)
+      connection = new Connection(socket, session.ticker, { ...Limits.defaults, ...session.limits }, options.owner)
       options.onDialed?.()
       return connection
     })
@@ -396,7 +397,7 @@ const connectOnce = (
 export const connect = (options: Options): Effect.Effect<Connection, PoolError> =>
   Effect.gen(function*() {
     const { driverConfig, limits, versions, wishes = {} } = options.session
-    checkLimits(limits)
+    Limits.check(limits)
     const configBytes = driverConfig === undefined ? 0 : Buffer.byteLength(driverConfig)
     if (configBytes > MAX_DRIVER_CONFIG) {
       return yield* fail(

@@ -17,7 +17,7 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
-import { checkLimits, type Connection, defaultLimits } from "./Connection.ts"
+import type { Connection } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
@@ -29,6 +29,7 @@ import { type Host, SlotDialer } from "./internal/slotDialer.ts"
 import { SlotSupervisor, type Supervised } from "./internal/slotSupervisor.ts"
 import * as Slots from "./internal/slotTable.ts"
 import { Waiters } from "./internal/waiters.ts"
+import * as Limits from "./Limits.ts"
 import { ClientOverloaded, ConnectionClosed, type PoolError, type PoolReason } from "./PoolError.ts"
 import { TICK_MILLIS, type Tickable } from "./Ticker.ts"
 import type * as Tls from "./Tls.ts"
@@ -220,11 +221,11 @@ export class NodePool implements Host, Supervised, Tickable {
     })
     const { keyspace, limits, ticker } = options.session
     const { maxWaiting = DEFAULT_MAX_WAITING } = options
-    checkLimits(limits)
+    Limits.check(limits)
     if (!(maxWaiting >= 0)) throw new RangeError(`maxWaiting must be a number from 0, got ${maxWaiting}`)
     this.keyspaces = new PoolKeyspace(keyspace, this.table, (connection) => this.onExhausted(connection))
     if (options.adaptive !== undefined && options.adaptive !== false) {
-      const max = limits?.maxInFlight ?? defaultLimits.maxInFlight
+      const max = limits?.maxInFlight ?? Limits.defaults.maxInFlight
       this.adaptive = new AdaptiveLimits(options.adaptive === true ? {} : options.adaptive, max)
     }
     this.waiters = new Waiters(ticker.defer)

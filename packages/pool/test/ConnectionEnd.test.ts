@@ -1,4 +1,4 @@
-import { defaultLimits } from "@effect-scylla/pool/Connection"
+import * as Limits from "@effect-scylla/pool/Limits"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
@@ -239,6 +239,6 @@ describe("Connection: close", () => {
     }))
 
   it("limits have sensible defaults", () => {
-    assert.strictEqual(defaultLimits.maxInFlight, 1024)
+    assert.strictEqual(Limits.defaults.maxInFlight, 1024)
   })
 })

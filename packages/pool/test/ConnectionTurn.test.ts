@@ -1,4 +1,5 @@
-import { Connection, defaultLimits } from "@effect-scylla/pool/Connection"
+import { Connection } from "@effect-scylla/pool/Connection"
+import * as Limits from "@effect-scylla/pool/Limits"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import { assert, describe, it } from "@effect/vitest"
@@ -98,7 +99,7 @@ describe("Connection: what is in flight on all of a ticker", () => {
         )
       for (const end of ["answer", "timeout", "interruption", "failure"]) {
         const socket = new Network.FakeSocket(endpoint, 40_000, network.defer, () => {})
-        const connection = new Connection(socket, ticker, defaultLimits, new Fake.RecordingOwner())
+        const connection = new Connection(socket, ticker, Limits.defaults, new Fake.RecordingOwner())
         const fiber = yield* ask(connection)
         assert.strictEqual(ticker.inFlight, 1)
         yield* turns(3)

@@ -1,4 +1,4 @@
-import { defaultLimits } from "@effect-scylla/pool/Connection"
+import * as Limits from "@effect-scylla/pool/Limits"
 import * as Tls from "@effect-scylla/pool/Tls"
 import * as Schedule from "effect/Schedule"
 import type { Checked, Options } from "../Options.ts"
@@ -30,10 +30,10 @@ export const make = (options: Options, { defaults, pool, session }: Checked): st
     version: 1,
     connection: {
       connect: timeout(session.connectTimeout),
-      write: timeout(defaultLimits.writeTimeout),
+      write: timeout(Limits.defaults.writeTimeout),
       requests: {
-        "in-flight": { max: session.limits?.maxInFlight ?? defaultLimits.maxInFlight },
-        orphaned: { max: defaultLimits.maxOrphans }
+        "in-flight": { max: session.limits?.maxInFlight ?? Limits.defaults.maxInFlight },
+        orphaned: { max: Limits.defaults.maxOrphans }
       },
       pool: { "shard-aware": { enabled: isShardAware } },
       "node-preference": preference,

@@ -1,11 +1,6 @@
 /** A connection to a fake peer, and requests that note what becomes of them. */
-import {
-  Connection,
-  defaultLimits,
-  type Limits,
-  type Owner,
-  type ResponseHandler
-} from "@effect-scylla/pool/Connection"
+import { Connection, type Owner, type ResponseHandler } from "@effect-scylla/pool/Connection"
+import * as Limits from "@effect-scylla/pool/Limits"
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { type Compressor, lz4, snappy } from "@effect-scylla/protocol/Compression"
@@ -92,26 +87,28 @@ export const wires: ReadonlyArray<Wire & { readonly name: string }> = [
 ]
 
 /** A connection past its handshake, its peer silent unless told otherwise; on a `ticker` that it may share with others. */
-export const open = Effect.fnUntraced(function*(limits: Partial<Limits> = {}, wire?: Wire, shared?: Ticker.Ticker) {
-  const network = yield* Network.make
-  const ticker = shared ?? (yield* Ticker.make)
-  const socket = new Network.FakeSocket({ address: "10.0.0.1", port: 9042 }, 40_000, network.defer, () => {})
-  const owner = new RecordingOwner()
-  const connection = new Connection(socket, ticker, { ...defaultLimits, ...limits }, owner)
-  if (wire !== undefined) {
-    connection.startup(Dialect.make(wire.version), wire.compressor)
-    socket.onRequest = (_, { stream }) => socket.begin(stream, { _tag: "Ready" }, wire.compressor)
-    yield* Effect.orDie(
-      connection.request({ _tag: "Startup", options: {} }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
-    )
-    socket.onRequest = () => {}
-    socket.received.length = 0
-    socket.writes.length = 0
+export const open = Effect.fnUntraced(
+  function*(limits: Partial<Limits.Limits> = {}, wire?: Wire, shared?: Ticker.Ticker) {
+    const network = yield* Network.make
+    const ticker = shared ?? (yield* Ticker.make)
+    const socket = new Network.FakeSocket({ address: "10.0.0.1", port: 9042 }, 40_000, network.defer, () => {})
+    const owner = new RecordingOwner()
+    const connection = new Connection(socket, ticker, { ...Limits.defaults, ...limits }, owner)
+    if (wire !== undefined) {
+      connection.startup(Dialect.make(wire.version), wire.compressor)
+      socket.onRequest = (_, { stream }) => socket.begin(stream, { _tag: "Ready" }, wire.compressor)
+      yield* Effect.orDie(
+        connection.request({ _tag: "Startup", options: {} }, { timeoutMillis: 1_000, decoders: new RowDecoders() })
+      )
+      socket.onRequest = () => {}
+      socket.received.length = 0
+      socket.writes.length = 0
+    }
+    connection.ready()
+    const query = (text: string, millis = 12_000): Query => new Query(connection, text, ticker.deadline(millis))
+    return { network, ticker, socket, owner, connection, query }
   }
-  connection.ready()
-  const query = (text: string, millis = 12_000): Query => new Query(connection, text, ticker.deadline(millis))
-  return { network, ticker, socket, owner, connection, query }
-})
+)
 
 export const VOID: Response.ServerResponse = { _tag: "Void" }
 /** An answer that says which request it belongs to. */
