@@ -5,6 +5,7 @@ import * as EtcdServer from "@effect-scylla/testkit/EtcdServer"
 import type { RaftServer, RaftServerError } from "@effect-scylla/testkit/RaftServer"
 import type { Registers } from "@effect-scylla/testkit/RaftWorkload"
 import { Effect, Option, type Scope } from "effect"
+import { text } from "./raftWire.ts"
 
 export interface Candidate {
   readonly kind: RaftServer["kind"]
@@ -49,9 +50,6 @@ export const raftServers: ReadonlyArray<Candidate> = await Effect.runPromise(Eff
   }
   return out
 }))
-
-export const text = (value: Uint8Array | undefined): string | undefined =>
-  value === undefined ? undefined : new TextDecoder().decode(value)
 
 /** Registers behind our client. */
 export const registersOf = (client: RaftClient.RaftClient): Registers => ({

@@ -30,7 +30,7 @@ export interface Dialect {
   readonly denies: (answer: Answer) => boolean
 }
 
-const text = (bytes: Uint8Array | undefined): string | undefined =>
+export const text = (bytes: Uint8Array | undefined): string | undefined =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes)
 
 const asked = (
