@@ -192,6 +192,43 @@ export const format = (type: CqlType): string => {
   }
 }
 
+/**
+ * Whether two types are the same through and through: what is encoded or decoded by the one can be by the other, and means
+ * the same. Of user-defined types the keyspace, the name and all fields count, with their names, order and types; of vectors
+ * the dimension, of custom types the class name as it was announced. {@link format} is no such comparison: it names a
+ * user-defined type without what is in it, which `ALTER TYPE` changes.
+ *
+ * Whether a type is frozen does not count, as neither codes nor {@link CqlType} say it; in the name of a custom class it is
+ * a part of the name.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isSame = (a: CqlType, b: CqlType): boolean => {
+  if (a === b) return true
+  switch (a._tag) {
+    case "Scalar":
+      return b._tag === "Scalar" && a.name === b.name
+    case "List":
+      return b._tag === "List" && isSame(a.element, b.element)
+    case "Set":
+      return b._tag === "Set" && isSame(a.element, b.element)
+    case "Map":
+      return b._tag === "Map" && isSame(a.key, b.key) && isSame(a.value, b.value)
+    case "Tuple":
+      return b._tag === "Tuple" && a.elements.length === b.elements.length &&
+        a.elements.every((element, i) => isSame(element, b.elements[i]!))
+    case "Udt":
+      return b._tag === "Udt" && a.keyspace === b.keyspace && a.name === b.name &&
+        a.fields.length === b.fields.length &&
+        a.fields.every((field, i) => field.name === b.fields[i]!.name && isSame(field.type, b.fields[i]!.type))
+    case "Vector":
+      return b._tag === "Vector" && a.dimension === b.dimension && isSame(a.element, b.element)
+    case "Custom":
+      return b._tag === "Custom" && a.className === b.className
+  }
+}
+
 /** What schema tables call the type of compact tables without a value column; its values are bytes, none of them. */
 const EMPTY: CqlType = { _tag: "Custom", className: "org.apache.cassandra.db.marshal.EmptyType" }
 

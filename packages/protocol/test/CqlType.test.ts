@@ -331,3 +331,86 @@ describe("on the wire", () => {
     )
   })
 })
+
+describe("isSame", () => {
+  const field = (name: string, type: CqlType.CqlType): CqlType.UdtField => ({ name, type })
+  const custom = (className: string): CqlType.CqlType => ({ _tag: "Custom", className })
+  // Each is made anew, so that none is compared with itself.
+  const types = (): ReadonlyArray<CqlType.CqlType> => [
+    ...Object.keys(CqlType.SCALAR_CODES).map((name): CqlType.CqlType => ({
+      _tag: "Scalar",
+      name: name as CqlType.ScalarName
+    })),
+    CqlType.list(int),
+    CqlType.list(text),
+    CqlType.set(int),
+    CqlType.map(int, text),
+    CqlType.map(text, int),
+    CqlType.tuple(int),
+    CqlType.tuple(int, text),
+    CqlType.tuple(text, int),
+    CqlType.tuple(CqlType.tuple(int)),
+    CqlType.vector(int, 2),
+    CqlType.vector(int, 3),
+    CqlType.vector(text, 2),
+    CqlType.udt("ks", "address", []),
+    CqlType.udt("ks", "address", [field("zip", int)]),
+    CqlType.udt("ks", "address", [field("zip", text)]),
+    CqlType.udt("ks", "address", [field("Zip", int)]),
+    CqlType.udt("ks", "address", [field("zip", int), field("street", text)]),
+    CqlType.udt("ks", "address", [field("street", text), field("zip", int)]),
+    CqlType.udt("ks", "Address", [field("zip", int)]),
+    CqlType.udt("ks2", "address", [field("zip", int)]),
+    CqlType.udt("ks", "person", [field("home", CqlType.udt("ks", "address", [field("zip", int)]))]),
+    CqlType.udt("ks", "person", [
+      field("home", CqlType.udt("ks", "address", [field("zip", CqlType.scalar("bigint"))]))
+    ]),
+    CqlType.udt("ks", "person", [field("home", CqlType.list(int))]),
+    custom("org.example.Type"),
+    custom("org.example.Other"),
+    // A class name says what is frozen, so there it counts.
+    custom("org.example.Type(org.apache.cassandra.db.marshal.FrozenType(org.example.Inner))"),
+    custom("org.example.Type(org.example.Inner)")
+  ]
+  const nested: ReadonlyArray<(type: CqlType.CqlType) => CqlType.CqlType> = [
+    (type) => type,
+    CqlType.list,
+    CqlType.set,
+    (type) => CqlType.map(type, int),
+    (type) => CqlType.map(int, type),
+    (type) => CqlType.tuple(int, type),
+    (type) => CqlType.vector(type, 4),
+    (type) => CqlType.udt("ks", "holder", [field("held", CqlType.list(type))])
+  ]
+
+  it("is true for a type made twice and for nothing else", () => {
+    for (const [how, nest] of nested.entries()) {
+      const [left, right] = [types().map(nest), types().map(nest)]
+      for (const [i, a] of left.entries()) {
+        for (const [j, b] of right.entries()) {
+          assert.strictEqual(CqlType.isSame(a, b), i === j, `${how}: ${JSON.stringify(a)} and ${JSON.stringify(b)}`)
+        }
+      }
+    }
+  })
+
+  it("tells apart what has one text: a type of another keyspace, or altered since", () => {
+    const before = CqlType.list(CqlType.udt("ks", "address", [field("zip", int)]))
+    const after = CqlType.list(CqlType.udt("ks", "address", [field("zip", int), field("city", text)]))
+    const elsewhere = CqlType.list(CqlType.udt("other", "address", [field("zip", int)]))
+    assert.strictEqual(CqlType.format(before), CqlType.format(after))
+    assert.strictEqual(CqlType.format(before), CqlType.format(elsewhere))
+    assert.isFalse(CqlType.isSame(before, after))
+    assert.isFalse(CqlType.isSame(before, elsewhere))
+  })
+
+  it("sees one type behind its code and its class name, frozen or not", () => {
+    const marshal = "org.apache.cassandra.db.marshal."
+    const type = CqlType.map(text, CqlType.list(int))
+    const frozen = `${marshal}FrozenType(${marshal}MapType(${marshal}UTF8Type,${marshal}FrozenType(` +
+      `${marshal}ListType(${marshal}Int32Type))))`
+    assert.isTrue(CqlType.isSame(CqlType.fromClassName(CqlType.className(type)), type))
+    assert.isTrue(CqlType.isSame(CqlType.fromClassName(frozen), type))
+    assert.isTrue(CqlType.isSame(CqlType.parse("frozen<map<text, frozen<list<int>>>>") as CqlType.CqlType, type))
+  })
+})
