@@ -18,19 +18,18 @@ import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { CqlError, InvalidStatement, ResultTooLarge } from "./CqlError.ts"
+import { CqlError, InvalidStatement } from "./CqlError.ts"
 import * as ExecuteOptions from "./ExecuteOptions.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
-import { ExecuteRequest, preparingTimedOut, type Subject } from "./internal/executeRequest.ts"
+import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import * as Options from "./Options.ts"
 import { Prepared } from "./Prepared.ts"
 import type { ResultSet } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { compile, Identifier, InValues, pages, Statement } from "./Statement.ts"
-import * as StatementKind from "./StatementKind.ts"
+import { compile, Identifier, InValues, pages, type Runner, Statement } from "./Statement.ts"
 
 /**
  * Values of a prepared statement: in its order, or by the variables' names.
@@ -133,13 +132,11 @@ const NO_VALUES: ReadonlyArray<unknown> = []
 const unsent = (statement: string, message: string): CqlError =>
   new CqlError({ reason: new InvalidStatement({ message }), outcome: "NotSent", attempts: [], statement })
 
-const USE = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*use\b/i
-
 /** The facts that a caller gets wrong with a text. */
-const refuse = (text: string): CqlError | undefined =>
+const refuse = (text: string, isUse: (text: string) => boolean): CqlError | undefined =>
   typeof text !== "string"
     ? unsent(format(text), `a statement is a text, got ${format(text)}`)
-    : USE.test(text)
+    : isUse(text)
     ? unsent(
       text,
       "USE would change one connection of many: set `keyspace` of the client, or name the keyspace in the statement"
@@ -200,7 +197,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       pool: checked.pool,
       clusterName: checked.clusterName
     })
-    core.slow = { reprepare: cache.reprepare, schemaChanged: (connection) => cluster.schemaChanged(connection) }
+    core.slow = { reprepare: cache.reprepare, refresh: cache.refresh, schemaChanged: cluster.schemaChanged }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         core.closed = true
@@ -210,41 +207,33 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
   })
 
 const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): CqlClient => {
-  const request = (
-    subject: Subject,
-    values: Values,
-    options: ExecuteOptions.ExecuteOptions | undefined,
-    deadline?: number
-  ): ExecuteRequest => {
-    const list = Array.isArray(values) || typeof subject === "string"
-      ? values as ReadonlyArray<unknown>
-      : subject.encoder.order(values as Readonly<Record<string, unknown>>)
-    return new ExecuteRequest(core, subject, list, ExecuteOptions.resolve(core.defaults, options), false, deadline)
-  }
+  const isUse = (text: string): boolean => core.texts.of(text).isUse
+  /** May throw: values by name may lack one, options may be wrong. */
   const bound = (
-    subject: Prepared,
+    prepared: Prepared,
     values: Values,
     options: ExecuteOptions.ExecuteOptions | undefined,
+    whole: boolean,
     deadline?: number
-  ): Effect.Effect<ResultSet, CqlError> =>
-    Array.isArray(values)
-      ? request(subject, values, options, deadline)
-      : Effect.suspend(() => {
-        try {
-          return request(subject, values, options, deadline)
-        } catch (error) {
-          return failed(error, subject.text)
-        }
-      })
+  ): ExecuteRequest =>
+    new ExecuteRequest(
+      core,
+      prepared,
+      Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>),
+      core.resolver.resolve(options),
+      whole,
+      deadline
+    )
   /** Prepares the text and runs it, all in the time of one request. */
   const prepareAndRun = (
     text: string,
     values: Values,
-    options: ExecuteOptions.ExecuteOptions | undefined
-  ): Effect.Effect<ResultSet, CqlError> => {
-    const resolved = ExecuteOptions.resolve(core.defaults, options)
+    options: ExecuteOptions.ExecuteOptions | undefined,
+    whole: boolean
+  ): Effect.Effect<any, CqlError> => {
+    const resolved = core.resolver.resolve(options)
     return Effect.suspend(() => {
-      const millis = ExecuteOptions.timeoutOf(resolved, StatementKind.of(text))
+      const millis = ExecuteOptions.timeoutOf(resolved, core.texts.of(text).kind)
       const deadline = core.ticker.deadline(millis)
       const preparing = Effect.timeoutOrElse(cache.prepare(text, resolved.keyspace), {
         duration: millis,
@@ -253,10 +242,21 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
             new CqlError({ reason: preparingTimedOut(), outcome: "NotSent", attempts: [], statement: text })
           )
       })
-      return Effect.flatMap(preparing, (prepared) => bound(prepared, values, options, deadline))
+      return Effect.flatMap(preparing, (prepared) => {
+        try {
+          return bound(prepared, values, options, whole, deadline)
+        } catch (error) {
+          return failed(error, text)
+        }
+      })
     })
   }
-  const run: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
+  const run = (
+    statement: Prepared | string,
+    values: Values,
+    options: ExecuteOptions.ExecuteOptions | undefined,
+    whole: boolean
+  ): Effect.Effect<any, CqlError> => {
     if (typeof values !== "object" || values === null) {
       throw new InvalidStatement({
         message: `values are a list, or an object with a value for each name, got ${format(values)}`
@@ -265,7 +265,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     const keyspace = options?.keyspace
     if (statement instanceof Prepared) {
       return keyspace === undefined || keyspace === statement.givenKeyspace
-        ? bound(statement, values, options)
+        ? bound(statement, values, options, whole)
         : Effect.fail(misplaced(statement, keyspace))
     }
     if (typeof statement !== "string") {
@@ -276,46 +276,31 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
     if (!isEmpty) {
       const known = cache.get(statement, keyspace)
-      if (known !== undefined) return bound(known, values, options)
+      if (known !== undefined) return bound(known, values, options, whole)
     }
-    const refused = refuse(statement)
+    const refused = refuse(statement, isUse)
     if (refused !== undefined) return Effect.fail(refused)
+    const text = core.texts.of(statement)
     // Variables without values are for the encoder to refuse, which knows their names and types.
-    return isEmpty && !StatementKind.hasVariables(statement)
-      ? request(statement, NO_VALUES, options)
-      : prepareAndRun(statement, values, options)
+    return isEmpty && !text.hasVariables
+      ? new ExecuteRequest(core, text, NO_VALUES, core.resolver.resolve(options), whole)
+      : prepareAndRun(statement, values, options, whole)
   }
-  const execute: CqlClient["execute"] = (statement, values, options) => {
+  const execute: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
     try {
-      return run(statement, values, options)
+      return run(statement, values, options, false)
     } catch (error) {
-      return failed(
-        error,
-        typeof statement === "string" ? statement : format((statement as Prepared | undefined)?.text)
-      )
+      const text = typeof statement === "string" ? statement : format((statement as Prepared | undefined)?.text)
+      return failed(error, text)
     }
   }
-  const rows = (text: string, values: ReadonlyArray<unknown>, options?: ExecuteOptions.ExecuteOptions) =>
-    Effect.flatMap(execute(text, values, options), (first) => {
-      if (first.pagingState === null) return Effect.succeed(first.rows)
-      const all = first.rows
-      const more = (pagingState: Uint8Array): Effect.Effect<Array<Row>, CqlError> =>
-        all.length > core.maxRows
-          ? Effect.fail(
-            new CqlError({
-              reason: new ResultTooLarge({
-                message: `the result has more than ${core.maxRows} rows: use \`stream\`, or set \`maxRows\``
-              }),
-              attempts: [],
-              statement: text
-            })
-          )
-          : Effect.flatMap(execute(text, values, { ...options, pagingState }), (page) => {
-            for (const row of page.rows) all.push(row)
-            return page.pagingState === null ? Effect.succeed(all) : more(page.pagingState)
-          })
-      return more(first.pagingState)
-    })
+  const rows: Runner["rows"] = (text, values, options) => {
+    try {
+      return run(text, values, options, true)
+    } catch (error) {
+      return failed(error, text)
+    }
+  }
   const runner = { page: execute, rows }
   const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): Statement<any> | Identifier => {
     if (typeof first === "string") return new Identifier([first, ...rest as ReadonlyArray<string>])
@@ -326,7 +311,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
   return Object.assign(tag as any, {
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
     prepare: (text: string, options?: { readonly keyspace?: string | undefined }) => {
-      const refused = refuse(text)
+      const refused = refuse(text, isUse)
       return refused === undefined ? cache.prepare(text, options?.keyspace) : Effect.fail(refused)
     },
     execute,

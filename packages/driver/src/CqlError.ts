@@ -20,7 +20,15 @@ export class NoContactPoint extends Data.TaggedError("NoContactPoint")<{
 }> {}
 /** No node of the local datacenter has a connection that takes requests. @category errors @since 0.1.0 */
 export class NoNodeAvailable extends Data.TaggedError("NoNodeAvailable")<{ readonly message: string }> {}
-/** The statement was prepared again and became another one: its columns changed. @category errors @since 0.1.0 */
+/**
+ * An attempt was not answered in its own time, and the request went on with another node. The reason of an attempt; of a request
+ * only where no other node was left.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AttemptTimeout extends Data.TaggedError("AttemptTimeout")<{ readonly message: string }> {}
+/** The statement was prepared again and became another one, with other variables or of another table. @category errors @since 0.1.0 */
 export class StatementChanged extends Data.TaggedError("StatementChanged")<{ readonly message: string }> {}
 /** The statement cannot be sent this way. @category errors @since 0.1.0 */
 export class InvalidStatement extends Data.TaggedError("InvalidStatement")<{ readonly message: string }> {}
@@ -42,6 +50,7 @@ export type CqlReason =
   | InvalidConfiguration
   | NoContactPoint
   | NoNodeAvailable
+  | AttemptTimeout
   | StatementChanged
   | InvalidStatement
   | ResultTooLarge
@@ -89,7 +98,9 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   "ConnectionBusy",
   "ClientOverloaded",
   "HeartbeatTimeout",
+  "NodeSilent",
   "RequestTimeout",
+  "AttemptTimeout",
   "NoNodeAvailable",
   "NoContactPoint",
   "DialFailed",

@@ -26,6 +26,12 @@ export interface ExecuteOptions {
   readonly idempotent?: boolean | undefined
   /** For the whole request, all attempts included. Default 12 seconds, 65 seconds for schema changes and TRUNCATE. */
   readonly timeout?: Duration.Input | undefined
+  /**
+   * For one attempt of a read or of an idempotent write: after that another node is asked, as long as there is one; what may not
+   * be repeated goes on waiting. Default: four times what the statement usually takes, from 500 ms (2 s while nothing is known of
+   * it) to 5 s. `false`: an attempt may take all the time of the request.
+   */
+  readonly attemptTimeout?: Duration.Input | false | undefined
   /** Rows of a page. Default 5000. */
   readonly pageSize?: number | undefined
   readonly pagingState?: Uint8Array | null | undefined
@@ -53,8 +59,12 @@ export interface Resolved {
   readonly idempotent: boolean
   readonly timeoutMillis: number
   readonly schemaTimeoutMillis: number
+  /** Of one attempt; 0: what the statement usually takes decides, `Infinity`: there is no such time. */
+  readonly attemptMillis: number
   readonly tracing: boolean
   readonly isSerial: boolean
+  /** Whether they are likely to come again, so that frames for them are worth keeping. */
+  readonly isKept: boolean
 }
 
 const MAX_PAGE = 2 ** 31 - 1
@@ -72,9 +82,18 @@ const timeoutMillis = (timeout: Duration.Input | undefined): number | undefined 
     : wrong(`timeout: a duration above 0, such as "12 seconds", got ${format(timeout)}`)
 }
 
+const attemptMillis = (timeout: Duration.Input | false | undefined): number | undefined => {
+  if (timeout === undefined) return undefined
+  if (timeout === false) return Infinity
+  const duration = Duration.fromInput(timeout)
+  const millis = duration._tag === "None" ? 0 : Duration.toMillis(duration.value)
+  return millis > 0
+    ? millis
+    : wrong(`attemptTimeout: a duration above 0, such as "2 seconds", or false, got ${format(timeout)}`)
+}
+
 /** Throws `InvalidStatement`. @internal */
-export const resolve = (defaults: Resolved, options: ExecuteOptions | undefined): Resolved => {
-  if (options === undefined) return defaults
+export const resolve = (defaults: Resolved, options: ExecuteOptions): Resolved => {
   const { pageSize } = options
   // Servers take 0 and less for "all rows at once".
   if (pageSize !== undefined && !(Number.isInteger(pageSize) && pageSize > 0 && pageSize <= MAX_PAGE)) {
@@ -96,10 +115,66 @@ export const resolve = (defaults: Resolved, options: ExecuteOptions | undefined)
     idempotent: options.idempotent ?? defaults.idempotent,
     timeoutMillis: millis ?? defaults.timeoutMillis,
     schemaTimeoutMillis: millis ?? defaults.schemaTimeoutMillis,
+    attemptMillis: attemptMillis(options.attemptTimeout) ?? defaults.attemptMillis,
     tracing: options.tracing ?? defaults.tracing,
-    isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
+    isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL",
+    isKept: !isPassing(options)
   }
 }
+
+/** Of one request: no other will have the same. */
+const isPassing = ({ nowInSeconds, pagingState, timestamp }: ExecuteOptions): boolean =>
+  pagingState !== undefined || timestamp !== undefined || nowInSeconds !== undefined
+
+/** Distinct options that are remembered. */
+const KEPT = 32
+
+/**
+ * Options filled in once for each distinct content, not for each request that has them: a literal at a call is another object each
+ * time. A few distinct ones are what programs have, so they are compared in turn.
+ *
+ * @internal
+ */
+export class Resolver {
+  readonly defaults: Resolved
+  private readonly known: Array<{ readonly given: ExecuteOptions; readonly resolved: Resolved }> = []
+
+  constructor(defaults: Resolved) {
+    this.defaults = defaults
+  }
+
+  /** Throws `InvalidStatement`. */
+  resolve(given: ExecuteOptions | undefined): Resolved {
+    if (given === undefined) return this.defaults
+    const options = typeof given.timeout === "object" || typeof given.attemptTimeout === "object" ? plain(given) : given
+    const { known } = this
+    for (let i = 0; i < known.length; i++) if (isAlike(known[i]!.given, options)) return known[i]!.resolved
+    const resolved = resolve(this.defaults, options)
+    if (!resolved.isKept) return resolved
+    if (known.length >= KEPT) known.pop()
+    known.unshift({ given: { ...options }, resolved })
+    return resolved
+  }
+}
+
+/** With milliseconds for durations that are objects: those are compared by what they are worth. */
+const plain = (options: ExecuteOptions): ExecuteOptions => ({
+  ...options,
+  timeout: timeoutMillis(options.timeout),
+  attemptTimeout: attemptMillis(options.attemptTimeout)
+})
+
+/** Whether two are the same in everything that {@link resolve} reads. */
+const isAlike = (a: ExecuteOptions, b: ExecuteOptions): boolean =>
+  a.consistency === b.consistency &&
+  a.idempotent === b.idempotent &&
+  a.pageSize === b.pageSize &&
+  a.timeout === b.timeout &&
+  a.attemptTimeout === b.attemptTimeout &&
+  a.serialConsistency === b.serialConsistency &&
+  a.tracing === b.tracing &&
+  a.keyspace === b.keyspace &&
+  !isPassing(b)
 
 /** @internal */
 export const timeoutOf = (options: Resolved, kind: StatementKind): number =>

@@ -94,6 +94,12 @@ export interface Options {
   readonly requestTimeout?: Duration.Input | undefined
   /** For schema changes and TRUNCATE. Default 65 seconds. */
   readonly schemaTimeout?: Duration.Input | undefined
+  /**
+   * For one attempt of a read or of an idempotent write: after that another node is asked, as long as there is one; what may not
+   * be repeated goes on waiting. Default: four times what the statement usually takes, from 500 ms (2 s while nothing is known of
+   * it) to 5 s. `false`: an attempt may take all the time of the request.
+   */
+  readonly attemptTimeout?: Duration.Input | false | undefined
   /** For a dial. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** For the handshake after it. Default 5 seconds. */
@@ -371,7 +377,11 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
       idempotent: false,
       timeoutMillis: timeout("requestTimeout", options.requestTimeout, 12_000),
       schemaTimeoutMillis: timeout("schemaTimeout", options.schemaTimeout, 65_000),
+      attemptMillis: options.attemptTimeout === false ? Infinity : options.attemptTimeout === undefined
+        ? 0
+        : timeout("attemptTimeout", options.attemptTimeout, 0),
       tracing: false,
+      isKept: true,
       isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),

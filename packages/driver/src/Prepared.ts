@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { BindEncoder } from "@effect-scylla/protocol/BindEncoder"
+import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type * as Dialect from "@effect-scylla/protocol/Dialect"
 import type * as Features from "@effect-scylla/protocol/Features"
 import type { Column } from "@effect-scylla/protocol/Metadata"
@@ -11,8 +12,9 @@ import type * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import { Buffer } from "node:buffer"
-import type { Resolved } from "./ExecuteOptions.ts"
-import type { Keyspace, Snapshot } from "./Snapshot.ts"
+import { Templates } from "./internal/templates.ts"
+import { Usual } from "./internal/usual.ts"
+import type { Keyspace, Node, Snapshot } from "./Snapshot.ts"
 import * as StatementKind from "./StatementKind.ts"
 
 /**
@@ -27,6 +29,14 @@ export interface KnownResult {
   readonly decoder: RowDecoder | undefined
 }
 
+/** When and by whom a statement was prepared. @internal */
+export interface Asked {
+  /** The changes of the schema that were known when it was asked for. */
+  readonly epoch: number
+  readonly millis: number
+  readonly node: Node | undefined
+}
+
 /** How an EXECUTE is laid out: a small number, the same for all dialects that lay it out alike. @internal */
 export const layoutOf = (dialect: Dialect.Dialect): number =>
   dialect.version * 4 + (dialect.metadataIds ? 2 : 0) + (dialect.tabletVersions ? 1 : 0)
@@ -34,70 +44,136 @@ export const layoutOf = (dialect: Dialect.Dialect): number =>
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
 /**
+ * The name of a bound variable as it counts: servers call that of `c IN ?` `IN(c)` or `in(c)`, and may change from one to the
+ * other under a prepared statement (scylladb `docs/cql/cql-extensions.md`).
+ */
+const spelled = (name: string): string => name.replace(/^\w+(?=\()/, (operator) => operator.toLowerCase())
+
+/**
  * A statement that the cluster knows by an id. Made by `CqlClient.prepare`; good for every node and for as long as the
- * client lives: a node that does not know it yet is taught on the way.
+ * client lives: a node that does not know it yet is taught on the way, and where the schema has changed it is prepared again
+ * before it is sent, so that values are encoded with the types that the executing node has. Its fields then tell of the
+ * statement as it is now.
  *
  * @category models
  * @since 0.1.0
  */
 export class Prepared {
   readonly text: string
-  readonly id: Uint8Array
-  readonly kind: StatementKind.StatementKind
-  /** The bound variables, in order. */
-  readonly variables: ReadonlyArray<Column>
-  /** Positions of the partition key's columns among the variables, in the key's order; empty when not all are bound. */
-  readonly partitionKey: ReadonlyArray<number>
-  /** The keyspace whose replication routes the statement; empty when it has no variables. */
-  readonly keyspace: string
-  /** The table of its variables; empty when it has none. */
-  readonly table: string
-  /** @internal */
-  readonly encoder: BindEncoder
   /** The keyspace that `prepare` was given for names without one; `undefined`: the client's. */
   readonly givenKeyspace: string | undefined
-  /** Reads rows that come with metadata, which is checked; replaced by the shape that was seen last. @internal */
-  decoder: RowDecoder | undefined
-  /** What connections with metadata ids are asked with; `undefined` while no id is known. @internal */
-  known: KnownResult | undefined
-  /** The frames' constant parts by their layout, and the options they were made for. @internal */
-  templates: Array<Request.ExecuteTemplate | undefined> = []
+  readonly id!: Uint8Array
+  readonly kind!: StatementKind.StatementKind
+  /** The bound variables, in order. */
+  readonly variables!: ReadonlyArray<Column>
+  /** Positions of the partition key's columns among the variables, in the key's order; empty when not all are bound. */
+  readonly partitionKey!: ReadonlyArray<number>
+  /** The keyspace whose replication routes the statement; empty when it has no variables. */
+  readonly keyspace!: string
+  /** The table of its variables; empty when it has none. */
+  readonly table!: string
   /** @internal */
-  templatesOf: Resolved | undefined = undefined
+  readonly encoder!: BindEncoder
+  /** Reads rows that come with metadata, which is checked; replaced by the shape that was seen last. @internal */
+  decoder: RowDecoder | undefined = undefined
+  /** What connections with metadata ids are asked with; `undefined` while no id is known. @internal */
+  known: KnownResult | undefined = undefined
+  /** The frames' constant parts. @internal */
+  readonly templates: Templates<Request.ExecuteTemplate> = new Templates()
+  /** @internal */
+  readonly usual: Usual = new Usual()
   /** The snapshot that `replicas` and `tabletTable` were looked up in. @internal */
   routedBy: Snapshot | undefined = undefined
   /** @internal */
   replicas: Keyspace["replicas"] = undefined
   /** `keyspace.table` where the keyspace has tablets. @internal */
   tabletTable: string | undefined = undefined
+  /** The changes of the schema that were looked at, by their count. @internal */
+  epoch = 0
+  /**
+   * Nodes that have said since the schema changed that their types are these; all others are asked before the statement is sent to
+   * them. `undefined` while there is no doubt. @internal
+   */
+  confirmed: Set<string> | undefined = undefined
+  /** When it was prepared last, and at which epoch. @internal */
+  preparedAt: number
+  /** @internal */
+  preparedEpoch: number
+  /** @internal */
+  preparedBy: Node | undefined
 
-  constructor(text: string, response: Response.Prepared, features: Features.Features, keyspace?: string) {
+  constructor(
+    text: string,
+    response: Response.Prepared,
+    features: Features.Features,
+    keyspace?: string,
+    asked: Asked = { epoch: 0, millis: 0, node: undefined }
+  ) {
     this.text = text
     this.givenKeyspace = keyspace
-    this.id = response.id
-    this.variables = response.variables.columns
-    this.partitionKey = response.variables.partitionKey
-    this.keyspace = this.variables[0]?.keyspace ?? ""
-    this.table = this.variables[0]?.table ?? ""
-    this.encoder = new BindEncoder(this.variables)
-    this.decoder = response.decoder
-    this.known = response.resultMetadataId === undefined
-      ? undefined
-      : { id: response.resultMetadataId, decoder: response.decoder }
+    this.epoch = asked.epoch
+    this.preparedEpoch = asked.epoch
+    this.preparedAt = asked.millis
+    this.preparedBy = asked.node
+    const variables = response.variables.columns
     const kind = StatementKind.of(text)
     const marked = features.lwtMask !== undefined && (response.variables.flags & features.lwtMask) !== 0
-    this.kind = marked && !kind.isConditional ? { ...kind, isConditional: true } : kind
+    this.become({
+      id: response.id,
+      variables,
+      partitionKey: response.variables.partitionKey,
+      encoder: new BindEncoder(variables),
+      decoder: response.decoder,
+      known: response.resultMetadataId === undefined
+        ? undefined
+        : { id: response.resultMetadataId, decoder: response.decoder },
+      kind: {
+        ...kind,
+        isConditional: kind.isConditional || marked,
+        isCounter: kind.isCounter === true || (kind.type === "write" && variables.some(isCounter))
+      }
+    })
   }
 
-  /** Whether it is the same statement: of the same id. @internal */
+  private become(
+    parts: Pick<Prepared, "id" | "variables" | "partitionKey" | "encoder" | "decoder" | "known" | "kind">
+  ): void {
+    const { keyspace = "", table = "" } = parts.variables[0] ?? {}
+    Object.assign(this, parts, { keyspace, table, routedBy: undefined })
+    this.templates.clear()
+  }
+
+  /**
+   * Whether it is the same statement as it was: as many variables, of the same names, of the same table. Types may be others.
+   *
+   * @internal
+   */
   isSame(other: Prepared): boolean {
-    return isSame(this.id, other.id)
+    return this.variables.length === other.variables.length && this.keyspace === other.keyspace &&
+      this.table === other.table &&
+      this.variables.every(({ name }, i) => spelled(name) === spelled(other.variables[i]!.name))
   }
 
-  /** A node was taught it again, and said what the result is like now. @internal */
+  /** Whether values are encoded for both alike. @internal */
+  hasTypesOf(other: Prepared): boolean {
+    return this.variables.every(({ name, type }, i) =>
+      name === other.variables[i]!.name && CqlType.isSame(type, other.variables[i]!.type)
+    ) && isSame(this.id, other.id) && this.partitionKey.join() === other.partitionKey.join()
+  }
+
+  /** It was prepared again, and is what it was: perhaps with another result. @internal */
   relearned(again: Prepared): void {
+    this.preparedAt = again.preparedAt
+    this.preparedEpoch = again.preparedEpoch
     const { known } = again
     if (known !== undefined && (known.decoder !== undefined || this.known?.decoder === undefined)) this.replace(known)
+  }
+
+  /** It was prepared again, and its types are others now. @internal */
+  renew(again: Prepared): void {
+    this.preparedAt = again.preparedAt
+    this.preparedEpoch = again.preparedEpoch
+    this.become(again)
   }
 
   /**
@@ -114,7 +190,7 @@ export class Prepared {
   private replace(known: KnownResult): void {
     if (this.known !== undefined && isSame(this.known.id, known.id)) return
     this.known = known
-    this.templates = []
+    this.templates.clear()
   }
 
   /** Columns of the result as they were when the statement was prepared. */
@@ -122,3 +198,5 @@ export class Prepared {
     return this.decoder?.columns ?? []
   }
 }
+
+const isCounter = ({ type }: Column): boolean => type._tag === "Scalar" && type.name === "counter"

@@ -1,6 +1,6 @@
 /**
  * What became of a request that failed, and whether it is sent again: two total functions, and the only place where that
- * is decided (DESIGN invariant 4.4, the table of cql-features 3.11).
+ * is decided.
  *
  * @since 0.1.0
  */
@@ -96,6 +96,7 @@ export const decide = (failure: Failure): Decision => {
         : "Fail"
     case "WriteTimeout":
       return failure.sameNode === 0 && isIdempotent && reason.writeType === "BATCH_LOG" ? "SameNode" : "Fail"
+    case "AttemptTimeout":
     case "ConnectionLost":
     case "ConnectionClosed":
     case "HeartbeatTimeout":

@@ -16,6 +16,11 @@ export interface StatementKind {
   readonly isConditional: boolean
   /** Writes one partition for certain: an INSERT, or an UPDATE or DELETE without IN. */
   readonly isSinglePartition: boolean
+  /**
+   * Counts: a counter batch, or an UPDATE that adds to a column what is for certain no collection. Of a prepared statement also
+   * one with a variable of type `counter`. Such a write takes no timestamp of a client.
+   */
+  readonly isCounter?: boolean | undefined
   /** Only of a batch. */
   readonly batch?: "logged" | "unlogged" | "counter" | undefined
 }
@@ -37,6 +42,19 @@ const VARIABLE = new RegExp(
   "gi"
 )
 
+/** `c = c + 1`, `c += 1`: with a number only a counter can be meant. */
+const COUNTS = new RegExp(
+  String.raw`(?:\b([a-z_]\w*)\s*=\s*\1|("(?:[^"]|"")+")\s*=\s*\2|[\w"])\s*[+-]=?\s*-?\d`,
+  "i"
+)
+const SKIPPED_TEXT = new RegExp(String.raw`'(?:[^']|'')*'|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/`, "g")
+
+const counts = (text: string): boolean => {
+  const bare = text.replace(SKIPPED_TEXT, " ")
+  const set = /\bset\b([\s\S]*?)(?:\bwhere\b|$)/i.exec(bare)
+  return set !== null && /[+-]/.test(set[1]!) && COUNTS.test(set[1]!)
+}
+
 const SCHEMA = new Set(["CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE"])
 
 /**
@@ -55,17 +73,23 @@ export const of = (text: string): StatementKind => {
   const isConditional = verb !== "SELECT" && !SCHEMA.has(verb) && words.includes("IF")
   switch (verb) {
     case "SELECT":
+    case "DESCRIBE":
+    case "DESC":
+    case "LIST":
       return read
     case "INSERT":
       return { type: "write", isConditional, isSinglePartition: true }
     case "UPDATE":
-    case "DELETE":
-      return { type: "write", isConditional, isSinglePartition: !words.includes("IN") }
+    case "DELETE": {
+      const isCounter = verb === "UPDATE" && !isConditional && counts(text)
+      return { type: "write", isConditional, isSinglePartition: !words.includes("IN"), isCounter }
+    }
     case "BEGIN":
       return {
         type: "batch",
         isConditional,
         isSinglePartition: false,
+        isCounter: second === "COUNTER",
         batch: second === "UNLOGGED" ? "unlogged" : second === "COUNTER" ? "counter" : "logged"
       }
     case "USE":
@@ -74,6 +98,16 @@ export const of = (text: string): StatementKind => {
       return { type: SCHEMA.has(verb) ? "schema" : "other", isConditional, isSinglePartition: false }
   }
 }
+
+/**
+ * Whether this client stamps what such a statement writes: unconditional writes and batches. Servers give Paxos and counters
+ * times of their own.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const takesTimestamp = (kind: StatementKind): boolean =>
+  (kind.type === "write" || kind.type === "batch") && !kind.isConditional && kind.isCounter !== true
 
 /**
  * Whether a text reads or writes data and has bind variables, `?` or `:name`.

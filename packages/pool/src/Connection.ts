@@ -5,7 +5,7 @@
  * each turn of the event loop; answers are parsed where they lie and handed to whoever sent the request. Nothing here
  * knows statements, nodes or retries.
  *
- * The invariants it keeps (DESIGN section 4): every request that was admitted gets exactly one of `onResponse` and
+ * The invariants it keeps: every request that was admitted gets exactly one of `onResponse` and
  * `onFailure` unless it was abandoned; an id is free again only when the server has answered it; an answer on an id that
  * is not in flight ends the connection.
  *
@@ -30,6 +30,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Buffer } from "node:buffer"
 import { type Answer, Ask } from "./internal/ask.ts"
 import { switchKeyspace } from "./internal/keyspace.ts"
+import { Liveness } from "./internal/liveness.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
 import { StreamIds } from "./internal/streamIds.ts"
 import type { Limits } from "./Limits.ts"
@@ -38,6 +39,7 @@ import {
   ConnectionLost,
   HeartbeatTimeout,
   MalformedResponse,
+  NodeSilent,
   type PoolError,
   type PoolReason,
   ProtocolViolation,
@@ -61,6 +63,11 @@ export interface ResponseHandler {
    * effect.
    */
   onFailure(reason: PoolReason, sent: boolean): void
+  /**
+   * Its deadline has passed, or the peer was set aside: the tick until which it goes on waiting, or one that is not after `now`
+   * where it gives up; `onFailure` follows then. Without this it gives up at its deadline.
+   */
+  onOverdue?(now: number): number
 }
 
 /**
@@ -78,6 +85,10 @@ export interface Owner {
   onEvent(event: Response.Event): void
   /** It may take requests again. Called only while `isAwaited` is set. */
   onRoom?(connection: Connection): void
+  /** The peer is set aside: it was asked whether it lives, and said nothing. Called before requests in flight are told. */
+  onSilent?(connection: Connection, reason: PoolReason): void
+  /** It is back: it has said something. */
+  onHeard?(connection: Connection): void
 }
 
 /**
@@ -150,8 +161,7 @@ export class Connection implements Handlers {
   private exhausted = false
   /** Whose turn it is to set the keyspace; made when somebody does. */
   private switching: Semaphore.Semaphore | undefined = undefined
-  private lastRead: number
-  private beating = false
+  private readonly liveness: Liveness
   private reason: PoolReason | undefined
   private readonly closed = Deferred.makeUnsafe<PoolReason>()
   private readonly drained = Deferred.makeUnsafe<void>()
@@ -161,11 +171,11 @@ export class Connection implements Handlers {
   private readonly maxOutput: number
   /** Waits for the answer to a heartbeat. No request: it is not counted, and a close does not wait for it. */
   private readonly heartbeat: ResponseHandler = {
-    onResponse: () => {
-      this.beating = false
-    },
+    onResponse: () => this.liveness.beaten(),
     onFailure() {}
   }
+  /** Waits for the answer to a question that any server answers: `take` sees it. */
+  private readonly trial: ResponseHandler = { onResponse() {}, onFailure() {} }
 
   constructor(socket: Socket, ticker: Ticker, limits: Limits, owner: Owner) {
     this.socket = socket
@@ -175,7 +185,10 @@ export class Connection implements Handlers {
     this.busyAbove = this.maxInFlight >> 1
     this.maxOutput = Math.min(limits.maxOutput, MAX_OUTPUT - MAX_FRAME)
     this.owner = owner
-    this.lastRead = ticker.now
+    this.liveness = new Liveness(
+      { silence: limits.silence, grace: limits.silenceGrace, idle: limits.heartbeatInterval },
+      ticker.now
+    )
     this.framing = new Framing(this, { maxBody: limits.maxFrame })
     this.out = new Output(this.release)
     socket.start(this)
@@ -186,9 +199,22 @@ export class Connection implements Handlers {
     return this.reason === undefined && !this.draining
   }
 
-  /** Whether it takes a request now. */
+  /**
+   * Whether nothing is heard of the peer: while something was in flight it was quiet, was asked whether it lives, and said nothing.
+   * Requests should go elsewhere until it says something.
+   */
+  get isSilent(): boolean {
+    return this.liveness.isSilent
+  }
+
+  /** Whether it was asked whether it lives and has said nothing so far. */
+  get isUnheard(): boolean {
+    return this.liveness.isUnheard
+  }
+
+  /** Whether it takes a request now, and the peer is heard. */
   get isAvailable(): boolean {
-    return this.accepts && this.ids.taken < this.maxInFlight
+    return this.accepts && this.ids.taken < this.maxInFlight && !this.liveness.isSilent
   }
 
   /** Whether it takes one of `request` now: there are some ids more for those. */
@@ -236,7 +262,7 @@ export class Connection implements Handlers {
 
   /**
    * The buffer to append one frame to, at its `pos`; `commit` then sends it, `discard` forgets it. `undefined` when the
-   * connection is closed or full. What is written goes to the socket with everything else of this turn, uncopied.
+   * connection is closed or full; not when the peer is silent. What is written goes to the socket with everything else of this turn, uncopied.
    */
   begin(): Writer | undefined {
     if (!this.accepts || this.ids.taken >= this.maxInFlight) return undefined
@@ -270,6 +296,7 @@ export class Connection implements Handlers {
     }
     this.handlers[id] = handler
     this.deadlines[id] = deadline
+    if (this.inFlightCount === 0) this.liveness.waiting(this.ticker.now)
     this.count(1)
     const { out } = this
     out.bytes[start + 2] = id >> 8
@@ -430,8 +457,8 @@ export class Connection implements Handlers {
   onData(bytes: Buffer, view: DataView, length: number): void {
     if (this.reason !== undefined) return
     const { ticker } = this
-    this.lastRead = ticker.now
     ticker.beginRead()
+    if (this.liveness.read(ticker.now, this.inFlightCount > 0)) this.heard()
     try {
       this.framing.push(bytes, view, 0, length)
     } catch (cause) {
@@ -490,6 +517,7 @@ export class Connection implements Handlers {
     if (stream !== 0) this.ids.release(stream)
     if (handler === ORPHAN) this.orphans--
     else if (handler !== this.heartbeat) this.count(-1)
+    if (handler !== this.heartbeat && this.liveness.answered()) this.heard()
     return handler
   }
 
@@ -571,9 +599,7 @@ export class Connection implements Handlers {
     if (now >= this.earliest) this.expire(now)
     if (this.held > 0 && (now - this.lastWritten) * TICK_MILLIS >= this.limits.writeTimeout) this.stalled()
     if (this.reason === undefined && !this.handshaking) {
-      if (!this.beating && !this.draining && (now - this.lastRead) * TICK_MILLIS >= this.limits.heartbeatInterval) {
-        this.beat()
-      }
+      if (!this.draining) this.watch(now)
       this.checkOrphans()
     }
     // Once the handshake is over the heartbeat waits for ever.
@@ -593,12 +619,13 @@ export class Connection implements Handlers {
       }
       const handler = this.handlers[id]
       if (handler === undefined) continue
-      if (handler === this.heartbeat) {
-        // Bytes that came meanwhile are a sign of life too: the answer may be behind a large one.
-        const due = this.lastRead + Math.ceil(this.limits.heartbeatTimeout / TICK_MILLIS) + 1
-        if (due <= now) return this.dead()
-        this.deadlines[id] = due
-        if (due < earliest) earliest = due
+      const until = handler === this.heartbeat ? this.beatOverdue(now) : handler.onOverdue?.(now) ?? 0
+      if (this.reason !== undefined) return
+      // Of a trial it is known already.
+      if (handler !== this.heartbeat && handler !== this.trial) this.liveness.missed()
+      if (until > now) {
+        this.deadlines[id] = until
+        if (until < earliest) earliest = until
         continue
       }
       this.abandon(id, handler)
@@ -608,13 +635,71 @@ export class Connection implements Handlers {
     if (earliest < this.earliest) this.earliest = earliest
   }
 
+  /** A heartbeat was not answered in its time: until when to wait for it. */
+  private beatOverdue(now: number): number {
+    // Bytes that came meanwhile are a sign of life too: the answer may be behind a large one.
+    const due = this.liveness.lastRead + Math.ceil(this.limits.heartbeatTimeout / TICK_MILLIS) + 1
+    if (due > now) return due
+    if (this.inFlightCount === 0) {
+      this.dead()
+      return 0
+    }
+    // Who waits here may still be answered, and knows best for how long; everybody else wants another connection.
+    if (!this.exhausted) {
+      this.exhausted = true
+      this.owner.onExhausted(this)
+    }
+    return now + 1
+  }
+
+  /** Sees to it that silence is noticed. */
+  private watch(now: number): void {
+    switch (this.liveness.step(now, this.inFlightCount > 0)) {
+      case "beat":
+        return this.beat()
+      case "ask": {
+        const id = this.ids.acquire()
+        this.liveness.ask(now)
+        if (id >= 0) this.put(id, TRIAL, this.trial, TRIAL_MILLIS)
+        return
+      }
+      case "aside":
+        return this.setAside(now)
+    }
+  }
+
   /** Asks the peer whether it lives. */
   private beat(): void {
     const id = this.ids.acquire()
     if (id < 0) return
-    this.beating = true
+    this.liveness.beat(this.ticker.now)
     this.put(id, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
     this.count(-1)
+  }
+
+  /** Nothing is heard of the peer: whoever can go elsewhere does. */
+  private setAside(now: number): void {
+    const reason = new NodeSilent({
+      message: `nothing is heard of ${this.where}: it has not answered requests, nor whether it lives`
+    })
+    this.owner.onSilent?.(this, reason)
+    const { issued } = this.ids
+    for (let id = 1; id <= issued && this.reason === undefined; id++) {
+      const handler = this.handlers[id]
+      if (handler?.onOverdue === undefined) continue
+      const until = handler.onOverdue(now)
+      if (until > now) this.deadlines[id] = until
+      else {
+        this.abandon(id, handler)
+        this.refuse(handler, reason, true)
+      }
+      if (until < this.earliest) this.earliest = until
+    }
+  }
+
+  private heard(): void {
+    this.owner.onHeard?.(this)
+    this.checkRoom()
   }
 
   private stalled(): void {
@@ -636,7 +721,7 @@ export class Connection implements Handlers {
 
   /** Looks at once whether the peer lives, for example because another node says that it is down. */
   probe(): void {
-    if (this.reason === undefined && !this.beating && !this.handshaking) this.beat()
+    if (this.reason === undefined && !this.liveness.isBeating && !this.handshaking) this.beat()
   }
 
   /** Ends the connection: every request in flight fails with `reason`. Only the first call counts. */
@@ -679,7 +764,7 @@ export class Connection implements Handlers {
   /** The handshake is over: heartbeats start, stream 0 is the connection's. @internal */
   ready(): void {
     this.handshaking = false
-    this.lastRead = this.ticker.now
+    this.liveness.lastRead = this.ticker.now
     this.ticker.arm(this)
   }
 
@@ -748,6 +833,13 @@ export class Connection implements Handlers {
 const OVERLOADED = 0x1001
 /** Requests that are worth a write of their own: see `docs/decisions/0011-when-requests-are-written.md`. */
 const EAGER = 8
+/** What a peer is asked that answers heartbeats, and nothing else: every server has an answer at hand. */
+const TRIAL: Request.Request = {
+  _tag: "Query",
+  query: "SELECT key FROM system.local WHERE key = 'local'",
+  options: { consistency: "ONE" }
+}
+const TRIAL_MILLIS = 1_000
 /** One id stays for the heartbeat. */
 const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
 const NO_ROWS = new RowDecoders()

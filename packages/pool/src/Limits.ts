@@ -22,8 +22,15 @@ export interface Limits {
   readonly maxFrame: number
   /** Silence after which the peer is asked whether it lives. Default 30 000. */
   readonly heartbeatInterval: number
-  /** How long the answer to that may take. Default 5 000. */
+  /** How long the answer to that may take, before the connection is given up. Default 5 000. */
   readonly heartbeatTimeout: number
+  /**
+   * The same silence while requests are in flight. Default 200, or three times as long as it is usually quiet between answers, at most
+   * 2 seconds.
+   */
+  readonly silence: number
+  /** How long the answer to that may take, before requests go elsewhere until it comes. Default 300, and longer as `silence`. */
+  readonly silenceGrace: number
   /** How long the socket may hold on to bytes without getting rid of any: the peer does not read. Default 15 000. */
   readonly writeTimeout: number
   /** Abandoned requests whose answer is still out that make the connection ask for its replacement. Default 256. */
@@ -44,6 +51,8 @@ export const defaults: Limits = {
   maxFrame: 256 * 1024 * 1024,
   heartbeatInterval: 30_000,
   heartbeatTimeout: 5_000,
+  silence: 200,
+  silenceGrace: 300,
   writeTimeout: 15_000,
   maxOrphans: 256,
   maxOldOrphans: 64

@@ -3,7 +3,7 @@
  *
  * One object owns the node's slots. It is changed only on the event loop, by whole steps that end in a consistent state,
  * so that picking a connection reads plain fields and never waits. A supervised fiber for each shard slot dials when its
- * slot is empty (DESIGN section 3).
+ * slot is empty.
  *
  * @since 0.1.0
  */
@@ -253,9 +253,14 @@ export class NodePool implements Host, Supervised, Tickable {
     return this.shards?.nrShards ?? 1
   }
 
-  /** Whether any connection takes requests. */
+  /** Whether any connection takes requests, and the node is heard. */
   get isUp(): boolean {
     return this.table.isUp
+  }
+
+  /** Whether any connection is open, though nothing may be heard of the node. */
+  get isOpen(): boolean {
+    return this.table.isOpen
   }
 
   /** Whether every slot has its connection. */
@@ -291,12 +296,17 @@ export class NodePool implements Host, Supervised, Tickable {
     return this.table.nextReserved()
   }
 
+  /** A connection on which nothing is heard, for when no node is heard: it may still answer. */
+  pickSilent(): Connection | undefined {
+    return this.table.nextSilent()
+  }
+
   /**
    * Waits for room on the node until tick `deadline`; {@link Admission.Waiter} is told once. For when `pick` answers
    * `undefined`. Answers the reason when it cannot wait: the list is full, or the node is down.
    */
   wait(waiter: Waiter, deadline: number): Place | PoolReason {
-    if (!this.isUp) {
+    if (!this.isOpen) {
       return this.lastError ?? new ConnectionClosed({ message: `there is no connection to ${this.where} yet` })
     }
     const place = this.admission.join(waiter, deadline)
@@ -444,6 +454,28 @@ export class NodePool implements Host, Supervised, Tickable {
     this.waiters.signalLater()
   }
 
+  /** Requests go elsewhere; the other connections are asked whether they live at once, not by the next request that is lost there. */
+  onSilent(_connection: Connection, reason: PoolReason): void {
+    this.lastError = reason
+    this.nodeDown()
+    this.checkUp(reason)
+  }
+
+  onHeard(connection: Connection): void {
+    this.table.restore(connection)
+    this.checkUp()
+    this.waiters.signalLater()
+  }
+
+  /** One on which nothing is heard while others of the node are heard is broken on its way: it is replaced. */
+  private replaceBroken(connections: ReadonlyArray<Connection>): void {
+    const silent = connections.filter((connection) => connection.isSilent && !this.table.isExhausted(connection))
+    if (
+      silent.length === 0 || !connections.some(({ isOpen, isSilent, isUnheard }) => isOpen && !isSilent && !isUnheard)
+    ) return
+    for (const connection of silent) this.onExhausted(connection)
+  }
+
   onRoom(): void {
     this.admission.admit()
     if (this.admission.size === 0) this.await(false)
@@ -456,6 +488,7 @@ export class NodePool implements Host, Supervised, Tickable {
     const connections = this.table.all
     const isQuiet = connections.length === 0
     this.adaptive?.onTick(connections)
+    this.replaceBroken(connections)
     if (!isQuiet && now - this.sampled < SAMPLE_TICKS) return true
     this.sampled = now
     this.recorder.sample({
@@ -494,7 +527,7 @@ export class NodePool implements Host, Supervised, Tickable {
     this.wasUp = isUp
     if (isUp) return this.publish({ _tag: "Up" })
     this.publish({ _tag: "Down", reason })
-    // Nobody knows when there will be room again; other nodes may have some now.
+    // Nobody knows when there will be room again; other nodes may have some now. Where there are none they may join again.
     this.admission.refuse(
       reason ?? new ConnectionClosed({ message: `the connections to ${this.where} are closed` })
     )

@@ -31,6 +31,13 @@ export class WrongNode extends Data.TaggedError("WrongNode")<Common> {}
 export class ConnectionLost extends Data.TaggedError("ConnectionLost")<Common> {}
 /** This side closed the connection. @category errors @since 0.1.0 */
 export class ConnectionClosed extends Data.TaggedError("ConnectionClosed")<Common> {}
+/**
+ * Nothing is heard of the node on its open connections, and requests go elsewhere until it says something.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NodeSilent extends Data.TaggedError("NodeSilent")<Common> {}
 /** An idle connection did not answer the heartbeat. @category errors @since 0.1.0 */
 export class HeartbeatTimeout extends Data.TaggedError("HeartbeatTimeout")<Common> {}
 /** The peer broke the protocol: nothing on the connection can be trusted any more. @category errors @since 0.1.0 */
@@ -64,6 +71,7 @@ export type PoolReason =
   | ConnectionLost
   | ConnectionClosed
   | HeartbeatTimeout
+  | NodeSilent
   | ProtocolViolation
   | MalformedResponse
   | RequestTimeout

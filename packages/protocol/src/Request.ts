@@ -240,11 +240,7 @@ export const writeExecute = (
   }
   for (let i = 0, pos = w.pos; i < size; i++) w.bytes[pos + i] = tail[i]!
   w.pos += size
-  if (template.stamped) {
-    w.view.setInt32(w.pos, Math.floor(timestamp / 4_294_967_296))
-    w.view.setUint32(w.pos + 4, timestamp)
-    w.pos += 8
-  }
+  if (template.stamped) writeTimestamp(w, timestamp)
   if (template.special !== undefined) writeSpecial(w, template.special, encoder, values, start)
   Frame.end(w, start)
 }
@@ -274,6 +270,79 @@ const writeSpecial = (
  */
 export const setTabletBlock = (w: Writer, block: number): void => {
   w.bytes[w.pos - 1] = block
+}
+
+/**
+ * The frame of a QUERY without values but for its text and its timestamp.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface QueryTemplate {
+  readonly version: Dialect.Version
+  /** Of the header. */
+  readonly flags: number
+  /** What comes behind the text, up to the timestamp. */
+  readonly middle: Uint8Array
+  /** Whether {@link writeQuery} adds a timestamp there. */
+  readonly stamped: boolean
+  /** What comes behind the timestamp. */
+  readonly rest: Uint8Array
+}
+
+/**
+ * Puts together what is the same for all texts that are sent with the same options. Throws `EncodeError` for what the dialect's
+ * version does not have.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const queryTemplate = (
+  options: Options,
+  settings: Pick<TemplateSettings, "tracing" | "stamped" | "dialect">
+): QueryTemplate => {
+  const w = new Writer(64)
+  const { dialect = Dialect.v4 } = settings
+  const stamped = settings.stamped && options.timestamp === undefined
+  w.u16(Consistency.toCode(options.consistency))
+  writeFlags(w, flagsOf(options) | (stamped ? QueryFlags.TIMESTAMP : 0), dialect)
+  writeTail(w, options)
+  const middle = w.toUint8Array()
+  w.reset()
+  writeEnd(w, options)
+  return { version: dialect.version, flags: headerFlags(settings, dialect), middle, stamped, rest: w.toUint8Array() }
+}
+
+/**
+ * Appends the frame of a QUERY without values; `timestamp` as for {@link writeExecute}. Throws `EncodeError` for a text that
+ * does not fit; nothing is appended then.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const writeQuery = (w: Writer, template: QueryTemplate, query: string, timestamp: number): void => {
+  const { flags, middle, rest, stamped, version } = template
+  const start = Frame.begin(w, version, flags, 0, Frame.Opcode.QUERY)
+  try {
+    w.longString(query)
+    w.raw(middle)
+    if (stamped) {
+      w.ensure(8)
+      writeTimestamp(w, timestamp)
+    }
+    w.raw(rest)
+  } catch (error) {
+    w.pos = start
+    throw error
+  }
+  Frame.end(w, start)
+}
+
+/** Whole microseconds in a number, where there is room for 8 bytes. */
+const writeTimestamp = (w: Writer, timestamp: number): void => {
+  w.view.setInt32(w.pos, Math.floor(timestamp / 4_294_967_296))
+  w.view.setUint32(w.pos + 4, timestamp)
+  w.pos += 8
 }
 
 /**

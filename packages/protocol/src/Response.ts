@@ -155,7 +155,13 @@ export const readPrefix = (flags: number, r: Reader): Prefix => {
   }
 }
 
-const readSchemaChange = (r: Reader): SchemaChange => {
+/**
+ * Reads what changed of the schema, in an event or behind the kind of a result.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const readSchemaChange = (r: Reader): SchemaChange => {
   const change = r.string()
   const target = r.string()
   const keyspace = r.string()

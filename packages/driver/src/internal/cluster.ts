@@ -102,6 +102,8 @@ export class Cluster {
   /** `undefined` before the first control connection. */
   negotiated: Negotiated | undefined
   private keyspaces: ReadonlyArray<Snapshot.KeyspaceRow> = []
+  /** That of the last look at the cluster, `undefined` after a change that was heard of. */
+  private schemaVersion: string | undefined
 
   constructor(
     options: Options,
@@ -128,9 +130,16 @@ export class Cluster {
     return {
       onClosed: lost,
       onExhausted: lost,
+      onSilent: (connection) => {
+        if (this.core.snapshot.local.some(({ pool }) => pool?.isUp)) lost(connection)
+      },
       // Never waits: the read loop must not depend on whoever reads events.
       onEvent: (event) => {
-        if (event._tag === "SchemaChange") this.forget(event.schema)
+        if (event._tag === "SchemaChange") {
+          this.forget(event.schema)
+          this.core.schema.add(event.schema)
+          this.schemaVersion = undefined
+        }
         Queue.offerUnsafe(inbox, { _tag: "Event", event })
       }
     }
@@ -219,6 +228,7 @@ export class Cluster {
   ) {
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
     if (topology.clusterName !== "") this.clusterName = topology.clusterName
+    this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
     for (const row of topology.nodes) {
@@ -300,6 +310,8 @@ export class Cluster {
   /** Passes on what happens to a pool. Where somebody else answers, what is known of the cluster is out of date. */
   private observe(node: Snapshot.Node, change: NodePool.Change): Effect.Effect<void> {
     this.tell(node, change)
+    // An idle connection to the same node would notice much later.
+    if (change._tag === "Down" && this.control?.address === node.address) this.control.connection.probe()
     if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
     Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
     return Effect.logWarning(`a connection was closed: ${change.reason.message}`)
@@ -430,6 +442,8 @@ export class Cluster {
       const opened = yield* Effect.result(this.open())
       if (Result.isSuccess(opened)) {
         const { keyspaces, port, topology } = opened.success
+        // Events of what changed while there was no control connection went to nobody.
+        if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
         return yield* this.apply(topology, keyspaces, port)
       }
       if (attempt === 0) yield* Effect.logWarning(`the control connection is lost: ${opened.failure.message}`)
@@ -441,7 +455,7 @@ export class Cluster {
    * After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. The node that made
    * the change is asked: any other may still be in agreement on how things were before.
    */
-  schemaChanged(connection: Connection): Effect.Effect<void> {
+  readonly schemaChanged = (connection: Connection, change: Response.SchemaChange): Effect.Effect<void> => {
     const isUp = (address: string): boolean =>
       this.core.snapshot.nodes.some((node) =>
         node.address === address && (node.pool === undefined || node.pool.isUp) &&
@@ -472,7 +486,10 @@ export class Cluster {
         interval = Math.min(2 * interval, AGREEMENT_INTERVAL.longest)
       }
       yield* Effect.logWarning("the nodes did not agree on the schema within 10 seconds")
-    })
+    }).pipe(
+      // Nodes that were asked meanwhile may not have had it yet.
+      Effect.ensuring(Effect.sync(() => this.core.schema.add(change)))
+    )
   }
 
   /** Closes everything, requests in flight drained. */

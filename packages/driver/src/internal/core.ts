@@ -1,6 +1,7 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
 import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
+import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import { emptyPage, type Page, type RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as TabletRouting from "@effect-scylla/protocol/TabletRouting"
 import { Writer } from "@effect-scylla/protocol/Writer"
@@ -12,19 +13,30 @@ import { segmentOf } from "@effect-scylla/sharding/TokenRing"
 import type * as Clock from "effect/Clock"
 import type * as Effect from "effect/Effect"
 import type { CqlError } from "../CqlError.ts"
-import type { Resolved } from "../ExecuteOptions.ts"
+import { type Resolved, Resolver } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
 import type { Node, Snapshot } from "../Snapshot.ts"
+import * as StatementKind from "../StatementKind.ts"
+import { PlainTexts } from "./plainTexts.ts"
+import { SchemaChanges } from "./schemaChanges.ts"
 
 /** What happens once in a while, and is therefore an effect. */
 export interface SlowPath {
-  /** Teaches the node of `connection` the statement again. */
+  /** Teaches the node of `connection` the statement again; it is renewed where its types are others now. */
   readonly reprepare: (node: Node, connection: Connection, prepared: Prepared) => Effect.Effect<void, CqlError>
+  /** Prepares the statement again on any node, because a value does not fit its types. */
+  readonly refresh: (prepared: Prepared) => Effect.Effect<void, CqlError>
   /**
    * After a change of the schema on `connection`: waits until the nodes agree with that node, and reads what routing needs.
    */
-  readonly schemaChanged: (connection: Connection) => Effect.Effect<void>
+  readonly schemaChanged: (connection: Connection, change: SchemaChange) => Effect.Effect<void>
 }
+
+/** Milliseconds after which a statement is not taken for what it was without asking, before a value is refused. */
+const DOUBT_AFTER = 1_000
+
+/** Requests that may be sent to another node at once, while the node that has them is alive. */
+const MOVES = 100
 
 /** How requests found their way, for stats. */
 export interface RoutingCounters {
@@ -47,6 +59,9 @@ export interface RoutingCounters {
 export class Core {
   readonly ticker: Ticker
   readonly defaults: Resolved
+  readonly resolver: Resolver
+  readonly texts: PlainTexts = new PlainTexts()
+  readonly schema: SchemaChanges = new SchemaChanges()
   readonly clock: Clock.Clock
   readonly clientTimestamps: boolean
   readonly maxRows: number
@@ -74,6 +89,8 @@ export class Core {
   private readonly key = Writer.over(keyBuffer(1024))
   private readonly token = new TokenWords()
   private turn = 0
+  private moves = MOVES
+  private movesAt = 0
   private lastTimestamp = 0
   private stampedTurn = -1
 
@@ -88,6 +105,7 @@ export class Core {
   }) {
     this.ticker = options.ticker
     this.defaults = options.defaults
+    this.resolver = new Resolver(options.defaults)
     this.clock = options.clock
     this.clientTimestamps = options.clientTimestamps
     this.maxRows = options.maxRows
@@ -95,11 +113,30 @@ export class Core {
     this.snapshot = options.snapshot
   }
 
-  /** Whether this client stamps the statement: plain writes that have no time of their own. */
-  stamps(prepared: Prepared, options: Resolved): boolean {
-    const { kind } = prepared
-    return this.clientTimestamps && kind.type === "write" && !kind.isConditional &&
-      options.request.timestamp === undefined
+  /** Whether this client stamps such a statement: where the caller gives no time of its own. */
+  stamps(kind: StatementKind.StatementKind, options: Resolved): boolean {
+    return this.clientTimestamps && StatementKind.takesTimestamp(kind) && options.request.timestamp === undefined
+  }
+
+  /** Milliseconds, for how long something is ago. */
+  get millis(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+  }
+
+  /**
+   * Whether a value that does not fit may fit when the statement is prepared again: the schema has changed since, or it may have
+   * without anybody having told yet. Once in a while only: most such values are wrong for good.
+   */
+  mayHaveChanged(prepared: Prepared): boolean {
+    return prepared.preparedEpoch !== this.schema.epoch || this.millis - prepared.preparedAt >= DOUBT_AFTER
+  }
+
+  /** Statements are the same for this node as they are known. */
+  confirm(prepared: Prepared, node: Node): void {
+    const { confirmed } = prepared
+    if (confirmed === undefined) return
+    confirmed.add(node.hostId)
+    if (this.snapshot.local.every(({ hostId }) => confirmed.has(hostId))) prepared.confirmed = undefined
   }
 
   /** Microseconds since 1970, growing with every call; the clock is read once for each turn of the event loop. */
@@ -293,13 +330,47 @@ export class Core {
   }
 
   /**
-   * The nodes on which a request may wait when `route` has found no room for it: replicas first, in their order. Throws as
-   * `route` does.
+   * The last resort: a connection that is open, though nothing is heard on it. Where a whole datacenter is slow, a slow answer is
+   * better than none. Leaves its node in `node`.
+   */
+  routeSilent(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    const { local } = this.snapshot
+    const count = local.length
+    const start = this.turn++
+    for (let i = 0; i < count; i++) {
+      const node = local[(start + i) % count]!
+      if (skip !== undefined && skip.includes(node)) continue
+      const connection = node.pool?.pickSilent()
+      if (connection === undefined) continue
+      this.node = node
+      return connection
+    }
+    return undefined
+  }
+
+  /**
+   * Whether a request may be sent to another node although the one that has it is alive: one in ten requests, and some at once. When
+   * all nodes become slow, asking each for what the others have under way makes it worse.
+   */
+  mayMove(): boolean {
+    const { otherNode, otherShard, owned, unknownTablet, unrouted } = this.counters
+    const requests = otherNode + otherShard + owned + unknownTablet + unrouted
+    this.moves = Math.min(MOVES, this.moves + (requests - this.movesAt) / 10)
+    this.movesAt = requests
+    if (this.moves < 1) return false
+    this.moves--
+    return true
+  }
+
+  /**
+   * The nodes on which a request may wait when `route` has found no room for it: replicas first, in their order. `any`: also those
+   * of which nothing is heard. Throws as `route` does.
    */
   waitable(
     prepared: Prepared | undefined,
     values: ReadonlyArray<unknown>,
-    skip: ReadonlyArray<Node> | undefined
+    skip: ReadonlyArray<Node> | undefined,
+    any = false
   ): ReadonlyArray<Node> {
     const { snapshot, token } = this
     const nodes = new Set<Node>()
@@ -315,6 +386,8 @@ export class Core {
       }
     }
     for (const node of snapshot.local) nodes.add(node)
-    return [...nodes].filter((node) => node.pool?.isUp === true && skip?.includes(node) !== true)
+    return [...nodes].filter((node) =>
+      (any ? node.pool?.isOpen : node.pool?.isUp) === true && skip?.includes(node) !== true
+    )
   }
 }

@@ -16,7 +16,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
-import { type Attempt, ClientClosed, CqlError, type CqlReason, NoNodeAvailable, type Outcome } from "../CqlError.ts"
+import {
+  type Attempt,
+  AttemptTimeout,
+  ClientClosed,
+  CqlError,
+  type CqlReason,
+  NoNodeAvailable,
+  type Outcome,
+  ResultTooLarge,
+  StatementChanged
+} from "../CqlError.ts"
 import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
@@ -24,6 +34,7 @@ import { decide, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
+import { PlainText } from "./plainTexts.ts"
 
 const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rejected", "Ambiguous"]
 
@@ -35,7 +46,10 @@ export const preparingTimedOut = (): RequestTimeout =>
   new RequestTimeout({ message: "the statement could not be prepared in the time that the request may take" })
 
 /** What the statement is: prepared with its values, or a text without any. */
-export type Subject = Prepared | string
+export type Subject = Prepared | PlainText
+
+/** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
+const MAX_PREPARES = 16
 
 /** What a request has been through. */
 class History {
@@ -44,7 +58,11 @@ class History {
   readonly tried: Array<Node> = []
   sameNode = 0
   unavailable = 0
+  /** It was answered UNPREPARED so often. */
+  unprepared = 0
+  /** The statement was prepared again so often, and whether because a value did not fit. */
   prepares = 0
+  refreshed = false
   /** The gravest outcome of an attempt. */
   worst: Outcome | undefined = undefined
   /** The next attempt goes to the same connection, as long as that takes requests. */
@@ -58,12 +76,15 @@ class History {
  * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
  * entered only from a failure; the success path allocates this object, the rows and the result.
  */
-export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements ResponseHandler, Waiter {
+export class ExecuteRequest extends Suspension<any, CqlError> implements ResponseHandler, Waiter {
   private readonly core: Core
   private readonly prepared: Prepared | undefined
-  private readonly text: string
+  /** The same, or the text that is sent as it is. */
+  private readonly subject: Subject
   private readonly values: ReadonlyArray<unknown>
   private readonly options: Resolved
+  /** All rows of all pages are wanted, and not a result. */
+  private readonly whole: boolean
   private readonly traced: boolean
 
   private node: Node | undefined = undefined
@@ -73,8 +94,12 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   private named: RowDecoder | undefined = undefined
   private deadline = 0
   private begun = 0
+  /** When this attempt was sent. */
+  private sentAt = 0
   /** Drawn once: every attempt sends the same. */
   private timestamp = 0
+  /** No answer in the attempt's own time, and another node is to be asked. */
+  private isMoving = false
   /** What only a failure fills in. */
   private history: History | undefined = undefined
 
@@ -84,63 +109,69 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     subject: Subject,
     values: ReadonlyArray<unknown>,
     options: Resolved,
-    traced = false,
-    deadline = 0
+    whole: boolean,
+    deadline = 0,
+    traced = false
   ) {
     super()
     this.deadline = deadline
     this.core = core
-    if (typeof subject === "string") {
-      this.prepared = undefined
-      this.text = subject
-    } else {
-      this.prepared = subject
-      this.text = subject.text
-    }
+    this.subject = subject
+    this.prepared = subject instanceof PlainText ? undefined : subject
     this.values = values
     this.options = options
+    this.whole = whole
     this.traced = traced
   }
 
-  protected override around(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<ResultSet, CqlError> | undefined {
+  protected override around(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, CqlError> | undefined {
     if (this.traced) return undefined
     const { span, tracer } = fiber.cache
     if (tracer === undefined && span === undefined) return undefined
-    const attributes = { "db.system.name": "cassandra", "db.query.text": this.text }
+    const attributes = { "db.system.name": "cassandra", "db.query.text": this.subject.text }
     return Effect.useSpan("cql.execute", { kind: "client", attributes }, (span) =>
-      Effect.tap(
-        Effect.provideService(
-          new ExecuteRequest(this.core, this.prepared ?? this.text, this.values, this.options, true, this.deadline),
-          Tracer.ParentSpan,
-          span
-        ),
-        (result) =>
+      Effect.suspend(() => {
+        const request = new ExecuteRequest(
+          this.core,
+          this.subject,
+          this.values,
+          this.options,
+          this.whole,
+          this.deadline,
+          true
+        )
+        return Effect.onExit(Effect.provideService(request, Tracer.ParentSpan, span), () =>
           Effect.sync(() => {
-            span.attribute("server.address", result.coordinator.address)
-            span.attribute("server.port", result.coordinator.port)
-          })
-      ))
+            // Who was asked last, and answered or failed.
+            const { node } = request
+            if (node === undefined) return
+            span.attribute("server.address", node.address)
+            span.attribute("server.port", node.port)
+          }))
+      }))
   }
 
   protected renew(): ExecuteRequest {
-    return new ExecuteRequest(this.core, this.prepared ?? this.text, this.values, this.options, this.traced)
+    return new ExecuteRequest(this.core, this.subject, this.values, this.options, this.whole, 0, this.traced)
   }
 
   private get kind(): StatementKind.StatementKind {
-    return this.prepared?.kind ?? StatementKind.of(this.text)
+    return this.subject.kind
+  }
+
+  /** May be done twice, by another node at the same time. */
+  private get isRepeatable(): boolean {
+    const { kind, options } = this
+    return (kind.type === "read" || options.idempotent) && !kind.isConditional && !options.isSerial
   }
 
   protected start(): void {
-    const { core, options, prepared } = this
+    const { core, options } = this
     if (this.history === undefined) {
+      const { kind } = this
       this.begun = core.ticker.now
-      if (this.deadline === 0) {
-        const millis = prepared !== undefined && prepared.kind.type !== "schema"
-          ? options.timeoutMillis
-          : timeoutOf(options, this.kind)
-        this.deadline = core.ticker.deadline(millis)
-      }
-      if (prepared !== undefined && core.stamps(prepared, options)) this.timestamp = core.nextTimestamp()
+      if (this.deadline === 0) this.deadline = core.ticker.deadline(timeoutOf(options, kind))
+      if (core.stamps(kind, options)) this.timestamp = core.nextTimestamp()
     }
     core.ticker.send(this)
   }
@@ -154,6 +185,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   private attempt(admitted?: Connection): void {
     const { core, history, prepared } = this
     if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
+    if (prepared !== undefined && prepared.epoch !== core.schema.epoch) core.schema.check(prepared)
     let connection = admitted
     let out: Writer | undefined
     let start = 0
@@ -168,14 +200,24 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
       }
       const isGiven = connection !== undefined
       connection ??= core.route(prepared, this.values, this.options.isSerial, history?.tried)
+      if (connection === undefined) {
+        waitable = core.waitable(prepared, this.values, history?.tried)
+        // Nobody answers now: those who may again are better than nobody.
+        if (waitable.length === 0) connection = core.routeSilent(history?.tried)
+      }
+      if (connection !== undefined && prepared?.confirmed !== undefined && !prepared.confirmed.has(core.node!.hostId)) {
+        core.isEncoding = false
+        return this.teach(core.node!, connection)
+      }
       out = connection?.begin()
       if (out !== undefined) {
         start = out.pos
         if (prepared !== undefined) {
           // Nodes of one cluster may speak differently: what is sent is made for the connection at hand, each time.
           const { dialect } = connection!
-          const kept = prepared.templatesOf === this.options ? prepared.templates[layoutOf(dialect)] : undefined
-          const template = kept ?? this.template(prepared, dialect)
+          const { templates } = prepared
+          const kept = templates.options === this.options ? templates.current[layoutOf(dialect)] : undefined
+          const template = kept ?? this.executeTemplate(prepared, dialect)
           Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
           if (dialect.tabletVersions) {
             if (isGiven) core.locate(prepared, this.values)
@@ -183,50 +225,108 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
           }
           this.named = dialect.metadataIds ? prepared.known?.decoder : undefined
         } else {
-          const { keyspace, request, tracing } = this.options
-          const options = keyspace === undefined ? request : { ...request, keyspace }
-          Request.encode(out, 0, { _tag: "Query", query: this.text, options }, {
-            dialect: connection!.dialect,
-            tracing
-          })
+          const text = this.subject as PlainText
+          const { dialect } = connection!
+          const { templates } = text
+          const kept = templates.options === this.options ? templates.current[dialect.version] : undefined
+          Request.writeQuery(out, kept ?? this.queryTemplate(text, dialect), text.text, this.timestamp)
         }
-      } else waitable = core.waitable(prepared, this.values, history?.tried)
+      } else if (waitable === undefined || waitable.length === 0) {
+        waitable = core.waitable(prepared, this.values, history?.tried, waitable !== undefined)
+      }
     } catch (error) {
       core.isEncoding = false
       if (out !== undefined) connection!.discard(start)
-      return this.end(encodeError(error))
+      return this.unfit(encodeError(error))
     }
     core.isEncoding = false
     if (connection === undefined || out === undefined) return this.wait(waitable)
     this.node = core.node
     this.connection = connection
-    this.stream = connection.commit(start, this, this.deadline)
+    this.sentAt = core.ticker.now
+    this.stream = connection.commit(start, this, this.attemptDeadline())
   }
 
-  /** The constant parts of the frame. Those for the client's own options, which are nearly always the same, are kept. */
-  private template(prepared: Prepared, dialect: Dialect.Dialect): Request.ExecuteTemplate {
+  /** The tick after which another node is asked. */
+  private attemptDeadline(): number {
+    const { core, deadline, options, subject } = this
+    const millis = options.attemptMillis === 0 ? subject.usual.attemptMillis : options.attemptMillis
+    return millis === Infinity ? deadline : Math.min(deadline, core.ticker.deadline(millis))
+  }
+
+  /** The constant parts of the frame, kept for the next time with the same options. */
+  private executeTemplate(prepared: Prepared, dialect: Dialect.Dialect): Request.ExecuteTemplate {
     const { core, options } = this
+    const { templates } = prepared
+    const layout = layoutOf(dialect)
+    templates.select(options)
     const { serialConsistency: _, ...unconditional } = options.request
     const request = prepared.kind.isConditional ? options.request : unconditional
     const known = dialect.metadataIds ? prepared.known : undefined
-    const template = Request.executeTemplate(
+    return templates.current[layout] ??= Request.executeTemplate(
       prepared.id,
       known?.decoder === undefined ? request : { ...request, skipMetadata: true },
       prepared.variables.length,
       {
         tracing: options.tracing,
-        stamped: core.stamps(prepared, options),
+        stamped: core.stamps(prepared.kind, options),
         dialect,
         resultMetadataId: known?.id
       }
     )
-    // Options of a single call come and go.
-    if (options === core.defaults) {
-      if (prepared.templatesOf !== options) prepared.templates = []
-      prepared.templates[layoutOf(dialect)] = template
-      prepared.templatesOf = options
+  }
+
+  /** The same of a text. */
+  private queryTemplate({ kind, templates }: PlainText, dialect: Dialect.Dialect): Request.QueryTemplate {
+    const { core, options } = this
+    const { keyspace, request, tracing } = options
+    templates.select(options)
+    return templates.current[dialect.version] ??= Request.queryTemplate(
+      keyspace === undefined ? request : { ...request, keyspace },
+      { dialect, tracing, stamped: core.stamps(kind, options) }
+    )
+  }
+
+  /** A value does not fit: the statement's types may be out of date, unless it was prepared again just now. */
+  private unfit(error: EncodeError): void {
+    const { core, prepared } = this
+    if (prepared === undefined || this.history?.refreshed === true || !core.mayHaveChanged(prepared)) {
+      return this.end(error)
     }
-    return template
+    const history = this.history ??= new History()
+    history.refreshed = true
+    const before = prepared.encoder
+    this.settle(
+      Effect.matchEffect(this.inTime(core.slow.refresh(prepared)), {
+        // The one error that says what is wrong stays, whatever became of asking.
+        onSuccess: () => prepared.encoder === before ? Effect.fail(this.error(error)) : this.continued(history),
+        onFailure: (failure) =>
+          Effect.fail(failure.reason._tag === "StatementChanged" ? this.error(failure.reason) : this.error(error))
+      })
+    )
+  }
+
+  /** Prepares the statement on the node before it is sent there: the schema has changed since the node was asked. */
+  private teach(node: Node, connection: Connection): void {
+    const history = this.history ??= new History()
+    this.node = node
+    this.connection = connection
+    this.prepareAgain(history, node, connection)
+  }
+
+  private prepareAgain(history: History, node: Node, connection: Connection): void {
+    if (++history.prepares > MAX_PREPARES) {
+      const message = "nodes give different types for the statement's variables: they do not agree on the schema"
+      return this.end(new StatementChanged({ message }))
+    }
+    history.again = connection
+    history.node = node
+    this.settle(
+      Effect.matchEffect(this.inTime(this.core.slow.reprepare(node, connection, this.prepared!)), {
+        onSuccess: () => this.continued(history),
+        onFailure: ({ reason }) => this.unprepared(history, node, reason)
+      })
+    )
   }
 
   /** Waits for room on the first of the nodes whose list has a place. */
@@ -252,7 +352,9 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   }
 
   onRefused(reason: PoolReason): void {
-    this.failed(reason, false)
+    // It may wait there again, if there is nobody else.
+    if (reason._tag === "NodeSilent") this.attempt()
+    else this.failed(reason, false)
   }
 
   private noConnection(): void {
@@ -277,6 +379,9 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
   onResponse(flags: number, opcode: number, body: Reader): void {
     const prefix = Response.readPrefix(flags, body)
     const node = this.node!
+    const { usual } = this.subject
+    const took = this.core.ticker.now - this.sentAt
+    if (took > 0 || usual.ticks !== 0) usual.observe(took)
     if (opcode === Frame.Opcode.RESULT) {
       const { core, prepared } = this
       if (prefix.customPayload !== undefined && prepared !== undefined) core.learn(prepared, prefix.customPayload)
@@ -288,12 +393,26 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
           if (prepared.decoder !== page.decoder) prepared.decoder = page.decoder
           if (page.newMetadataId !== undefined) prepared.changed(page.newMetadataId, page.decoder)
         }
-        return this.succeedLater(core.ticker, new ResultSet<Row>(rows, page.pagingState, page.decoder, prefix, node))
+        const { whole } = this
+        const { pagingState } = page
+        if (!whole) {
+          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, page.decoder, prefix, node))
+        }
+        return pagingState === null
+          ? this.succeedLater(core.ticker, rows)
+          : this.settle(this.allRows(rows, pagingState))
       }
-      const result = empty(prefix, node)
-      return kind === Response.ResultKind.SCHEMA_CHANGE
-        ? this.settle(Effect.as(core.slow.schemaChanged(this.connection!), result))
-        : this.succeedLater(core.ticker, result)
+      if (kind === Response.ResultKind.SCHEMA_CHANGE) {
+        const change = Response.readSchemaChange(body)
+        core.schema.add(change)
+        return this.settle(
+          Effect.as(
+            core.slow.schemaChanged(this.connection!, change),
+            this.whole ? [] : empty(prefix, node)
+          )
+        )
+      }
+      return this.succeedLater(core.ticker, this.whole ? [] : empty(prefix, node))
     }
     if (opcode === Frame.Opcode.ERROR) {
       return this.failed(ServerError.read(body, this.connection!.dialect), true)
@@ -301,8 +420,51 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
   }
 
+  /** With the rows of the pages from this paging state on. */
+  private allRows(all: Array<Row>, pagingState: Uint8Array): Effect.Effect<Array<Row>, CqlError> {
+    const { core, options, subject, values } = this
+    if (all.length > core.maxRows) {
+      const message = `the result has more than ${core.maxRows} rows: use \`stream\`, or set \`maxRows\``
+      return Effect.fail(
+        new CqlError({ reason: new ResultTooLarge({ message }), attempts: [], statement: subject.text })
+      )
+    }
+    const page: Effect.Effect<ResultSet, CqlError> = new ExecuteRequest(
+      core,
+      subject,
+      values,
+      { ...options, request: { ...options.request, pagingState }, isKept: false },
+      false
+    )
+    return Effect.flatMap(page, ({ pagingState, rows }) => {
+      for (const row of rows) all.push(row)
+      return pagingState === null ? Effect.succeed(all) : this.allRows(all, pagingState)
+    })
+  }
+
+  /**
+   * Called by the connection when the attempt's time is over, or when nothing is heard of the node any more: until when to wait, or
+   * 0 for no longer. What may be done twice goes to another node, where there is one that may be asked.
+   */
+  onOverdue(now: number): number {
+    const { core, deadline } = this
+    if (now >= deadline || !this.isRepeatable) return deadline
+    const { connection, history, node, subject } = this
+    const isSilent = connection!.isSilent
+    const others = core.waitable(this.prepared, this.values, [...history?.tried ?? [], node!])
+    if (others.length === 0 || !(isSilent || core.mayMove())) return this.attemptDeadline()
+    // Of a node that nothing is heard of it says nothing.
+    if (!isSilent) subject.usual.observe(2 * (now - this.sentAt))
+    this.isMoving = true
+    return 0
+  }
+
   onFailure(reason: PoolReason, sent: boolean): void {
-    this.failed(reason, sent)
+    if (!this.isMoving) return this.failed(reason, sent)
+    this.isMoving = false
+    const millis = (this.core.ticker.now - this.sentAt) * TICK_MILLIS
+    const { address, port } = this.node!
+    this.failed(new AttemptTimeout({ message: `${address}:${port} did not answer within ${millis} ms` }), sent)
   }
 
   private failed(reason: CqlReason, sent: boolean): void {
@@ -311,17 +473,10 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     const history = this.history ??= new History()
     const outcome = outcomeOf({ reason, sent, kind })
     if (SEVERITY.indexOf(outcome) > SEVERITY.indexOf(history.worst)) history.worst = outcome
-    if (reason._tag === "Unprepared" && this.prepared !== undefined && history.prepares < 2) {
+    if (reason._tag === "Unprepared" && this.prepared !== undefined && history.unprepared < 2) {
       this.record(history, node, reason, sent, "Prepare")
-      history.prepares++
-      history.again = this.connection
-      history.node = node
-      return this.settle(
-        Effect.matchEffect(this.inTime(this.core.slow.reprepare(node, this.connection!, this.prepared)), {
-          onSuccess: () => this.continued(history),
-          onFailure: ({ reason }) => this.unprepared(history, node, reason)
-        })
-      )
+      history.unprepared++
+      return this.prepareAgain(history, node, this.connection!)
     }
     const { sameNode, unavailable } = history
     const decision = decide({
@@ -369,7 +524,7 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     if (decision !== "NextNode") return Effect.fail(this.error(reason))
     history.tried.push(node)
     history.again = undefined
-    history.prepares = 0
+    history.unprepared = 0
     return this.continued(history)
   }
 
@@ -402,6 +557,6 @@ export class ExecuteRequest extends Suspension<ResultSet, CqlError> implements R
     const { history } = this
     // An earlier attempt may have been applied even where the last one was not even sent.
     const outcome = history?.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
-    return new CqlError({ reason, outcome, attempts: history?.attempts ?? [], statement: this.text })
+    return new CqlError({ reason, outcome, attempts: history?.attempts ?? [], statement: this.subject.text })
   }
 }

@@ -12,6 +12,9 @@ import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
 
+/** Milliseconds after which another node is asked to prepare a statement. */
+const ATTEMPT_MILLIS = 2_000
+
 /** What a statement is known by: its text, and the keyspace if it was given one. */
 const keyOf = (text: string, keyspace: string | undefined): string =>
   keyspace === undefined ? text : `${keyspace}\0${text}`
@@ -50,44 +53,66 @@ export class PreparedCache {
   prepare(text: string, keyspace?: string): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
       const known = this.get(text, keyspace)
-      if (known !== undefined) {
-        this.touch(known)
-        return Effect.succeed(known)
-      }
-      return this.once(keyOf(text, keyspace), this.anywhere(text, keyspace))
+      if (known === undefined) return this.once(keyOf(text, keyspace), this.anywhere(text, keyspace))
+      this.touch(known)
+      this.core.schema.check(known)
+      if (known.confirmed === undefined || known.preparedEpoch === this.core.schema.epoch) return Effect.succeed(known)
+      // Who prepares it now wants it as it is now; for whoever has it from before it may be no more what it was.
+      return this.refresh(known).pipe(
+        Effect.as(known),
+        Effect.catchReason("CqlError", "StatementChanged", () => this.prepare(text, keyspace))
+      )
     })
   }
 
-  /** Teaches a node that has forgotten the statement. */
-  readonly reprepare = (node: Node, connection: Connection, prepared: Prepared): Effect.Effect<void, CqlError> =>
-    Effect.flatMap(
-      this.once(
-        `${node.hostId} ${keyOf(prepared.text, prepared.givenKeyspace)}`,
-        this.on(connection, prepared.text, prepared.givenKeyspace)
-      ),
-      (again) => this.same(prepared, again)
+  /** Teaches a node that has forgotten the statement, or that may have other types for it since the schema changed. */
+  readonly reprepare = (node: Node, connection: Connection, prepared: Prepared): Effect.Effect<void, CqlError> => {
+    const { givenKeyspace, text } = prepared
+    return Effect.flatMap(
+      this.once(`${node.hostId} ${keyOf(text, givenKeyspace)}`, this.on(node, connection, text, givenKeyspace)),
+      (again) => this.compare(prepared, again)
     )
+  }
 
-  private same(before: Prepared, after: Prepared): Effect.Effect<void, CqlError> {
-    const shape = (prepared: Prepared): string =>
-      prepared.variables.map((variable) => `${variable.name} ${format(variable.type)}`).join(", ")
-    if (before.isSame(after) && shape(before) === shape(after)) {
-      before.relearned(after)
-      return Effect.void
-    }
-    this.statements.delete(keyOf(before.text, before.givenKeyspace))
-    return Effect.fail(
-      new CqlError({
-        reason: new StatementChanged({
-          message: `the statement means something else since the schema changed (variables were: ${
-            shape(before)
-          }; are: ${shape(after)}): prepare it again`
-        }),
-        outcome: "Rejected",
-        attempts: [],
-        statement: before.text
-      })
+  /** Prepares a statement again wherever that can be done. */
+  readonly refresh = (prepared: Prepared): Effect.Effect<void, CqlError> => {
+    const { givenKeyspace, text } = prepared
+    return Effect.flatMap(
+      this.once(` ${keyOf(text, givenKeyspace)}`, this.anywhere(text, givenKeyspace)),
+      (again) => this.compare(prepared, again)
     )
+  }
+
+  /** The statement as a node has just given it: what is known is confirmed for that node, or renewed. */
+  private compare(before: Prepared, after: Prepared): Effect.Effect<void, CqlError> {
+    const { core } = this
+    if (!before.isSame(after)) {
+      this.statements.delete(keyOf(before.text, before.givenKeyspace))
+      return Effect.fail(
+        new CqlError({
+          reason: new StatementChanged({
+            message: `the statement is another one since the schema changed (variables were: ${shape(before)}; are: ${
+              shape(after)
+            }): prepare it again`
+          }),
+          outcome: "Rejected",
+          attempts: [],
+          statement: before.text
+        })
+      )
+    }
+    if (before.hasTypesOf(after)) before.relearned(after)
+    else {
+      before.renew(after)
+      // The others may not have it yet.
+      before.confirmed = new Set()
+    }
+    // What changed while it was asked is another question.
+    if (after.preparedEpoch === core.schema.epoch && after.preparedBy !== undefined) {
+      core.schema.check(before)
+      core.confirm(before, after.preparedBy)
+    }
+    return Effect.void
   }
 
   /** Runs `prepare` unless somebody does already; it goes on when the caller is interrupted. */
@@ -120,7 +145,13 @@ export class PreparedCache {
     })
   }
 
-  private on(connection: Connection, text: string, keyspace: string | undefined): Effect.Effect<Prepared, CqlError> {
+  private on(
+    node: Node,
+    connection: Connection,
+    text: string,
+    keyspace: string | undefined,
+    timeoutMillis = this.core.defaults.timeoutMillis
+  ): Effect.Effect<Prepared, CqlError> {
     const { core } = this
     const fail = (reason: CqlError["reason"]) =>
       Effect.fail(new CqlError({ reason, outcome: "NotSent", attempts: [], statement: text }))
@@ -130,16 +161,14 @@ export class PreparedCache {
         "name the keyspace in the statement"
       return fail(new EncodeError({ message, path: "", cqlType: "" }))
     }
+    const asked = { epoch: core.schema.epoch, millis: core.millis, node }
     return Effect.matchEffect(
-      connection.request({ _tag: "Prepare", query: text, keyspace }, {
-        timeoutMillis: core.defaults.timeoutMillis,
-        decoders: core.decoders
-      }),
+      connection.request({ _tag: "Prepare", query: text, keyspace }, { timeoutMillis, decoders: core.decoders }),
       {
         onFailure: (error) => fail(error.reason),
         onSuccess: ({ response }) =>
           response._tag === "Prepared"
-            ? Effect.succeed(new Prepared(text, response, connection.features, keyspace))
+            ? Effect.succeed(new Prepared(text, response, connection.features, keyspace, asked))
             : response._tag === "Error"
             ? fail(response.error)
             : fail(new MalformedResponse({ message: `PREPARE was answered with ${response._tag}` }))
@@ -147,20 +176,34 @@ export class PreparedCache {
     )
   }
 
-  /** On one local node after the other until one answers. */
+  /** On one local node after the other until one answers; those that did not in time get all of it once the others were asked. */
   private anywhere(text: string, keyspace: string | undefined): Effect.Effect<Prepared, CqlError> {
     return Effect.gen({ self: this }, function*() {
       const { core } = this
+      const { timeoutMillis } = core.defaults
       let last: CqlError | undefined
-      const tried: Array<Node> = []
+      let isLate = false
+      let tried: Array<Node> = []
+      let millis = Math.min(ATTEMPT_MILLIS, timeoutMillis)
       while (true) {
-        const connection = core.route(undefined, [], false, tried) ?? core.routeReserved(tried)
-        if (connection === undefined) break
-        tried.push(core.node!)
-        const attempt = yield* Effect.result(this.on(connection, text, keyspace))
+        const connection = core.route(undefined, [], false, tried) ?? core.routeReserved(tried) ??
+          core.routeSilent(tried)
+        if (connection === undefined) {
+          if (!isLate || millis === timeoutMillis) break
+          millis = timeoutMillis
+          tried = []
+          continue
+        }
+        const node = core.node!
+        tried.push(node)
+        const attempt = yield* Effect.result(this.on(node, connection, text, keyspace, millis))
         if (attempt._tag === "Success") return attempt.success
         last = attempt.failure
         const { reason } = last
+        if (reason._tag === "RequestTimeout") {
+          isLate = true
+          continue
+        }
         const decision = decide({
           reason,
           sent: true,
@@ -181,3 +224,7 @@ export class PreparedCache {
     })
   }
 }
+
+/** A statement's variables, for people. */
+const shape = (prepared: Prepared): string =>
+  prepared.variables.map((variable) => `${variable.name} ${format(variable.type)}`).join(", ")

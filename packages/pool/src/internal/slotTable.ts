@@ -113,7 +113,12 @@ export class SlotTable {
 
   /** Any connection that takes a request out of its reserve. */
   nextReserved(): Connection | undefined {
-    return this.next() ?? this.all.find((connection) => connection.hasReserve)
+    return this.next() ?? this.all.find((connection) => connection.hasReserve && !connection.isSilent)
+  }
+
+  /** An open connection on which nothing is heard: the last resort. */
+  nextSilent(): Connection | undefined {
+    return this.all.find((connection) => connection.isSilent && connection.hasReserve)
   }
 
   // ---- looking -----------------------------------------------------------------------------------------------------
@@ -127,7 +132,15 @@ export class SlotTable {
     return [...this.slots.filter((slot) => slot !== undefined), ...this.excess]
   }
 
+  /** Some connection takes requests, and its peer is heard. */
   get isUp(): boolean {
+    const { excess, slots } = this
+    return slots.some((slot) => slot?.isOpen && !slot.isSilent) ||
+      excess.some((connection) => connection.isOpen && !connection.isSilent)
+  }
+
+  /** Some connection is open, heard or not. */
+  get isOpen(): boolean {
     return this.slots.some((slot) => slot?.isOpen) || this.excess.some((connection) => connection.isOpen)
   }
 
@@ -322,6 +335,18 @@ export class SlotTable {
     this.become(slot, "Draining")
     this.promote(slot, now)
     return this.slots[slot] === connection ? [] : [connection]
+  }
+
+  /** A connection that was to be replaced, because nothing was heard on it, is as good as any. */
+  restore(connection: Connection): void {
+    const slot = this.slots.indexOf(connection)
+    if (slot < 0 || !this.exhausted.delete(connection)) return
+    this.become(slot, "Ready")
+  }
+
+  /** Whether it is to be replaced. */
+  isExhausted(connection: Connection): boolean {
+    return this.exhausted.has(connection)
   }
 
   /** Everything is to be replaced, and serves until it is. */

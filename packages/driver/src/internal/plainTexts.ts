@@ -1,0 +1,44 @@
+import type * as Request from "@effect-scylla/protocol/Request"
+import * as StatementKind from "../StatementKind.ts"
+import { Templates } from "./templates.ts"
+import { Usual } from "./usual.ts"
+
+/** Texts that are remembered. */
+const KEPT = 1_000
+/** Longer ones are hardly sent twice. */
+const LONGEST = 16_384
+
+const USE = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*use\b/i
+
+/** A statement that is sent as a text, and what can be told of it. */
+export class PlainText {
+  readonly text: string
+  readonly kind: StatementKind.StatementKind
+  readonly hasVariables: boolean
+  readonly isUse: boolean
+  readonly usual = new Usual()
+  readonly templates = new Templates<Request.QueryTemplate>()
+
+  constructor(text: string) {
+    this.text = text
+    this.kind = StatementKind.of(text)
+    this.hasVariables = StatementKind.hasVariables(text)
+    this.isUse = USE.test(text)
+  }
+}
+
+/** Texts that were sent lately: each is read for what it does once. The oldest are forgotten past a bound. */
+export class PlainTexts {
+  private readonly known = new Map<string, PlainText>()
+
+  of(text: string): PlainText {
+    const known = this.known.get(text)
+    if (known !== undefined) return known
+    const plain = new PlainText(text)
+    if (text.length <= LONGEST) {
+      if (this.known.size >= KEPT) this.known.delete(this.known.keys().next().value!)
+      this.known.set(text, plain)
+    }
+    return plain
+  }
+}
