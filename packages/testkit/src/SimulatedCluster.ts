@@ -28,7 +28,7 @@ import {
 } from "./internal/sim/clusterStats.ts"
 import { Engine } from "./internal/sim/engine.ts"
 import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
-import { between, type Datacenter, flavourOf, nodesOf, type Options, wrongIn } from "./internal/sim/options.ts"
+import { between, type Datacenter, flavourOf, nodesOf, type Options, skewOf, wrongIn } from "./internal/sim/options.ts"
 import type { Schema } from "./internal/sim/schema.ts"
 import { Counters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
@@ -254,6 +254,7 @@ export const make = Effect.fnUntraced(
     const counters = new Counters(nodes.length)
     const now = clock.currentTimeMillisUnsafe()
     const schema: Schema = { keyspaces: new Map(), version: Uuid.fromTimestamp(now) }
+    const skews = nodes.map((node) => skewOf(options, node.index))
     const generations = nodes.map(() => Math.floor(now / 1000))
     const { credentials } = options
     let interceptor: Interceptor | undefined
@@ -267,7 +268,7 @@ export const make = Effect.fnUntraced(
     const engine = new Engine(
       schema,
       topology,
-      { millis: () => clock.currentTimeMillisUnsafe() },
+      { millis: () => clock.currentTimeMillisUnsafe(), skew: (node) => skews[node.index]! },
       flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )

@@ -17,6 +17,8 @@ import { type BatchPart, compileBatch, compileModification, executeBatch } from 
 export interface Time {
   /** Milliseconds since 1970. */
   readonly millis: () => number
+  /** Microseconds that the clock of a node is ahead of it. */
+  readonly skew: (node: SimNode) => bigint
 }
 
 /** What came out of a request beside its answer. */
@@ -50,7 +52,8 @@ export class Engine {
   private readonly tablets: Environment["tablets"]
   private readonly announce: (change: SchemaChange) => void
   private readonly plans = new Map<string, Plan>()
-  private lastTimestamp = 0n
+  /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
+  private readonly lastTimestamps = new Map<bigint, bigint>()
   /** Warnings of the statement that runs. */
   private warnings: ReadonlyArray<string> = []
 
@@ -68,11 +71,14 @@ export class Engine {
     this.announce = announce
   }
 
-  /** Microseconds, later than every timestamp before. */
-  private readonly timestamp = (): bigint => {
-    const now = BigInt(this.time.millis()) * 1000n
-    this.lastTimestamp = now > this.lastTimestamp ? now : this.lastTimestamp + 1n
-    return this.lastTimestamp
+  /** Microseconds by the clock of a node, later than every timestamp that it showed before. */
+  private timestamp(node: SimNode): bigint {
+    const skew = this.time.skew(node)
+    const now = BigInt(Math.round(this.time.millis() * 1000)) + skew
+    const last = this.lastTimestamps.get(skew)
+    const next = last === undefined || now > last ? now : last + 1n
+    this.lastTimestamps.set(skew, next)
+    return next
   }
 
   call(
@@ -87,7 +93,7 @@ export class Engine {
       values,
       options,
       now: options.nowInSeconds === undefined ? this.time.millis() : options.nowInSeconds * 1000,
-      timestamp: this.timestamp,
+      timestamp: () => this.timestamp(node),
       hasRateLimitError,
       isCassandra,
       partitions: 0,

@@ -28,8 +28,14 @@ export interface Mutation {
   readonly condition: RowCheck | undefined
   /** Whether it names rows by an IN. */
   readonly hasRowIn: boolean
-  readonly stage: (values: Bound, timestamp: bigint, now: number) => Staged
+  /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
+  readonly stage: (values: Bound, timestamp: bigint, now: number, ballot?: bigint) => Staged
+  /** The partitions alone, without anything else of the statement. */
+  readonly keys: (values: Bound) => ReadonlyArray<Key>
 }
+
+/** What is said of the smallest number as a timestamp. */
+export const OUT_OF_BOUND = "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]"
 
 /** Longest time to live, seconds (20 years). */
 const MAX_TTL = 630_720_000
@@ -63,7 +69,7 @@ export const compileUsing = (
     timestamp: (values, fallback) => {
       const given = timestamp?.(values)
       if (given === NEVER) {
-        throw invalid("Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]")
+        throw invalid(OUT_OF_BOUND)
       }
       return given ?? fallback
     },
@@ -150,10 +156,11 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: false,
-    stage: (values, fallback, now) => {
+    keys: where.keys,
+    stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
       const clustering = where.ranges(values)[0]!.prefix
-      const timestamp = using.timestamp(values, fallback)
+      const timestamp = ballot ?? using.timestamp(values, fallback)
       const ttl = using.ttl(values)
       const { cells, slots } = writeCells(writers, values, timestamp, ttl, now)
       const marker: Cell = { value: present, timestamp, expires: expiryOf(now, ttl), ttl }
@@ -272,10 +279,11 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: hasIn(statement.where, table.clustering),
-    stage: (values, fallback, now) => {
+    keys: where.keys,
+    stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
       const rows = where.ranges(values)
-      const timestamp = using.timestamp(values, fallback)
+      const timestamp = ballot ?? using.timestamp(values, fallback)
       const { cells, slots } = writeCells(writers, values, timestamp, using.ttl(values), now)
       const added: Array<number> = []
       const deltas: Array<bigint> = []
@@ -329,10 +337,11 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: hasIn(statement.where, table.clustering),
-    stage: (values, fallback) => {
+    keys: where.keys,
+    stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
-      const timestamp = using.timestamp(values, fallback)
+      const timestamp = ballot ?? using.timestamp(values, fallback)
       return {
         keys,
         clustering: ranges[0]?.prefix,

@@ -223,6 +223,8 @@ const compareTokens = (a: Partition, b: Partition): number => {
 /** The rows of one table. */
 export class TableData {
   private readonly partitions = new Map<string, Partition>()
+  /** The latest ballot of each partition that a conditional statement was run on. */
+  private readonly ballots = new Map<string, bigint>()
   private sorted: ReadonlyArray<Partition> | undefined = []
   /** The order of each clustering column, its direction included. */
   readonly order: ReadonlyArray<Comparator>
@@ -254,6 +256,18 @@ export class TableData {
       if (bounds.upper.inclusive ? side > 0 : side >= 0) return false
     }
     return true
+  }
+
+  /**
+   * The timestamp of a conditional statement: that of the coordinator's clock, but later than that of every conditional statement
+   * on the partition before, whatever clock that came from.
+   */
+  ballot(key: Uint8Array, proposed: bigint): bigint {
+    const id = name(key)
+    const last = this.ballots.get(id)
+    const ballot = last === undefined || proposed > last ? proposed : last + 1n
+    this.ballots.set(id, ballot)
+    return ballot
   }
 
   get(key: Uint8Array): Partition | undefined {
