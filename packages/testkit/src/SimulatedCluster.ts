@@ -203,6 +203,11 @@ export interface SimulatedCluster {
     readonly change: string
     readonly address: string
   }) => Effect.Effect<void>
+  /**
+   * From now on the marker of `c IN ?` is called `in(c)`, or `IN(c)`: nodes have forgotten what was prepared, and a second PREPARE,
+   * whose id is the same, tells the other name.
+   */
+  readonly renameIn: (name: "in" | "IN") => Effect.Effect<void>
   /** Sets what looks at every request first; `undefined` clears it. */
   readonly intercept: (interceptor: Interceptor | undefined) => Effect.Effect<void>
 }
@@ -269,7 +274,11 @@ export const make = Effect.fnUntraced(
       schema,
       topology,
       { millis: () => clock.currentTimeMillisUnsafe(), skew: (node) => skews[node.index]! },
-      flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
+      {
+        product: flavour.product,
+        tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
+        inName: options.inName ?? "in"
+      },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )
     for (const node of nodes) {
@@ -482,6 +491,11 @@ export const make = Effect.fnUntraced(
           const bytes = parseAddress(address)
           if (bytes === undefined) throw new TypeError(`not an address: ${address}`)
           nodeEvent(type, change, bytes)
+        }),
+      renameIn: (name) =>
+        Effect.sync(() => {
+          engine.renameIn(name)
+          for (const host of hosts) host.prepared.clear()
         }),
       intercept: (next) =>
         Effect.sync(() => {

@@ -8,7 +8,7 @@ import type { Key } from "./plan.ts"
 import { type Column, findColumn, type Table } from "./schema.ts"
 import { type Cell, type Clustering, NEVER } from "./storage.ts"
 import { type Bound, compile, type Compiled, type Variables } from "./terms.ts"
-import { isNothing, mergeOf, readInt32, readInt64 } from "./values.ts"
+import { isNothing, mergeOf, padded, readInt32, readInt64 } from "./values.ts"
 import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
@@ -91,6 +91,8 @@ interface CellWriter {
   readonly value: Compiled
   /** Of a column whose value is made of cells of its own. */
   readonly merge: Cell["merge"]
+  /** The value as it is stored. */
+  readonly stored: (value: Uint8Array) => Uint8Array
   /** Whether writing the value does no more than to delete what was there. */
   readonly isNothing: (value: Uint8Array | null) => boolean
 }
@@ -99,6 +101,7 @@ const cellWriter = (column: Column, term: Ast.Term, variables: Variables): CellW
   slot: column.position,
   value: compile(term, column.type.cql, column.name, variables),
   merge: column.type.multiCell ? mergeOf(column.type.cql) : undefined,
+  stored: column.type.multiCell && column.type.cql._tag === "Udt" ? padded(column.type.cql) : (value) => value,
   isNothing: (value) => column.type.multiCell && (value === null || isNothing(column.type.cql, value))
 })
 
@@ -112,10 +115,10 @@ const writeCells = (
   const slots: Array<number> = []
   const cells: Array<Cell> = []
   for (let i = 0; i < writers.length; i++) {
-    const { isNothing, merge, slot, value } = writers[i]!
+    const { isNothing, merge, slot, stored: storedAs, value } = writers[i]!
     const bytes = value(values)
     if (bytes === Unset) continue
-    const stored = bytes as Uint8Array | null
+    const stored = bytes === null ? null : storedAs(bytes as Uint8Array)
     slots.push(slot)
     // Writing a collection deletes what was there a microsecond before.
     cells.push(

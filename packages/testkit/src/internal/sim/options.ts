@@ -65,6 +65,11 @@ export interface Options {
    * Timestamps that a node gives to writes come from its own clock. Default: 0.
    */
   readonly clockSkew?: Duration.Input | ((node: number) => Duration.Input) | undefined
+  /**
+   * How the marker of `c IN ?` is called, `in(c)` or `IN(c)`, which is an option of ScyllaDB that may change while it runs, as by
+   * `renameIn`. Values by name are taken under both. Default: `"in"`.
+   */
+  readonly inName?: "in" | "IN" | undefined
   /** Changes SUPPORTED before it is sent, for tests of clients that must bear a forged one. */
   readonly supported?:
     | ((supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>)

@@ -292,6 +292,16 @@ export class TableData {
     return this.sorted
   }
 
+  /** Changes every value of a regular column. */
+  rewrite(slot: number, by: (value: Uint8Array) => Uint8Array): void {
+    for (const { rows } of this.partitions.values()) {
+      for (const row of rows) {
+        const cell = row.cells[slot]
+        if (cell !== undefined && cell.value !== null) row.cells[slot] = { ...cell, value: by(cell.value) }
+      }
+    }
+  }
+
   clear(): void {
     this.partitions.clear()
     this.sorted = []

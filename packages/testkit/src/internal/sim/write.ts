@@ -12,7 +12,7 @@ import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type
 import { type Call, type Key, type Plan, VOID } from "./plan.ts"
 import type { Column, Table } from "./schema.ts"
 import { NEVER, type Partition, type Row } from "./storage.ts"
-import { type Bound, Variables } from "./terms.ts"
+import { type Bound, type Markers, Variables } from "./terms.ts"
 import { checkLevel } from "./topology.ts"
 
 const scratch = new TokenWords()
@@ -134,7 +134,7 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
 export const compileModification = (
   statement: Ast.Modification,
   table: Table,
-  markers: ReadonlyArray<string>
+  markers: Markers
 ): Plan => {
   const variables = new Variables(markers, table.keyspace.name, table.name)
   const mutation = compileMutation(statement, table, variables)
@@ -298,7 +298,7 @@ export const executeBatch = (
 export const compileBatch = (
   statement: Ast.Batch,
   find: (name: Ast.TableName) => Table,
-  markers: ReadonlyArray<string>
+  markers: Markers
 ): Plan => {
   const tables = statement.statements.map((each) => find(each.table))
   const first = tables[0]
