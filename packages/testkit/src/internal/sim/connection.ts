@@ -127,6 +127,7 @@ export class Connection {
     this.host.counters.opcode(opcode)
     try {
       const request = this.decode(flags, opcode, body)
+      if (this.host.fault?._tag === "HeartbeatsOnly" && isStatement(request)) return
       if (this.intercept(stream, opcode, request)) return
       if ((flags & Frame.Flags.TRACING) !== 0) throw unsupported("tracing")
       this.handle(stream, opcode, request)
@@ -469,6 +470,10 @@ export class Connection {
     this.host.release(this)
   }
 }
+
+/** What a node that answers heartbeats alone leaves unanswered. */
+const isStatement = ({ _tag }: Request.Request): boolean =>
+  _tag === "Query" || _tag === "Prepare" || _tag === "Execute" || _tag === "Batch"
 
 const NO_COLUMNS: Plan["result"] = []
 
