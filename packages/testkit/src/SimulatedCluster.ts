@@ -27,8 +27,9 @@ import {
   snapshot
 } from "./internal/sim/clusterStats.ts"
 import { Engine } from "./internal/sim/engine.ts"
+import type { NodeFault } from "./internal/sim/line.ts"
 import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
-import { between, type Datacenter, flavourOf, nodesOf, type Options, wrongIn } from "./internal/sim/options.ts"
+import { between, type Datacenter, flavourOf, nodesOf, type Options, skewOf, wrongIn } from "./internal/sim/options.ts"
 import type { Schema } from "./internal/sim/schema.ts"
 import { Counters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
@@ -80,6 +81,24 @@ export type {
    * @since 0.1.0
    */
   Interceptor
+}
+
+export type {
+  /**
+   * What is wrong with a node that runs, until further notice.
+   *
+   * - `Stopped`: as by SIGSTOP. It takes connections and bytes and answers nothing; what came is answered when it goes on. A
+   *   connection of which more than 16 MiB wait is reset.
+   * - `HalfOpen`: bytes vanish both ways, those of new connections too, and nobody is told, not of an end either. Once this is
+   *   over, connections that lost something are reset with the next byte that comes.
+   * - `HeartbeatsOnly`: QUERY, PREPARE, EXECUTE and BATCH are neither executed nor answered; OPTIONS, and what a handshake
+   *   needs, are.
+   * - `Slow`: all that it sends, events too, is late by `millis`, in order.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  NodeFault
 }
 
 export type {
@@ -192,6 +211,11 @@ export interface SimulatedCluster {
     token: bigint,
     replicas: SimulatedTablet["replicas"]
   ) => Effect.Effect<void, SimulatedClusterError>
+  /**
+   * From now on this is wrong with the node; `undefined` for nothing. It lasts over `stop` and `start`. Other nodes notice nothing:
+   * they count on its replicas, and `announce` is for what they would say.
+   */
+  readonly setFault: (index: number, fault: NodeFault | undefined) => Effect.Effect<void, SimulatedClusterError>
   /** Restarts it with another number of shards. */
   readonly reshard: (index: number, shards: number) => Effect.Effect<void, SimulatedClusterError>
   readonly stats: Effect.Effect<ClusterStats>
@@ -203,6 +227,11 @@ export interface SimulatedCluster {
     readonly change: string
     readonly address: string
   }) => Effect.Effect<void>
+  /**
+   * From now on the marker of `c IN ?` is called `in(c)`, or `IN(c)`: nodes have forgotten what was prepared, and a second PREPARE,
+   * whose id is the same, tells the other name.
+   */
+  readonly renameIn: (name: "in" | "IN") => Effect.Effect<void>
   /** Sets what looks at every request first; `undefined` clears it. */
   readonly intercept: (interceptor: Interceptor | undefined) => Effect.Effect<void>
 }
@@ -254,6 +283,7 @@ export const make = Effect.fnUntraced(
     const counters = new Counters(nodes.length)
     const now = clock.currentTimeMillisUnsafe()
     const schema: Schema = { keyspaces: new Map(), version: Uuid.fromTimestamp(now) }
+    const skews = nodes.map((node) => skewOf(options, node.index))
     const generations = nodes.map(() => Math.floor(now / 1000))
     const { credentials } = options
     let interceptor: Interceptor | undefined
@@ -267,8 +297,12 @@ export const make = Effect.fnUntraced(
     const engine = new Engine(
       schema,
       topology,
-      { millis: () => clock.currentTimeMillisUnsafe() },
-      flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
+      { millis: () => clock.currentTimeMillisUnsafe(), skew: (node) => skews[node.index]! },
+      {
+        product: flavour.product,
+        tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
+        inName: options.inName ?? "in"
+      },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )
     for (const node of nodes) {
@@ -283,6 +317,7 @@ export const make = Effect.fnUntraced(
           forge: options.supported ?? ((supported) => supported),
           intercept: () => interceptor,
           delay: (millis, task) => void runLater(Effect.andThen(Effect.sleep(millis), Effect.sync(task))),
+          now: () => clock.currentTimeMillisUnsafe(),
           nextConnection: () => ++connections
         })
       )
@@ -308,8 +343,8 @@ export const make = Effect.fnUntraced(
       if (memory !== undefined) {
         return Effect.sync(() => {
           const close = memory.listen(host.node.address, on.number, (peer) => {
-            const connection = host.accept(on, peer)
-            return { onData: (bytes) => connection.receive(bytes), onClose: () => connection.closed() }
+            const line = host.accept(on, peer)
+            return { onData: (bytes) => line.receive(bytes), onClose: () => line.closed() }
           })
           return Effect.sync(close)
         })
@@ -420,6 +455,19 @@ export const make = Effect.fnUntraced(
       })),
       stop: (index) => Effect.flatMap(hostOf(index), down),
       start: (index) => Effect.uninterruptible(Effect.flatMap(hostOf(index), up)),
+      setFault: (index, fault) =>
+        Effect.flatMap(
+          hostOf(index),
+          (host) =>
+            fault?._tag === "Slow" && !(fault.millis >= 0 && fault.millis < Infinity)
+              ? Effect.fail(
+                new SimulatedClusterError({
+                  reason: "BadOptions",
+                  message: `millis must be a number from 0, got ${fault.millis}`
+                })
+              )
+              : Effect.sync(() => host.setFault(fault))
+        ),
       reshard: (index, shards) =>
         Effect.gen(function*() {
           const host = yield* hostOf(index)
@@ -481,6 +529,11 @@ export const make = Effect.fnUntraced(
           const bytes = parseAddress(address)
           if (bytes === undefined) throw new TypeError(`not an address: ${address}`)
           nodeEvent(type, change, bytes)
+        }),
+      renameIn: (name) =>
+        Effect.sync(() => {
+          engine.renameIn(name)
+          for (const host of hosts) host.prepared.clear()
         }),
       intercept: (next) =>
         Effect.sync(() => {

@@ -149,6 +149,13 @@ export type SchemaStatement =
     readonly ifNotExists: boolean
     readonly fields: ReadonlyArray<ColumnDefinition>
   }
+  | {
+    readonly _tag: "AlterType"
+    readonly type: TableName
+    readonly change:
+      | { readonly _tag: "Add"; readonly fields: ReadonlyArray<ColumnDefinition> }
+      | { readonly _tag: "Rename"; readonly fields: ReadonlyArray<readonly [from: string, to: string]> }
+  }
   | { readonly _tag: "DropType"; readonly type: TableName; readonly ifExists: boolean }
 
 export type Statement =

@@ -127,6 +127,7 @@ export class Connection {
     this.host.counters.opcode(opcode)
     try {
       const request = this.decode(flags, opcode, body)
+      if (this.host.fault?._tag === "HeartbeatsOnly" && isStatement(request)) return
       if (this.intercept(stream, opcode, request)) return
       if ((flags & Frame.Flags.TRACING) !== 0) throw unsupported("tracing")
       this.handle(stream, opcode, request)
@@ -358,7 +359,7 @@ export class Connection {
       const plan = request._tag === "Query"
         ? engine.planOf(request.query, request.options.keyspace ?? this.keyspace)
         : this.prepared(request.id)
-      call = engine.call(node, bind(plan, request.values), request.options, manners)
+      call = engine.call(node, bind(plan, request.values, flavour.product), request.options, manners)
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
       const payload = this.tabletPayload(plan, call, request)
@@ -470,6 +471,10 @@ export class Connection {
   }
 }
 
+/** What a node that answers heartbeats alone leaves unanswered. */
+const isStatement = ({ _tag }: Request.Request): boolean =>
+  _tag === "Query" || _tag === "Prepare" || _tag === "Execute" || _tag === "Batch"
+
 const NO_COLUMNS: Plan["result"] = []
 
 const emptied = (holder: { writer: Writer }): void => {
@@ -477,13 +482,24 @@ const emptied = (holder: { writer: Writer }): void => {
   else holder.writer.reset()
 }
 
+/** The other name that the marker of an IN may have. */
+const otherName = (name: string): string | undefined => {
+  if (name.startsWith("in(")) return `IN${name.slice(2)}`
+  return name.startsWith("IN(") ? `in${name.slice(2)}` : undefined
+}
+
 /** The values of a request in the order of the plan's variables; named ones are sorted out. */
-const bind = (plan: Plan, values: Request.Values | undefined): ReadonlyArray<Request.RawValue> => {
+const bind = (
+  plan: Plan,
+  values: Request.Values | undefined,
+  product: Flavour.Product
+): ReadonlyArray<Request.RawValue> => {
   const list = values?.values ?? []
   const names = values?.names
   if (names === undefined) return list
   return plan.variables.map((variable) => {
-    const at = names.lastIndexOf(variable.name)
+    const other = product === "scylla" ? otherName(variable.name) : undefined
+    const at = names.findLastIndex((name) => name === variable.name || name === other)
     if (at < 0) throw invalid(`Missing value for bind variable ${variable.name}`)
     return list[at]!
   })

@@ -1,6 +1,4 @@
 /** CREATE, ALTER and DROP, applied to the schema. */
-import * as CqlType from "@effect-scylla/protocol/CqlType"
-import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
@@ -8,37 +6,10 @@ import * as Replication from "@effect-scylla/sharding/Replication"
 import type * as Ast from "./ast.ts"
 import { config, invalid, syntax, unsupported } from "./failure.ts"
 import * as RateLimit from "./rateLimit.ts"
-import {
-  alterTable,
-  type ColumnInput,
-  findKeyspace,
-  findTable,
-  type Keyspace,
-  keyspaceOf,
-  makeTable,
-  type Schema,
-  type Table
-} from "./schema.ts"
-import { resolve, type SimType, type UserType } from "./types.ts"
-
-export interface Change {
-  /** What the statement answers; `undefined` when nothing changed. */
-  readonly answer: SchemaChange | undefined
-  /** What registered connections are told. */
-  readonly events: ReadonlyArray<SchemaChange>
-  readonly warnings: ReadonlyArray<string>
-}
-
-const UNCHANGED: Change = { answer: undefined, events: [], warnings: [] }
-
-export interface Environment {
-  readonly schema: Schema
-  readonly datacenters: ReadonlyArray<string>
-  /** Whether there are tablets at all, and whether keyspaces have them that do not say. */
-  readonly tablets: "none" | "on demand" | "by default"
-  /** Milliseconds since 1970. */
-  readonly now: number
-}
+import { alterTable, type ColumnInput, findTable, keyspaceOf, makeTable, setOptions, type Table } from "./schema.ts"
+import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
+import { resolve, type SimType } from "./types.ts"
+import { alterType, createType, dropType } from "./userTypes.ts"
 
 const PACKAGE = "org.apache.cassandra.locator."
 
@@ -152,23 +123,6 @@ const tabletsOf = (
   return isAsked || (property === undefined && env.tablets === "by default") ? Number(initial ?? 0) : undefined
 }
 
-const touch = (env: Environment): Uuid.Uuid => {
-  env.schema.version = Uuid.fromTimestamp(env.now)
-  return env.schema.version
-}
-
-const changed = (answer: SchemaChange, warnings: ReadonlyArray<string> = []): Change => ({
-  answer,
-  events: [answer],
-  warnings
-})
-
-const userKeyspace = (schema: Schema, name: string): Keyspace => {
-  const keyspace = findKeyspace(schema, name)
-  if (keyspace.isSystem) throw invalid(`${name} keyspace is not user-modifiable.`)
-  return keyspace
-}
-
 const createKeyspace = (
   env: Environment,
   { ifNotExists, name, properties }: Extract<Ast.SchemaStatement, { readonly _tag: "CreateKeyspace" }>
@@ -248,13 +202,6 @@ const dropKeyspace = (env: Environment, name: string, ifExists: boolean): Change
   touch(env)
   const answer: SchemaChange = { change: "DROPPED", target: "KEYSPACE", keyspace: name }
   return { answer, events: [...events, answer], warnings: [] }
-}
-
-const lookup = (keyspace: Keyspace) => (given: string | undefined, name: string): UserType | undefined => {
-  if (given !== undefined && given !== keyspace.name) {
-    throw invalid(`Statement on keyspace ${keyspace.name} cannot refer to a user type in keyspace ${given}`)
-  }
-  return keyspace.types.get(name)
 }
 
 /** Options of tables with their defaults as `system_schema.tables` shows them. What ScyllaDB has beside them is refused. */
@@ -419,6 +366,12 @@ const alterTableStatement = (
     if (column.kind !== "regular") throw invalid(`Cannot drop PRIMARY KEY part ${name}`)
   }
   checkTableOptions(statement.properties)
+  // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
+  if (env.product === "cassandra" && statement.add.length === 0 && statement.drop.length === 0) {
+    setOptions(table, Uuid.fromTimestamp(env.now), statement.properties)
+    touch(env)
+    return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
+  }
   const next = alterTable(table, {
     version: Uuid.fromTimestamp(env.now),
     add,
@@ -453,67 +406,6 @@ const dropTable = (
   return changed({ change: "DROPPED", target: "TABLE", keyspace: keyspaceName, name })
 }
 
-const createType = (
-  env: Environment,
-  current: string,
-  { fields, ifNotExists, type: { keyspace: given, name } }: Extract<
-    Ast.SchemaStatement,
-    { readonly _tag: "CreateType" }
-  >
-): Change => {
-  const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
-  if (keyspace.types.has(name)) {
-    if (ifNotExists) return UNCHANGED
-    throw invalid(`A user type of name ${name} already exists`)
-  }
-  const seen = new Set<string>()
-  const resolved = fields.map((field) => {
-    if (seen.has(field.name)) throw invalid(`Duplicate field name ${field.name} in type ${name}`)
-    seen.add(field.name)
-    const type = resolve(field.type, lookup(keyspace))
-    if (type.text === "counter") throw invalid("A user type cannot contain counters")
-    if (type.multiCell) {
-      throw unsupported(`the type ${type.text} in a user-defined type without frozen<…>`)
-    }
-    return { name: field.name, type }
-  })
-  const cql = CqlType.udt(keyspace.name, name, resolved.map((field) => ({ name: field.name, type: field.type.cql })))
-  keyspace.types.set(name, {
-    name,
-    cql: cql as UserType["cql"],
-    fields: resolved,
-    uses: resolved.flatMap((field) => field.type.uses)
-  })
-  touch(env)
-  return changed({ change: "CREATED", target: "TYPE", keyspace: keyspace.name, name })
-}
-
-const dropType = (
-  env: Environment,
-  current: string,
-  { keyspace: given, name }: Ast.TableName,
-  ifExists: boolean
-): Change => {
-  const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
-  if (!keyspace.types.has(name)) {
-    if (ifExists) return UNCHANGED
-    throw invalid(`No user type named ${name} exists.`)
-  }
-  const usedBy = (user: string) =>
-    invalid(`Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by ${user}`)
-  for (const type of keyspace.types.values()) {
-    if (type.uses.includes(name)) throw usedBy(`user type ${type.name}`)
-  }
-  for (const table of keyspace.tables.values()) {
-    if (table.columns.some((column) => column.type.uses.includes(name))) {
-      throw usedBy(`table ${keyspace.name}.${table.name}`)
-    }
-  }
-  keyspace.types.delete(name)
-  touch(env)
-  return changed({ change: "DROPPED", target: "TYPE", keyspace: keyspace.name, name })
-}
-
 /** Applies a statement; throws before anything is changed. `current` is the connection's keyspace. */
 export const applyStatement = (env: Environment, statement: Ast.SchemaStatement, current: string): Change => {
   switch (statement._tag) {
@@ -529,6 +421,8 @@ export const applyStatement = (env: Environment, statement: Ast.SchemaStatement,
       return alterTableStatement(env, current, statement)
     case "DropTable":
       return dropTable(env, current, statement.table, statement.ifExists)
+    case "AlterType":
+      return alterType(env, current, statement)
     case "CreateType":
       return createType(env, current, statement)
     case "DropType":

@@ -3,13 +3,14 @@ import type * as Request from "@effect-scylla/protocol/Request"
 import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type * as Ast from "./ast.ts"
-import { applyStatement, type Environment } from "./ddl.ts"
+import { applyStatement } from "./ddl.ts"
 import { invalid } from "./failure.ts"
 import { parse } from "./parser.ts"
 import { type Call, type Plan, VOID } from "./plan.ts"
 import { findTable, type Schema, type Table } from "./schema.ts"
+import type { Environment } from "./schemaChange.ts"
 import { compileSelect } from "./select.ts"
-import type { Bound } from "./terms.ts"
+import type { Bound, InName } from "./terms.ts"
 import type { SimNode, Topology } from "./topology.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./write.ts"
 
@@ -17,6 +18,13 @@ import { type BatchPart, compileBatch, compileModification, executeBatch } from 
 export interface Time {
   /** Milliseconds since 1970. */
   readonly millis: () => number
+  /** Microseconds that the clock of a node is ahead of it. */
+  readonly skew: (node: SimNode) => bigint
+}
+
+/** What a cluster does its own way. */
+export interface Manners extends Pick<Environment, "product" | "tablets"> {
+  readonly inName: InName
 }
 
 /** What came out of a request beside its answer. */
@@ -47,10 +55,13 @@ export class Engine {
   readonly schema: Schema
   readonly topology: Topology
   private readonly time: Time
+  private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
   private readonly announce: (change: SchemaChange) => void
+  private inName: InName
   private readonly plans = new Map<string, Plan>()
-  private lastTimestamp = 0n
+  /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
+  private readonly lastTimestamps = new Map<bigint, bigint>()
   /** Warnings of the statement that runs. */
   private warnings: ReadonlyArray<string> = []
 
@@ -58,21 +69,26 @@ export class Engine {
     schema: Schema,
     topology: Topology,
     time: Time,
-    tablets: Environment["tablets"],
+    manners: Manners,
     announce: (change: SchemaChange) => void
   ) {
-    this.tablets = tablets
+    this.product = manners.product
+    this.tablets = manners.tablets
+    this.inName = manners.inName
     this.schema = schema
     this.topology = topology
     this.time = time
     this.announce = announce
   }
 
-  /** Microseconds, later than every timestamp before. */
-  private readonly timestamp = (): bigint => {
-    const now = BigInt(this.time.millis()) * 1000n
-    this.lastTimestamp = now > this.lastTimestamp ? now : this.lastTimestamp + 1n
-    return this.lastTimestamp
+  /** Microseconds by the clock of a node, later than every timestamp that it showed before. */
+  private timestamp(node: SimNode): bigint {
+    const skew = this.time.skew(node)
+    const now = BigInt(Math.round(this.time.millis() * 1000)) + skew
+    const last = this.lastTimestamps.get(skew)
+    const next = last === undefined || now > last ? now : last + 1n
+    this.lastTimestamps.set(skew, next)
+    return next
   }
 
   call(
@@ -87,7 +103,7 @@ export class Engine {
       values,
       options,
       now: options.nowInSeconds === undefined ? this.time.millis() : options.nowInSeconds * 1000,
-      timestamp: this.timestamp,
+      timestamp: () => this.timestamp(node),
       hasRateLimitError,
       isCassandra,
       partitions: 0,
@@ -99,7 +115,8 @@ export class Engine {
 
   /** Compiles a statement for a connection that uses `keyspace` ("" for none). */
   compile(text: string, keyspace: string): Plan {
-    const { markers, statement } = parse(text)
+    const { markers: names, statement } = parse(text)
+    const markers = { names, inName: this.inName }
     const find = (name: Ast.TableName): Table => findTable(this.schema, name.keyspace, keyspace, name.name)
     switch (statement._tag) {
       case "Select":
@@ -123,9 +140,15 @@ export class Engine {
           return { _tag: "SetKeyspace", keyspace: statement.keyspace }
         })
       default:
-        if (markers.length > 0) throw invalid("Bind variables are not allowed in schema statements")
+        if (names.length > 0) throw invalid("Bind variables are not allowed in schema statements")
         return plain(() => this.changeSchema(statement, keyspace))
     }
+  }
+
+  /** From now on markers of IN have this name. What was compiled has the other. */
+  renameIn(inName: InName): void {
+    this.inName = inName
+    this.plans.clear()
   }
 
   /** Whether a text means the same in every keyspace. */
@@ -157,6 +180,7 @@ export class Engine {
       {
         schema: this.schema,
         datacenters: [...new Set(this.topology.nodes.map((node) => node.datacenter))],
+        product: this.product,
         tablets: this.tablets,
         now: this.time.millis()
       },
@@ -164,6 +188,8 @@ export class Engine {
       keyspace
     )
     this.warnings = change.warnings
+    // Plans of texts that were not prepared outlive no change, options of a table included.
+    this.plans.clear()
     for (const event of change.events) this.announce(event)
     return change.answer === undefined ? VOID : { _tag: "SchemaChanged", schema: change.answer }
   }

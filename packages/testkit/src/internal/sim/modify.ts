@@ -8,7 +8,7 @@ import type { Key } from "./plan.ts"
 import { type Column, findColumn, type Table } from "./schema.ts"
 import { type Cell, type Clustering, NEVER } from "./storage.ts"
 import { type Bound, compile, type Compiled, type Variables } from "./terms.ts"
-import { isNothing, mergeOf, readInt32, readInt64 } from "./values.ts"
+import { isNothing, mergeOf, padded, readInt32, readInt64 } from "./values.ts"
 import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
@@ -28,8 +28,14 @@ export interface Mutation {
   readonly condition: RowCheck | undefined
   /** Whether it names rows by an IN. */
   readonly hasRowIn: boolean
-  readonly stage: (values: Bound, timestamp: bigint, now: number) => Staged
+  /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
+  readonly stage: (values: Bound, timestamp: bigint, now: number, ballot?: bigint) => Staged
+  /** The partitions alone, without anything else of the statement. */
+  readonly keys: (values: Bound) => ReadonlyArray<Key>
 }
+
+/** What is said of the smallest number as a timestamp. */
+export const OUT_OF_BOUND = "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]"
 
 /** Longest time to live, seconds (20 years). */
 const MAX_TTL = 630_720_000
@@ -63,7 +69,7 @@ export const compileUsing = (
     timestamp: (values, fallback) => {
       const given = timestamp?.(values)
       if (given === NEVER) {
-        throw invalid("Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]")
+        throw invalid(OUT_OF_BOUND)
       }
       return given ?? fallback
     },
@@ -85,6 +91,8 @@ interface CellWriter {
   readonly value: Compiled
   /** Of a column whose value is made of cells of its own. */
   readonly merge: Cell["merge"]
+  /** The value as it is stored. */
+  readonly stored: (value: Uint8Array) => Uint8Array
   /** Whether writing the value does no more than to delete what was there. */
   readonly isNothing: (value: Uint8Array | null) => boolean
 }
@@ -93,6 +101,7 @@ const cellWriter = (column: Column, term: Ast.Term, variables: Variables): CellW
   slot: column.position,
   value: compile(term, column.type.cql, column.name, variables),
   merge: column.type.multiCell ? mergeOf(column.type.cql) : undefined,
+  stored: column.type.multiCell && column.type.cql._tag === "Udt" ? padded(column.type.cql) : (value) => value,
   isNothing: (value) => column.type.multiCell && (value === null || isNothing(column.type.cql, value))
 })
 
@@ -106,10 +115,10 @@ const writeCells = (
   const slots: Array<number> = []
   const cells: Array<Cell> = []
   for (let i = 0; i < writers.length; i++) {
-    const { isNothing, merge, slot, value } = writers[i]!
+    const { isNothing, merge, slot, stored: storedAs, value } = writers[i]!
     const bytes = value(values)
     if (bytes === Unset) continue
-    const stored = bytes as Uint8Array | null
+    const stored = bytes === null ? null : storedAs(bytes as Uint8Array)
     slots.push(slot)
     // Writing a collection deletes what was there a microsecond before.
     cells.push(
@@ -150,10 +159,11 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: false,
-    stage: (values, fallback, now) => {
+    keys: where.keys,
+    stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
       const clustering = where.ranges(values)[0]!.prefix
-      const timestamp = using.timestamp(values, fallback)
+      const timestamp = ballot ?? using.timestamp(values, fallback)
       const ttl = using.ttl(values)
       const { cells, slots } = writeCells(writers, values, timestamp, ttl, now)
       const marker: Cell = { value: present, timestamp, expires: expiryOf(now, ttl), ttl }
@@ -272,10 +282,11 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: hasIn(statement.where, table.clustering),
-    stage: (values, fallback, now) => {
+    keys: where.keys,
+    stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
       const rows = where.ranges(values)
-      const timestamp = using.timestamp(values, fallback)
+      const timestamp = ballot ?? using.timestamp(values, fallback)
       const { cells, slots } = writeCells(writers, values, timestamp, using.ttl(values), now)
       const added: Array<number> = []
       const deltas: Array<bigint> = []
@@ -329,10 +340,11 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: hasIn(statement.where, table.clustering),
-    stage: (values, fallback) => {
+    keys: where.keys,
+    stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
-      const timestamp = using.timestamp(values, fallback)
+      const timestamp = ballot ?? using.timestamp(values, fallback)
       return {
         keys,
         clustering: ranges[0]?.prefix,

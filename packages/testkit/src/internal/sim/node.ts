@@ -6,6 +6,7 @@ import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import { Connection, type Wire } from "./connection.ts"
 import type { Engine } from "./engine.ts"
 import { type Flavour, versionNames } from "./flavour.ts"
+import { Line, type LineHost, type NodeFault } from "./line.ts"
 import type { Plan } from "./plan.ts"
 import { RATE_LIMIT_CODE } from "./rateLimit.ts"
 import type { Counters } from "./stats.ts"
@@ -46,10 +47,12 @@ export interface Shared {
   readonly forge: (supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>
   readonly intercept: () => Interceptor | undefined
   readonly delay: (millis: number, task: () => void) => void
+  /** Milliseconds since 1970. */
+  readonly now: () => number
   readonly nextConnection: () => number
 }
 
-export class NodeHost {
+export class NodeHost implements LineHost {
   readonly node: SimNode
   readonly prepared = new Map<string, Plan>()
   readonly connections = new Set<Connection>()
@@ -60,6 +63,9 @@ export class NodeHost {
   readonly credentials: Shared["credentials"]
   readonly intercept: Shared["intercept"]
   readonly delay: Shared["delay"]
+  readonly now: Shared["now"]
+  fault: NodeFault | undefined = undefined
+  private readonly lines = new Map<Connection, Line>()
   /** Open connections by shard, of the plain listener alone: each listener balances for itself. */
   private open: Array<number> = []
   private readonly shared: Shared
@@ -74,6 +80,7 @@ export class NodeHost {
     this.credentials = shared.credentials
     this.intercept = shared.intercept
     this.delay = shared.delay
+    this.now = shared.now
   }
 
   /** The shard for a new connection: by its source port, or the one with the fewest connections, the first of equals. */
@@ -88,16 +95,26 @@ export class NodeHost {
     return best
   }
 
-  accept(port: Port, wire: Wire): Connection {
+  accept(port: Port, wire: Wire): Line {
     const shard = this.assign(port, wire.remotePort)
-    const connection = new Connection(this, this.shared.nextConnection(), shard, port, wire)
+    const line = new Line(this, wire)
+    const connection = new Connection(this, this.shared.nextConnection(), shard, port, line)
+    line.attach(connection)
+    this.lines.set(connection, line)
     this.counters.of(this.node.index, shard).connections[port.kind]++
     this.connections.add(connection)
-    return connection
+    return line
   }
 
   release(connection: Connection): void {
+    this.lines.delete(connection)
     if (this.connections.delete(connection) && connection.port.kind === "plain") this.open[connection.shard]!--
+  }
+
+  /** From now on this is wrong with the node, or nothing. */
+  setFault(fault: NodeFault | undefined): void {
+    this.fault = fault
+    for (const line of this.lines.values()) line.changed()
   }
 
   /** What this node answers to OPTIONS: keys in the order that was recorded, without what is not simulated. */

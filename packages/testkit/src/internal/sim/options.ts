@@ -1,4 +1,5 @@
 /** What a cluster is to be like: the options, what they default to, and what is wrong with them. */
+import * as Duration from "effect/Duration"
 import type { Flavour } from "./flavour.ts"
 import { type SimNode, tokensOf, uuidOf } from "./topology.ts"
 
@@ -59,6 +60,16 @@ export interface Options {
   readonly tablets?: boolean | undefined
   /** Whether it offers `TABLETS_ROUTING_V2_EXPERIMENTAL`. Default: false. */
   readonly tabletVersions?: boolean | undefined
+  /**
+   * How far the clocks of the nodes are ahead of the fiber's (behind it, if negative): of all, or by the index of each.
+   * Timestamps that a node gives to writes come from its own clock. Default: 0.
+   */
+  readonly clockSkew?: Duration.Input | ((node: number) => Duration.Input) | undefined
+  /**
+   * How the marker of `c IN ?` is called, `in(c)` or `IN(c)`, which is an option of ScyllaDB that may change while it runs, as by
+   * `renameIn`. Values by name are taken under both. Default: `"in"`.
+   */
+  readonly inName?: "in" | "IN" | undefined
   /** Changes SUPPORTED before it is sent, for tests of clients that must bear a forged one. */
   readonly supported?:
     | ((supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>)
@@ -90,6 +101,12 @@ export const nodesOf = (options: Options): Array<SimNode> => {
   return out
 }
 
+/** Microseconds that the clock of a node is ahead. */
+export const skewOf = ({ clockSkew = 0 }: Options, node: number): bigint => {
+  const skew = Duration.toMillis(typeof clockSkew === "function" ? clockSkew(node) : clockSkew)
+  return BigInt(Math.round(skew * 1000))
+}
+
 export const between = (value: number, low: number, high: number): boolean =>
   Number.isInteger(value) && value >= low && value <= high
 
@@ -113,6 +130,14 @@ export const wrongIn = (options: Options, nodes: number): ReadonlyArray<string> 
   }
   if (product === "cassandra" && typeof options.shardAwarePort === "number") {
     wrong.push("Cassandra has no shard-aware port: leave shardAwarePort out, or take the product scylla")
+  }
+  for (let node = 0; node < nodes; node++) {
+    const { clockSkew = 0 } = options
+    const skew = Duration.fromInput(typeof clockSkew === "function" ? clockSkew(node) : clockSkew)
+    if (skew._tag === "None" || !Duration.isFinite(skew.value)) {
+      wrong.push("clockSkew must be a finite duration")
+      break
+    }
   }
   if (options.port !== undefined && options.port === options.shardAwarePort) wrong.push("the two ports must differ")
   return wrong

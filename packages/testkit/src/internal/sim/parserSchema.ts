@@ -124,12 +124,28 @@ const create = (c: Cursor): Ast.SchemaStatement => {
   return refuseOther(c, "CREATE")
 }
 
+const alterType = (c: Cursor): Ast.SchemaStatement => {
+  const type = c.qualified()
+  if (c.accept("add")) {
+    return { _tag: "AlterType", type, change: { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] } }
+  }
+  if (c.accept("alter")) throw invalid("Altering field types is no longer supported")
+  c.expect("rename")
+  const fields: Array<readonly [string, string]> = []
+  do {
+    const from = c.name()
+    c.expect("to")
+    fields.push([from, c.name()])
+  } while (c.accept("and"))
+  return { _tag: "AlterType", type, change: { _tag: "Rename", fields } }
+}
+
 const alter = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace") || c.accept("schema")) {
     return { _tag: "AlterKeyspace", name: c.name(), properties: keyspaceProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
-  if (c.isKeyword("type")) throw unsupported("ALTER TYPE")
+  if (c.accept("type")) return alterType(c)
   return refuseOther(c, "ALTER")
 }
 

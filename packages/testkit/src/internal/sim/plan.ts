@@ -22,7 +22,7 @@ export interface Call {
   readonly options: Options
   /** Milliseconds since 1970. */
   readonly now: number
-  /** A fresh timestamp of the server, microseconds, later than all before. */
+  /** A fresh timestamp by the coordinator's clock, microseconds, later than all that it gave before. */
   readonly timestamp: () => bigint
   /** Whether the client understands the error of the rate limit. */
   readonly hasRateLimitError: boolean

@@ -27,7 +27,7 @@ export interface Table {
   readonly name: string
   readonly id: Uuid.Uuid
   /** Changes with every change of the table. */
-  readonly version: Uuid.Uuid
+  version: Uuid.Uuid
   readonly partitionKey: ReadonlyArray<Column>
   readonly clustering: ReadonlyArray<Column>
   /** By name. */
@@ -36,7 +36,7 @@ export interface Table {
   readonly columns: ReadonlyArray<Column>
   readonly byName: ReadonlyMap<string, Column>
   readonly isCounter: boolean
-  readonly options: ReadonlyMap<string, Property>
+  options: ReadonlyMap<string, Property>
   readonly data: TableData
   /** For system tables: makes the rows when they are asked for, as the node sees them. */
   readonly rows: ((node: SimNode) => TableData) | undefined
@@ -44,7 +44,7 @@ export interface Table {
   readonly slots: number
   readonly dropped: ReadonlyArray<{ readonly name: string; readonly type: string; readonly time: number }>
   /** Present for a table with `per_partition_rate_limit`. */
-  readonly rateLimiter: RateLimiter | undefined
+  rateLimiter: RateLimiter | undefined
   /** Set once the table was altered or dropped: plans that were compiled against it are void. */
   isRetired: boolean
 }
@@ -93,6 +93,11 @@ export interface TableInput {
   readonly dropped?: Table["dropped"]
 }
 
+const rateLimiterOf = (options: Table["options"]): RateLimiter | undefined => {
+  const limits = options.get("per_partition_rate_limit")
+  return limits instanceof Map ? new RateLimiter(limits) : undefined
+}
+
 const assemble = (
   input: TableInput,
   partitionKey: ReadonlyArray<Column>,
@@ -103,7 +108,6 @@ const assemble = (
 ): Table => {
   const sorted = [...regular].sort(byName)
   const columns = [...partitionKey, ...clustering, ...sorted]
-  const limits = input.options.get("per_partition_rate_limit")
   return {
     keyspace: input.keyspace,
     name: input.name,
@@ -120,7 +124,7 @@ const assemble = (
     rows: input.rows,
     slots,
     dropped: input.dropped ?? [],
-    rateLimiter: limits instanceof Map ? new RateLimiter(limits) : undefined,
+    rateLimiter: rateLimiterOf(input.options),
     isRetired: false
   }
 }
@@ -175,6 +179,29 @@ export const alterTable = (
     table.clustering,
     [...kept, ...added],
     table.slots + added.length,
+    table.data
+  )
+}
+
+/** Changes options of the table as it stands, so that statements on it stay what they are. */
+export const setOptions = (table: Table, version: Uuid.Uuid, options: Table["options"]): void => {
+  table.version = version
+  table.options = new Map([...table.options, ...options])
+  table.rateLimiter = rateLimiterOf(table.options)
+}
+
+/** The table with columns of other types, which their user-defined types have become. */
+export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType) => SimType): Table => {
+  const input: TableInput = { ...table, version }
+  const retyped = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
+    columns.map((each) => column(input, { ...each, type: typeOf(each.type) }, each.position))
+  table.isRetired = true
+  return assemble(
+    input,
+    retyped(table.partitionKey),
+    retyped(table.clustering),
+    retyped(table.regular),
+    table.slots,
     table.data
   )
 }

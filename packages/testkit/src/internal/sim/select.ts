@@ -10,7 +10,7 @@ import * as Paging from "./paging.ts"
 import type { Call, Key, Plan } from "./plan.ts"
 import { type Column, findColumn, type Table } from "./schema.ts"
 import type { Bounds, Partition, Row, TableData } from "./storage.ts"
-import { type Bound, compile, Variables } from "./terms.ts"
+import { type Bound, compile, type Markers, Variables } from "./terms.ts"
 import { checkLevel } from "./topology.ts"
 import { int64, readInt32 } from "./values.ts"
 import { compileWhere, type TokenBounds, type Where } from "./where.ts"
@@ -247,7 +247,7 @@ const checkDistinct = (statement: Ast.Select, { columns, isCount }: Selection, t
   }
 }
 
-export const compileSelect = (statement: Ast.Select, table: Table, markers: ReadonlyArray<string>): Plan => {
+export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {
   const variables = new Variables(markers, table.keyspace.name, table.name)
   const selection = selectionOf(statement, table)
   const where = compileWhere(statement.where, table, variables, statement.allowFiltering)

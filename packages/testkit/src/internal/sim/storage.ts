@@ -223,6 +223,8 @@ const compareTokens = (a: Partition, b: Partition): number => {
 /** The rows of one table. */
 export class TableData {
   private readonly partitions = new Map<string, Partition>()
+  /** The latest ballot of each partition that a conditional statement was run on. */
+  private readonly ballots = new Map<string, bigint>()
   private sorted: ReadonlyArray<Partition> | undefined = []
   /** The order of each clustering column, its direction included. */
   readonly order: ReadonlyArray<Comparator>
@@ -256,6 +258,18 @@ export class TableData {
     return true
   }
 
+  /**
+   * The timestamp of a conditional statement: that of the coordinator's clock, but later than that of every conditional statement
+   * on the partition before, whatever clock that came from.
+   */
+  ballot(key: Uint8Array, proposed: bigint): bigint {
+    const id = name(key)
+    const last = this.ballots.get(id)
+    const ballot = last === undefined || proposed > last ? proposed : last + 1n
+    this.ballots.set(id, ballot)
+    return ballot
+  }
+
   get(key: Uint8Array): Partition | undefined {
     return this.partitions.get(name(key))
   }
@@ -276,6 +290,16 @@ export class TableData {
   scan(): ReadonlyArray<Partition> {
     this.sorted ??= [...this.partitions.values()].sort(compareTokens)
     return this.sorted
+  }
+
+  /** Changes every value of a regular column. */
+  rewrite(slot: number, by: (value: Uint8Array) => Uint8Array): void {
+    for (const { rows } of this.partitions.values()) {
+      for (const row of rows) {
+        const cell = row.cells[slot]
+        if (cell !== undefined && cell.value !== null) row.cells[slot] = { ...cell, value: by(cell.value) }
+      }
+    }
   }
 
   clear(): void {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Buffer } from "node:buffer"
 import * as Net from "node:net"
-import type { Connection } from "./connection.ts"
+import type { Line } from "./line.ts"
 import type { NodeHost, Port } from "./node.ts"
 
 /** A client that does not read what it asked for is not read from either, beyond so many bytes that wait for it. */
@@ -14,13 +14,13 @@ const LINGER = 1000
 
 const serve = (host: NodeHost, port: Port, socket: Net.Socket): void => {
   socket.setNoDelay(true)
-  let connection: Connection | undefined
+  let line: Line | undefined
   // A socket that is reset before it is accepted has no address any more.
   if (socket.remotePort === undefined) {
     socket.destroy()
     return
   }
-  connection = host.accept(port, {
+  line = host.accept(port, {
     remoteAddress: socket.remoteAddress ?? "127.0.0.1",
     remotePort: socket.remotePort,
     send: (bytes) => {
@@ -40,11 +40,11 @@ const serve = (host: NodeHost, port: Port, socket: Net.Socket): void => {
       if (!socket.destroyed) socket.resetAndDestroy()
     }
   })
-  socket.on("data", (bytes: Buffer) => connection.receive(bytes))
+  socket.on("data", (bytes: Buffer) => line.receive(bytes))
   // A reset by the client is followed by "close".
   socket.on("error", () => undefined)
-  socket.on("end", () => socket.end())
-  socket.on("close", () => connection.closed())
+  socket.on("end", () => line.ended(() => socket.end()))
+  socket.on("close", () => line.closed())
 }
 
 export interface Listener {

@@ -12,15 +12,27 @@ export type Bound = ReadonlyArray<RawValue>
 
 export type Compiled = (values: Bound) => RawValue
 
+/** How the marker of `c IN ?` is called: `in(c)` or `IN(c)`. */
+export type InName = "in" | "IN"
+
+/** Bind variables of a statement, as the parser and the server call them. */
+export interface Markers {
+  /** Empty for `?`. */
+  readonly names: ReadonlyArray<string>
+  readonly inName: InName
+}
+
 /** Collects what is learnt about the bind variables of a statement. */
 export class Variables {
   readonly columns: Array<Column | undefined>
   readonly names: ReadonlyArray<string>
+  readonly inName: InName
   private keyspace: string
   private table: string
 
-  constructor(names: ReadonlyArray<string>, keyspace: string, table: string) {
+  constructor({ inName, names }: Markers, keyspace: string, table: string) {
     this.names = names
+    this.inName = inName
     this.columns = names.map(() => undefined)
     this.keyspace = keyspace
     this.table = table

@@ -118,6 +118,12 @@ export const mergeOf = (type: CqlType) => (old: Uint8Array, next: Uint8Array): U
   }
 }
 
+/** A value with all the fields that the type has, those at the end that were left out as null. */
+export const padded = (type: Extract<CqlType, { readonly _tag: "Udt" }>): Check => (bytes) => {
+  const given = fieldsOf(bytes, type.fields.length)
+  return record(type.fields.map((_, i) => given[i] ?? null))
+}
+
 /** The check that a bound value of this type passes through. Throws INVALID. */
 export const checkOf = (type: CqlType, name: string): Check => {
   const fail = (bytes: Uint8Array): never => {

@@ -60,7 +60,12 @@ const inList = (
     return list.filter((value, i) => i === 0 || compare(list[i - 1]!, value) !== 0)
   }
   if (!Array.isArray(terms)) {
-    const compiled = compile(terms as Term, CqlType.list(column.type.cql), `in(${column.name})`, variables)
+    const compiled = compile(
+      terms as Term,
+      CqlType.list(column.type.cql),
+      `${variables.inName}(${column.name})`,
+      variables
+    )
     const list = required(compiled, column)
     return (values) => {
       const bytes = list(values)

@@ -7,12 +7,12 @@ import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
 import type * as Ast from "./ast.ts"
 import type { RowCheck } from "./conditions.ts"
-import { invalid } from "./failure.ts"
-import { compileMutation, compileUsing, type Mutation, rowIn, type Staged } from "./modify.ts"
+import { invalid, protocol } from "./failure.ts"
+import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
 import { type Call, type Key, type Plan, VOID } from "./plan.ts"
 import type { Column, Table } from "./schema.ts"
 import { NEVER, type Partition, type Row } from "./storage.ts"
-import { type Bound, Variables } from "./terms.ts"
+import { type Bound, type Markers, Variables } from "./terms.ts"
 import { checkLevel } from "./topology.ts"
 
 const scratch = new TokenWords()
@@ -29,7 +29,8 @@ const route = (call: Call, table: Table, key: Key, level = call.options.consiste
 /** The timestamp that the client sent with the request, or one of the server. */
 const timestampOf = (call: Call): bigint => {
   const given = call.options.timestamp
-  // The smallest number says that there is none.
+  // The smallest number says that there is none; Cassandra refuses it.
+  if (given === NEVER && call.isCassandra) throw protocol(OUT_OF_BOUND)
   return given === undefined || given === NEVER ? call.timestamp() : given
 }
 
@@ -109,8 +110,9 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
 const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn>, call: Call): ServerResponse => {
   conditionalLevel(call)
   const { condition, table } = mutation
-  const staged = mutation.stage(call.values, call.timestamp(), call.now)
-  const key = staged.keys[0]!
+  const [key] = mutation.keys(call.values) as [Key]
+  const ballot = table.data.ballot(key.bytes, call.timestamp())
+  const staged = mutation.stage(call.values, ballot, call.now, ballot)
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
@@ -132,7 +134,7 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
 export const compileModification = (
   statement: Ast.Modification,
   table: Table,
-  markers: ReadonlyArray<string>
+  markers: Markers
 ): Plan => {
   const variables = new Variables(markers, table.keyspace.name, table.name)
   const mutation = compileMutation(statement, table, variables)
@@ -222,14 +224,15 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   if (parts.some(({ mutation }) => mutation.table !== table)) {
     throw invalid("BATCH with conditions cannot span multiple tables")
   }
-  const timestamp = call.timestamp()
-  const staged = parts.map(({ mutation, values }) => mutation.stage(values, timestamp, call.now))
-  const key = staged[0]!.keys[0]!
-  for (const { keys } of staged) {
+  const named = parts.map(({ mutation, values }) => mutation.keys(values))
+  const key = named[0]![0]!
+  for (const keys of named) {
     if (keys.length !== 1 || Buffer.compare(keys[0]!.bytes, key.bytes) !== 0) {
       throw invalid("BATCH with conditions cannot span multiple partitions")
     }
   }
+  const ballot = table.data.ballot(key.bytes, call.timestamp())
+  const staged = parts.map(({ mutation, values }) => mutation.stage(values, ballot, call.now, ballot))
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
@@ -295,7 +298,7 @@ export const executeBatch = (
 export const compileBatch = (
   statement: Ast.Batch,
   find: (name: Ast.TableName) => Table,
-  markers: ReadonlyArray<string>
+  markers: Markers
 ): Plan => {
   const tables = statement.statements.map((each) => find(each.table))
   const first = tables[0]
