@@ -11,6 +11,7 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { type Measured as MeasuredStyle, type Style, styles } from "./cql/styles.ts"
 import type { Measured } from "./cql/worker.ts"
 import { type Operation, operations } from "./cql/workload.ts"
 
@@ -45,8 +46,20 @@ export type Figures =
 /** By requests in flight. */
 export type Operations = { readonly [K in Operation]: Record<string, Figures> }
 
+/** What a request costs over the prepared statement with the client's own options, by how it is written. */
+export interface StyleFigures {
+  readonly cpuMicros: number
+  /** Paired, as ratios are. */
+  readonly overPrepared: number
+  readonly heapBytes: number
+  readonly heapOverPrepared: number
+}
+
+/** By requests in flight. */
+export type Styles = Record<string, Record<Style, StyleFigures>>
+
 /** Plain v4, where every result carries its metadata; beside it the same where the server has ids for metadata. */
-export type Result = Operations & { readonly withMetadataIds: Operations }
+export type Result = Operations & { readonly withMetadataIds: Operations; readonly styles: Styles }
 
 const modes = ["plain", "withMetadataIds"] as const
 type Mode = typeof modes[number]
@@ -143,6 +156,22 @@ const runClient = async (
   }
 }
 
+const runStyle = async (prefix: ReadonlyArray<string>, style: Style, inflight: number, port: number) => {
+  const program = [
+    "--expose-gc",
+    // Nothing is collected while allocations are counted.
+    "--max-semi-space-size=64",
+    here("cql/styles.ts"),
+    style,
+    inflight,
+    port,
+    400_000
+  ].map(String)
+  const [command, ...args] = [...prefix, process.execPath, ...program]
+  const { stdout } = await promisify(execFile)(command!, args, { timeout: 60_000 })
+  return JSON.parse(stdout) as MeasuredStyle
+}
+
 const median = (values: ReadonlyArray<number>): number => {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
@@ -177,6 +206,57 @@ const figuresOf = (inflight: number, runs: ReadonlyMap<ClientName, ReadonlyArray
     if (limit !== undefined) figures.withinBudget = figures.withinBudget !== false && ratio <= limit
   }
   return { ...figures, p99 }
+}
+
+/** Levels for the styles of writing, and what each may cost over the prepared statement. */
+const styleLevels = [32, 256]
+const styleBudget = { micros: 0.25, bytes: 150 }
+
+const styleFigures = (runs: ReadonlyMap<Style, ReadonlyArray<MeasuredStyle>>): Record<Style, StyleFigures> => {
+  const prepared = runs.get("prepared")!
+  const of = (measured: ReadonlyArray<MeasuredStyle>): StyleFigures => ({
+    cpuMicros: rounded(median(measured.map(({ cpuMicros }) => cpuMicros)), 3),
+    overPrepared: rounded(median(measured.map(({ cpuMicros }, i) => cpuMicros - prepared[i]!.cpuMicros)), 3),
+    heapBytes: Math.round(median(measured.map(({ heapBytes }) => heapBytes))),
+    heapOverPrepared: Math.round(median(measured.map(({ heapBytes }, i) => heapBytes - prepared[i]!.heapBytes)))
+  })
+  return Object.fromEntries([...runs].map(([style, measured]) => [style, of(measured)])) as Record<Style, StyleFigures>
+}
+
+const styleTitles: Readonly<Record<Style, string>> = {
+  prepared: "prepared",
+  template: "template",
+  templateWith: "template with .with({ idempotent: true })",
+  options: "prepared with consistency and page size",
+  byName: "values by name",
+  text: "a statement without values"
+}
+
+const printStyles = (byInflight: Styles): void => {
+  for (const [inflight, figures] of Object.entries(byInflight)) {
+    console.log(
+      `\nSELECT of one row by how it is written, ${inflight} in flight: client CPU µs and heap bytes per request`
+    )
+    for (const style of styles) {
+      const { cpuMicros, heapBytes, heapOverPrepared, overPrepared } = figures[style]
+      const over = style === "prepared" ? "" : `${overPrepared >= 0 ? "+" : ""}${overPrepared.toFixed(2)} µs, ` +
+        `${heapOverPrepared >= 0 ? "+" : ""}${heapOverPrepared} B`
+      console.log(
+        `  ${styleTitles[style].padEnd(44)}${cpuMicros.toFixed(2).padStart(6)}${
+          String(heapBytes).padStart(7)
+        }   ${over}`
+      )
+    }
+  }
+  const all = Object.values(byInflight).flatMap((figures) => styles.map((style) => figures[style]))
+  const within = all.every(({ heapOverPrepared, overPrepared }) =>
+    overPrepared <= styleBudget.micros && heapOverPrepared <= styleBudget.bytes
+  )
+  console.log(
+    `\nbudget over prepared: ${styleBudget.micros} µs and ${styleBudget.bytes} B; within budget: ${
+      within ? "yes" : "no"
+    }`
+  )
 }
 
 const titles: Readonly<Record<ClientName, string>> = {
@@ -255,6 +335,8 @@ export const run = async (options: Options): Promise<Result> => {
       levels.flatMap((inflight) => ran.map((client) => ({ mode, operation, inflight, client })))
     )
   )
+  const styled = new Map<string, Map<Style, Array<MeasuredStyle>>>()
+  const levelsOfStyles = ran.includes("ours") ? styleLevels.filter((level) => levels.includes(level)) : []
   try {
     for (const mode of modes) servers[mode] = await startServer(pin(1), mode)
     for (let round = 0; round < rounds; round++) {
@@ -264,6 +346,11 @@ export const run = async (options: Options): Promise<Result> => {
         const before = measured.get(key) ?? []
         measured.set(key, before)
         before.push(await runClient(pin(0), rust, client, operation, inflight, servers[mode]!.port))
+      }
+      for (const level of levelsOfStyles) {
+        const runs = styled.get(`${level}`) ?? new Map<Style, Array<MeasuredStyle>>(styles.map((style) => [style, []]))
+        styled.set(`${level}`, runs)
+        for (const style of styles) runs.get(style)!.push(await runStyle(pin(0), style, level, servers.plain!.port))
       }
     }
   } finally {
@@ -284,8 +371,15 @@ export const run = async (options: Options): Promise<Result> => {
     select: figuresFor(mode, "select"),
     insert: figuresFor(mode, "insert")
   })
-  const result: Result = { ...operationsOf("plain"), withMetadataIds: operationsOf("withMetadataIds") }
+  const result: Result = {
+    ...operationsOf("plain"),
+    withMetadataIds: operationsOf("withMetadataIds"),
+    styles: Object.fromEntries([...styled].map(([level, runs]) => [level, styleFigures(runs)]))
+  }
   if (options.json) console.log(JSON.stringify(result))
-  else print(result, ran, rounds)
+  else {
+    print(result, ran, rounds)
+    if (styled.size > 0) printStyles(result.styles)
+  }
   return result
 }

@@ -6,6 +6,9 @@
 export const SELECT = "SELECT id, name, age, score FROM ks.t WHERE id = ?"
 export const INSERT = "INSERT INTO ks.t (id, name, age, score) VALUES (?, ?, ?, ?)"
 
+/** Without values: a text that nobody prepares. */
+export const SELECT_TEXT = "SELECT id, name, age, score FROM ks.t WHERE id = 01020304-0506-4708-8910-111200000000"
+
 export type Operation = "select" | "insert"
 export const operations: ReadonlyArray<Operation> = ["select", "insert"]
 

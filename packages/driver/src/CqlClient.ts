@@ -29,7 +29,7 @@ import * as Options from "./Options.ts"
 import { Prepared } from "./Prepared.ts"
 import type { ResultSet } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
-import { compile, Identifier, InValues, pages, type Runner, Statement } from "./Statement.ts"
+import { compile, Identifier, InValues, pages, type Runner, type Statement } from "./Statement.ts"
 
 /**
  * Values of a prepared statement: in its order, or by the variables' names.
@@ -304,8 +304,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
   const runner = { page: execute, rows }
   const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): Statement<any> | Identifier => {
     if (typeof first === "string") return new Identifier([first, ...rest as ReadonlyArray<string>])
-    const { text, values } = compile(first, rest)
-    return new Statement(runner, text, values)
+    return compile(runner, first, rest)
   }
   const isShardAware = (): boolean => core.snapshot.local.some((node) => node.pool?.sharding !== undefined)
   return Object.assign(tag as any, {

@@ -60,7 +60,8 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
 
   /** The same statement with other options: `cql`…`.with({ idempotent: true })`. */
   with(options: ExecuteOptions): Statement<A> {
-    return new Statement(this.runner, this.text, this.values, { ...this.options, ...options })
+    const all = this.options === undefined ? options : { ...this.options, ...options }
+    return new Statement(this.runner, this.text, this.values, all)
   }
 
   /** One page: the first, or the one behind a paging state. */
@@ -124,26 +125,32 @@ export class InValues {
 /** Texts of templates without names in them, by the literal's identity: such a statement is put together once. */
 const texts = new WeakMap<TemplateStringsArray, string>()
 
+/** Whether it is written into the text, or changed before it is bound. */
+const isSpecial = (arg: unknown): boolean =>
+  typeof arg === "object" && (arg instanceof Identifier || arg instanceof InValues)
+
 /**
- * Text and values of a template. Everything but an {@link Identifier} is bound; nothing is ever written into the text.
+ * The statement of a template. Everything but an {@link Identifier} is bound; nothing is ever written into the text.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const compile = (
+  runner: Runner,
   strings: TemplateStringsArray,
   args: ReadonlyArray<unknown>
-): { readonly text: string; readonly values: ReadonlyArray<unknown> } => {
-  let plain = true
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i]
-    if (arg instanceof Identifier || arg instanceof InValues) plain = false
-  }
-  if (plain) {
-    let text = texts.get(strings)
-    if (text === undefined) texts.set(strings, text = strings.join("?"))
-    return { text, values: args }
-  }
+): Statement<any> => {
+  for (let i = 0; i < args.length; i++) if (isSpecial(args[i])) return compileSpecial(runner, strings, args)
+  let text = texts.get(strings)
+  if (text === undefined) texts.set(strings, text = strings.join("?"))
+  return new Statement(runner, text, args)
+}
+
+const compileSpecial = (
+  runner: Runner,
+  strings: TemplateStringsArray,
+  args: ReadonlyArray<unknown>
+): Statement<any> => {
   let text = strings[0]!
   const values: Array<unknown> = []
   for (let i = 0; i < args.length; i++) {
@@ -156,5 +163,5 @@ export const compile = (
     }
     text += strings[i + 1]!
   }
-  return { text, values }
+  return new Statement(runner, text, values)
 }

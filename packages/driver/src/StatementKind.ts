@@ -44,7 +44,7 @@ const VARIABLE = new RegExp(
 
 /** `c = c + 1`, `c += 1`: with a number only a counter can be meant. */
 const COUNTS = new RegExp(
-  String.raw`(?:\b([a-z_]\w*)\s*=\s*\1|("(?:[^"]|"")+")\s*=\s*\2|[\w"])\s*[+-]=?\s*-?\d`,
+  String.raw`(?:(\b[a-z_]\w*)\s*=\s*\1|("(?:[^"]|"")+")\s*=\s*\2)\s*[+-]\s*-?\d|[\w"]\s*[+-]=\s*-?\d`,
   "i"
 )
 const SKIPPED_TEXT = new RegExp(String.raw`'(?:[^']|'')*'|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/`, "g")

@@ -1,7 +1,13 @@
 import { Statement } from "@effect-scylla/driver"
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 
-const template = (strings: TemplateStringsArray, ...args: ReadonlyArray<unknown>) => Statement.compile(strings, args)
+const nobody: Statement.Runner = { page: () => Effect.never, rows: () => Effect.never }
+
+const template = (strings: TemplateStringsArray, ...args: ReadonlyArray<unknown>) => {
+  const { text, values } = Statement.compile(nobody, strings, args)
+  return { text, values }
+}
 
 describe("templates", () => {
   it("every value is bound", () => {

@@ -70,14 +70,17 @@ export class BindEncoder {
   readonly columns: ReadonlyArray<Column>
   private readonly encoders: ReadonlyArray<ValueEncoder>
   private readonly types: ReadonlyArray<string>
-  private readonly names: ReadonlyMap<string, number>
+  private readonly names: ReadonlySet<string>
+  /** Whether no name is one that every object has a value for. */
+  private readonly areOwn: boolean
   private readonly writeAll: Write
 
   constructor(columns: ReadonlyArray<Column>, options?: BindEncoderOptions) {
     this.columns = columns
     this.encoders = columns.map((column) => variableEncoder(column.name, column.type))
     this.types = columns.map((column) => format(column.type))
-    this.names = new Map(columns.map((column, i) => [column.name, i]))
+    this.names = new Set(columns.map((column) => column.name))
+    this.areOwn = !columns.some((column) => column.name in Object.prototype)
     const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, i, value)
     const rest = (w: Writer, values: ReadonlyArray<unknown>, from: number): void => this.writeRest(w, values, from)
     this.writeAll = options?.generated !== false && canGenerate && columns.length <= MAX_GENERATED
@@ -112,29 +115,59 @@ export class BindEncoder {
   }
 
   /**
-   * The values in the statement's order, of an object that has them by the variables' names. Throws `EncodeError` for a
-   * name that is missing or unknown.
+   * The values in the statement's order, of an object that has them by the variables' names. The operator in a name that a
+   * server gave, as in `in(c)`, may be spelled in upper case or in lower case: servers change between the two. Throws
+   * `EncodeError` for a name that is missing or unknown.
    */
   order(values: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> {
+    const { columns } = this
+    const ordered = new Array<unknown>(columns.length)
+    for (let i = 0; i < columns.length; i++) {
+      const value = values[columns[i]!.name]
+      if (value === undefined) return this.orderWithCare(values)
+      ordered[i] = value
+    }
+    let given = 0
+    for (const _ in values) given++
+    return given === this.names.size && this.areOwn ? ordered : this.orderWithCare(values)
+  }
+
+  /** `order` where something may be missing, too much, inherited or spelled in another way. */
+  private orderWithCare(values: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> {
+    const found: Array<unknown> = []
+    const has: Array<boolean> = []
     for (const name of Object.keys(values)) {
-      if (!this.names.has(name)) {
+      const spelling = this.names.has(name) ? name : this.spelled(name)
+      if (spelling === undefined) {
         throw new EncodeError({
           message: `the statement has no variable ${JSON.stringify(name)}, it has ${this.variables()}`,
           path: name,
           cqlType: ""
         })
       }
-    }
-    return this.columns.map((column, i) => {
-      if (!Object.hasOwn(values, column.name)) {
-        throw new EncodeError({
-          message: `${column.name}: no value for this variable of type ${this.types[i]}`,
-          path: column.name,
-          cqlType: this.types[i]!
-        })
+      for (const [i, column] of this.columns.entries()) {
+        if (column.name !== spelling) continue
+        found[i] = values[name]
+        has[i] = true
       }
-      return values[column.name]
-    })
+    }
+    for (const [i, column] of this.columns.entries()) {
+      if (has[i] === true) continue
+      throw new EncodeError({
+        message: `${column.name}: no value for this variable of type ${this.types[i]}`,
+        path: column.name,
+        cqlType: this.types[i]!
+      })
+    }
+    return found
+  }
+
+  /** The statement's spelling of the name, if that is the name of an operator on a column. */
+  private spelled(name: string): string | undefined {
+    const operator = /^\w+(?=\()/.exec(name)?.[0]
+    if (operator === undefined) return undefined
+    const others = [operator.toLowerCase(), operator.toUpperCase()].map((other) => other + name.slice(operator.length))
+    return others.find((other) => this.names.has(other))
   }
 
   private variables(): string {

@@ -388,11 +388,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       const kind = body.i32()
       if (kind === Response.ResultKind.ROWS) {
         const { page } = core
-        const rows = core.decoders.read(body, this.named ?? prepared?.decoder, page)
-        if (prepared !== undefined) {
-          if (prepared.decoder !== page.decoder) prepared.decoder = page.decoder
-          if (page.newMetadataId !== undefined) prepared.changed(page.newMetadataId, page.decoder)
-        }
+        const { subject } = this
+        const rows = core.decoders.read(body, this.named ?? subject.decoder, page)
+        if (subject.decoder !== page.decoder) subject.decoder = page.decoder
+        if (page.newMetadataId !== undefined) prepared?.changed(page.newMetadataId, page.decoder)
         const { whole } = this
         const { pagingState } = page
         if (!whole) {

@@ -1,4 +1,5 @@
 import type * as Request from "@effect-scylla/protocol/Request"
+import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import * as StatementKind from "../StatementKind.ts"
 import { Templates } from "./templates.ts"
 import { Usual } from "./usual.ts"
@@ -16,6 +17,8 @@ export class PlainText {
   readonly kind: StatementKind.StatementKind
   readonly hasVariables: boolean
   readonly isUse: boolean
+  /** Reads its rows, whose metadata is checked; replaced by the shape that was seen last. */
+  decoder: RowDecoder | undefined = undefined
   readonly usual = new Usual()
   readonly templates = new Templates<Request.QueryTemplate>()
 

@@ -12,6 +12,8 @@ export interface Tap {
   readonly startups: ReadonlyArray<{ readonly address: string; readonly version: number }>
   /** Answers of this address wait from now on. */
   readonly hold: (address: string) => void
+  /** The next answer of this address waits; those behind it do not. */
+  readonly holdNext: (address: string) => void
   /** Everything that waits is delivered. */
   readonly release: () => void
 }
@@ -20,6 +22,7 @@ export const tap = (inner: Transport.Transport): Tap => {
   const startups: Array<{ readonly address: string; readonly version: number }> = []
   let dials = 0
   let held: string | undefined
+  let next: string | undefined
   let waiting: Array<() => void> = []
 
   const wrap = (socket: Socket.Socket, address: string): Socket.Socket => ({
@@ -37,7 +40,8 @@ export const tap = (inner: Transport.Transport): Tap => {
       socket.start({
         onClose: (error) => handlers.onClose(error),
         onData: (bytes, view, length) => {
-          if (held !== address) return handlers.onData(bytes, view, length)
+          if (held !== address && next !== address) return handlers.onData(bytes, view, length)
+          next = undefined
           const copy = Uint8Array.from(bytes.subarray(0, length))
           waiting.push(() => handlers.onData(Buffer.from(copy.buffer), new DataView(copy.buffer), length))
         }
@@ -60,8 +64,12 @@ export const tap = (inner: Transport.Transport): Tap => {
     hold: (address) => {
       held = address
     },
+    holdNext: (address) => {
+      next = address
+    },
     release: () => {
       held = undefined
+      next = undefined
       const all = waiting
       waiting = []
       for (const deliver of all) deliver()

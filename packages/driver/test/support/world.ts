@@ -35,13 +35,22 @@ export const clientOf = (
     transport
   )
 
+/** From now on nodes tell nobody what happens, who registers for it included. */
+export const withoutEvents = (cluster: SimulatedCluster.SimulatedCluster) =>
+  cluster.intercept(({ request }) => {
+    if (request._tag === "Register") (request.events as Array<string>).length = 0
+    return undefined
+  })
+
 /** All of it, with a table `ks.t (id uuid, v int)` that every node has. */
 export const world = (
   options: SimulatedCluster.Options = {},
-  clientOptions: ClientOptions = {}
+  clientOptions: ClientOptions = {},
+  before: (cluster: SimulatedCluster.SimulatedCluster) => Effect.Effect<void> = () => Effect.void
 ): Effect.Effect<World, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     const cluster = yield* SimulatedCluster.make({ nodes: 3, shards: 2, transport: "memory", ...options })
+    yield* before(cluster)
     const cql = yield* passing(clientOf(cluster, clientOptions))
     yield* passing(cql.awaitConnected)
     yield* passing(
