@@ -7,6 +7,7 @@ import { deaths } from "./suites/deaths.ts"
 import { faults } from "./suites/faults.ts"
 import { interop } from "./suites/interop.ts"
 import { randomStatements } from "./suites/randomStatements.ts"
+import { writes } from "./suites/writes.ts"
 import { cassandraNodes } from "./support/faultyClusters.ts"
 import { providers } from "./support/providers.ts"
 
@@ -19,12 +20,16 @@ for (const { missing, provider } of providers) {
     layer(Layer.provide(views, CassandraServer.layer({ nodes: 3 })), settings)("", (it) => {
       client(it, provider)
       interop(it, provider)
+      writes(it, provider)
       randomStatements(it)
       faults(it, "Cassandra")
       deaths(it, "Cassandra")
     })
   } else {
     const server = provider === "container" ? TestServer.container() : TestServer.external
-    layer(server, settings)("", (it) => client(it, provider))
+    layer(server, settings)("", (it) => {
+      client(it, provider)
+      writes(it, provider)
+    })
   }
 }

@@ -3,18 +3,11 @@ import { CqlClient, type CqlError } from "@effect-scylla/driver"
 import { Value } from "@effect-scylla/protocol"
 import { TestServer } from "@effect-scylla/testkit"
 import { assert, describe, type Vitest } from "@effect/vitest"
-import { Effect, Layer, Option, Redacted, Result, Stream } from "effect"
+import { Effect, Layer, Option, Result, Stream } from "effect"
 import { createKeyspace } from "../support/keyspaces.ts"
+import { optionsOf } from "../support/options.ts"
 import { assertRow, definitions, scalars, valuesOf } from "../support/values.ts"
 import { versions } from "../support/versions.ts"
-
-const optionsOf = (server: TestServer.TestServer) => ({
-  contactPoints: server.contactPoints,
-  localDatacenter: server.datacenter,
-  ...(server.credentials === undefined
-    ? {}
-    : { username: server.credentials.username, password: Redacted.make(server.credentials.password) })
-})
 
 const Client = Layer.unwrap(Effect.map(TestServer.TestServer, (server) => CqlClient.layer(optionsOf(server))))
 

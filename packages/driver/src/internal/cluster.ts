@@ -456,9 +456,10 @@ export class Cluster {
    * the change is asked: any other may still be in agreement on how things were before.
    */
   readonly schemaChanged = (connection: Connection, change: Response.SchemaChange): Effect.Effect<void> => {
+    // One of which nothing is heard just now will have to know the schema when it goes on.
     const isUp = (address: string): boolean =>
       this.core.snapshot.nodes.some((node) =>
-        node.address === address && (node.pool === undefined || node.pool.isUp) &&
+        node.address === address && (node.pool === undefined || node.pool.isOpen) &&
         !this.down.has(node.address) && !this.down.has(node.peer)
       )
     const connectionTo = (address: string): Connection | undefined =>
