@@ -195,6 +195,8 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
         driverConfig: DriverConfig.make(options, checked)
       },
       pool: checked.pool,
+      port: checked.port,
+      addressTranslator: options.addressTranslator,
       clusterName: checked.clusterName
     })
     core.slow = { reprepare: cache.reprepare, refresh: cache.refresh, schemaChanged: cluster.schemaChanged }

@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import type { AddressTranslator } from "./AddressTranslator.ts"
 import { CqlError, InvalidConfiguration } from "./CqlError.ts"
 import type { Resolved } from "./ExecuteOptions.ts"
 import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
@@ -36,6 +37,11 @@ export interface Options {
   readonly contactPoints: ReadonlyArray<string>
   /** The port of contact points without one, and of all nodes found. Default 9042. */
   readonly port?: number | undefined
+  /**
+   * Where a node is to be dialled that cannot be reached where it says. The nodes that contact points lead to are dialled where those
+   * led, so that one node behind a mapped port, a port-forward or a tunnel needs no translator.
+   */
+  readonly addressTranslator?: AddressTranslator | undefined
   /** The datacenter whose nodes are asked. Default: the contact points' common one. */
   readonly localDatacenter?: string | undefined
   /** Set on every connection. Case-sensitive, without quotes. */
@@ -159,6 +165,7 @@ export type Reconnect =
 /** @internal */
 export interface Checked {
   readonly contactPoints: ReadonlyArray<ContactPoints.ContactPoint>
+  readonly port: number
   /** What connections have in common, but for what is made anew for each client. */
   readonly session: Omit<Handshake.Session, "ticker" | "versions">
   readonly pool: Pick<
@@ -340,8 +347,12 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
   if ("base" in delays && delays.base > delays.cap) {
     issue("reconnect.cap", `at least the base, ${delays.base} ms, got ${delays.cap} ms`)
   }
+  if (options.addressTranslator !== undefined && typeof options.addressTranslator !== "function") {
+    issue("addressTranslator", `a function of a node, got ${format(options.addressTranslator)}`)
+  }
   const checked: Checked = {
     contactPoints,
+    port,
     clusterName: options.clusterName,
     session: {
       ...authenticationOf(options, issue),

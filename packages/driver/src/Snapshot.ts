@@ -21,6 +21,8 @@ export interface Node extends Coordinator {
   /** Whether it is of the local datacenter. */
   readonly isLocal: boolean
   readonly tokens: ReadonlyArray<bigint>
+  /** Where it says that clients reach it; `address` and `port` are where this client does. */
+  readonly rpcAddress: string
   /** The address that gossip and ScyllaDB's events name it by. */
   readonly peer: string
   readonly releaseVersion: string

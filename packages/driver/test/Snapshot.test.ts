@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 const node = (name: string, datacenter: string, tokens: ReadonlyArray<bigint>): Snapshot.Node => ({
   hostId: name,
   address: name,
+  rpcAddress: name,
   peer: name,
   port: 9042,
   datacenter,

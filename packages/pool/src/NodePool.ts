@@ -47,6 +47,8 @@ export interface Options {
   readonly port: number
   /** Absent: plain TCP. Nothing ever falls back from one to the other. */
   readonly tls?: Tls.Input | undefined
+  /** The name by which the node is reached: certificates have to be for it, where the TLS options say none. */
+  readonly servername?: string | undefined
   /** Who has to be there: a connection that reaches another node is closed and reported as `WrongNode`. */
   readonly expect?: Handshake.Expected | undefined
   /**

@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly localPort?: number | undefined
   /** TLS of this dial. Absent: plain TCP. Nothing ever falls back from one to the other. */
   readonly tls?: Tls.Input | undefined
+  /** The name that certificates have to be for, where the TLS options say none. */
+  readonly servername?: string | undefined
   /** Told of TLS sessions that later dials to the node may resume, as `session` of their `tls`. */
   readonly onSession?: ((session: Buffer) => void) | undefined
 }

@@ -15,8 +15,11 @@ import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { isIP } from "node:net"
+import type { AddressTranslator } from "../AddressTranslator.ts"
 import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeAvailable } from "../CqlError.ts"
 import * as Snapshot from "../Snapshot.ts"
+import { Addresses, type Reached } from "./addresses.ts"
 import * as ContactPoints from "./contactPoints.ts"
 import type { Core } from "./core.ts"
 import * as SystemTables from "./systemTables.ts"
@@ -26,7 +29,10 @@ export interface Options {
   readonly contactPoints: ReadonlyArray<ContactPoints.ContactPoint>
   readonly localDatacenter: string | undefined
   readonly session: Handshake.Session
-  readonly pool: Omit<NodePool.Options, "session" | "address" | "port" | "expect">
+  readonly pool: Omit<NodePool.Options, "session" | "address" | "port" | "expect" | "servername">
+  /** Of nodes that are reached by way of something that is not what they say they are. */
+  readonly port: number
+  readonly addressTranslator: AddressTranslator | undefined
   /** The cluster that contact points have to be of; the first one's where it is not given. */
   readonly clusterName: string | undefined
   readonly core: Core
@@ -57,14 +63,23 @@ type Message =
   /** What is known may be out of date. */
   | { readonly _tag: "Doubt" }
 
-interface Control {
+interface Control extends Target {
   readonly connection: Connection
+}
+
+/** Where a control connection is dialled. */
+interface Target {
   readonly address: string
   readonly port: number
+  /** The name that led there. */
+  readonly name: string | undefined
+  /** A contact point, not a node that is known. */
+  readonly isContact: boolean
 }
 
 interface Member {
   readonly row: SystemTables.NodeRow
+  readonly reached: Reached
   readonly scope: Scope.Closeable
   readonly node: Snapshot.Node
 }
@@ -93,6 +108,7 @@ export class Cluster {
   private readonly members = new Map<string, Member>()
   private readonly published: PubSub.PubSub<NodeChange>
   private readonly scope: Scope.Scope
+  private readonly addresses: Addresses
   private control: Control | undefined
   private isLost = false
   /** Addresses that events said are down. */
@@ -114,6 +130,7 @@ export class Cluster {
     this.options = options
     this.core = options.core
     this.clusterName = options.clusterName
+    this.addresses = new Addresses(options.addressTranslator)
     this.inbox = inbox
     this.published = published
     this.scope = scope
@@ -159,18 +176,25 @@ export class Cluster {
   private readonly open = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const reasons: Array<{ readonly contactPoint: string; readonly reason: PoolReason | ServerError }> = []
     const known = yield* Random.shuffle([...this.members.values()].filter(({ node }) => node.isLocal))
-    const targets = known.map(({ node }) => ({
+    const targets = known.map(({ node, reached }) => ({
       given: `${node.address}:${node.port}`,
       host: node.address,
-      port: node.port
+      port: node.port,
+      name: reached.servername
     }))
-    for (const point of [...targets, ...this.options.contactPoints]) {
+    const contactPoints = this.options.contactPoints.map((point) => ({
+      ...point,
+      name: isIP(point.host) === 0 ? point.host : undefined
+    }))
+    for (const point of [...targets, ...contactPoints]) {
       const { addresses, problem } = yield* ContactPoints.resolve(point)
       if (problem !== undefined) {
         reasons.push({ contactPoint: point.given, reason: new DialFailed({ message: problem, kind: "Unreachable" }) })
       }
       for (const address of addresses) {
-        const attempt = yield* Effect.result(this.openAt(address, point.port))
+        const { name, port } = point
+        const isContact = contactPoints.includes(point)
+        const attempt = yield* Effect.result(this.openAt({ address, port, name, isContact }))
         if (Result.isSuccess(attempt)) return attempt.success
         reasons.push({ contactPoint: point.given, reason: reasonOf(attempt.failure) })
         // No other node will like these credentials better.
@@ -189,16 +213,17 @@ export class Cluster {
     )
   })
 
-  private readonly openAt = Effect.fnUntraced({ self: this }, function*(this: Cluster, address: string, port: number) {
+  private readonly openAt = Effect.fnUntraced({ self: this }, function*(this: Cluster, target: Target) {
+    const { address, isContact, name, port } = target
     const { keyspace: _, ...session } = this.options.session
     const connection = yield* Handshake.connect({
       session,
-      endpoint: { address, port, tls: this.options.pool.tls },
+      endpoint: { address, port, tls: this.options.pool.tls, servername: name },
       owner: this.owner,
       expect: { clusterName: this.clusterName },
       events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"],
       onReady: (connection) => {
-        this.control = { connection, address, port }
+        this.control = { ...target, connection }
         this.isLost = false
         this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
       }
@@ -206,7 +231,8 @@ export class Cluster {
     const read = Effect.gen({ self: this }, function*() {
       const topology = yield* SystemTables.topology(connection, this.decoders, address)
       const keyspaces = yield* SystemTables.keyspaces(connection, this.decoders)
-      return { topology, keyspaces, address, port }
+      if (isContact) this.addresses.reached(topology.local, { address, port, name })
+      return { topology, keyspaces }
     })
     return yield* Effect.onError(read, () => connection.close(0))
   })
@@ -216,16 +242,22 @@ export class Cluster {
     if (control === undefined) return
     const topology = yield* SystemTables.topology(control.connection, this.decoders, control.address)
     const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
-    yield* this.apply(topology, keyspaces, control.port)
+    yield* this.apply(topology, keyspaces)
   })
+
+  /** That of nodes of which nobody says it: the control connection's, unless that leads somewhere else than to what the node says. */
+  private portOf(topology: SystemTables.Topology): number {
+    const { control } = this
+    return control !== undefined && control.address === topology.local.address ? control.port : this.options.port
+  }
 
   /** Starts pools of new nodes, ends those of nodes that left, publishes the snapshot. */
   private readonly apply = Effect.fnUntraced({ self: this }, function*(
     this: Cluster,
     topology: SystemTables.Topology,
-    keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>,
-    port: number
+    keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>
   ) {
+    const port = this.portOf(topology)
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
     if (topology.clusterName !== "") this.clusterName = topology.clusterName
     this.schemaVersion = topology.local.schemaVersion
@@ -234,11 +266,13 @@ export class Cluster {
     for (const row of topology.nodes) {
       seen.add(row.hostId)
       const member = this.members.get(row.hostId)
-      const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack
+      const reached = yield* this.addresses.of(row, port)
+      const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack &&
+        member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect
       if (member !== undefined && !same) yield* this.remove(row.hostId)
       // The same node at another address keeps its pool.
-      if (same) member.node.pool?.moveTo(row.address, port)
-      yield* this.admit(row, port, same ? member : undefined)
+      if (same) member.node.pool?.moveTo(reached.address, reached.port)
+      yield* this.admit(row, reached, same ? member : undefined)
     }
     for (const hostId of this.members.keys()) {
       if (seen.has(hostId)) continue
@@ -260,9 +294,10 @@ export class Cluster {
   private readonly admit = Effect.fnUntraced({ self: this }, function*(
     this: Cluster,
     row: SystemTables.NodeRow,
-    port: number,
+    reached: Reached,
     before: Member | undefined
   ) {
+    const { address, isIndirect, port, servername } = reached
     const isLocal = row.datacenter === this.datacenter
     const scope = before?.scope ?? (yield* Scope.make())
     const pool = before !== undefined
@@ -272,8 +307,11 @@ export class Cluster {
         NodePool.make({
           ...this.options.pool,
           session: this.options.session,
-          address: row.address,
+          address,
           port,
+          servername,
+          // What lies in between gives the server other local ports than those that choose a shard.
+          shardAwarePort: isIndirect ? false : this.options.pool.shardAwarePort,
           // A node that did not tell its id is known by its address.
           expect: row.hostId === row.address ? undefined : { hostId: row.hostId }
         }),
@@ -282,8 +320,9 @@ export class Cluster {
       : undefined
     const node: Snapshot.Node = {
       hostId: row.hostId,
-      address: row.address,
+      address,
       port,
+      rpcAddress: row.address,
       peer: row.peer,
       datacenter: row.datacenter,
       rack: row.rack,
@@ -292,7 +331,7 @@ export class Cluster {
       isLocal,
       pool
     }
-    this.members.set(row.hostId, { row, scope, node })
+    this.members.set(row.hostId, { row, reached, scope, node })
     if (before !== undefined) return
     this.tell(node, { _tag: "Added" })
     if (pool === undefined) return
@@ -313,6 +352,8 @@ export class Cluster {
     // An idle connection to the same node would notice much later.
     if (change._tag === "Down" && this.control?.address === node.address) this.control.connection.probe()
     if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
+    // A contact point may lead to many nodes in turn.
+    this.addresses.refuted(node.hostId)
     Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
     return Effect.logWarning(`a connection was closed: ${change.reason.message}`)
   }
@@ -354,7 +395,8 @@ export class Cluster {
     const resolved = yield* Effect.forEach(contactPoints, ContactPoints.resolve, { concurrency: "unbounded" })
     const hosts = new Set(resolved.flatMap(({ addresses }) => addresses))
     const contacted = topology.nodes.filter((node) => hosts.has(node.address) || hosts.has(node.peer))
-    const chosen = [...new Set((contacted.length === 0 ? [topology.local] : contacted).map((node) => node.datacenter))]
+    // The node that was reached, whatever it calls itself.
+    const chosen = [...new Set([topology.local, ...contacted].map((node) => node.datacenter))]
     if (chosen.length > 1) {
       return yield* wrong(
         `the contact points are in different datacenters (${chosen.sort().join(", ")}): set localDatacenter`
@@ -376,7 +418,7 @@ export class Cluster {
       }). Names are case-sensitive here; create it, or leave \`keyspace\` out`
       return yield* cqlError(new InvalidConfiguration({ message, issues: [{ path: "keyspace", message }] }))
     }
-    yield* this.apply(first.topology, first.keyspaces, first.port)
+    yield* this.apply(first.topology, first.keyspaces)
     const pools = this.core.snapshot.local.flatMap((node) => node.pool ?? [])
     // One dial each: all that can be reached at once are there, and a dead node holds nobody up for long.
     const { connectTimeout = 5_000, handshakeTimeout = 5_000 } = this.options.session
@@ -386,11 +428,28 @@ export class Cluster {
     )
     if (!pools.some((pool) => pool.isUp)) {
       const [reason] = pools.flatMap((pool) => pool.lastReason ?? [])
-      return yield* cqlError(
-        reason ?? new NoNodeAvailable({ message: `no node of the datacenter ${this.datacenter} could be reached` })
-      )
+      const isDial = reason === undefined || reason._tag === "DialFailed" || reason._tag === "ConnectTimeout"
+      return yield* cqlError(isDial ? this.unreachable(reason) : reason)
     }
   })
+
+  /** The nodes are not where they say: what was dialled, and what helps. */
+  private unreachable(reason: PoolReason | undefined): NoNodeAvailable {
+    const { control, datacenter } = this
+    const nodes = this.core.snapshot.local.map(({ address, port, rpcAddress }) =>
+      address === rpcAddress ? `${address}:${port}` : `${address}:${port}, which calls itself ${rpcAddress}`
+    )
+    const by = control === undefined ? "" : `${control.name ?? control.address}:${control.port} answered, but `
+    return new NoNodeAvailable({
+      message:
+        `${by}no node of the datacenter ${datacenter} can be reached at the address that the cluster tells (${
+          nodes.join("; ") || "it has none"
+        })${
+          reason === undefined ? "" : `: ${reason.message}`
+        }. Behind a tunnel, mapped ports or an address translation, ` +
+        "set addressTranslator"
+    })
+  }
 
   /** The actor: takes one message after the other for as long as the client lives. */
   get run(): Effect.Effect<never> {
@@ -422,8 +481,8 @@ export class Cluster {
     if (event.change === "DOWN") this.down.add(event.address)
     else this.down.delete(event.address)
     // ScyllaDB's events name the peer address, Cassandra's the native one; the port is the listener's, not the node's.
-    const node = this.core.snapshot.nodes.find(({ address, peer }) =>
-      address === event.address || peer === event.address
+    const node = this.core.snapshot.nodes.find(({ peer, rpcAddress }) =>
+      rpcAddress === event.address || peer === event.address
     )
     if (node === undefined) return false
     if (event.change === "UP") node.pool?.nodeUp()
@@ -441,10 +500,10 @@ export class Cluster {
     for (let attempt = 0;; attempt++) {
       const opened = yield* Effect.result(this.open())
       if (Result.isSuccess(opened)) {
-        const { keyspaces, port, topology } = opened.success
+        const { keyspaces, topology } = opened.success
         // Events of what changed while there was no control connection went to nobody.
         if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
-        return yield* this.apply(topology, keyspaces, port)
+        return yield* this.apply(topology, keyspaces)
       }
       if (attempt === 0) yield* Effect.logWarning(`the control connection is lost: ${opened.failure.message}`)
       yield* Effect.sleep((yield* Random.next) * Math.min(10_000, 100 * 2 ** Math.min(attempt, 10)))
@@ -459,11 +518,11 @@ export class Cluster {
     // One of which nothing is heard just now will have to know the schema when it goes on.
     const isUp = (address: string): boolean =>
       this.core.snapshot.nodes.some((node) =>
-        node.address === address && (node.pool === undefined || node.pool.isOpen) &&
+        node.rpcAddress === address && (node.pool === undefined || node.pool.isOpen) &&
         !this.down.has(node.address) && !this.down.has(node.peer)
       )
     const connectionTo = (address: string): Connection | undefined =>
-      this.core.snapshot.nodes.find((node) => node.address === address)?.pool?.pickReserved()
+      this.core.snapshot.nodes.find((node) => node.rpcAddress === address)?.pool?.pickReserved()
     return Effect.gen({ self: this }, function*() {
       let interval = AGREEMENT_INTERVAL.first
       const until = (yield* Clock.currentTimeMillis) + AGREEMENT_MILLIS

@@ -1,0 +1,115 @@
+import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
+import { isIP } from "node:net"
+import type { AddressTranslator, Place, Told } from "../AddressTranslator.ts"
+import * as ContactPoints from "./contactPoints.ts"
+import type { NodeRow } from "./systemTables.ts"
+
+/** Where a node is dialled. */
+export interface Reached {
+  readonly address: string
+  readonly port: number
+  /** The name by which it is known there, for certificates. */
+  readonly servername: string | undefined
+  /** Not where it says: something lies in between, which is not known to pass on local ports. */
+  readonly isIndirect: boolean
+}
+
+/** A node that was reached by a contact point. */
+interface Contacted extends Reached {
+  /** Where it said then that it is: when it says something else, it has moved. */
+  readonly told: string
+}
+
+/**
+ * Where the nodes are. One that a contact point led to is where that led; a translator knows of the others, and knows better; the
+ * rest are where they say.
+ */
+export class Addresses {
+  private readonly contacted = new Map<string, Contacted>()
+  private readonly translate: AddressTranslator | undefined
+  /** What was warned of. */
+  private readonly failed = new Set<string>()
+
+  constructor(translate: AddressTranslator | undefined) {
+    this.translate = translate
+  }
+
+  /** A contact point led to the node. */
+  reached(
+    row: NodeRow,
+    dialled: { readonly address: string; readonly port: number; readonly name: string | undefined }
+  ): void {
+    const { address, name, port } = dialled
+    const isIndirect = address !== row.address
+    this.contacted.set(row.hostId, { address, port, servername: name, isIndirect, told: row.address })
+  }
+
+  /** Somebody else answers there. Whether that says something new. */
+  refuted(hostId: string): boolean {
+    return this.contacted.delete(hostId)
+  }
+
+  /** Where the node is dialled; `port` is that of nodes which do not tell theirs. */
+  of(row: NodeRow, port: number): Effect.Effect<Reached> {
+    return Effect.gen({ self: this }, function*() {
+      const { address, datacenter, hostId, rack } = row
+      const translated = yield* this.translated({ hostId, address, port, datacenter, rack })
+      if (translated !== undefined) return translated
+      const contacted = this.contacted.get(hostId)
+      if (contacted !== undefined && contacted.told === address) return contacted
+      this.contacted.delete(hostId)
+      return { address, port, servername: undefined, isIndirect: false }
+    })
+  }
+
+  private readonly translated = Effect.fnUntraced({ self: this }, function*(this: Addresses, told: Told) {
+    const { translate } = this
+    if (translate === undefined) return undefined
+    const asked = Effect.suspend(() => {
+      const answer = translate(told)
+      if (Effect.isEffect(answer)) return answer as Effect.Effect<Place | undefined, unknown>
+      return isPromise(answer) ? Effect.promise(() => Promise.resolve(answer)) : Effect.succeed(answer)
+    })
+    const warn = (why: string): Effect.Effect<undefined> => {
+      const line = `addressTranslator of ${told.address}:${told.port}: ${why}; it is dialled where it says`
+      if (this.failed.has(line) || this.failed.size >= WARNINGS) return Effect.undefined
+      this.failed.add(line)
+      return Effect.as(Effect.logWarning(line), undefined)
+    }
+    const place = yield* Effect.catchCause(
+      Effect.map(asked, (place) => ({ place })),
+      (cause) => warn(format(cause))
+    )
+    if (place?.place === undefined) return undefined
+    const point = pointOf(place.place, told.port)
+    if (typeof point === "string") return yield* warn(point)
+    const { addresses, problem } = yield* ContactPoints.resolve(point)
+    const [address] = addresses
+    if (address === undefined) return yield* warn(problem ?? `${point.host} has no address`)
+    return {
+      address,
+      port: point.port,
+      servername: isIP(point.host) === 0 ? point.host : undefined,
+      isIndirect: address !== told.address || point.port !== told.port
+    }
+  })
+}
+
+/** Different lines that are logged of translators. */
+const WARNINGS = 100
+
+const isPromise = <A>(value: A | PromiseLike<A>): value is PromiseLike<A> =>
+  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
+
+const pointOf = (place: Place, port: number): ContactPoints.ContactPoint | string => {
+  if (typeof place === "string") return ContactPoints.parse(place, port)
+  if (typeof place !== "object" || place === null || typeof place.address !== "string") {
+    return `an address, or { address, port }, was expected, got ${format(place)}`
+  }
+  const { address, port: own = port } = place
+  if (!Number.isInteger(own) || own < 1 || own > 65_535) {
+    return `a port from 1 to 65535 was expected, got ${format(own)}`
+  }
+  return { given: address, host: address, port: own }
+}
