@@ -1,5 +1,5 @@
 /** Nodes that are not reached where they say they are. */
-import { AddressTranslator, CqlClient } from "@effect-scylla/driver"
+import { type AddressTranslator, CqlClient } from "@effect-scylla/driver"
 import { Transport } from "@effect-scylla/pool"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"

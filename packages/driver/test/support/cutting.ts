@@ -37,7 +37,7 @@ export const cutting = (inner: Transport.Transport): Cutting => {
     },
     cut: () => {
       isCut = true
-      for (const [socket, end] of [...open]) {
+      for (const [socket, end] of open) {
         end()
         socket.destroy()
       }
