@@ -36,7 +36,7 @@ const test = async (args) => {
 
 const jobs = {
   demo: script("examples/demo/main.ts"),
-  sim: script("examples/sim/main.ts"),
+  sim: (args) => run(nodeBinary(), ["examples/sim/main.ts", ...args], { tether: true }),
   together: script("examples/together/main.ts"),
   bench: script("bench/main.ts"),
   fuzz: script("test/fuzz/main.ts"),
