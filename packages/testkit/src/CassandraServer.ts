@@ -1,7 +1,8 @@
 /**
  * One to three real Apache Cassandra 5.0.5 nodes on `127.0.0.1` to `127.0.0.3`, from the jars on Maven Central.
  *
- * Needs Java 17, and Maven the first time (the jars are cached in `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`).
+ * Needs Java 17 (below `JAVA_HOME`, in the folders that `$EFFECT_SCYLLA_JVMS` names, else where systems install them, or on `PATH`), and
+ * Maven the first time (the jars are cached in `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`).
  * A node takes about 0.75 GB and 7 to 15 seconds to start.
  *
  * It waits by the real clock, under `TestClock` too.
