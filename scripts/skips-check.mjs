@@ -1,5 +1,5 @@
 /**
- * `node scripts/skips-check.mjs [--summary FILE]`: `npm test` on machines that lack what real servers need, each of it and all of it,
+ * `node scripts/skips-check.mjs [--summary FILE] [etcd|java|mvn|protoc|cargo|all …]`: `npm test` on machines that lack what real servers need, each of it and all of it,
  * must be green and say what it skipped, and why.
  *
  * A machine is this one behind a `PATH` of links to all programs but some, with a cache of servers that has only what these leave. Tests are
@@ -19,12 +19,13 @@ const cache = process.env.EFFECT_SCYLLA_CACHE ?? join(homedir(), ".cache", "effe
 
 /** Each with what `npm test` says of it; d-engine is never built here, so what it is built with is not missed. */
 const cases = [
-  { lacks: ["etcd"], says: [/raft on etcd: .*etcd/] },
-  { lacks: ["java"], says: [/everything on cassandra: .*Java/, /CassandraServer: .*Java/] },
-  { lacks: ["mvn"], says: [/everything on cassandra: .*Maven/] },
-  { lacks: ["protoc"], says: [/raft on d-engine: /] },
-  { lacks: ["cargo"], says: [/raft on d-engine: /] },
+  { name: "etcd", lacks: ["etcd"], says: [/raft on etcd: .*etcd/] },
+  { name: "java", lacks: ["java"], says: [/everything on cassandra: .*Java/, /CassandraServer: .*Java/] },
+  { name: "mvn", lacks: ["mvn"], says: [/everything on cassandra: .*Maven/] },
+  { name: "protoc", lacks: ["protoc"], says: [/raft on d-engine: /] },
+  { name: "cargo", lacks: ["cargo"], says: [/raft on d-engine: /] },
   {
+    name: "all",
     lacks: ["etcd", "java", "mvn", "protoc", "cargo"],
     says: [/raft on etcd: /, /raft on d-engine: /, /everything on cassandra: /],
     isWhole: true
@@ -86,9 +87,9 @@ const check = async ({ isWhole = false, lacks, says }) => {
 }
 
 await runMain(async () => {
-  const { values } = parseArgs({ options: { summary: { type: "string" } } })
+  const { positionals, values } = parseArgs({ options: { summary: { type: "string" } }, allowPositionals: true })
   const results = []
-  for (const each of cases) {
+  for (const each of cases.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
     const result = await check(each)
     results.push(result)
     console.log(`${result.ok ? "ok  " : "FAIL"} ${result.name}: ${result.detail}`)

@@ -3,7 +3,7 @@
  *
  * A suite that cannot run here is skipped under the title `<what> on <server>: <reason>`; `ctx.skip(reason)` is read, too.
  */
-import { tiers } from "./tiers.mjs"
+import { projectsOf, tiers } from "./tiers.mjs"
 
 /** By what stands for them in titles. */
 const SERVERS = {
@@ -75,6 +75,8 @@ const ofServers = (name, modules) => {
 }
 
 const skippedOf = (name, modules, isFiltered) => {
+  // Where tests are chosen by their names, all others are skipped, and a colon in a title means nothing.
+  if (isFiltered && !(name in tiers.servers)) return []
   const out = []
   for (const task of modules.flatMap((module) => topOf(module.children))) {
     const { reason, tests, title } = apart(task)
@@ -106,10 +108,10 @@ export const report = (modules, isFiltered = false) => {
     const { name } = module.project
     projects.set(name, [...projects.get(name) ?? [], module])
   }
-  const rows = [...projects].flatMap(([name, own]) =>
-    name in tiers.servers ? ofServers(name, own) : ofProject(name, own)
-  )
-  const skipped = [...projects].flatMap(([name, own]) => skippedOf(name, own, isFiltered))
+  const order = projectsOf()
+  const sorted = [...projects].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
+  const rows = sorted.flatMap(([name, own]) => name in tiers.servers ? ofServers(name, own) : ofProject(name, own))
+  const skipped = sorted.flatMap(([name, own]) => skippedOf(name, own, isFiltered))
   const tests = ({ failed, passed, skipped }) =>
     [`${passed}`, ...failed > 0 ? [`${failed} failed`] : [], ...skipped > 0 ? [`${skipped} skipped`] : []].join(", ")
   const cells = rows.map((each) => [each.suite, tests(each), seconds(each.millis), each.servers])

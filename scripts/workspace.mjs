@@ -58,8 +58,12 @@ export const nodeBinary = () => {
   )
 }
 
-/** The workspace's tools and its Node come first: what vitest starts takes `node` from PATH. */
+/**
+ * The workspace's tools and its Node come first: what vitest starts takes `node` from PATH. Programs that tests start find their modules
+ * compiled, which halves the time until they do something.
+ */
 export const environment = () => ({
+  NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "node-compile"),
   ...process.env,
   PATH: [bin, dirname(nodeBinary()), process.env.PATH].filter(Boolean).join(delimiter)
 })
