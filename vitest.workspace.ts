@@ -45,6 +45,9 @@ const simulated = [
   "together.test.ts"
 ]
 
+/** Launchers of real servers, by the servers. */
+const realServers = ["test/CassandraServer.test.ts", "test/RaftServer.test.ts"]
+
 const projects: Array<TestProjectConfiguration> = [
   // Fuzzing measures the heap.
   project("protocol", "packages/protocol", { isolate: true }),
@@ -53,7 +56,8 @@ const projects: Array<TestProjectConfiguration> = [
   project("alternator", "packages/alternator"),
   project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
-  project("testkit", "packages/testkit"),
+  project("testkit", "packages/testkit", { exclude: realServers }),
+  project("testkit-servers", "packages/testkit", { include: realServers, timeout: 120_000 }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true })

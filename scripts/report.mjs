@@ -1,6 +1,6 @@
 /**
- * `node scripts/report.mjs --tests vitest.json --tests-exit N --packages pack.json --packages-exit N --demo-exit N`: what
- * .ci/run did, in words, and as its last line `N passed, N failed`. Exits with 1 unless something passed and nothing failed.
+ * `node scripts/report.mjs --tests vitest.json --tests-exit N --machines FILE --machines-exit N --packages FILE --packages-exit N
+ * --demo-exit N`: what .ci/run did, in words, and as its last line `N passed, N failed`. Exits with 1 unless something passed and nothing failed.
  *
  * Counts what the files say; a step that failed without a word in its file, or left no file, is one failure.
  */
@@ -11,7 +11,15 @@ import { root } from "./workspace.mjs"
 
 const option = { type: "string" }
 const { values } = parseArgs({
-  options: { tests: option, "tests-exit": option, packages: option, "packages-exit": option, "demo-exit": option }
+  options: {
+    tests: option,
+    "tests-exit": option,
+    machines: option,
+    "machines-exit": option,
+    packages: option,
+    "packages-exit": option,
+    "demo-exit": option
+  }
 })
 
 let passed = 0
@@ -79,21 +87,28 @@ const countTests = () => {
   if (report === undefined && failed === before) fail("npm test wrote no report")
 }
 
-const countPackages = () => {
+/** What a script did one by one and left in a file of `results`. */
+const countResults = (title, script, path, exit) => {
   const before = failed
-  const report = readJson(values.packages)
-  console.log("\nPackages")
+  const report = readJson(path)
+  console.log(`\n${title}`)
   for (const { name, ok, detail } of report?.results ?? []) {
     console.log(`  ${ok ? "ok  " : "FAIL"} ${name}: ${detail}`)
     if (ok) passed++
     else fail(`${name}: ${detail}`)
   }
-  settle("scripts/pack-check.mjs", values["packages-exit"], before)
-  if (report === undefined && failed === before) fail("scripts/pack-check.mjs wrote no summary")
+  settle(script, exit, before)
+  if (report === undefined && failed === before) fail(`${script} wrote no summary`)
 }
 
 countTests()
-countPackages()
+countResults(
+  "Machines that lack something",
+  "scripts/skips-check.mjs",
+  values.machines,
+  values["machines-exit"]
+)
+countResults("Packages", "scripts/pack-check.mjs", values.packages, values["packages-exit"])
 if (values["demo-exit"] === "0") passed++
 else fail(`npm run demo ended with exit code ${values["demo-exit"]}`)
 

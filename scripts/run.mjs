@@ -1,28 +1,55 @@
 /**
  * `node scripts/run.mjs <job> [args…]`: installs what is missing, then runs the job on the workspace's Node. Needs Node 20 and npm, nothing else.
  */
+import { projectsOf, tiers } from "./tiers.mjs"
 import { ensureInstalled, Failure, nodeBinary, run, runMain, seconds } from "./workspace.mjs"
 
 const script = (path) => (args) => run(nodeBinary(), [path, ...args])
 
-const steps = [
+const checks = [
   ["lint", "oxlint"],
   ["format", "dprint", "check"],
   ["docs", "node", "scripts/docs.mjs"],
   ["types", "tsc", "-b", "tsconfig.json"],
-  ["effect", "effect-tsgo", "diagnostics", "--project", "tsconfig.packages.json", "--format", "text", "--strict"],
-  ["tests", "vitest", "run"]
+  ["effect", "effect-tsgo", "diagnostics", "--project", "tsconfig.packages.json", "--format", "text", "--strict"]
 ]
 
-/** Stops at the first step that fails. What follows `--` goes to vitest. */
+/** Takes an option and its value out of the arguments. */
+const take = (args, name) => {
+  const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`))
+  if (at < 0) return undefined
+  const [found] = args.splice(at, 1)
+  return found === name ? args.splice(at, 1)[0] : found.slice(name.length + 1)
+}
+
+/** The steps of a run: `--tier always`, `--tier servers`, or both. The rest of the arguments is for vitest. */
+const stepsOf = (given) => {
+  const args = [...given]
+  const tier = take(args, "--tier")
+  const json = take(args, "--json")
+  if (tier !== undefined && !Object.hasOwn(tiers, tier)) {
+    throw new Failure(
+      `there is no tier ${tier}: choose ${Object.keys(tiers).join(" or ")}, or run bash .ci/run for all there is`,
+      2
+    )
+  }
+  const chosen = args.some((arg) => arg === "--project" || arg.startsWith("--project="))
+  const projects = tier === undefined || chosen ? [] : projectsOf([tier]).map((name) => `--project=${name}`)
+  const reporters = ["--reporter=default", "--reporter=./scripts/suites.mjs"]
+  if (json !== undefined) reporters.push("--reporter=json", `--outputFile.json=${json}`)
+  const tests = ["tests", "vitest", "run", ...projects, ...reporters, ...args]
+  return tier === "servers" ? [tests] : [...checks, tests]
+}
+
+/** Stops at the first step that fails. */
 const test = async (args) => {
+  const steps = stepsOf(args)
   const started = performance.now()
   const done = []
   for (const [name, command, ...own] of steps) {
     const begun = performance.now()
-    const all = name === "tests" ? [...own, ...args] : own
-    console.log(`\n── ${name}: ${[command, ...all].join(" ")}`)
-    const code = await run(command, all)
+    console.log(`\n── ${name}: ${[command, ...own].join(" ")}`)
+    const code = await run(command, own)
     done.push(`${name} ${seconds(begun)}`)
     console.log(`── ${name}: ${code === 0 ? "ok" : `failed with code ${code}`} after ${seconds(begun)}`)
     if (code !== 0) {
@@ -36,7 +63,7 @@ const test = async (args) => {
 
 const jobs = {
   demo: script("examples/demo/main.ts"),
-  sim: script("examples/sim/main.ts"),
+  sim: (args) => run(nodeBinary(), ["examples/sim/main.ts", ...args], { tether: true }),
   together: script("examples/together/main.ts"),
   bench: script("bench/main.ts"),
   fuzz: script("test/fuzz/main.ts"),

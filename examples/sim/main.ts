@@ -3,7 +3,7 @@
  *
  *     npm run sim -- --nodes 3 --shards 4
  *
- * prints one line, `ready 127.0.0.1:9042 …`, and serves until it is stopped.
+ * prints one line, `ready 127.0.0.1:9042 …`, and serves until it, or who started it, is stopped.
  */
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
@@ -77,5 +77,8 @@ const command = Command.make("sim", flags, (options) =>
         })
       ))
   )).pipe(Command.withDescription("A simulated ScyllaDB cluster"))
+
+// The runner is gone without a word: so are those who could stop us.
+process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
 
 Command.run(command, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

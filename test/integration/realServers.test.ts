@@ -1,6 +1,6 @@
 /** The suites on real servers: all of them on one Cassandra cluster, whose start takes long, and the client's on those that are named. */
 import { CassandraServer, TestServer } from "@effect-scylla/testkit"
-import { assert, it, layer } from "@effect/vitest"
+import { layer } from "@effect/vitest"
 import { Layer } from "effect"
 import { client } from "./suites/client.ts"
 import { deaths } from "./suites/deaths.ts"
@@ -9,13 +9,15 @@ import { interop } from "./suites/interop.ts"
 import { randomStatements } from "./suites/randomStatements.ts"
 import { writes } from "./suites/writes.ts"
 import { cassandraNodes } from "./support/faultyClusters.ts"
+import { instead } from "./support/instead.ts"
 import { providers } from "./support/providers.ts"
 
 const settings = { excludeTestServices: true, timeout: "120 seconds" } as const
 
-for (const { missing, provider } of providers) {
-  if (missing !== undefined) it(`${provider} is required here`, () => assert.fail(missing))
-  else if (provider === "cassandra") {
+for (const { isRequired, missing, provider } of providers) {
+  if (missing !== undefined) {
+    instead(provider === "cassandra" ? "everything on cassandra" : `client on ${provider}`, missing, isRequired)
+  } else if (provider === "cassandra") {
     const views = Layer.merge(TestServer.ofCassandra, cassandraNodes)
     layer(Layer.provide(views, CassandraServer.layer({ nodes: 3 })), settings)("", (it) => {
       client(it, provider)

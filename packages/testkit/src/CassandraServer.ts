@@ -1,13 +1,11 @@
 /**
  * One to three real Apache Cassandra 5.0.5 nodes on `127.0.0.1` to `127.0.0.3`, from the jars on Maven Central.
  *
- * Needs Java 17, and Maven the first time (the jars are cached in `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`).
+ * Needs Java 17 (below `JAVA_HOME`, in the folders that `$EFFECT_SCYLLA_JVMS` names, else where systems install them, or on `PATH`), and
+ * Maven the first time (the jars are cached in `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`).
  * A node takes about 0.75 GB and 7 to 15 seconds to start.
  *
- * **Gotchas**
- *
- * The launcher waits on the clock of its fiber. Under `TestClock` it waits for ever: build it in `it.live`, or in a shared
- * layer with `{ excludeTestServices: true }`.
+ * It waits by the real clock, under `TestClock` too.
  *
  * @stability unstable
  * @since 0.1.0
@@ -23,6 +21,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import * as Config from "./internal/cassandraConfig.ts"
 import * as Jars from "./internal/jars.ts"
+import { onLiveClock } from "./internal/liveClock.ts"
 import * as NativePort from "./internal/nativePort.ts"
 import * as Process from "./internal/process.ts"
 import { testLayer } from "./internal/testLayer.ts"
@@ -348,10 +347,10 @@ const build = Effect.fnUntraced(
           yield* Effect.sleep(pollMillis)
         }
       })
-      yield* Effect.timeoutOrElse(poll, {
+      yield* onLiveClock(Effect.timeoutOrElse(poll, {
         duration: deadlineMillis,
         orElse: () => Effect.fail(withLog(member, "NotReady", `is not ready after ${deadlineMillis} ms: it ${lacks}`))
-      })
+      }))
     })
 
     const signal = (member: Member, name: "SIGSTOP" | "SIGCONT"): Effect.Effect<void, CassandraServerError> =>

@@ -17,6 +17,7 @@ import type * as Socket from "@effect-scylla/pool/Socket"
 import { DialError } from "@effect-scylla/pool/Socket"
 import * as Transport from "@effect-scylla/pool/Transport"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -43,7 +44,7 @@ export type {
    * How bytes pass until further notice, on connections that are open and on new ones.
    *
    * - `Pass`: as they come.
-   * - `Refuse`: new connections are refused; those that are open go on.
+   * - `Refuse`: new connections are refused (those of `forward` are reset); those that are open go on.
    * - `Hold`: nothing passes, nothing is lost and nobody is told: a partition, which `Pass` ends.
    * - `Delay`: each read is late by `minMillis` to `maxMillis`, in order.
    * - `Drip`: `bytes` at a time, every `everyMillis`.
@@ -55,6 +56,17 @@ export type {
 }
 
 /**
+ * The proxy cannot listen where it was asked to.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class FaultProxyError extends Data.TaggedError("FaultProxyError")<{
+  readonly message: string
+  readonly cause: unknown
+}> {}
+
+/**
  * The proxy. Nodes go by their address, with all their ports.
  *
  * @category services
@@ -63,6 +75,14 @@ export type {
 export interface FaultProxy {
   /** Dials what it is asked for, by way of the proxy. */
   readonly transport: Transport.Transport
+  /**
+   * Listens on an address and a port of its own and goes on to a node, for clients that dial without the transport: as a tunnel does,
+   * or a mapped port. Weather and blows of the node are meant for these connections too. Answers the port; ends with the scope.
+   */
+  readonly forward: (
+    from: { readonly address: string; readonly port?: number | undefined },
+    to: { readonly address: string; readonly port: number }
+  ) => Effect.Effect<number, FaultProxyError, Scope.Scope>
   /** From now on the bytes of the node pass like this. Default: `Pass`. */
   readonly set: (address: string, weather: Weather) => Effect.Effect<void>
   /**
@@ -165,6 +185,26 @@ class Target {
   }
 }
 
+const listenOn = (
+  address: string,
+  port: number,
+  admit: (client: Net.Socket) => void
+): Effect.Effect<Net.Server, FaultProxyError> =>
+  Effect.callback((resume) => {
+    const server = Net.createServer({ allowHalfOpen: true, noDelay: true }, admit)
+    server.once("error", (cause) => {
+      const message = `cannot listen on ${address}:${port}: ${cause.message}; choose another address or port`
+      resume(Effect.fail(new FaultProxyError({ message, cause })))
+    })
+    server.listen({ host: address, port, exclusive: true }, () => {
+      server.removeAllListeners("error")
+      // An accept that fails (too many open files) concerns one client.
+      server.on("error", () => undefined)
+      resume(Effect.succeed(server))
+    })
+    return Effect.sync(() => void server.close())
+  })
+
 /**
  * A proxy, which ends with the scope: its connections are reset.
  *
@@ -206,6 +246,14 @@ export const make: Effect.Effect<FaultProxy, never, Scope.Scope> = Effect.gen(fu
   })
   return {
     transport: { dial: through },
+    forward: (from, to) =>
+      Effect.map(
+        Effect.acquireRelease(
+          listenOn(from.address, from.port ?? 0, (client) => target(to.address).admit(to.port, client)),
+          (server) => Effect.sync(() => server.close())
+        ),
+        (server) => (server.address() as Net.AddressInfo).port
+      ),
     set: (address, weather) => Effect.sync(() => target(address).change(weather)),
     strike: (address, blow) =>
       Effect.sync(() => {

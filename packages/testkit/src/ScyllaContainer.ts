@@ -6,18 +6,20 @@
  *
  * **Gotchas**
  *
- * Waits on the clock of its fiber and for a container runtime: build it in `it.live`, or in a shared layer with
- * `{ excludeTestServices: true }`. Pulling the image the first time takes as long as the network needs.
+ * Pulling the image the first time takes as long as the network needs. It waits by the real clock, under `TestClock` too.
  *
  * @stability unstable
  * @since 0.1.0
  */
+import * as Transport from "@effect-scylla/pool/Transport"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Availability } from "./CassandraServer.ts"
+import { onLiveClock } from "./internal/liveClock.ts"
+import * as MappedPorts from "./internal/mappedPorts.ts"
 import * as NativePort from "./internal/nativePort.ts"
 import { testLayer } from "./internal/testLayer.ts"
 
@@ -67,6 +69,16 @@ export interface ScyllaContainer {
    */
   readonly shardAware: boolean
   readonly datacenter: string
+  /**
+   * Where to dial for an address and a port that the node told clients, its own: the same, or behind mapped ports the host's. It is
+   * for the address translation of a client.
+   */
+  readonly translate: (place: { readonly address: string; readonly port: number }) => {
+    readonly address: string
+    readonly port: number
+  }
+  /** Dials so by itself, for clients that know of no translation. {@link layer} provides it. */
+  readonly transport: Transport.Transport
 }
 
 /**
@@ -101,16 +113,19 @@ const findRuntime = Effect.flatMap(load, (testcontainers) =>
         reason: "Unavailable",
         message: `no container runtime answers (${text(error)}): start Docker, or set DOCKER_HOST`
       })
-  })).pipe(Effect.timeoutOrElse({
-    duration: 20_000,
-    orElse: () =>
-      Effect.fail(
-        new ScyllaContainerError({
-          reason: "Unavailable",
-          message: "the container runtime does not answer within 20 seconds: restart Docker, or set DOCKER_HOST"
-        })
-      )
-  }))
+  })).pipe(
+    Effect.timeoutOrElse({
+      duration: 20_000,
+      orElse: () =>
+        Effect.fail(
+          new ScyllaContainerError({
+            reason: "Unavailable",
+            message: "the container runtime does not answer within 20 seconds: restart Docker, or set DOCKER_HOST"
+          })
+        )
+    }),
+    onLiveClock
+  )
 
 /**
  * Looks for the package `testcontainers` and a container runtime that answers. Starts and pulls nothing.
@@ -164,7 +179,8 @@ export const make = Effect.fnUntraced(
     )
     const network = container.getNetworkNames()[0]
     const own = network === undefined ? "" : container.getIpAddress(network)
-    const mapped = { address: container.getHost(), port: container.getMappedPort(nativePort) }
+    const onHost = (port: number) => ({ address: container.getHost(), port: container.getMappedPort(port) })
+    const mapped = onHost(nativePort)
     const answer = Effect.fnUntraced(function*(endpoint: NativePort.Endpoint) {
       return { endpoint, supported: yield* NativePort.options(endpoint) }
     })
@@ -177,7 +193,16 @@ export const make = Effect.fnUntraced(
         message: `${image} runs but ${error.message}: run the tests on the host of the container runtime`
       })
     ))
+    const dialled = yield* Transport.Transport
+    const mapping: MappedPorts.Mapping = {
+      address: own,
+      ports: endpoint === mapped
+        ? new Map([nativePort, shardAwarePort].map((port) => [port, onHost(port)]))
+        : new Map()
+    }
     return {
+      translate: (place) => MappedPorts.translate(mapping, place),
+      transport: endpoint === mapped ? MappedPorts.through(dialled, mapping) : dialled,
       contactPoint: `${endpoint.address}:${endpoint.port}`,
       shardAware: endpoint.address === own && (yield* NativePort.followsSourcePort(own, supported)),
       datacenter: "datacenter1"
@@ -186,10 +211,15 @@ export const make = Effect.fnUntraced(
 )
 
 /**
- * The node as a layer. Every call makes a layer of its own, with a container of its own.
+ * The node as a layer, with the `Transport` that reaches it. Every call makes a layer of its own, with a container of its own.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: ScyllaContainerOptions = {}): Layer.Layer<ScyllaContainer, ScyllaContainerError> =>
-  testLayer(Layer.effect(ScyllaContainer, make(options)))
+  testLayer(Layer.effectContext(
+    Effect.map(
+      make(options),
+      (node) => Context.make(ScyllaContainer, node).pipe(Context.add(Transport.Transport, node.transport))
+    )
+  ))

@@ -29,7 +29,16 @@ import {
 import { Engine } from "./internal/sim/engine.ts"
 import type { NodeFault } from "./internal/sim/line.ts"
 import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
-import { between, type Datacenter, flavourOf, nodesOf, type Options, skewOf, wrongIn } from "./internal/sim/options.ts"
+import {
+  type Advertised,
+  between,
+  type Datacenter,
+  flavourOf,
+  nodesOf,
+  type Options,
+  skewOf,
+  wrongIn
+} from "./internal/sim/options.ts"
 import type { Schema } from "./internal/sim/schema.ts"
 import { Counters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
@@ -41,6 +50,13 @@ import * as MemoryTransport from "./MemoryTransport.ts"
 import * as Ports from "./Ports.ts"
 
 export type {
+  /**
+   * The address and port that a node says it is reached at.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Advertised,
   /**
    * A datacenter of the cluster.
    *
@@ -322,7 +338,13 @@ export const make = Effect.fnUntraced(
         })
       )
     }
+    const advertised = (node: SimNode): { readonly address: string; readonly port: number } => {
+      const said = options.advertise?.(node.index)
+      return { address: said?.address ?? node.address, port: said?.port ?? port }
+    }
     SystemTables.install({
+      product: flavour.product,
+      advertised,
       schema,
       topology,
       clusterName: options.clusterName ?? "effect-scylla simulated",
@@ -388,8 +410,13 @@ export const make = Effect.fnUntraced(
       address: Uint8Array,
       except?: SimNode
     ): void => announce(type, (number) => ({ _tag: "NodeEvent", type, change, address, port: number }), except)
-    const status = (node: SimNode, change: "UP" | "DOWN"): void =>
-      nodeEvent("STATUS_CHANGE", change, parseAddress(node.address)!, node)
+    /** ScyllaDB names nodes as they name each other, with the port of the listener; Cassandra as clients know them. */
+    const told = (type: "STATUS_CHANGE" | "TOPOLOGY_CHANGE", change: string, node: SimNode): void => {
+      if (flavour.product === "scylla") return nodeEvent(type, change, parseAddress(node.address)!, node)
+      const { address, port } = advertised(node)
+      announce(type, () => ({ _tag: "NodeEvent", type, change, address: parseAddress(address)!, port }), node)
+    }
+    const status = (node: SimNode, change: "UP" | "DOWN"): void => told("STATUS_CHANGE", change, node)
 
     const down = (host: NodeHost): Effect.Effect<void> =>
       Effect.suspend(() => {
@@ -490,7 +517,7 @@ export const make = Effect.fnUntraced(
           }
           yield* down(host)
           topology.remove(host.node, schema.keyspaces.values())
-          nodeEvent("TOPOLOGY_CHANGE", "REMOVED_NODE", parseAddress(host.node.address)!)
+          told("TOPOLOGY_CHANGE", "REMOVED_NODE", host.node)
         }).pipe(Effect.uninterruptible),
       relocate: (index, address) =>
         Effect.gen(function*() {

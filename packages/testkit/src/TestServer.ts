@@ -4,13 +4,12 @@
  * A suite is written once against {@link TestServer} and run with every provider; {@link requirement} says beforehand
  * whether a provider can run here, and whether it would be a failure if it cannot.
  *
- * **Gotchas**
- *
- * All providers here wait on the clock of their fiber: use `it.live`, or a shared layer with `{ excludeTestServices: true }`.
+ * Providers wait by the real clock, under `TestClock` too.
  *
  * @stability unstable
  * @since 0.1.0
  */
+import * as Transport from "@effect-scylla/pool/Transport"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -151,18 +150,18 @@ export const cassandra = (
 export const container = (
   options: ScyllaContainer.ScyllaContainerOptions = {}
 ): Layer.Layer<TestServer, TestServerError> =>
-  testLayer(Layer.effect(
-    TestServer,
+  testLayer(Layer.effectContext(
     Effect.map(
       Effect.mapError(ScyllaContainer.make(options), failure("container")),
-      (server): TestServer => ({
-        provider: "container",
-        contactPoints: [server.contactPoint],
-        datacenter: server.datacenter,
-        product: "scylla",
-        shardAware: server.shardAware,
-        faults: Option.none()
-      })
+      (node) =>
+        Context.make(TestServer, {
+          provider: "container",
+          contactPoints: [node.contactPoint],
+          datacenter: node.datacenter,
+          product: "scylla",
+          shardAware: node.shardAware,
+          faults: Option.none()
+        }).pipe(Context.add(Transport.Transport, node.transport))
     )
   ))
 

@@ -1,9 +1,11 @@
 import { type Socket, Transport } from "@effect-scylla/pool"
+import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Random, type Scope } from "effect"
 import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { type Blow, FaultProxy, layer } from "../src/FaultProxy.ts"
+import { connect, rowsOf } from "./rawClient.ts"
 
 const ADDRESS = "127.0.0.1"
 
@@ -241,4 +243,59 @@ describe("FaultProxy", () => {
       yield* until(() => client.closed !== undefined && sockets.size === 0)
       assert.strictEqual(proxy.connections(ADDRESS), 0)
     }))
+
+  it.live("forwards those who dial an address of its own, by the weather of the node", () =>
+    run(Effect.gen(function*() {
+      const { server } = yield* echo
+      const { port } = server.address() as Net.AddressInfo
+      const proxy = yield* FaultProxy
+      const { dial } = Transport.Transport.defaultValue()
+      const own = yield* proxy.forward({ address: "127.0.0.9" }, { address: ADDRESS, port })
+      const open = Effect.map(
+        Effect.acquireRelease(
+          dial({ address: "127.0.0.9", port: own }),
+          (socket) => Effect.sync(() => socket.destroy())
+        ),
+        (socket) => new Client(socket)
+      )
+      const client = yield* open
+      client.send("a")
+      yield* until(() => client.received === "a")
+      yield* proxy.set(ADDRESS, { _tag: "Hold" })
+      client.send("b")
+      yield* proxy.set(ADDRESS, { _tag: "Pass" })
+      yield* until(() => client.received === "ab")
+      assert.strictEqual(yield* proxy.strike(ADDRESS, "Reset"), 1)
+      yield* until(() => client.closed instanceof Error)
+      yield* proxy.set(ADDRESS, { _tag: "Refuse" })
+      // A reset may come before the dial is over, or behind it.
+      const refused = yield* Effect.result(open)
+      yield* until(() => refused._tag === "Failure" || refused.success.closed instanceof Error)
+      const taken = yield* Effect.flip(
+        Effect.scoped(proxy.forward({ address: "127.0.0.9", port: own }, { address: ADDRESS, port }))
+      )
+      assert.include(taken.message, `cannot listen on 127.0.0.9:${own}`)
+    })))
+
+  it.live("leads to a cluster that says it is somewhere else", () =>
+    run(Effect.gen(function*() {
+      const proxy = yield* FaultProxy
+      const told: Array<{ readonly address: string; readonly port: number }> = []
+      const cluster = yield* SimulatedCluster.make({ nodes: 2, product: "cassandra", advertise: (node) => told[node] })
+      for (const [i, { address }] of cluster.nodes.entries()) {
+        const place = { address: `127.0.0.${9 + i}` }
+        told.push({ ...place, port: yield* proxy.forward(place, { address, port: cluster.port }) })
+      }
+      const client = yield* connect(told[0]!.address, told[0]!.port)
+      yield* client.startup()
+      const [peer] = rowsOf(yield* client.query("SELECT * FROM system.peers_v2"))
+      assert.deepStrictEqual(
+        [String(peer!["peer"]), String(peer!["native_address"]), peer!["native_port"]],
+        ["127.0.0.2", "127.0.0.10", told[1]!.port]
+      )
+      const other = yield* connect(String(peer!["native_address"]), Number(peer!["native_port"]))
+      yield* other.startup()
+      const [local] = rowsOf(yield* other.query("SELECT * FROM system.local"))
+      assert.deepStrictEqual([String(local!["rpc_address"]), local!["rpc_port"]], ["127.0.0.10", told[1]!.port])
+    })))
 })

@@ -524,3 +524,34 @@ describe("the memory layer", () => {
       }))
   })
 })
+
+describe("what nodes say of where they are reached", () => {
+  for (const product of ["scylla", "cassandra"] as const) {
+    it.effect(`may be elsewhere, in tables and, on Cassandra, in events: ${product}`, () =>
+      Effect.gen(function*() {
+        const cluster = yield* SimulatedCluster.make({
+          transport: "memory",
+          nodes: 2,
+          product,
+          advertise: (node) => node === 1 ? { address: "10.0.0.1", port: 31_000 } : undefined
+        })
+        const client = yield* connect("127.0.0.1", 9042, cluster.transport)
+        yield* client.startup()
+        const [local] = rowsOf(yield* client.query("SELECT rpc_address FROM system.local"))
+        const [peer] = rowsOf(yield* client.query("SELECT peer, rpc_address FROM system.peers"))
+        assert.deepStrictEqual(
+          [local!["rpc_address"], peer!["peer"], peer!["rpc_address"]].map(String),
+          ["127.0.0.1", "127.0.0.2", "10.0.0.1"]
+        )
+        const ports = yield* client.query("SELECT native_address, native_port FROM system.peers_v2")
+        if (product === "scylla") assert.strictEqual(errorOf(ports).message, "unconfigured table peers_v2")
+        else assert.deepStrictEqual(rowsOf(ports).map((row) => Object.values(row).join(":")), ["10.0.0.1:31000"])
+        yield* client.request({ _tag: "Register", events: ["STATUS_CHANGE"] })
+        yield* cluster.stop(1)
+        const event = client.read(yield* client.next)
+        if (event._tag !== "Event" || event.event._tag !== "StatusChange") return assert.fail(JSON.stringify(event))
+        const { address, port } = event.event
+        assert.strictEqual(`${String(address)}:${port}`, product === "scylla" ? "127.0.0.2:9042" : "10.0.0.1:31000")
+      }))
+  }
+})

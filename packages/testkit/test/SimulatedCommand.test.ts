@@ -1,8 +1,9 @@
 /** `examples/sim`: the cluster as a command. */
 import { Ports, SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Schedule } from "effect"
 import { spawn } from "node:child_process"
+import * as Net from "node:net"
 import { fileURLToPath } from "node:url"
 import { connect, rowsOf } from "./rawClient.ts"
 
@@ -39,7 +40,61 @@ const start = (...args: ReadonlyArray<string>) =>
       })
   )
 
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url))
+
+/** `npm run sim` in a process group of its own, so that nothing of it outlives the test. */
+const startByNpm = (...args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.callback<number, Error>((resume) => {
+      const child = spawn("npm", ["run", "-s", "sim", "--", ...args], {
+        cwd: ROOT,
+        detached: true,
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      child.once("error", (error) => resume(Effect.fail(error)))
+      child.stdout.once("data", () => resume(Effect.succeed(child.pid!)))
+    }),
+    (pid) =>
+      Effect.sync(() => {
+        try {
+          process.kill(-pid, "SIGKILL")
+        } catch {
+          // Nothing of it is left, which is what the test is about.
+        }
+      })
+  )
+
+/** Whether somebody listens there. */
+const isTaken = (port: number) =>
+  Effect.callback<boolean>((resume) => {
+    const socket = Net.connect({ host: "127.0.0.1", port })
+    socket.once("connect", () => {
+      socket.destroy()
+      resume(Effect.succeed(true))
+    })
+    socket.once("error", () => resume(Effect.succeed(false)))
+  })
+
 describe("the sim command", () => {
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    // Where there is no /proc, an npm that was killed is not missed.
+    it.live.skipIf(signal === "SIGKILL" && process.platform !== "linux")(
+      `ends and frees its ports when the npm that started it has ${signal}`,
+      () =>
+        Effect.gen(function*() {
+          const [port] = yield* Ports.freePorts()
+          const npm = yield* startByNpm("--nodes", "1", "--port", `${port}`, "--shard-aware-port", "0")
+          assert.isTrue(yield* isTaken(port!))
+          process.kill(npm, signal)
+          yield* isTaken(port!).pipe(
+            Effect.repeat({ while: (taken) => taken, schedule: Schedule.spaced("20 millis") }),
+            Effect.timeout("15 seconds")
+          )
+        }),
+      60_000
+    )
+  }
+
   it.live("says what it took, serves, and prints its counters when it is stopped", () =>
     Effect.gen(function*() {
       const [port, aware] = yield* Ports.freePorts({ addresses: ["127.0.0.1", "127.0.0.2"], count: 2 })

@@ -1,6 +1,9 @@
+import { Transport } from "@effect-scylla/pool"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import * as Net from "node:net"
+import * as MappedPorts from "../src/internal/mappedPorts.ts"
+import * as NativePort from "../src/internal/nativePort.ts"
 import * as TestServer from "../src/TestServer.ts"
 
 const withEnvironment = (record: Record<string, string>) =>
@@ -125,6 +128,20 @@ describe("TestServer.external", () => {
       assert.deepStrictEqual([second.product, second.shardAware], ["scylla", false])
     }))
 
+  it.effect("waits for an answer by the real clock", () =>
+    Effect.gen(function*() {
+      const silent = yield* Effect.acquireRelease(
+        Effect.callback<Net.Server>((resume) => {
+          const server = Net.createServer((socket) => socket.on("error", () => {}))
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const { port } = silent.address() as Net.AddressInfo
+      const error = yield* Effect.flip(NativePort.options({ address: "127.0.0.1", port }, 50))
+      assert.include(error.message, "no answer within 0.05 seconds")
+    }))
+
   it.live("says what is wrong with the environment", () =>
     Effect.gen(function*() {
       const why = (environment: Record<string, string>) =>
@@ -133,5 +150,29 @@ describe("TestServer.external", () => {
       assert.include(yield* why({ CQL_CONTACT_POINTS: "," }), "names nobody")
       assert.include(yield* why({ CQL_CONTACT_POINTS: "h:99999" }), "h:99999")
       assert.include(yield* why({ CQL_CONTACT_POINTS: "127.0.0.1:1" }), "127.0.0.1:1")
+    }))
+})
+
+describe("a server behind mapped ports", () => {
+  it.live("is reached where its ports are mapped to, by the address that it tells", () =>
+    Effect.gen(function*() {
+      const port = yield* server(() => ({ CQL_VERSION: "3.4.7" }))
+      // TEST-NET-1 (RFC 5737): nobody is there.
+      const mapping: MappedPorts.Mapping = {
+        address: "192.0.2.1",
+        ports: new Map([[9042, { address: "127.0.0.1", port }]])
+      }
+      const { dial } = MappedPorts.through(Transport.Transport.defaultValue(), mapping)
+      // The port that it listens on, and the one that a client took for that of all nodes.
+      for (const told of [9042, port]) {
+        const socket = yield* Effect.acquireRelease(
+          dial({ address: "192.0.2.1", port: told }),
+          (socket) => Effect.sync(() => socket.destroy())
+        )
+        assert.strictEqual(socket.remoteAddress, "127.0.0.1")
+      }
+      for (const other of [{ address: "192.0.2.2", port: 9042 }, { address: "192.0.2.1", port: 1 }]) {
+        assert.deepStrictEqual(MappedPorts.translate(mapping, other), other)
+      }
     }))
 })

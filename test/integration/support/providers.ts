@@ -1,4 +1,4 @@
-/** The real servers of this run: which ones the suites run on, and why not on the others. */
+/** The real servers that suites may run on, and why not on the others. */
 import { TestServer } from "@effect-scylla/testkit"
 import { Effect } from "effect"
 
@@ -6,24 +6,24 @@ const candidates = ["cassandra", "container", "external"] as const
 
 export interface Chosen {
   readonly provider: (typeof candidates)[number]
-  /** Set where the suite must run here and cannot: the suite fails with it. */
+  /** Why it cannot run here. */
   readonly missing: string | undefined
+  /** Whether that is a failure. */
+  readonly isRequired: boolean
 }
 
-/** Those that can run, and those that must; the others are named with their reason. */
+/** All of them. */
 export const providers: ReadonlyArray<Chosen> = await Effect.runPromise(
-  Effect.gen(function*() {
-    const out: Array<Chosen> = []
-    for (const provider of candidates) {
-      const need = yield* TestServer.requirement(provider, { nodes: 3 })
-      if (need._tag === "Skip") process.stderr.write(`integration on ${provider}: skipped, ${need.why}\n`)
-      else {
-        process.stderr.write(
-          `integration on ${provider}: ${need._tag === "Run" ? "runs" : `required, but ${need.why}`}\n`
-        )
-        out.push({ provider, missing: need._tag === "Required" ? need.why : undefined })
-      }
-    }
-    return out
-  })
+  Effect.forEach(candidates, (provider) =>
+    Effect.map(
+      TestServer.requirement(provider, { nodes: 3 }),
+      (need): Chosen => ({
+        provider,
+        missing: need._tag === "Run" ? undefined : need.why,
+        isRequired: need._tag === "Required"
+      })
+    ))
 )
+
+/** The one of that name. */
+export const providerOf = (name: Chosen["provider"]): Chosen => providers.find(({ provider }) => provider === name)!

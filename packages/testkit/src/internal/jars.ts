@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { homedir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { type Finished, run } from "./process.ts"
 
 export const cassandraVersion = "5.0.5"
@@ -22,7 +22,9 @@ export const haveJars = (): boolean => existsSync(join(jarsDirectory(), `cassand
 
 const candidates = (): ReadonlyArray<string> => {
   const homes = [process.env.JAVA_HOME_17_X64, process.env.JAVA_HOME_17_ARM64, process.env.JAVA_HOME]
-  for (const parent of ["/usr/lib/jvm", "/Library/Java/JavaVirtualMachines"]) {
+  const parents = process.env.EFFECT_SCYLLA_JVMS?.split(delimiter) ??
+    ["/usr/lib/jvm", "/Library/Java/JavaVirtualMachines"]
+  for (const parent of parents) {
     try {
       for (const name of readdirSync(parent)) {
         if (name.includes("17")) homes.push(join(parent, name), join(parent, name, "Contents", "Home"))

@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Net from "node:net"
+import { onLiveClock } from "./liveClock.ts"
 
 /** Why a server did not answer. */
 export class ProbeError extends Data.TaggedError("ProbeError")<{ readonly message: string }> {}
@@ -107,7 +108,15 @@ interface Held<A> {
   readonly localPort: number
 }
 
-const converse = <A>(endpoint: Endpoint, first: Buffer, step: Step<A>): Effect.Effect<Held<A>, ProbeError> =>
+/** How long a conversation may take, milliseconds. */
+const DEADLINE = 5000
+
+const converse = <A>(
+  endpoint: Endpoint,
+  first: Buffer,
+  step: Step<A>,
+  deadline = DEADLINE
+): Effect.Effect<Held<A>, ProbeError> =>
   Effect.callback<Held<A>, ProbeError>((resume) => {
     const socket = Net.connect({ host: endpoint.address, port: endpoint.port, noDelay: true })
     let pending: Buffer = Buffer.alloc(0)
@@ -147,11 +156,18 @@ const converse = <A>(endpoint: Endpoint, first: Buffer, step: Step<A>): Effect.E
       }
     })
     return Effect.sync(() => void socket.destroy())
-  }).pipe(Effect.timeoutOrElse({
-    duration: 5000,
-    orElse: () =>
-      Effect.fail(new ProbeError({ message: `${endpoint.address}:${endpoint.port}: no answer within 5 seconds` }))
-  }))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: deadline,
+      orElse: () =>
+        Effect.fail(
+          new ProbeError({
+            message: `${endpoint.address}:${endpoint.port}: no answer within ${deadline / 1000} seconds`
+          })
+        )
+    }),
+    onLiveClock
+  )
 
 const unexpected = (frame: Frame): never => {
   throw new Error(`opcode 0x${frame.opcode.toString(16)}`)
@@ -170,16 +186,17 @@ const readSupported = (body: Buffer): Supported => {
   return supported
 }
 
-const askOptions = (endpoint: Endpoint): Effect.Effect<Held<Supported>, ProbeError> =>
+const askOptions = (endpoint: Endpoint, deadline?: number): Effect.Effect<Held<Supported>, ProbeError> =>
   converse(
     endpoint,
     request(Opcode.options, Buffer.alloc(0)),
-    (frame) => frame.opcode === Opcode.supported ? { done: readSupported(frame.body) } : unexpected(frame)
+    (frame) => frame.opcode === Opcode.supported ? { done: readSupported(frame.body) } : unexpected(frame),
+    deadline
   )
 
 /** Sends OPTIONS and returns what SUPPORTED says. */
-export const options = (endpoint: Endpoint): Effect.Effect<Supported, ProbeError> =>
-  Effect.map(askOptions(endpoint), (held) => held.value)
+export const options = (endpoint: Endpoint, deadline?: number): Effect.Effect<Supported, ProbeError> =>
+  Effect.map(askOptions(endpoint, deadline), (held) => held.value)
 
 /** A row: one cell for each column, as bytes. */
 export type Row = ReadonlyArray<Buffer | null>

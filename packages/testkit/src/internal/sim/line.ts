@@ -93,6 +93,7 @@ export class Line implements Wire {
   }
 
   send(bytes: Uint8Array): void {
+    if (this.host.fault === undefined && this.late.length === 0 && !this.isLost) return this.wire.send(bytes)
     const copy = Uint8Array.from(bytes)
     this.outgoing(() => this.wire.send(copy), copy.length)
   }

@@ -10,6 +10,12 @@ export interface Datacenter {
   readonly racks?: number | undefined
 }
 
+/** What a node says of itself; what is left out is as it is. */
+export interface Advertised {
+  readonly address?: string | undefined
+  readonly port?: number | undefined
+}
+
 export interface Options {
   /** Nodes of the one datacenter `datacenter1`. Default: 3. Not used where `datacenters` is given. */
   readonly nodes?: number | undefined
@@ -65,6 +71,12 @@ export interface Options {
    * Timestamps that a node gives to writes come from its own clock. Default: 0.
    */
   readonly clockSkew?: Duration.Input | ((node: number) => Duration.Input) | undefined
+  /**
+   * The address and the port that a node says it is reached at, asked for by its index whenever they are told: `rpc_address` in
+   * `system.local` and `system.peers`, and of Cassandra `rpc_port`, `system.peers_v2` and events, too. For tests of tunnels and mapped
+   * ports. Default: where it listens.
+   */
+  readonly advertise?: ((node: number) => Advertised | undefined) | undefined
   /**
    * How the marker of `c IN ?` is called, `in(c)` or `IN(c)`, which is an option of ScyllaDB that may change while it runs, as by
    * `renameIn`. Values by name are taken under both. Default: `"in"`.

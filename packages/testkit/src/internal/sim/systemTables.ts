@@ -2,6 +2,7 @@
 import { encode } from "@effect-scylla/protocol/Codec"
 import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
+import type { Product } from "./flavour.ts"
 import { type Column, type ColumnInput, type Keyspace, makeTable, type Schema, type Table } from "./schema.ts"
 import type { TableData } from "./storage.ts"
 import { TableData as Data } from "./storage.ts"
@@ -22,6 +23,9 @@ export interface ClientRow {
 }
 
 export interface SystemInput {
+  readonly product: Product
+  /** What a node says of where clients reach it. */
+  readonly advertised: (node: SimNode) => { readonly address: string; readonly port: number }
   /** The highest version of the protocol. */
   readonly nativeProtocol: string
   readonly schema: Schema
@@ -57,7 +61,7 @@ const common = (input: SystemInput, node: SimNode): Values => ({
   host_id: node.hostId,
   rack: node.rack,
   release_version: RELEASE,
-  rpc_address: node.address,
+  rpc_address: input.advertised(node).address,
   schema_version: input.schema.version,
   supported_features: FEATURES,
   tokens: node.tokens.map(String).sort()
@@ -375,6 +379,47 @@ const build = (table: Table, rows: ReadonlyArray<Values>): TableData => {
   return data
 }
 
+/** The port that nodes of Cassandra reach each other at, as they say. */
+const STORAGE_PORT = 7000
+
+/** Of Cassandra since 4.0, which tells ports. */
+const PEERS_V2: Definition = {
+  keyspace: "system",
+  name: "peers_v2",
+  columns: "peer inet | peer_port int | data_center text, host_id uuid, native_address inet, native_port int, " +
+    "preferred_ip inet, preferred_port int, rack text, release_version text, schema_version uuid, tokens set<text>",
+  rows: (input, node) =>
+    input.topology.nodes.filter((other) => other !== node).map((other) => {
+      const { address, port } = input.advertised(other)
+      return Object.assign({
+        peer: other.address,
+        peer_port: STORAGE_PORT,
+        native_address: address,
+        native_port: port
+      }, common(input, other))
+    })
+}
+
+/** `system.local` with Cassandra's ports. */
+const withPorts = (local: Definition): Definition => ({
+  ...local,
+  columns: `${local.columns}, broadcast_port int, listen_port int, rpc_port int`,
+  rows: (input, node) =>
+    local.rows(input, node).map((row) =>
+      Object.assign({
+        broadcast_port: STORAGE_PORT,
+        listen_port: STORAGE_PORT,
+        rpc_port: input.advertised(node).port
+      }, row)
+    )
+})
+
+/** The tables of a product. */
+const definitionsOf = (product: Product): ReadonlyArray<Definition> =>
+  product === "scylla"
+    ? DEFINITIONS
+    : [...DEFINITIONS.map((each) => each.name === "local" ? withPorts(each) : each), PEERS_V2]
+
 const LOCAL = { class: "org.apache.cassandra.locator.LocalStrategy" }
 
 /** Adds the system keyspaces to a schema. */
@@ -392,7 +437,7 @@ export const install = (input: SystemInput): void => {
       replicas: undefined
     }
     input.schema.keyspaces.set(name, keyspace)
-    for (const definition of DEFINITIONS) {
+    for (const definition of definitionsOf(input.product)) {
       if (definition.keyspace !== name) continue
       const id: Uuid.Uuid = uuidOf(`${name}.${definition.name}`)
       const table: Table = makeTable({
