@@ -130,6 +130,8 @@ export class Liveness {
     this.hasRead = true
     if (!this.isSilent || this.isDeaf) return false
     this.isSilent = false
+    // A question from before would be long overdue.
+    this.askedAt = -1
     return true
   }
 
@@ -191,10 +193,7 @@ export class Liveness {
     this.stepped = now
     if (late > 0) this.skip(late)
     // Another one is timed: this one may never be answered.
-    if (this.timed >= 0 && now - this.timedAt > MOST_USUAL) {
-      if (this.isUnheard) this.timed = -1
-      else this.timedOne(now)
-    }
+    if (this.timed >= 0 && now - this.timedAt > MOST_PATIENCE) this.timed = -1
     const isOwed = isWaiting || this.isOwing
     if (!this.isBeating || (this.hasRead && isOwed)) {
       const quiet = now - (isOwed ? Math.max(this.lastRead, this.since) : this.lastRead)
