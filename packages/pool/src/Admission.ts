@@ -33,6 +33,9 @@ export interface Place {
   readonly isWaiting: boolean
 }
 
+const overdue = (): PoolReason =>
+  new RequestTimeout({ message: "the request waited for room on a connection until its deadline: it was not sent" })
+
 class Entry implements Place {
   readonly waiter: Waiter
   readonly deadline: number
@@ -117,26 +120,26 @@ export class Admission implements Tickable {
 
   /** Sends everybody away who waits now. */
   refuse(reason: PoolReason): void {
-    this.dismiss(() => true, reason)
+    this.dismiss(() => true, () => reason)
   }
 
   /** Called by the ticker. */
   onTick(now: number): boolean {
-    this.dismiss(
-      (entry) => entry.deadline <= now,
-      new RequestTimeout({ message: "the request waited for room on a connection until its deadline: it was not sent" })
-    )
+    this.dismiss((entry) => entry.deadline <= now, overdue)
     return this.size > 0
   }
 
-  private dismiss(condition: (entry: Entry) => boolean, reason: PoolReason): void {
+  private dismiss(condition: (entry: Entry) => boolean, reason: () => PoolReason): void {
     // Listed first: whoever is told may join, leave, or make others leave.
     const told: Array<Entry> = []
     for (let entry = this.first; entry !== undefined; entry = entry.next) if (condition(entry)) told.push(entry)
+    if (told.length === 0) return
+    // One for all of them.
+    const why = reason()
     for (const entry of told) {
       if (!entry.isWaiting) continue
       this.remove(entry)
-      this.tell(() => entry.waiter.onRefused(reason))
+      this.tell(() => entry.waiter.onRefused(why))
     }
   }
 

@@ -79,7 +79,10 @@ export interface ResponseHandler {
 export interface Owner {
   /** It is closed, whoever did it. Called once. */
   onClosed(connection: Connection, reason: PoolReason): void
-  /** It holds too many orphans: replace it, then drain it. Called once. */
+  /**
+   * It holds too many orphans, or says nothing for too long: replace it, then drain it. Called again only where it was silent and
+   * has come back meanwhile.
+   */
   onExhausted(connection: Connection): void
   /** A pushed event. */
   onEvent(event: Response.Event): void
@@ -171,11 +174,19 @@ export class Connection implements Handlers {
   private readonly maxOutput: number
   /** Waits for the answer to a heartbeat. No request: it is not counted, and a close does not wait for it. */
   private readonly heartbeat: ResponseHandler = {
-    onResponse: () => this.liveness.beaten(),
+    onResponse: () => {
+      this.beatId = -1
+      this.liveness.beaten()
+    },
     onFailure() {}
   }
+  /** Of the last heartbeat, -1 when it was answered or there was no id for it. */
+  private beatId = -1
   /** Waits for the answer to a question that any server answers: `take` sees it. */
   private readonly trial: ResponseHandler = { onResponse() {}, onFailure() {} }
+  private trialId = -1
+  /** Orphans are not looked at before this tick. */
+  private calmUntil = 0
 
   constructor(socket: Socket, ticker: Ticker, limits: Limits, owner: Owner) {
     this.socket = socket
@@ -212,9 +223,24 @@ export class Connection implements Handlers {
     return this.liveness.isUnheard
   }
 
+  /** Whether it is set aside although it answers heartbeats: it answers no requests, and is back when it does. */
+  get isDeaf(): boolean {
+    return this.liveness.isDeaf
+  }
+
+  /** The tick at which it was set aside; means nothing while it is not. */
+  get silentSince(): number {
+    return this.liveness.silentSince
+  }
+
   /** Whether it takes a request now, and the peer is heard. */
   get isAvailable(): boolean {
     return this.accepts && this.ids.taken < this.maxInFlight && !this.liveness.isSilent
+  }
+
+  /** Whether it takes a request now, though nothing may be heard of the peer. */
+  get hasRoom(): boolean {
+    return this.accepts && this.ids.taken < this.maxInFlight
   }
 
   /** Whether it takes one of `request` now: there are some ids more for those. */
@@ -296,7 +322,7 @@ export class Connection implements Handlers {
     }
     this.handlers[id] = handler
     this.deadlines[id] = deadline
-    if (this.inFlightCount === 0) this.liveness.waiting(this.ticker.now)
+    if (!this.liveness.isOwing) this.liveness.owes(id, this.ticker.now, this.inFlightCount === 0)
     this.count(1)
     const { out } = this
     out.bytes[start + 2] = id >> 8
@@ -324,6 +350,7 @@ export class Connection implements Handlers {
   /** Appends a request that is on nobody's fast path. */
   private put(id: number, request: Request.Request, handler: ResponseHandler, timeoutMillis: number): void {
     const start = this.out.pos
+    this.out.limit = start + MAX_FRAME
     try {
       Request.encode(this.out, id, request, { dialect: this.dialect })
     } catch (error) {
@@ -341,12 +368,16 @@ export class Connection implements Handlers {
    */
   abandon(id: number, handler: ResponseHandler): void {
     if (this.handlers[id] !== handler || this.reason !== undefined) return
-    this.handlers[id] = ORPHAN
-    this.deadlines[id] = -this.ticker.now - 1
-    this.orphans++
+    this.orphan(id)
     this.count(-1)
     this.checkDrained()
     this.checkOrphans()
+  }
+
+  private orphan(id: number): void {
+    this.handlers[id] = ORPHAN
+    this.deadlines[id] = -this.ticker.now - 1
+    this.orphans++
   }
 
   private checkDrained(): void {
@@ -355,9 +386,11 @@ export class Connection implements Handlers {
 
   private checkOrphans(): void {
     if (this.exhausted || this.orphans < Math.min(this.limits.maxOrphans, this.limits.maxOldOrphans)) return
+    // Those of a peer that is silent may all be answered when it goes on, which takes a while.
+    if (this.liveness.isSilent || this.ticker.now < this.calmUntil) return
     if (this.orphans < this.limits.maxOrphans) {
       // Old enough: orphaned at least a second ago.
-      const before = this.ticker.now - Math.ceil(1000 / TICK_MILLIS)
+      const before = this.ticker.now - SECOND
       let old = 0
       for (let id = 1; id <= this.ids.issued; id++) {
         const since = -this.deadlines[id]! - 1
@@ -366,6 +399,11 @@ export class Connection implements Handlers {
       // Looked at again with the next tick: they grow old without anybody calling.
       if (old < this.limits.maxOldOrphans) return this.ticker.arm(this)
     }
+    this.exhaust()
+  }
+
+  private exhaust(): void {
+    if (this.exhausted) return
     this.exhausted = true
     this.owner.onExhausted(this)
   }
@@ -517,7 +555,9 @@ export class Connection implements Handlers {
     if (stream !== 0) this.ids.release(stream)
     if (handler === ORPHAN) this.orphans--
     else if (handler !== this.heartbeat) this.count(-1)
-    if (handler !== this.heartbeat && this.liveness.answered()) this.heard()
+    const { liveness } = this
+    if (stream === liveness.timed) liveness.timedOne(this.ticker.now)
+    if (handler !== this.heartbeat && liveness.answered()) this.heard()
     return handler
   }
 
@@ -599,7 +639,7 @@ export class Connection implements Handlers {
     if (now >= this.earliest) this.expire(now)
     if (this.held > 0 && (now - this.lastWritten) * TICK_MILLIS >= this.limits.writeTimeout) this.stalled()
     if (this.reason === undefined && !this.handshaking) {
-      if (!this.draining) this.watch(now)
+      if (!this.draining || this.inFlightCount > 0) this.watch(now)
       this.checkOrphans()
     }
     // Once the handshake is over the heartbeat waits for ever.
@@ -608,6 +648,8 @@ export class Connection implements Handlers {
 
   private expire(now: number): void {
     let earliest = 0x7fffffff
+    /** One for all of this tick. */
+    let timedOut: RequestTimeout | undefined
     // What a handler sends while this runs gets a later deadline, which `put` records.
     this.earliest = earliest
     for (let id = 0; id <= this.ids.issued; id++) {
@@ -629,7 +671,8 @@ export class Connection implements Handlers {
         continue
       }
       this.abandon(id, handler)
-      this.refuse(handler, new RequestTimeout({ message: `${this.where} did not answer in time` }), true)
+      timedOut ??= new RequestTimeout({ message: `${this.where} did not answer in time` })
+      this.refuse(handler, timedOut, true)
       if (this.reason !== undefined) return
     }
     if (earliest < this.earliest) this.earliest = earliest
@@ -638,17 +681,16 @@ export class Connection implements Handlers {
   /** A heartbeat was not answered in its time: until when to wait for it. */
   private beatOverdue(now: number): number {
     // Bytes that came meanwhile are a sign of life too: the answer may be behind a large one.
-    const due = this.liveness.lastRead + Math.ceil(this.limits.heartbeatTimeout / TICK_MILLIS) + 1
-    if (due > now) return due
-    if (this.inFlightCount === 0) {
+    const { quietSince } = this.liveness
+    const timeout = Math.ceil(this.limits.heartbeatTimeout / TICK_MILLIS) + 1
+    if (quietSince + timeout > now) return quietSince + timeout
+    // Who waits here may still be answered, and knows best for how long; everybody else wants another connection. This one serves
+    // again at once where the peer was stopped for a while.
+    if (this.inFlightCount === 0 && quietSince + GIVE_UP * timeout <= now) {
       this.dead()
       return 0
     }
-    // Who waits here may still be answered, and knows best for how long; everybody else wants another connection.
-    if (!this.exhausted) {
-      this.exhausted = true
-      this.owner.onExhausted(this)
-    }
+    this.exhaust()
     return now + 1
   }
 
@@ -657,12 +699,8 @@ export class Connection implements Handlers {
     switch (this.liveness.step(now, this.inFlightCount > 0)) {
       case "beat":
         return this.beat()
-      case "ask": {
-        const id = this.ids.acquire()
-        this.liveness.ask(now)
-        if (id >= 0) this.put(id, TRIAL, this.trial, TRIAL_MILLIS)
-        return
-      }
+      case "ask":
+        return this.try(now)
       case "aside":
         return this.setAside(now)
     }
@@ -670,11 +708,27 @@ export class Connection implements Handlers {
 
   /** Asks the peer whether it lives. */
   private beat(): void {
-    const id = this.ids.acquire()
-    if (id < 0) return
+    // The last one is behind others that were answered since, or lost.
+    if (this.beatId >= 0) this.orphan(this.beatId)
+    this.beatId = this.ids.acquire()
+    // Where all ids are taken, what has them is question enough.
     this.liveness.beat(this.ticker.now)
-    this.put(id, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
+    if (this.beatId < 0) return
+    this.put(this.beatId, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
     this.count(-1)
+  }
+
+  /** Asks a peer that answers heartbeats, and nothing else, what any server has an answer to. */
+  private try(now: number): void {
+    // Who waits here has a deadline.
+    if (this.draining) return
+    if (this.trialId >= 0) this.abandon(this.trialId, this.trial)
+    const id = this.ids.acquire()
+    // As with heartbeats: where there is no id left, enough is asked.
+    this.liveness.ask(now)
+    if (id < 0) return
+    this.trialId = id
+    this.put(id, TRIAL, this.trial, TRIAL_MILLIS)
   }
 
   /** Nothing is heard of the peer: whoever can go elsewhere does. */
@@ -697,9 +751,11 @@ export class Connection implements Handlers {
     }
   }
 
+  /** Called in a read, whose end tells of room. */
   private heard(): void {
+    this.exhausted = false
+    this.calmUntil = this.ticker.now + SECOND
     this.owner.onHeard?.(this)
-    this.checkRoom()
   }
 
   private stalled(): void {
@@ -721,7 +777,12 @@ export class Connection implements Handlers {
 
   /** Looks at once whether the peer lives, for example because another node says that it is down. */
   probe(): void {
-    if (this.reason === undefined && !this.liveness.isBeating && !this.handshaking) this.beat()
+    if (this.reason === undefined && !this.liveness.isUnheard && !this.handshaking) this.beat()
+  }
+
+  /** Looks with the next tick whether it answers requests, for example because another connection of the node does not. */
+  suspect(): void {
+    this.liveness.suspect()
   }
 
   /** Ends the connection: every request in flight fails with `reason`. Only the first call counts. */
@@ -764,7 +825,7 @@ export class Connection implements Handlers {
   /** The handshake is over: heartbeats start, stream 0 is the connection's. @internal */
   ready(): void {
     this.handshaking = false
-    this.liveness.lastRead = this.ticker.now
+    this.liveness.begin(this.ticker.now)
     this.ticker.arm(this)
   }
 
@@ -781,6 +842,8 @@ export class Connection implements Handlers {
     return Effect.suspend(() => {
       this.draining = true
       this.accepts = false
+      // Nobody waits for that.
+      if (this.trialId >= 0) this.abandon(this.trialId, this.trial)
       const end = Effect.sync(() =>
         this.fail(new ConnectionClosed({ message: `the connection to ${this.where} was closed by this client` }))
       )
@@ -817,7 +880,6 @@ export class Connection implements Handlers {
       return 0
     }
     if (!this.hasReserve) return -1
-    this.out.limit = this.out.pos + MAX_FRAME
     const id = this.ids.acquire()
     this.put(id, request, handler, timeoutMillis)
     this.requests++
@@ -840,6 +902,9 @@ const TRIAL: Request.Request = {
   options: { consistency: "ONE" }
 }
 const TRIAL_MILLIS = 1_000
+const SECOND = 1_000 / TICK_MILLIS
+/** So many times `heartbeatTimeout`, and a connection on which nobody waits is closed, though there is no other. */
+const GIVE_UP = 6
 /** One id stays for the heartbeat. */
 const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
 const NO_ROWS = new RowDecoders()

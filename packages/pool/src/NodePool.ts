@@ -30,7 +30,7 @@ import { SlotSupervisor, type Supervised } from "./internal/slotSupervisor.ts"
 import * as Slots from "./internal/slotTable.ts"
 import { Waiters } from "./internal/waiters.ts"
 import * as Limits from "./Limits.ts"
-import { ClientOverloaded, ConnectionClosed, type PoolError, type PoolReason } from "./PoolError.ts"
+import { ClientOverloaded, ConnectionClosed, NodeSilent, type PoolError, type PoolReason } from "./PoolError.ts"
 import { TICK_MILLIS, type Tickable } from "./Ticker.ts"
 import type * as Tls from "./Tls.ts"
 
@@ -110,6 +110,8 @@ export interface Stats {
     readonly orphans: number
     /** Requests in flight past which it takes none now; 0 without a connection. */
     readonly limit: number
+    /** Whether nothing is heard on it: it is not picked until something is. */
+    readonly isSilent: boolean
   }>
   /** Connections beyond those, kept until the pool is full. */
   readonly excess: number
@@ -164,6 +166,10 @@ const DEFAULT_SHUTDOWN: Duration.Input = "5 seconds"
 const DEFAULT_MAX_WAITING = 16_384
 /** Changes that a subscriber may be behind; older ones are dropped for it. */
 const CHANGES = 256
+/** Ticks of silence on all connections after which one of them is dialled anew: a collection of garbage is over by then. */
+const SCOUT_TICKS = 1_000 / TICK_MILLIS
+/** Ticks after which a connection is replaced whose peer answers heartbeats only: another one to it may be no better. */
+const DEAF_TICKS = 60_000 / TICK_MILLIS
 /** Ticks between two settings of the gauges. */
 const SAMPLE_TICKS = 1000 / TICK_MILLIS
 
@@ -200,6 +206,10 @@ export class NodePool implements Host, Supervised, Tickable {
   private started = false
   /** Closing, their last requests under way. */
   private readonly draining = new Set<Connection>()
+  /** Those that the limiter was told of. */
+  private readonly lost = new WeakSet<Connection>()
+  /** What all those are told who find the list full. */
+  private overloaded: ClientOverloaded | undefined
 
   /** Made by {@link make}. */
   constructor(options: Options, services: {
@@ -225,7 +235,7 @@ export class NodePool implements Host, Supervised, Tickable {
     const { maxWaiting = DEFAULT_MAX_WAITING } = options
     Limits.check(limits)
     if (!(maxWaiting >= 0)) throw new RangeError(`maxWaiting must be a number from 0, got ${maxWaiting}`)
-    this.keyspaces = new PoolKeyspace(keyspace, this.table, (connection) => this.onExhausted(connection))
+    this.keyspaces = new PoolKeyspace(keyspace, this.table, (connection) => this.replace(connection))
     if (options.adaptive !== undefined && options.adaptive !== false) {
       const max = limits?.maxInFlight ?? Limits.defaults.maxInFlight
       this.adaptive = new AdaptiveLimits(options.adaptive === true ? {} : options.adaptive, max)
@@ -265,7 +275,7 @@ export class NodePool implements Host, Supervised, Tickable {
     return this.table.isOpen
   }
 
-  /** Whether every slot has its connection. */
+  /** Whether every slot has its connection, heard or not. */
   get isFull(): boolean {
     return this.table.isFull
   }
@@ -312,18 +322,21 @@ export class NodePool implements Host, Supervised, Tickable {
       return this.lastError ?? new ConnectionClosed({ message: `there is no connection to ${this.where} yet` })
     }
     const place = this.admission.join(waiter, deadline)
-    if (place === undefined) {
-      return new ClientOverloaded({
-        message: `${this.admission.size} requests wait for room on the connections to ${this.where}, as many as may: ` +
-          "send fewer at once"
-      })
-    }
+    // The same object for all: who is refused by the hundred thousand must cost nothing.
+    if (place === undefined) return this.overloaded ??= this.overload()
     if (this.admission.size === 1) {
       this.await(true)
       // Nobody tells of room that is there already.
       this.options.session.ticker.defer(() => this.onRoom())
     }
     return place
+  }
+
+  private overload(): ClientOverloaded {
+    return new ClientOverloaded({
+      message: `${this.admission.size} requests wait for room on the connections to ${this.where}, as many as may: ` +
+        "send fewer at once"
+    })
   }
 
   /** Waits no more. */
@@ -391,6 +404,7 @@ export class NodePool implements Host, Supervised, Tickable {
     const from = this.where
     this.address = address
     this.port = port
+    this.overloaded = undefined
     this.dialer.moveTo(address, port)
     this.recorder.rename(this.where)
     this.recorder.stand(this.table.stats)
@@ -446,36 +460,60 @@ export class NodePool implements Host, Supervised, Tickable {
       this.lastError = reason
       if (wasInSlot) this.recorder.lost(reason)
     }
-    if (reason._tag === "ConnectionLost" || reason._tag === "HeartbeatTimeout") this.limiter.lost(this.clock)
+    if (reason._tag === "ConnectionLost" || reason._tag === "HeartbeatTimeout") this.countLost(connection)
     this.checkUp(reason)
     this.waiters.signalLater()
   }
 
+  /** Of a connection that is silent this is no longer true when something is heard on it. */
   onExhausted(connection: Connection): void {
-    this.retire(this.table.exhaust(connection, this.now))
+    this.replace(connection, connection.isSilent)
+  }
+
+  private replace(connection: Connection, isSilenced = false): void {
+    this.retire(this.table.exhaust(connection, this.now, isSilenced))
     this.waiters.signalLater()
   }
 
-  /** Requests go elsewhere; the other connections are asked whether they live at once, not by the next request that is lost there. */
-  onSilent(_connection: Connection, reason: PoolReason): void {
+  /** Requests go elsewhere; the other connections are asked at once, not by the next request that is lost there. */
+  onSilent(connection: Connection, reason: PoolReason): void {
     this.lastError = reason
-    this.nodeDown()
+    this.recorder.silent()
+    if (connection.isDeaf) {
+      for (const other of this.table.all) if (other !== connection) other.suspect()
+    } else this.nodeDown()
     this.checkUp(reason)
   }
 
   onHeard(connection: Connection): void {
+    this.lost.delete(connection)
     this.table.restore(connection)
     this.checkUp()
     this.waiters.signalLater()
   }
 
-  /** One on which nothing is heard while others of the node are heard is broken on its way: it is replaced. */
-  private replaceBroken(connections: ReadonlyArray<Connection>): void {
-    const silent = connections.filter((connection) => connection.isSilent && !this.table.isExhausted(connection))
-    if (
-      silent.length === 0 || !connections.some(({ isOpen, isSilent, isUnheard }) => isOpen && !isSilent && !isUnheard)
-    ) return
-    for (const connection of silent) this.onExhausted(connection)
+  /**
+   * Replaces connections on which nothing is heard: at once where others of the node are heard, as then it is their way that is
+   * broken, or their shard hangs; where none is heard one dial finds out whether it is the ways or the node.
+   */
+  private replaceSilent(connections: ReadonlyArray<Connection>, now: number): void {
+    const { table } = this
+    const silent = connections.filter((connection) => connection.isSilent && !table.isExhausted(connection))
+    if (silent.length === 0) return
+    const isHeard = connections.some(({ isOpen, isSilent, isUnheard }) => isOpen && !isSilent && !isUnheard)
+    for (const connection of silent) {
+      const ticks = now - connection.silentSince
+      if (connection.isDeaf ? ticks >= DEAF_TICKS : isHeard) this.countLost(connection)
+      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) continue
+      this.replace(connection, true)
+    }
+  }
+
+  /** Once for a connection: to the limiter that is one more dial that is due. */
+  private countLost(connection: Connection): void {
+    if (this.lost.has(connection)) return
+    this.lost.add(connection)
+    this.limiter.lost(this.clock)
   }
 
   onRoom(): void {
@@ -490,7 +528,7 @@ export class NodePool implements Host, Supervised, Tickable {
     const connections = this.table.all
     const isQuiet = connections.length === 0
     this.adaptive?.onTick(connections)
-    this.replaceBroken(connections)
+    this.replaceSilent(connections, now)
     if (!isQuiet && now - this.sampled < SAMPLE_TICKS) return true
     this.sampled = now
     this.recorder.sample({
@@ -525,11 +563,13 @@ export class NodePool implements Host, Supervised, Tickable {
   /** Publishes whether requests are taken, when that has changed. */
   private checkUp(reason?: PoolReason): void {
     const { isUp } = this
-    if (isUp === this.wasUp) return
-    this.wasUp = isUp
-    if (isUp) return this.publish({ _tag: "Up" })
-    this.publish({ _tag: "Down", reason })
-    // Nobody knows when there will be room again; other nodes may have some now. Where there are none they may join again.
+    if (isUp !== this.wasUp) {
+      this.wasUp = isUp
+      if (isUp) return this.publish({ _tag: "Up" })
+      this.publish({ _tag: "Down", reason })
+    } else if (isUp || this.isOpen) return
+    // Nobody knows when there will be room again; other nodes may have some now. Where there are none they may join again, as long as
+    // there are connections on which something may be heard again.
     this.admission.refuse(
       reason ?? new ConnectionClosed({ message: `the connections to ${this.where} are closed` })
     )
@@ -538,6 +578,11 @@ export class NodePool implements Host, Supervised, Tickable {
   /** @internal */
   get isEmpty(): boolean {
     return this.table.isEmpty
+  }
+
+  /** @internal */
+  isHeard(slot: number): boolean {
+    return this.isUp && this.table.slots[slot]?.isSilent !== true
   }
 
   /** @internal */
@@ -572,7 +617,10 @@ export class NodePool implements Host, Supervised, Tickable {
     this.keyspaces.adopted(connection)
     this.adaptive?.adopt(connection)
     const replaced = this.table.add(connection, this.now)
-    if (replaced !== undefined) drain.push(replaced)
+    if (replaced !== undefined) {
+      drain.push(replaced)
+      if (replaced.isSilent) this.countReplaced(replaced)
+    }
     this.started = true
     this.options.session.ticker.arm(this)
     connection.isAwaited = this.admission.size > 0
@@ -581,6 +629,12 @@ export class NodePool implements Host, Supervised, Tickable {
     this.checkUp()
     if (connection.isAwaited) this.onRoom()
     this.waiters.signalLater()
+  }
+
+  /** It was open to the end, and is lost all the same. */
+  private countReplaced(connection: Connection): void {
+    this.countLost(connection)
+    this.recorder.lost(new NodeSilent({ message: `nothing was heard of ${this.where}` }))
   }
 
   /** Closes what is of no use any more, and what is too much: fewer slots have a lower bound. */

@@ -11,6 +11,13 @@ import * as Metric from "effect/Metric"
 
 /** Open connections, those in excess included. @category metrics @since 0.1.0 */
 export const connections = Metric.gauge("cql_pool_connections", { description: "Open connections" })
+/** Open connections on which nothing is heard: none of them is picked. @category metrics @since 0.1.0 */
+export const silent = Metric.gauge("cql_pool_silent", { description: "Connections on which nothing is heard" })
+/** How often a connection was set aside because nothing was heard on it. @category metrics @since 0.1.0 */
+export const silences = Metric.counter("cql_pool_silences_total", {
+  description: "Connections that were set aside",
+  incremental: true
+})
 /** Slots by `state`: where each connection that there should be stands. @category metrics @since 0.1.0 */
 export const slots = Metric.gauge("cql_pool_slots", { description: "Slots by state" })
 /** Requests that somebody waits for. @category metrics @since 0.1.0 */

@@ -448,7 +448,9 @@ describe("Connection: orphans", () => {
 
   it.effect("fewer are enough when they are old", () =>
     Effect.gen(function*() {
-      const { owner, query } = yield* Fake.open({ maxOrphans: 100, maxOldOrphans: 4 })
+      const { owner, query, socket } = yield* Fake.open({ maxOrphans: 100, maxOldOrphans: 4 })
+      // It lives, and answers no query.
+      socket.onRequest = Fake.heartbeats
       for (const request of Array.from({ length: 4 }, () => query("x"))) request.abandon()
       yield* TestClock.adjust(800)
       assert.strictEqual(owner.exhausted.length, 0)

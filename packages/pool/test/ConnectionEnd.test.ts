@@ -36,22 +36,46 @@ describe("Connection: heartbeat", () => {
       assert.isTrue(socket.received.every(({ request }) => request._tag === "Query"))
     }))
 
-  it.effect("no answer in time closes the connection", () =>
+  it.effect("no answer in time: another connection is wanted, and what is in flight waits as long as it likes", () =>
     Effect.gen(function*() {
       const { connection, owner, query, socket } = yield* Fake.open()
-      const request = query("in flight", 600_000)
-      yield* TestClock.adjust("34 seconds")
+      const request = query("in flight", 60_000)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(owner.exhausted, [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(owner.exhausted, [connection])
+      yield* TestClock.adjust("53 seconds")
+      assert.isUndefined(connection.closeReason)
+      assert.deepStrictEqual(request.told, [])
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(request.failure?.reason._tag, "RequestTimeout")
+      assert.isTrue(request.failure?.sent)
+      // Nobody waits any more, and nothing was heard for long.
+      assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
+      assert.isTrue(socket.isDestroyed)
+      assert.strictEqual(request.told.length, 1)
+      assert.deepStrictEqual(owner.exhausted, [connection])
+      assert.strictEqual(owner.closed.length, 1)
+    }))
+
+  it.effect("no answer in time, and nobody waits: another connection is wanted; after six times as long it is closed", () =>
+    Effect.gen(function*() {
+      const { connection, owner, socket } = yield* Fake.open()
+      yield* TestClock.adjust("35 seconds")
+      assert.deepStrictEqual(owner.exhausted, [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(owner.exhausted, [connection])
+      yield* TestClock.adjust("24 seconds")
       assert.isTrue(connection.isOpen)
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
       assert.isTrue(socket.isDestroyed)
-      assert.strictEqual(request.failure?.reason, connection.closeReason)
       assert.strictEqual(owner.closed.length, 1)
     }))
 
   it.effect("bytes that keep coming are a sign of life, even if the answer does not", () =>
     Effect.gen(function*() {
-      const { connection, query, socket } = yield* Fake.open()
+      const { connection, owner, query, socket } = yield* Fake.open()
       const request = query("a large answer", 600_000)
       yield* until(() => socket.received.length === 1)
       const bytes = Network.frame(request.stream, named("x".repeat(30_000)))
@@ -64,19 +88,23 @@ describe("Connection: heartbeat", () => {
       }
       socket.send(bytes.subarray(at))
       yield* until(() => request.told.length === 1)
+      assert.deepStrictEqual(owner.exhausted, [])
       // Silence from here on.
-      yield* TestClock.adjust("11 seconds")
-      assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(owner.exhausted, [connection])
     }))
 
   it.effect("`probe` asks at once, one at a time", () =>
     Effect.gen(function*() {
-      const { connection, socket } = yield* Fake.open()
+      const { connection, owner, socket } = yield* Fake.open()
       connection.probe()
       connection.probe()
       yield* until(() => socket.received.length > 0)
       assert.strictEqual(socket.received.length, 1)
       yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(socket.received.length, 1)
+      assert.deepStrictEqual(owner.exhausted, [connection])
+      yield* TestClock.adjust("26 seconds")
       assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
     }))
 
@@ -106,13 +134,15 @@ describe("Connection: heartbeat", () => {
       assert.deepStrictEqual(request.told, [Frame.Opcode.RESULT])
     }))
 
-  it.effect("stops with the close", () =>
+  it.effect("goes on while a close waits for a request, which it does not cut short", () =>
     Effect.gen(function*() {
       const { connection, query, socket } = yield* Fake.open()
-      query("slow", 600_000)
+      const request = query("slow", 600_000)
       const closing = yield* Effect.forkChild(connection.close("2 minutes"), { startImmediately: true })
       yield* TestClock.adjust("100 seconds")
-      assert.strictEqual(socket.received.length, 1)
+      assert.deepStrictEqual(socket.received.map(({ request }) => request._tag), ["Query", "Options"])
+      assert.isTrue(connection.isSilent)
+      assert.deepStrictEqual(request.told, [])
       yield* TestClock.adjust("21 seconds")
       yield* Fiber.join(closing)
       assert.strictEqual(connection.closeReason?._tag, "ConnectionClosed")

@@ -71,7 +71,7 @@ describe("Connection: what is in flight on all of a ticker", () => {
     Effect.gen(function*() {
       const { check, opened } = yield* several(1)
       const [{ connection, query, socket }] = opened as [typeof opened[0]]
-      const request = query("slow", 600_000)
+      const request = query("slow", 20_000)
       connection.probe()
       check(1)
       yield* until(() => socket.received.length === 2)
@@ -81,7 +81,12 @@ describe("Connection: what is in flight on all of a ticker", () => {
       connection.probe()
       check(1)
       yield* TestClock.adjust("11 seconds")
-      assert.strictEqual(request.failure?.reason._tag, "HeartbeatTimeout")
+      check(1)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(request.failure?.reason._tag, "RequestTimeout")
+      check(0)
+      yield* TestClock.adjust("12 seconds")
+      assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
       check(0)
     }))
 

@@ -13,17 +13,17 @@ export type Step =
 
 /** How long a peer may be silent, in milliseconds. */
 export interface Patience {
-  /** While requests are in flight, before it is asked whether it lives. */
+  /** While it owes answers, before it is asked whether it lives. */
   readonly silence: number
   /** After that, before it is set aside. */
   readonly grace: number
-  /** While nothing is in flight, before it is asked whether it lives. */
+  /** While it owes nothing, before it is asked whether it lives. */
   readonly idle: number
 }
 
 /** So many times longer than usual is silence: a peer whose answers take three times as long is slow. */
 const FACTOR = 3
-/** In ticks: longer quiet is not learned as usual, or longer silence not waited for. */
+/** In ticks: longer times are not learned as usual, or longer silence not waited for. */
 const MOST_USUAL = 10
 const MOST_PATIENCE = 20
 /** Requests in a row without an answer that make a peer suspect although it answers heartbeats. */
@@ -31,29 +31,50 @@ const SEVERAL = 3
 /** Ticks after which a peer that answers no requests is tried again. */
 const TRIAL = 10
 
+/** The longer ones of the last few times, in ticks: up at once, down by a part. */
+const learned = (usual: number, ticks: number, isSilent: boolean): number => {
+  const seen = Math.min(MOST_USUAL, ticks)
+  // What made it silent says only half as much.
+  const next = seen > usual ? (isSilent ? (usual + seen) / 2 : seen) : usual - (usual - seen) / 16
+  return next < 0.1 ? 0 : next
+}
+
 /**
  * Whether a peer is there: asked at the first silence, set aside when it says nothing to that either, and back when it says
- * anything. One that answers heartbeats only is asked a question, and is back when it answers a request.
+ * anything. One that answers heartbeats only is asked a question, set aside when it does not answer, and back when it answers a
+ * request.
+ *
+ * It costs a request a comparison or two: one at a time is timed, as TCP times its segments (RFC 6298).
  */
 export class Liveness {
   /** Set aside. */
   isSilent = false
+  /** Set aside although it answers heartbeats. */
+  isDeaf = false
+  /** The tick at which it was set aside. */
+  silentSince = 0
   /** The tick of the last bytes. */
   lastRead: number
+  /** Something was sent since the last bytes came: it may have been given up meanwhile. */
+  isOwing = false
+  /** The request whose answer is timed, -1 for none, and when it was sent. */
+  timed = -1
+  private timedAt = 0
   private readonly silence: number
   private readonly grace: number
   private readonly idle: number
-  /** It answers heartbeats, and no requests. */
-  private isDeaf = false
-  /** The tick since which something is in flight. */
+  /** The tick since which something is owed. */
   private since: number
-  /** How long it is quiet between two answers while something is in flight, in ticks: the longer ones of the last reads. */
-  private usual = 0
+  /** How long it usually is quiet while something is in flight, and how long an answer usually takes, in ticks. */
+  private quiet = 0
+  private latency = 0
   private beatAt = -1
   private hasRead = true
   private askedAt = -1
   /** Requests in a row whose time was over. */
   private unanswered = 0
+  /** The tick of the last step. */
+  private stepped: number
 
   constructor({ grace, idle, silence }: Patience, now: number) {
     this.silence = silence / TICK_MILLIS
@@ -61,6 +82,13 @@ export class Liveness {
     this.idle = idle / TICK_MILLIS
     this.lastRead = now
     this.since = now
+    this.stepped = now
+  }
+
+  /** Steps follow. */
+  begin(now: number): void {
+    this.lastRead = now
+    this.stepped = now
   }
 
   /** A heartbeat is under way. */
@@ -73,27 +101,38 @@ export class Liveness {
     return this.isBeating && !this.hasRead
   }
 
-  /** The first request is in flight after none was. */
-  waiting(now: number): void {
-    this.since = now
+  /** The tick since which it could have said something. */
+  get quietSince(): number {
+    return Math.max(this.lastRead, this.beatAt)
+  }
+
+  /** Request `id` is the first that is sent since bytes came; `isFirst`: and the only one in flight. Called while not `isOwing`. */
+  owes(id: number, now: number, isFirst: boolean): void {
+    this.isOwing = true
+    if (isFirst) this.since = now
+    if (this.timed >= 0) return
+    this.timed = id
+    this.timedAt = now
+  }
+
+  /** The answer to the request that is `timed`. */
+  timedOne(now: number): void {
+    this.latency = learned(this.latency, now - this.timedAt, this.isSilent)
+    this.timed = -1
   }
 
   /** Bytes came. Answers whether the peer is back. */
   read(now: number, isWaiting: boolean): boolean {
-    const quiet = isWaiting ? Math.min(MOST_USUAL, now - Math.max(this.lastRead, this.since)) : 0
-    if (quiet > 0 || this.usual > 0) this.learn(quiet)
+    const quiet = isWaiting ? now - Math.max(this.lastRead, this.since) : 0
+    if (quiet > 0 || this.quiet > 0) this.quiet = learned(this.quiet, quiet, this.isSilent)
     this.lastRead = now
+    this.isOwing = false
     this.hasRead = true
     if (!this.isSilent || this.isDeaf) return false
     this.isSilent = false
+    // A question from before would be long overdue.
+    this.askedAt = -1
     return true
-  }
-
-  private learn(quiet: number): void {
-    const { usual } = this
-    // What made it silent says only half as much.
-    const next = quiet > usual ? (this.isSilent ? (usual + quiet) / 2 : quiet) : usual - (usual - quiet) / 16
-    this.usual = next < 0.1 ? 0 : next
   }
 
   /** A request, not a heartbeat, was answered. Answers whether the peer is back. */
@@ -112,6 +151,11 @@ export class Liveness {
     this.unanswered++
   }
 
+  /** Others have found that it does not answer: it is to be asked. */
+  suspect(): void {
+    this.unanswered = Math.max(this.unanswered, SEVERAL)
+  }
+
   beat(now: number): void {
     this.beatAt = now
     this.hasRead = false
@@ -126,24 +170,49 @@ export class Liveness {
     this.askedAt = now
   }
 
-  private patience(ticks: number): number {
-    return Math.max(ticks, Math.min(FACTOR * this.usual, MOST_PATIENCE))
+  private get gracePatience(): number {
+    return Math.max(this.grace, Math.min(FACTOR * Math.max(this.quiet, this.latency), MOST_PATIENCE))
+  }
+
+  /** Time in which this process did not run says nothing about the peer. */
+  private skip(ticks: number): void {
+    if (this.beatAt >= 0) this.beatAt += ticks
+    if (this.askedAt >= 0) this.askedAt += ticks
+    this.timedAt += ticks
+  }
+
+  private setAside(now: number): Step {
+    this.isSilent = true
+    this.silentSince = now
+    return "aside"
   }
 
   /** Called with each tick. */
   step(now: number, isWaiting: boolean): Step {
-    if (!this.isBeating) {
-      const quiet = now - (isWaiting ? Math.max(this.lastRead, this.since) : this.lastRead)
-      if (quiet >= (isWaiting ? Math.min(this.patience(this.silence), this.idle) : this.idle)) return "beat"
-    } else if (!this.hasRead && !this.isSilent && now - this.beatAt >= this.patience(this.grace)) {
-      this.isSilent = true
-      return "aside"
+    const late = now - this.stepped - 1
+    this.stepped = now
+    if (late > 0) this.skip(late)
+    // Another one is timed: this one may never be answered.
+    if (this.timed >= 0 && now - this.timedAt > MOST_PATIENCE) this.timed = -1
+    const isOwed = isWaiting || this.isOwing
+    if (!this.isBeating || (this.hasRead && isOwed)) {
+      const quiet = now - (isOwed ? Math.max(this.lastRead, this.since) : this.lastRead)
+      const silence = Math.max(this.silence, Math.min(FACTOR * this.quiet, MOST_PATIENCE))
+      if (quiet >= (isOwed ? Math.min(silence, this.idle) : this.idle)) return "beat"
+    } else if (!this.hasRead && (!this.isSilent || this.isDeaf) && now - this.beatAt >= this.gracePatience) {
+      // Not even heartbeats any more.
+      this.isDeaf = false
+      return this.isSilent ? "none" : this.setAside(now)
     }
+    return this.hear(now)
+  }
+
+  /** Sees to a peer that answers heartbeats. */
+  private hear(now: number): Step {
     if (this.unanswered < SEVERAL || (this.isSilent && !this.isDeaf)) return "none"
     if (this.askedAt < 0 || now - this.askedAt >= TRIAL) return "ask"
-    if (this.isSilent || now - this.askedAt < this.patience(this.grace)) return "none"
-    this.isSilent = true
+    if (this.isSilent || this.isUnheard || now - this.askedAt < this.gracePatience) return "none"
     this.isDeaf = true
-    return "aside"
+    return this.setAside(now)
   }
 }

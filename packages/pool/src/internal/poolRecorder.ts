@@ -24,6 +24,8 @@ const seriesOf = (node: string) => {
     queueTime: Metric.withAttributes(PoolMetrics.queueTime, own),
     waiting: Metric.withAttributes(PoolMetrics.waiting, own),
     excess: Metric.withAttributes(PoolMetrics.excess, own),
+    silent: Metric.withAttributes(PoolMetrics.silent, own),
+    silences: Metric.withAttributes(PoolMetrics.silences, own),
     port: Metric.withAttributes(PoolMetrics.shardAwarePort, own)
   }
 }
@@ -86,6 +88,10 @@ export class PoolRecorder {
     Metric.withAttributes(PoolMetrics.losses, { node: this.node, reason: reason._tag }).updateUnsafe(1, this.context)
   }
 
+  silent(): void {
+    this.series.silences.updateUnsafe(1, this.context)
+  }
+
   shook(millis: number): void {
     this.series.handshakeTime.updateUnsafe(millis, this.context)
   }
@@ -114,7 +120,9 @@ export class PoolRecorder {
     const { context } = this
     const count = Math.max(state.nrShards, this.shards.length)
     const totals = Array.from({ length: count }, () => ({ connections: 0, inFlight: 0, orphans: 0 }))
-    for (const { inFlight, orphans, shard } of state.connections) {
+    let silent = 0
+    for (const { inFlight, isSilent, orphans, shard } of state.connections) {
+      if (isSilent) silent++
       const total = totals[shard]
       if (total === undefined) continue
       total.connections++
@@ -129,6 +137,7 @@ export class PoolRecorder {
     }
     this.series.waiting.updateUnsafe(state.waiting, context)
     this.series.excess.updateUnsafe(state.excess, context)
+    this.series.silent.updateUnsafe(silent, context)
     this.series.port.updateUnsafe(PORT[state.shardAwarePort], context)
   }
 }

@@ -26,6 +26,8 @@ export interface Host extends Owner {
   shardOf(slot: number): number | undefined
   /** No connection at all: the node may be dead, and is asked at its plain port. */
   readonly isEmpty: boolean
+  /** Whether the node is heard, and what is in the slot, if anything, too. */
+  isHeard(slot: number): boolean
   readonly sharding: ShardFeatures | undefined
   /** Where it is advertised and used. */
   readonly shardAwarePort: number | undefined
@@ -173,6 +175,11 @@ export class SlotDialer {
       }
       inUse = undefined
       host.onAwareFailed(reason)
+      // A node that is stopped, or one of whose shards is: its kernel takes the connection, and nobody greets. The port is not to blame.
+      if (reason._tag === "ConnectTimeout" && !host.isEmpty && !host.isHeard(slot)) {
+        belief.undecided()
+        return yield* attempt.failure
+      }
       // Refused is cheap to try again. Silence is not: a firewall may let the plain port through only.
       if (reason._tag === "ConnectTimeout" && !host.isEmpty) belief.wrong(now)
       break

@@ -49,8 +49,10 @@ export class SlotTable {
   private states: Array<SlotState>
   size: number
   anyShard: boolean
-  /** To be replaced, because of their orphans or because the node has moved. */
+  /** To be replaced: because of their orphans, because the node has moved, because nothing is heard on them. */
   private readonly exhausted = new Set<Connection>()
+  /** Of those, the ones that need not be replaced once something is heard on them. */
+  private readonly silenced = new Set<Connection>()
   /** By slot: the tick at which its connection came, and how the last one ended. */
   private readonly since: Array<number> = []
   private readonly ended: Array<Ended> = []
@@ -116,9 +118,15 @@ export class SlotTable {
     return this.next() ?? this.all.find((connection) => connection.hasReserve && !connection.isSilent)
   }
 
-  /** An open connection on which nothing is heard: the last resort. */
+  /** The least busy of the open connections on which nothing is heard: the last resort. */
   nextSilent(): Connection | undefined {
-    return this.all.find((connection) => connection.isSilent && connection.hasReserve)
+    let best: Connection | undefined
+    for (const connection of this.all) {
+      if (connection.isSilent && connection.hasRoom && (best === undefined || connection.load < best.load)) {
+        best = connection
+      }
+    }
+    return best
   }
 
   // ---- looking -----------------------------------------------------------------------------------------------------
@@ -181,9 +189,11 @@ export class SlotTable {
   needs(slot: number): boolean {
     if (slot >= this.slots.length) return false
     const connection = this.slots[slot]
-    if (connection !== undefined) return this.exhausted.has(connection)
+    if (connection !== undefined && !this.exhausted.has(connection)) return false
     // An empty pool makes one connection first: the node may be dead, and its shards are not known.
-    return slot === 0 || !this.isEmpty
+    if (this.isEmpty) return slot === 0
+    // So does one on whose connections nothing is heard.
+    return this.isUp || slot === this.slots.findIndex((other) => other === undefined || this.exhausted.has(other))
   }
 
   /** A look at each slot. */
@@ -194,7 +204,8 @@ export class SlotTable {
       requests: (this.past[slot] ?? 0) + (connection?.requests ?? 0),
       inFlight: connection?.inFlight ?? 0,
       orphans: connection?.orphans ?? 0,
-      limit: connection?.limit ?? 0
+      limit: connection?.limit ?? 0,
+      isSilent: connection?.isSilent ?? false
     } as const))
   }
 
@@ -292,6 +303,7 @@ export class SlotTable {
   /** Takes a closed connection out, and puts one in excess in its place if that would do. Answers whether it was in a slot. */
   remove(connection: Connection, reason: PoolReason, now: number): boolean {
     this.exhausted.delete(connection)
+    this.silenced.delete(connection)
     // By identity: a connection that was replaced or parked must not take its successor with it.
     const slot = this.slots.indexOf(connection)
     const at = slot < 0 ? this.groupOf(connection) * this.size : slot
@@ -315,33 +327,36 @@ export class SlotTable {
   private promote(slot: number, now: number): void {
     const group = Math.floor(slot / this.size)
     const at = this.excess.findIndex((connection) =>
-      connection.isOpen && !this.exhausted.has(connection) && this.groupOf(connection) === group
+      connection.isOpen && !connection.isSilent && !this.exhausted.has(connection) && this.groupOf(connection) === group
     )
     if (at >= 0) this.put(slot, this.excess.splice(at, 1)[0]!, now)
   }
 
   /**
-   * A connection has too many orphans. In a slot it stays until there is another one: one in excess, at once. Answers what
-   * is to be closed now.
+   * A connection has too many orphans, say. In a slot it stays until there is another one: one in excess, at once. Answers what
+   * is to be closed now. `isSilenced`: it is to be replaced only as long as nothing is heard on it.
    */
-  exhaust(connection: Connection, now: number): ReadonlyArray<Connection> {
+  exhaust(connection: Connection, now: number, isSilenced = false): ReadonlyArray<Connection> {
     const slot = this.slots.indexOf(connection)
     if (slot < 0) {
       const isExcess = this.excess.includes(connection)
       this.excess = this.excess.filter((other) => other !== connection)
       return isExcess ? [connection] : []
     }
+    if (!isSilenced) this.silenced.delete(connection)
+    else if (!this.exhausted.has(connection)) this.silenced.add(connection)
     this.exhausted.add(connection)
     this.become(slot, "Draining")
     this.promote(slot, now)
     return this.slots[slot] === connection ? [] : [connection]
   }
 
-  /** A connection that was to be replaced, because nothing was heard on it, is as good as any. */
+  /** Something is heard on a connection again: where it was to be replaced for its silence only, it is as good as any. */
   restore(connection: Connection): void {
+    if (!this.silenced.delete(connection)) return
+    this.exhausted.delete(connection)
     const slot = this.slots.indexOf(connection)
-    if (slot < 0 || !this.exhausted.delete(connection)) return
-    this.become(slot, "Ready")
+    if (slot >= 0) this.become(slot, "Ready")
   }
 
   /** Whether it is to be replaced. */
@@ -351,6 +366,7 @@ export class SlotTable {
 
   /** Everything is to be replaced, and serves until it is. */
   outdate(): void {
+    this.silenced.clear()
     for (const connection of this.all) this.exhausted.add(connection)
     for (const [slot, connection] of this.slots.entries()) if (connection !== undefined) this.become(slot, "Draining")
   }

@@ -17,6 +17,8 @@ export class RecordingOwner implements Owner {
   readonly closed: Array<PoolReason> = []
   readonly exhausted: Array<Connection> = []
   readonly events: Array<Response.Event> = []
+  /** That it was set aside, and that it was heard again. */
+  readonly moods: Array<"silent" | "heard"> = []
   onClosed(_connection: Connection, reason: PoolReason): void {
     this.closed.push(reason)
   }
@@ -25,6 +27,12 @@ export class RecordingOwner implements Owner {
   }
   onEvent(event: Response.Event): void {
     this.events.push(event)
+  }
+  onSilent(): void {
+    this.moods.push("silent")
+  }
+  onHeard(): void {
+    this.moods.push("heard")
   }
 }
 
@@ -113,6 +121,11 @@ export const open = Effect.fnUntraced(
 export const VOID: Response.ServerResponse = { _tag: "Void" }
 /** An answer that says which request it belongs to. */
 export const named = (name: string): Response.ServerResponse => ({ _tag: "SetKeyspace", keyspace: name })
+
+/** Answers heartbeats, and nothing else. */
+export const heartbeats: Network.OnRequest = (socket, { request, stream }) => {
+  if (request._tag === "Options") socket.respond(stream, { _tag: "Supported", options: new Map() })
+}
 
 /** Answers every query with its own text. */
 export const echo: Network.OnRequest = (socket, { request, stream }) =>
