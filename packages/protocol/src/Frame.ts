@@ -4,7 +4,8 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
+import { allocate } from "./internal/fastBuffer.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import { MAX_FRAME, type Writer } from "./Writer.ts"
@@ -243,7 +244,7 @@ export class FrameParser {
   private keep(bytes: Buffer, start: number, end: number, frame: number): void {
     const needed = this.carried + end - start
     if (this.carry === undefined || this.carry.length < needed) {
-      const next = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(needed * 2, frame)))
+      const next = allocate(Math.max(1024, Math.min(needed * 2, frame)))
       if (this.carried > 0) next.set(this.carry!.subarray(0, this.carried))
       this.carry = next
       this.carryView = new DataView(next.buffer)

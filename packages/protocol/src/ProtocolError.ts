@@ -2,7 +2,7 @@
  * The codec's own errors: bytes that cannot be read, values that cannot be written.
  *
  * They are thrown by the plain functions of this package (a codec that is called a million times a second has no room
- * for wrappers) and caught once at its edges. The process never dies of them, see DESIGN invariant 8.
+ * for wrappers) and caught once at its edges. None of them reaches the process as an uncaught exception.
  *
  * @since 0.1.0
  */

@@ -3,11 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
 import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
 import { allowMissing, decoderOf, type ValueDecoder } from "./internal/decoders.ts"
-import { copyBytes } from "./internal/fastBuffer.ts"
+import { asFast, copyBytes } from "./internal/fastBuffer.ts"
 import * as Pages from "./internal/pages.ts"
 import { type Column, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
@@ -190,7 +189,8 @@ export interface Page {
   decoder: RowDecoder | undefined
   /**
    * The id of the page's metadata, where the request named another (METADATA_CHANGED): it and `decoder` replace, together,
-   * what is known of the statement. For the response of a conditional statement see DESIGN 4.3.
+   * what is known of the statement. Not so for a conditional statement: the columns of its results depend on
+   * whether it was applied, so keep what PREPARED said.
    */
   newMetadataId: Uint8Array | undefined
 }
@@ -239,7 +239,7 @@ export class RowDecoders {
 
   private get(signature: Uint8Array, columns: ReadonlyArray<Column>): RowDecoder {
     if (signature.length > MAX_KEY) return new RowDecoder(columns, signature, this.options)
-    const key = Buffer.from(signature.buffer, signature.byteOffset, signature.length).toString("latin1")
+    const key = asFast(signature).latin1Slice(0, signature.length)
     const known = this.shapes.get(key)
     if (known !== undefined) return known
     if (this.shapes.size >= MAX_SHAPES) this.shapes.delete(this.shapes.keys().next().value!)

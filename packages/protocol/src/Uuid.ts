@@ -5,8 +5,8 @@
  */
 import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
-import { randomFillSync } from "node:crypto"
-import { inspect } from "node:util"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import { fillRandom } from "./internal/platform.ts"
 import { DecodeError } from "./ProtocolError.ts"
 
 const HEX: ReadonlyArray<string> = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"))
@@ -96,7 +96,7 @@ export class Uuid implements Equal.Equal {
     return Hash.number(this.a ^ this.b ^ this.c ^ this.d)
   }
 
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return `Uuid(${this.toString()})`
   }
 }
@@ -163,7 +163,7 @@ let used = pool.length
  */
 export const random = (): Uuid => {
   if (used === pool.length) {
-    randomFillSync(pool)
+    fillRandom(pool)
     used = 0
   }
   const i = used

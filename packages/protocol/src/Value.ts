@@ -25,8 +25,8 @@
  */
 import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
-import { inspect } from "node:util"
-import { formatAddress, parseAddress } from "./Reader.ts"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import { formatAddress, parseAddress } from "./internal/address.ts"
 
 class Marker {
   readonly _tag: string
@@ -36,7 +36,7 @@ class Marker {
   toString(): string {
     return this._tag
   }
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return this._tag
   }
 }
@@ -110,7 +110,7 @@ export class LocalDate implements Equal.Equal {
   [Hash.symbol](): number {
     return Hash.number(this.epochDay)
   }
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return `LocalDate(${this.toString()})`
   }
 }
@@ -160,7 +160,7 @@ export class LocalTime implements Equal.Equal {
   [Hash.symbol](): number {
     return Hash.string(String(this.nanos))
   }
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return `LocalTime(${this.toString()})`
   }
 }
@@ -213,7 +213,7 @@ export class CqlDuration implements Equal.Equal {
   [Hash.symbol](): number {
     return Hash.string(this.toString())
   }
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return `CqlDuration(${this.toString()})`
   }
 }
@@ -257,7 +257,7 @@ export class Inet implements Equal.Equal {
   [Hash.symbol](): number {
     return Hash.string(this.address)
   }
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return `Inet(${this.address})`
   }
 }

@@ -78,7 +78,7 @@ describe("conformance vectors", () => {
       assert.strictEqual(new VintCursor(bytes, 0, bytes.length).signed(), BigInt(value), hex)
       assert.strictEqual(unzigzag(zigzag(BigInt(value))), BigInt(value))
     }
-    // cql-features 6.2: the table of the Rust driver.
+    // The table of the Rust driver (scylla-cql, `frame/types.rs`).
     for (const [value, wire] of [[0n, 0n], [-1n, 1n], [1n, 2n], [-2n, 3n]] as const) {
       assert.strictEqual(zigzag(value), wire)
     }
@@ -101,7 +101,7 @@ describe("numbers of any size", () => {
   })
 })
 
-describe("facts about encodings (cql-features 6.2)", () => {
+describe("facts about encodings", () => {
   it("values", () => {
     const decimal = (d: BigDecimal.BigDecimal) => [d.value, d.scale]
     both("decimal", BigDecimal.make(-112233441191n, 6), "00000006e5de5d9859", decimal)

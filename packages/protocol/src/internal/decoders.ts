@@ -1,9 +1,9 @@
 import * as BigDecimal from "effect/BigDecimal"
-import type { CodecOptions } from "../Codec.ts"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { DecodeError } from "../ProtocolError.ts"
 import { Uuid } from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime } from "../Value.ts"
+import type { CodecOptions } from "./codecOptions.ts"
 import { copyBytes, type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { decodeText } from "./text.ts"
@@ -50,7 +50,7 @@ const varint: ValueDecoder = (b, _v, p, l) =>
   l === 0 ? Empty : l > MAX_VARINT ? wrongSize("varint", l) : l > 16 ? longVarint(b, p, l) : signedBig(b, p, l)
 
 const longVarint = (b: FastBuffer, p: number, l: number): bigint =>
-  BigInt.asIntN(8 * l, BigInt(`0x${b.toString("hex", p, p + l)}`))
+  BigInt.asIntN(8 * l, BigInt(`0x${b.hexSlice(p, p + l)}`))
 
 const decimal: ValueDecoder = (b, v, p, l) => {
   if (l === 0) return Empty

@@ -4,7 +4,7 @@ import { EncodeError } from "../ProtocolError.ts"
 import * as UuidModule from "../Uuid.ts"
 import { CqlDuration, Empty, Inet, LocalDate, LocalTime, Unset } from "../Value.ts"
 import type { Writer } from "../Writer.ts"
-import { swap32, SWAP_FROM } from "./fastBuffer.ts"
+import { type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
@@ -185,7 +185,7 @@ const writeVarint = (w: Writer, value: bigint): void => {
   const size = (bits >> 3) + 1
   const unsigned = BigInt.asUintN(8 * size, value).toString(16).padStart(2 * size, "0")
   w.ensure(size)
-  w.bytes.write(unsigned, w.pos, "hex")
+  ;(w.bytes as FastBuffer).hexWrite(unsigned, w.pos)
   w.pos += size
 }
 
