@@ -6,6 +6,7 @@
  */
 import type { Buffer } from "node:buffer"
 import { allocate, asFast, copyBytes, type FastBuffer, utf8Length } from "./internal/fastBuffer.ts"
+import { isMap } from "./internal/kinds.ts"
 import { writeUtf8 } from "./internal/text.ts"
 import { EncodeError } from "./ProtocolError.ts"
 
@@ -159,7 +160,7 @@ export class Writer {
 
   /** `[string map]`. */
   stringMap(entries: Readonly<Record<string, string>> | ReadonlyMap<string, string>): void {
-    const list = entries instanceof Map ? [...entries] : Object.entries(entries)
+    const list = isMap(entries) ? [...entries] as Array<[string, string]> : Object.entries(entries)
     this.count(list.length, "options")
     for (const [key, value] of list) {
       this.string(key)
