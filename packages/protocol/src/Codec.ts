@@ -9,7 +9,7 @@ import type { CodecOptions } from "./internal/codecOptions.ts"
 import { allowMissing, decoderOf } from "./internal/decoders.ts"
 import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
-import { EncodeError } from "./ProtocolError.ts"
+import { DecodeError, EncodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import { Unset } from "./Value.ts"
 import { Writer } from "./Writer.ts"
@@ -58,5 +58,11 @@ export const decode = (type: CqlType, bytes: Uint8Array | null, options: CodecOp
   if (bytes === null) return null
   const r = Reader.from(bytes)
   allowMissing(bytes.length)
-  return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
+  try {
+    return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    const cqlType = Type.format(type)
+    throw new DecodeError({ message: `${cqlType}: ${error.message}`, cqlType })
+  }
 }

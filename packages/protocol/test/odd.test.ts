@@ -167,7 +167,7 @@ const nestings: ReadonlyArray<{
 
 describe("what servers store and JavaScript has no place for", () => {
   for (const each of odd) {
-    it(title(each), () => {
+    it(`${title(each)}`, () => {
       const type = scalar(each.type)
       const read = Codec.decode(type, bytesOf(each.hex))
       assert.deepStrictEqual(read, each.value)
@@ -287,7 +287,7 @@ describe("whole numbers as the codec option says", () => {
     [-(2n ** 63n), -(2n ** 63n)]
   ]
   for (const name of ["bigint", "counter", "varint"] as const) {
-    it(name, () => {
+    it(`${name}`, () => {
       for (const [value, number] of cases) {
         const type = CqlType.list(scalar(name))
         const bytes = Codec.encode(type, [value])
