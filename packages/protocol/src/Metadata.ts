@@ -76,6 +76,8 @@ export interface PreparedMetadata {
   readonly columns: ReadonlyArray<Column>
 }
 
+const NONE: ReadonlyArray<string> = []
+
 /**
  * The names that more than one column has, each once and in the order of the columns: `SELECT a AS x, b AS x`. Rows that are
  * objects have only the last column of each; arrays, lazy rows and pages by columns have all.
@@ -92,8 +94,6 @@ export const duplicateNames = (columns: ReadonlyArray<{ readonly name: string }>
   }
   return twice.size === 0 ? NONE : [...twice]
 }
-
-const NONE: ReadonlyArray<string> = []
 
 /** A column takes a name and a type at least. */
 const LEAST_COLUMN = 4

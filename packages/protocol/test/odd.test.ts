@@ -272,6 +272,76 @@ const int64 = (value: bigint): Uint8Array => {
   return out
 }
 
+describe("what types that hold others are stored as", () => {
+  const text = scalar("text")
+  const pair = CqlType.tuple(int, text)
+  const person = CqlType.udt("ks", "person", [{ name: "age", type: int }, { name: "name", type: text }])
+  const one = cell("00000001")
+  const none = "ffffffff"
+  const cases: ReadonlyArray<[what: string, type: CqlType.CqlType, hex: string, value: unknown]> = [
+    ["a tuple from before an element was added", pair, one, [1, null]],
+    ["a tuple of no bytes", pair, "", [null, null]],
+    ["a tuple of nulls", pair, none + none, [null, null]],
+    ["a type from before a field was added", person, one, { age: 1, name: null }],
+    ["a type with a field that is not known here", person, one + none + one, { age: 1, name: null }],
+    ["a type of no bytes", person, "", { age: null, name: null }],
+    ["tuples and types within", CqlType.list(CqlType.tuple(person)), `00000001${cell(cell(one))}`, [[{
+      age: 1,
+      name: null
+    }]]],
+    ["a list with nulls", CqlType.list(int), `00000002${none}${one}`, [null, 1]],
+    ["a set with a null", CqlType.set(int), `00000002${none}${one}`, new Set([null, 1])],
+    [
+      "a map with nulls",
+      CqlType.map(int, text),
+      `00000002${none}${cell("61")}${one}${none}`,
+      new Map([[null, "a"], [1, null]])
+    ],
+    ["a list with empty values", CqlType.list(int), `00000002${cell("")}${one}`, [Value.Empty, 1]],
+    [
+      "a map with one key twice",
+      CqlType.map(int, int),
+      `00000002${one}${one}${one}${cell("00000002")}`,
+      new Map([[1, 2]])
+    ],
+    [
+      "collections of no bytes",
+      CqlType.tuple(CqlType.list(int), CqlType.set(int), CqlType.map(int, int)),
+      cell("").repeat(3),
+      [
+        [],
+        new Set(),
+        new Map()
+      ]
+    ],
+    ["a vector of no bytes", CqlType.vector(int, 2), "", Value.Empty],
+    ["a vector of empty values", CqlType.vector(scalar("varint"), 2), "0000", [Value.Empty, Value.Empty]],
+    ["a vector of lists", CqlType.vector(CqlType.list(int), 2), `0c00000001${one}0400000000`, [[1], []]],
+    ["a vector of tuples that are too short", CqlType.vector(pair, 1), `08${one}`, [[1, null]]],
+    ["a custom type of no bytes", { _tag: "Custom", className: "org.example.Type" }, "", new Uint8Array(0)]
+  ]
+  for (const [what, type, hex, value] of cases) {
+    it(`${what}`, () => assert.deepStrictEqual(Codec.decode(type, bytesOf(hex)), value))
+  }
+
+  it("what no server lets pass is refused by the name of the type", () => {
+    const wrong: ReadonlyArray<[type: CqlType.CqlType, hex: string]> = [
+      [pair, one + cell("61") + one],
+      [CqlType.list(int), `00000001${one}00`],
+      [CqlType.list(int), "00000002" + one],
+      [CqlType.map(int, int), `00000001${one}`],
+      [CqlType.vector(int, 2), "00000001"],
+      [CqlType.vector(text, 2), "016101"],
+      [CqlType.list(scalar("duration")), `00000001${cell("020100")}`],
+      [person, "00000004"]
+    ]
+    for (const [type, hex] of wrong) {
+      const name = CqlType.format(type)
+      assert.throws(() => Codec.decode(type, bytesOf(hex)), ProtocolError.DecodeError, name)
+    }
+  })
+})
+
 describe("whole numbers as the codec option says", () => {
   const cases: ReadonlyArray<[value: bigint, number: number | bigint]> = [
     [0n, 0],

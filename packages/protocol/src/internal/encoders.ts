@@ -1,5 +1,4 @@
 import * as BigDecimal from "effect/BigDecimal"
-import * as Option from "effect/Option"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { EncodeError } from "../ProtocolError.ts"
 import * as UuidModule from "../Uuid.ts"
@@ -18,6 +17,7 @@ import type { Writer } from "../Writer.ts"
 import { type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { isBytes, isMap, isPlain, isSet, millisOf, typedArrayName } from "./kinds.ts"
+import { decimalOf, integerOf } from "./numeric.ts"
 import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
 const { Uuid } = UuidModule
@@ -150,14 +150,6 @@ const writeSafe = (w: Writer, value: number): void => {
 
 const INTEGER_HINT = "a bigint, a safe integer, or the decimal text of one"
 
-/** Of what is accepted beside a `bigint` for one; `undefined` for anything else. */
-const integerOf = (value: unknown): bigint | undefined =>
-  typeof value === "string"
-    ? /^[+-]?\d+$/.test(value) ? BigInt(value.replace("+", "")) : undefined
-    : typeof value === "number" && Number.isSafeInteger(value)
-    ? BigInt(value)
-    : undefined
-
 const big = (name: string): ValueEncoder => (w, value) => {
   if (typeof value === "bigint") {
     if (!fits64(value)) return mismatch(name, value, "64 bits")
@@ -232,16 +224,6 @@ const bytesOf = (name: string): ValueEncoder => (w, value) => {
   if (!isBytes(value)) return mismatch(name, value, "a Uint8Array")
   w.bytesValue(value)
 }
-
-/** Of what is accepted beside a `BigDecimal` for one; `undefined` for anything else. A number is what it prints. */
-const decimalOf = (value: unknown): BigDecimal.BigDecimal | undefined =>
-  typeof value === "bigint"
-    ? BigDecimal.fromBigInt(value)
-    : typeof value === "number"
-    ? Option.getOrUndefined(BigDecimal.fromNumber(value))
-    : typeof value === "string" && /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(value)
-    ? Option.getOrUndefined(BigDecimal.fromString(value))
-    : undefined
 
 const scalarEncoders: Record<ScalarName, ValueEncoder> = {
   ascii: (w, value) => {

@@ -44,13 +44,16 @@ export const isMap = (value: unknown): value is ReadonlyMap<unknown, unknown> =>
   value instanceof Map || (!isOwnPlain(value) && passes(sizeOfMap, value))
 
 /** An object of this realm without a class: asked first, as it is the common case and an exception costs microseconds. */
-const isOwnPlain = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
+const isOwnPlain = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
 
 /** Whether it is an object without a class: made by a literal, or without a prototype. */
 export const isPlain = (value: object): boolean => {
+  if (isOwnPlain(value)) return true
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null) return true
   // The `Object.prototype` of another realm: nothing is behind it, and it has what only that one has.
   return typeof prototype === "object" && Object.getPrototypeOf(prototype) === null &&
     Object.hasOwn(prototype as object, "isPrototypeOf")
