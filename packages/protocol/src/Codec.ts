@@ -5,6 +5,7 @@
  */
 import type { CqlType } from "./CqlType.ts"
 import * as Type from "./CqlType.ts"
+import { isUnreadable } from "./internal/cellError.ts"
 import type { CodecOptions } from "./internal/codecOptions.ts"
 import { allowMissing, decoderOf } from "./internal/decoders.ts"
 import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
@@ -61,7 +62,7 @@ export const decode = (type: CqlType, bytes: Uint8Array | null, options: CodecOp
   try {
     return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
+    if (!isUnreadable(error)) throw error
     const cqlType = Type.format(type)
     throw new DecodeError({ message: `${cqlType}: ${error.message}`, cqlType })
   }

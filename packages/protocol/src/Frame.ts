@@ -27,7 +27,7 @@ export const HEADER_SIZE = 9
 export const RESPONSE_BIT = 0x80
 
 /**
- * Header flags (section 2.2).
+ * Header flags (native_protocol_v4.spec section 2.2).
  *
  * @category constants
  * @since 0.1.0
@@ -35,7 +35,7 @@ export const RESPONSE_BIT = 0x80
 export const Flags = { COMPRESSION: 0x01, TRACING: 0x02, CUSTOM_PAYLOAD: 0x04, WARNING: 0x08, USE_BETA: 0x10 } as const
 
 /**
- * Message codes (section 2.4).
+ * Message codes (native_protocol_v4.spec section 2.4).
  *
  * @category constants
  * @since 0.1.0

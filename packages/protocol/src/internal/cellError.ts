@@ -5,9 +5,16 @@ import type { Reader } from "../Reader.ts"
 import { allowMissing, type ValueDecoder } from "./decoders.ts"
 import type { FastBuffer } from "./fastBuffer.ts"
 
+/**
+ * Whether it says that a value cannot be read: a RangeError is of a length that lies past the end of the whole buffer, or of a
+ * set or map with more elements than the engine's can have.
+ */
+export const isUnreadable = (error: unknown): error is DecodeError | RangeError =>
+  error instanceof DecodeError || error instanceof RangeError
+
 /** An error of a value with the column that it is of. */
 export const atColumn = (error: unknown, column: Column, where = ""): unknown => {
-  if (!(error instanceof DecodeError)) return error
+  if (!isUnreadable(error)) return error
   const cqlType = format(column.type)
   const name = JSON.stringify(column.name.length > 100 ? `${column.name.slice(0, 100)}…` : column.name)
   return new DecodeError({
@@ -28,8 +35,7 @@ export const locate = (
   columns: ReadonlyArray<Column>,
   decoders: ReadonlyArray<ValueDecoder>
 ): unknown => {
-  // A length that lies past the end of the whole buffer is a RangeError of its view.
-  if (!(error instanceof DecodeError) && !(error instanceof RangeError)) return error
+  if (!isUnreadable(error)) return error
   const bytes = r.bytes as FastBuffer
   const { end, view } = r
   let { pos } = r
@@ -47,5 +53,5 @@ export const locate = (
       }
     }
   }
-  return error
+  return error instanceof RangeError ? new DecodeError({ message: `a page cannot be read: ${error.message}` }) : error
 }
