@@ -1,14 +1,25 @@
 /**
  * `node scripts/pack-check.mjs [--summary FILE]`: builds all packages, packs them as they would be published, and uses each
- * in an empty project of its own, with its siblings' tarballs.
+ * in an empty project of its own, with its siblings' tarballs. Those that shared API definitions need are bundled for browsers, too, and
+ * the bundle is run where there is nothing but the web's globals.
  *
- * Prints a line with PASS or FAIL for the build and for each package. FILE gets the same as JSON:
+ * Prints a line with PASS or FAIL for the build, for each package and for the bundle. FILE gets the same as JSON:
  * `{"passed", "failed", "results": [{"name", "ok", "detail"}]}`.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import {
   ensureInstalled,
@@ -134,6 +145,32 @@ const use = (directory, tarballs) => {
     `${seen.hidden} internal paths refused`
 }
 
+/** The packages that are for browsers as well, and the program that says whether they are. */
+const forBrowsers = ["protocol", "sharding"]
+const browserSupport = join(root, "packages", "protocol", "test", "support")
+
+/** Run by the installed Node, as it is TypeScript: bundles a program, runs it where code may be generated and where not. */
+const browserRunner = `
+import { bundleForBrowser, runInBrowser } from ${JSON.stringify(pathToFileURL(join(browserSupport, "browser.ts")).href)}
+const [file] = process.argv.slice(1)
+const code = await bundleForBrowser(file)
+console.log(JSON.stringify({ size: code.length, problems: [...runInBrowser(code), ...runInBrowser(code, false)] }))
+`
+
+/** Bundles what was installed, and uses it as a browser does. Gives a line of what was seen. */
+const useInBrowser = (tarballs) => {
+  const names = forBrowsers.map((directory) => readJson(root, "packages", directory, "package.json").name)
+  const project = projectWith("browser", names, tarballs)
+  const program = join(project, "program.ts")
+  copyFileSync(join(browserSupport, "browserProgram.ts"), program)
+  const args = ["--input-type=module", "--eval", browserRunner, program]
+  const { problems, size } = JSON.parse(capture("bundle", [nodeBinary(), ...args], project))
+  if (problems.length > 0) throw new Failure(`browser: ${problems.join("; ")}`)
+  return `${forBrowsers.join(" and ")} bundled whole (${
+    Math.round(size / 1024)
+  } KiB, not minified), run with web globals only`
+}
+
 await runMain(async () => {
   try {
     await ensureInstalled()
@@ -143,8 +180,7 @@ await runMain(async () => {
     const directories = packageDirectories()
     const tarballs = new Map()
     const failed = new Set()
-    const attempt = (directory, f) => {
-      const { name } = readJson(root, "packages", directory, "package.json")
+    const attempt = (directory, f, name = readJson(root, "packages", directory, "package.json").name) => {
       try {
         return f(name)
       } catch (error) {
@@ -157,6 +193,14 @@ await runMain(async () => {
       for (const directory of directories.filter((directory) => !failed.has(directory))) {
         const begun = performance.now()
         attempt(directory, (name) => report(name, true, `${use(directory, tarballs)} (${seconds(begun)})`))
+      }
+      if (!forBrowsers.some((directory) => failed.has(directory))) {
+        const begun = performance.now()
+        attempt(
+          "browser",
+          (name) => report(name, true, `${useInBrowser(tarballs)} (${seconds(begun)})`),
+          "browser bundle"
+        )
       }
     } else {
       for (const directory of directories) attempt(directory, (name) => report(name, false, "not built, so not packed"))

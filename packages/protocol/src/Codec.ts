@@ -5,29 +5,17 @@
  */
 import type { CqlType } from "./CqlType.ts"
 import * as Type from "./CqlType.ts"
+import { isUnreadable } from "./internal/cellError.ts"
+import type { CodecOptions } from "./internal/codecOptions.ts"
 import { allowMissing, decoderOf } from "./internal/decoders.ts"
 import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
-import { EncodeError } from "./ProtocolError.ts"
+import { DecodeError, EncodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import { Unset } from "./Value.ts"
 import { Writer } from "./Writer.ts"
 
-/**
- * How values appear in JavaScript.
- *
- * @category models
- * @since 0.1.0
- */
-export interface CodecOptions {
-  /** `uuid` and `timeuuid` as the `Uuid` class (default, an order of magnitude cheaper) or as canonical strings. */
-  readonly uuid?: "class" | "string" | undefined
-  /**
-   * `timestamp` as `Date` (default) or as milliseconds since 1970 in a `bigint`. `Date` ends in the year 275760: what lies
-   * past it, such as the largest 64-bit number that some write for "forever", is a `DecodeError` as a `Date`.
-   */
-  readonly timestamp?: "date" | "bigint" | undefined
-}
+export type { CodecOptions } from "./internal/codecOptions.ts"
 
 /**
  * The default: every type as the table of `Value` says.
@@ -71,5 +59,11 @@ export const decode = (type: CqlType, bytes: Uint8Array | null, options: CodecOp
   if (bytes === null) return null
   const r = Reader.from(bytes)
   allowMissing(bytes.length)
-  return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
+  try {
+    return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    const cqlType = Type.format(type)
+    throw new DecodeError({ message: `${cqlType}: ${error.message}`, cqlType })
+  }
 }

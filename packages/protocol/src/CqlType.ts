@@ -6,96 +6,19 @@
 import type { Version } from "./Dialect.ts"
 import * as Identifier from "./Identifier.ts"
 import { areDistinct, classNameOf, MAX_DEPTH, MAX_DIMENSION, parseClassName } from "./internal/className.ts"
+import {
+  type CqlType,
+  SCALAR_CODES,
+  type ScalarName,
+  scalarsByCode,
+  scalarsByName,
+  type UdtField
+} from "./internal/types.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import type { Writer } from "./Writer.ts"
 
-/**
- * Codes of the scalar types in an `[option]` (native_protocol_v4.spec section 4.2.5.2).
- *
- * @category constants
- * @since 0.1.0
- */
-export const SCALAR_CODES = {
-  ascii: 0x01,
-  bigint: 0x02,
-  blob: 0x03,
-  boolean: 0x04,
-  counter: 0x05,
-  decimal: 0x06,
-  double: 0x07,
-  float: 0x08,
-  int: 0x09,
-  timestamp: 0x0b,
-  uuid: 0x0c,
-  text: 0x0d,
-  varint: 0x0e,
-  timeuuid: 0x0f,
-  inet: 0x10,
-  date: 0x11,
-  time: 0x12,
-  smallint: 0x13,
-  tinyint: 0x14,
-  duration: 0x15
-} as const
-
-/**
- * The scalar types by their CQL name. `varchar` is `text`.
- *
- * @category models
- * @since 0.1.0
- */
-export type ScalarName = keyof typeof SCALAR_CODES
-
-/**
- * A CQL type.
- *
- * `frozen` is not part of it: it changes how a server stores a value, not how the value is written.
- *
- * @category models
- * @since 0.1.0
- */
-export type CqlType =
-  | { readonly _tag: "Scalar"; readonly name: ScalarName }
-  | { readonly _tag: "List"; readonly element: CqlType }
-  | { readonly _tag: "Set"; readonly element: CqlType }
-  | { readonly _tag: "Map"; readonly key: CqlType; readonly value: CqlType }
-  | { readonly _tag: "Tuple"; readonly elements: ReadonlyArray<CqlType> }
-  | { readonly _tag: "Udt"; readonly keyspace: string; readonly name: string; readonly fields: ReadonlyArray<UdtField> }
-  | { readonly _tag: "Vector"; readonly element: CqlType; readonly dimension: number }
-  | { readonly _tag: "Custom"; readonly className: string }
-
-/**
- * A field of a user-defined type.
- *
- * @category models
- * @since 0.1.0
- */
-export interface UdtField {
-  /** As it was defined: case counts. */
-  readonly name: string
-  /** What its values are. */
-  readonly type: CqlType
-}
-
-const scalars = new Map<string, CqlType>()
-const byCode = new Map<number, CqlType>()
-for (const name of Object.keys(SCALAR_CODES) as Array<ScalarName>) {
-  const type: CqlType = { _tag: "Scalar", name }
-  scalars.set(name, type)
-  byCode.set(SCALAR_CODES[name], type)
-}
-scalars.set("varchar", scalars.get("text")!)
-// Code 0x0a was "text" in protocol v1 and v2; some servers still print it.
-byCode.set(0x0a, scalars.get("text")!)
-
-/**
- * A scalar type.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const scalar = (name: ScalarName): CqlType => scalars.get(name)!
+export { type CqlType, scalar, SCALAR_CODES, type ScalarName, type UdtField } from "./internal/types.ts"
 
 /**
  * `list<element>`.
@@ -161,7 +84,7 @@ const isDimension = (value: number): boolean => Number.isInteger(value) && value
 const ARITY: ReadonlyMap<string, number> = new Map([["list", 1], ["set", 1], ["map", 2], ["tuple", 0], ["frozen", 1]])
 
 const isBuiltIn = (name: string): boolean =>
-  scalars.has(name) || ARITY.has(name) || name === "vector" || name === "empty"
+  scalarsByName.has(name) || ARITY.has(name) || name === "vector" || name === "empty"
 
 /**
  * The type as it is written in CQL, `map<text, frozen<list<int>>>` without the `frozen`. The name of a user-defined type
@@ -245,8 +168,7 @@ const TOKEN = /'(?:[^']|'')*'|"(?:[^"]|"")+"|[\w.]+|[^\s]/g
  * @category decoding
  * @since 0.1.0
  */
-export const fromClassName = (className: string): CqlType =>
-  parseClassName(className, scalar) ?? { _tag: "Custom", className }
+export const fromClassName = (className: string): CqlType => parseClassName(className) ?? { _tag: "Custom", className }
 
 /**
  * The class name of a type, which {@link fromClassName} reads back.
@@ -340,7 +262,7 @@ export const parse = (
     const quoted = token.startsWith('"')
     const name = quoted ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
     if (!quoted) {
-      const known = scalars.get(name)
+      const known = scalarsByName.get(name)
       if (known !== undefined) return known
       if (name === "vector") return vectorArguments()
       if (name === "empty") return resolve(name) ?? EMPTY
@@ -382,7 +304,7 @@ export const parse = (
 export const read = (r: Reader, depth = 0): CqlType => {
   if (depth > MAX_DEPTH) throw new DecodeError({ message: `types are nested more than ${MAX_DEPTH} deep` })
   const code = r.u16()
-  const known = byCode.get(code)
+  const known = scalarsByCode.get(code)
   if (known !== undefined) return known
   switch (code) {
     case 0x00:

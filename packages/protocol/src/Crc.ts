@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as zlib from "node:zlib"
+import { nativeCrc32 } from "./internal/platform.ts"
 
 /** Initial value of the CRC24 (native_protocol_v5.spec 2.2.1; Koopman's table of best CRCs). */
 const CRC24_INIT = 0x875060
@@ -73,9 +73,6 @@ const seed = ~seeded >>> 0
 /** From here on zlib, which is a call out of JavaScript, beats the tables (measured: 128 bytes 84 ns against 109). */
 const zlibFrom = 200
 
-/** In Node since 20.15 and 22.2. */
-const native: typeof zlib.crc32 | undefined = zlib.crc32
-
 /**
  * CRC32 of `fa2d55ca` and `length` bytes at `offset`, an unsigned number.
  *
@@ -83,6 +80,6 @@ const native: typeof zlib.crc32 | undefined = zlib.crc32
  * @since 0.1.0
  */
 export const crc32 = (bytes: Uint8Array, offset: number, length: number): number =>
-  length < zlibFrom || native === undefined
+  length < zlibFrom || nativeCrc32 === undefined
     ? ~slicing(seeded, bytes, offset, length) >>> 0
-    : native(bytes.subarray(offset, offset + length), seed)
+    : nativeCrc32(bytes.subarray(offset, offset + length), seed)

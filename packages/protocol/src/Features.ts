@@ -1,7 +1,7 @@
 /**
  * What a server offers in SUPPORTED, as one value.
  *
- * Everything of ScyllaDB is used only where it was offered (DESIGN invariant 10). A map with wrong values never breaks a
+ * Everything of ScyllaDB is used only where it was offered. A map with wrong values never breaks a
  * connection: the sharding part is left out and a warning says why, the rest stands on its own.
  *
  * Keys and values: scylladb `transport/cql_protocol_extension.cc` and `transport/server.cc`.

@@ -4,7 +4,8 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
+import { allocate } from "./internal/fastBuffer.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import { MAX_FRAME, type Writer } from "./Writer.ts"
@@ -26,7 +27,7 @@ export const HEADER_SIZE = 9
 export const RESPONSE_BIT = 0x80
 
 /**
- * Header flags (section 2.2).
+ * Header flags (native_protocol_v4.spec section 2.2).
  *
  * @category constants
  * @since 0.1.0
@@ -34,7 +35,7 @@ export const RESPONSE_BIT = 0x80
 export const Flags = { COMPRESSION: 0x01, TRACING: 0x02, CUSTOM_PAYLOAD: 0x04, WARNING: 0x08, USE_BETA: 0x10 } as const
 
 /**
- * Message codes (section 2.4).
+ * Message codes (native_protocol_v4.spec section 2.4).
  *
  * @category constants
  * @since 0.1.0
@@ -243,7 +244,7 @@ export class FrameParser {
   private keep(bytes: Buffer, start: number, end: number, frame: number): void {
     const needed = this.carried + end - start
     if (this.carry === undefined || this.carry.length < needed) {
-      const next = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(needed * 2, frame)))
+      const next = allocate(Math.max(1024, Math.min(needed * 2, frame)))
       if (this.carried > 0) next.set(this.carry!.subarray(0, this.carried))
       this.carry = next
       this.carryView = new DataView(next.buffer)

@@ -17,10 +17,11 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
 import type { Compressor } from "./Compression.ts"
 import type { Version } from "./Dialect.ts"
 import { Flags, type FrameHandler, FrameParser, HEADER_SIZE, Opcode, sizeOf } from "./Frame.ts"
+import { allocate } from "./internal/fastBuffer.ts"
 import { DecodeError, EncodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import * as Segment from "./Segment.ts"
@@ -216,7 +217,7 @@ export class Framing implements FrameHandler, Segment.SegmentHandler {
       known.end = size
       return known
     }
-    const out = Buffer.allocUnsafeSlow(size > KEEP ? size : Math.min(KEEP, Math.max(4096, 2 * size)))
+    const out = allocate(size > KEEP ? size : Math.min(KEEP, Math.max(4096, 2 * size)))
     const reader = new Reader(out, new DataView(out.buffer), 0, size)
     decompressor.decompressInto(bytes, pos, length, out, size)
     if (out.length <= KEEP) this.reader = reader

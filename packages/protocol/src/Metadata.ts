@@ -76,6 +76,25 @@ export interface PreparedMetadata {
   readonly columns: ReadonlyArray<Column>
 }
 
+const NONE: ReadonlyArray<string> = []
+
+/**
+ * The names that more than one column has, each once and in the order of the columns: `SELECT a AS x, b AS x`. Rows that are
+ * objects have only the last column of each; arrays, lazy rows and pages by columns have all.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const duplicateNames = (columns: ReadonlyArray<{ readonly name: string }>): ReadonlyArray<string> => {
+  const seen = new Set<string>()
+  const twice = new Set<string>()
+  for (const { name } of columns) {
+    if (seen.has(name)) twice.add(name)
+    seen.add(name)
+  }
+  return twice.size === 0 ? NONE : [...twice]
+}
+
 /** A column takes a name and a type at least. */
 const LEAST_COLUMN = 4
 

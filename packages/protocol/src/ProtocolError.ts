@@ -2,7 +2,7 @@
  * The codec's own errors: bytes that cannot be read, values that cannot be written.
  *
  * They are thrown by the plain functions of this package (a codec that is called a million times a second has no room
- * for wrappers) and caught once at its edges. The process never dies of them, see DESIGN invariant 8.
+ * for wrappers) and caught once at its edges. None of them reaches the process as an uncaught exception.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,13 @@ import * as Data from "effect/Data"
  * @category errors
  * @since 0.1.0
  */
-export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
+export class DecodeError extends Data.TaggedError("DecodeError")<{
+  readonly message: string
+  /** The name of the column, where it is a value of a row that cannot be read. */
+  readonly column?: string | undefined
+  /** The type of the column or value, as CQL writes it. */
+  readonly cqlType?: string | undefined
+}> {}
 
 /**
  * What is wished for cannot be agreed on: by its own contradictions, known before anybody is dialled, or because the server

@@ -6,10 +6,12 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
-import { isIPv4, isIPv6 } from "node:net"
-import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import type { Buffer } from "node:buffer"
+import { formatAddress } from "./internal/address.ts"
+import { bufferOver, copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
 import { DecodeError } from "./ProtocolError.ts"
+
+export { formatAddress, parseAddress } from "./internal/address.ts"
 
 /**
  * A mutable cursor. The bytes belong to whoever owns the buffer (a socket's static read buffer): what is read as a view
@@ -37,7 +39,7 @@ export class Reader {
 
   /** A reader over a whole array. */
   static from(bytes: Uint8Array): Reader {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const buffer = bufferOver(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     return new Reader(buffer, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length)
   }
 
@@ -185,69 +187,4 @@ export class Reader {
   uuidBytes(): Uint8Array {
     return this.copy(16)
   }
-}
-
-/** Whether 16 bytes are an IPv4 address behind `::ffff:`. */
-const isMapped = (bytes: Uint8Array, pos: number): boolean => {
-  for (let i = 0; i < 10; i++) if (bytes[pos + i] !== 0) return false
-  return bytes[pos + 10] === 0xff && bytes[pos + 11] === 0xff
-}
-
-/**
- * The text of 4 or 16 address bytes; IPv6 in the canonical form of RFC 5952.
- *
- * @category decoding
- * @since 0.1.0
- */
-export const formatAddress = (bytes: Uint8Array, pos: number, size: number): string => {
-  if (size > bytes.length - pos) throw new DecodeError({ message: "an address is cut off" })
-  if (size === 4) return `${bytes[pos]}.${bytes[pos + 1]}.${bytes[pos + 2]}.${bytes[pos + 3]}`
-  if (size !== 16) throw new DecodeError({ message: `an address takes 4 or 16 bytes, got ${size}` })
-  // An IPv4-mapped address shows the IPv4 address (RFC 5952 section 5).
-  if (isMapped(bytes, pos)) return `::ffff:${formatAddress(bytes, pos + 12, 4)}`
-  const groups: Array<number> = []
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[pos + i]! << 8) | bytes[pos + i + 1]!)
-  // The longest run of zero groups (two or more, the first of equals) becomes "::".
-  let best = -1
-  let bestLength = 1
-  for (let i = 0; i < 8; i++) {
-    let length = 0
-    while (i + length < 8 && groups[i + length] === 0) length++
-    if (length > bestLength) {
-      best = i
-      bestLength = length
-    }
-    i += length
-  }
-  const hex = (from: number, to: number): string => groups.slice(from, to).map((group) => group.toString(16)).join(":")
-  return best < 0 ? hex(0, 8) : `${hex(0, best)}::${hex(best + bestLength, 8)}`
-}
-
-/**
- * The bytes of an IPv4 or IPv6 address, or `undefined` for a text that is neither.
- *
- * @category encoding
- * @since 0.1.0
- */
-export const parseAddress = (text: string): Uint8Array | undefined => {
-  if (isIPv4(text)) return Uint8Array.from(text.split("."), Number)
-  if (!isIPv6(text) || text.includes("%")) return undefined
-  let source = text
-  const dotted = source.lastIndexOf(":") + 1
-  if (source.includes(".")) {
-    const [a, b, c, d] = source.slice(dotted).split(".").map(Number) as [number, number, number, number]
-    source = `${source.slice(0, dotted)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
-  }
-  const [head = "", tail] = source.split("::")
-  const groups = (part: string): Array<string> => part === "" ? [] : part.split(":")
-  const front = groups(head)
-  const back = tail === undefined ? [] : groups(tail)
-  const all = tail === undefined ? front : [...front, ...Array(8 - front.length - back.length).fill("0"), ...back]
-  const out = new Uint8Array(16)
-  for (let i = 0; i < 8; i++) {
-    const group = Number.parseInt(all[i]!, 16)
-    out[2 * i] = group >>> 8
-    out[2 * i + 1] = group & 0xff
-  }
-  return out
 }

@@ -3,13 +3,13 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
 import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
+import { locate } from "./internal/cellError.ts"
 import { allowMissing, decoderOf, type ValueDecoder } from "./internal/decoders.ts"
-import { copyBytes } from "./internal/fastBuffer.ts"
+import { asFast, copyBytes } from "./internal/fastBuffer.ts"
 import * as Pages from "./internal/pages.ts"
-import { type Column, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
+import { type Column, duplicateNames, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
 import * as RowShape from "./RowShape.ts"
@@ -21,10 +21,6 @@ import * as RowShape from "./RowShape.ts"
  * @since 0.1.0
  */
 export type Row = RowShape.Row
-
-/** A cell length read past the end of the whole buffer is a RangeError of its view. */
-const toDecodeError = (error: unknown): unknown =>
-  error instanceof RangeError ? new DecodeError({ message: `a row is cut off (${error.message})` }) : error
 
 /**
  * How to compile decoders: `generated` false takes the slower way without `new Function`, which gives the same results
@@ -47,6 +43,8 @@ export interface RowDecoderOptions extends CodecOptions {
 export class RowDecoder {
   /** Of the rows, in their order. */
   readonly columns: ReadonlyArray<Column>
+  /** The names that more than one column has, mostly none: rows as objects have only the last column of each. */
+  readonly duplicates: ReadonlyArray<string>
   /** The metadata it was compiled from: flags, column count and column specs as they are on the wire, without paging or id. */
   readonly signature: Uint8Array
   private readonly signatureView: DataView
@@ -64,6 +62,7 @@ export class RowDecoder {
     options: RowDecoderOptions = CodecModule.defaultOptions
   ) {
     this.columns = columns
+    this.duplicates = duplicateNames(columns)
     this.signature = signature
     this.signatureView = new DataView(signature.buffer, signature.byteOffset, signature.length)
     this.leastRow = 4 * columns.length
@@ -80,7 +79,7 @@ export class RowDecoder {
     try {
       return this.rows(r, count)
     } catch (error) {
-      throw toDecodeError(error)
+      throw locate(error, r, count, this.columns, this.decoders)
     }
   }
 
@@ -91,7 +90,7 @@ export class RowDecoder {
     try {
       return this.arrays(r, count)
     } catch (error) {
-      throw toDecodeError(error)
+      throw locate(error, r, count, this.columns, this.decoders)
     }
   }
 
@@ -101,7 +100,8 @@ export class RowDecoder {
     try {
       return RowShape.lazyRows(r, count, this.columns, this.decoders)
     } catch (error) {
-      throw toDecodeError(error)
+      // A length that lies past the end of the whole buffer.
+      throw error instanceof RangeError ? new DecodeError({ message: "a row is cut off" }) : error
     }
   }
 
@@ -112,7 +112,7 @@ export class RowDecoder {
     try {
       return new RowShape.ColumnarPage(count, this.columns, this.columnar(r, count))
     } catch (error) {
-      throw toDecodeError(error)
+      throw locate(error, r, count, this.columns, this.decoders)
     }
   }
 
@@ -190,7 +190,8 @@ export interface Page {
   decoder: RowDecoder | undefined
   /**
    * The id of the page's metadata, where the request named another (METADATA_CHANGED): it and `decoder` replace, together,
-   * what is known of the statement. For the response of a conditional statement see DESIGN 4.3.
+   * what is known of the statement. Not so for a conditional statement: the columns of its results depend on
+   * whether it was applied, so keep what PREPARED said.
    */
   newMetadataId: Uint8Array | undefined
 }
@@ -239,7 +240,7 @@ export class RowDecoders {
 
   private get(signature: Uint8Array, columns: ReadonlyArray<Column>): RowDecoder {
     if (signature.length > MAX_KEY) return new RowDecoder(columns, signature, this.options)
-    const key = Buffer.from(signature.buffer, signature.byteOffset, signature.length).toString("latin1")
+    const key = asFast(signature).latin1Slice(0, signature.length)
     const known = this.shapes.get(key)
     if (known !== undefined) return known
     if (this.shapes.size >= MAX_SHAPES) this.shapes.delete(this.shapes.keys().next().value!)

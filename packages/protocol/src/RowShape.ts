@@ -10,6 +10,7 @@
  *
  * @since 0.1.0
  */
+import { atColumn } from "./internal/cellError.ts"
 import { allowMissing, define, type ValueDecoder } from "./internal/decoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
 import type { Column } from "./Metadata.ts"
@@ -78,7 +79,11 @@ export class LazyRow {
     const length = view.getInt32(pos)
     if (length < 0) return null
     allowMissing(length)
-    return decode(bytes, view, pos + 4, length)
+    try {
+      return decode(bytes, view, pos + 4, length)
+    } catch (error) {
+      throw atColumn(error, this.page.columns[column]!)
+    }
   }
 
   /** The value of the column of this name, of the later of two; `undefined` where there is none. */

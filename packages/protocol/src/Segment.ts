@@ -10,10 +10,11 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
 import { lz4CompressBlock, lz4DecompressBlockInto } from "./Compression.ts"
 import { crc24, crc32 } from "./Crc.ts"
 import { sizeOf } from "./Frame.ts"
+import { allocate } from "./internal/fastBuffer.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Writer } from "./Writer.ts"
 
@@ -235,7 +236,7 @@ export class SegmentParser {
     }
     let out = this.out
     if (out === undefined || out.length < uncompressed) {
-      out = Buffer.allocUnsafeSlow(Math.min(MAX_PAYLOAD, Math.max(4096, 2 * uncompressed)))
+      out = allocate(Math.min(MAX_PAYLOAD, Math.max(4096, 2 * uncompressed)))
       this.out = out
       this.outView = new DataView(out.buffer)
     }
@@ -267,7 +268,7 @@ export class SegmentParser {
   private keep(bytes: Buffer, start: number, end: number, segment: number): void {
     const needed = this.carried + end - start
     if (this.carry === undefined || this.carry.length < needed) {
-      const next = Buffer.allocUnsafeSlow(Math.max(1024, Math.min(needed * 2, segment)))
+      const next = allocate(Math.max(1024, Math.min(needed * 2, segment)))
       if (this.carried > 0) next.set(this.carry!.subarray(0, this.carried))
       this.carry = next
       this.carryView = new DataView(next.buffer)

@@ -5,8 +5,8 @@
  */
 import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
-import { randomFillSync } from "node:crypto"
-import { inspect } from "node:util"
+import { NodeInspectSymbol } from "effect/Inspectable"
+import { fillRandom } from "./internal/platform.ts"
 import { DecodeError } from "./ProtocolError.ts"
 
 const HEX: ReadonlyArray<string> = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"))
@@ -22,6 +22,7 @@ const hex16 = (half: number): string => HEX[(half >>> 8) & 0xff]! + HEX[half & 0
 /** 100 ns intervals between 1582-10-15 and 1970-01-01 (RFC 9562 section 5.1). */
 const GREGORIAN = 0x01b21dd213814000n
 const GREGORIAN_MILLIS = 12_219_292_800_000
+const TICKS_PER_MILLI = 10_000n
 
 /**
  * A `uuid` or `timeuuid`.
@@ -85,7 +86,7 @@ export class Uuid implements Equal.Equal {
   get timestamp(): number | undefined {
     if (this.version !== 1) return undefined
     const ticks = (BigInt(this.b & 0xfff) << 48n) | (BigInt(this.b >>> 16) << 32n) | BigInt(this.a >>> 0)
-    return Number(ticks / 10_000n) - GREGORIAN_MILLIS
+    return Number(ticks / TICKS_PER_MILLI) - GREGORIAN_MILLIS
   }
 
   [Equal.symbol](that: Equal.Equal): boolean {
@@ -96,7 +97,7 @@ export class Uuid implements Equal.Equal {
     return Hash.number(this.a ^ this.b ^ this.c ^ this.d)
   }
 
-  [inspect.custom](): string {
+  [NodeInspectSymbol](): string {
     return `Uuid(${this.toString()})`
   }
 }
@@ -163,7 +164,7 @@ let used = pool.length
  */
 export const random = (): Uuid => {
   if (used === pool.length) {
-    randomFillSync(pool)
+    fillRandom(pool)
     used = 0
   }
   const i = used
@@ -171,24 +172,137 @@ export const random = (): Uuid => {
   return new Uuid(pool[i]!, (pool[i + 1]! & ~0xf000) | 0x4000, (pool[i + 2]! & 0x3fffffff) | 0x80000000, pool[i + 3]!)
 }
 
+/** Of 60 bits: the first ticks past the last UUID. */
+const END = 1n << 60n
+
+/** A UUID of a time in 100 ns since 1582-10-15 and the 64 bits behind it. */
+const timeBased = (ticks: bigint, c: number, d: number): Uuid =>
+  new Uuid(
+    Number(ticks & 0xffffffffn) | 0,
+    (Number((ticks >> 32n) & 0xffffn) << 16) | 0x1000 | Number((ticks >> 48n) & 0xfffn),
+    c,
+    d
+  )
+
+/** The first tick of a millisecond. Throws a `RangeError` for what 60 bits do not hold. */
+const ticksOf = (millis: number): bigint => {
+  const ticks = Number.isFinite(millis) ? BigInt(Math.floor(millis)) * TICKS_PER_MILLI + GREGORIAN : -1n
+  if (ticks < 0n || ticks >= END) throw new RangeError(`a time-based UUID cannot hold the instant ${millis}`)
+  return ticks
+}
+
 /**
- * A time-based (version 1) UUID for an instant in milliseconds since 1970. `node` and `clock` are the 48 and 14 bits
- * behind the time; without them they are random, so that two calls for one instant differ. Throws a `RangeError` for an
- * instant that 60 bits do not hold: before 1582-10-15 or after the year 5236.
+ * The 48 and 14 bits behind the time of a time-based UUID. What is left out is random, a node with the multicast bit set: it
+ * is that of no network card (RFC 9562 section 6.10).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeAndClock {
+  /** 48 bits. */
+  readonly node?: bigint
+  /** 14 bits. */
+  readonly clock?: number
+}
+
+/** The last 64 bits, with the variant. */
+const tailOf = (options: NodeAndClock | undefined): readonly [c: number, d: number] => {
+  const noise = random()
+  const clock = (options?.clock ?? noise.c >>> 16) & 0x3fff
+  const node = options?.node ?? (BigInt(noise.c & 0xffff) << 32n) | BigInt(noise.d >>> 0) | (1n << 40n)
+  return [((clock | 0x8000) << 16) | Number((node >> 32n) & 0xffffn), Number(node & 0xffffffffn) | 0]
+}
+
+let lastInstant = NaN
+let repeated = 0
+
+/**
+ * A time-based (version 1) UUID for an instant in milliseconds since 1970, another one by each call. Calls for one instant in a
+ * row are in order, up to 10,000 of them: they count the 100 ns within the millisecond. For UUIDs of the present take
+ * {@link now}, whose order holds whatever the clock does.
+ *
+ * With a node or a clock the time is the first 100 ns of the millisecond, and two calls with both give one UUID. Throws a
+ * `RangeError` for an instant that 60 bits do not hold: before 1582-10-15 or after the year 5236.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromTimestamp = (millis: number, options?: { readonly node?: bigint; readonly clock?: number }): Uuid => {
-  const ticks = Number.isFinite(millis) ? BigInt(Math.floor(millis)) * 10_000n + GREGORIAN : -1n
-  if (ticks < 0n || ticks >> 60n !== 0n) throw new RangeError(`a time-based UUID cannot hold the instant ${millis}`)
-  const noise = random()
-  const clock = (options?.clock ?? noise.c >>> 16) & 0x3fff
-  const node = options?.node ?? (BigInt(noise.c & 0xffff) << 32n) | BigInt(noise.d >>> 0) | (1n << 40n)
-  return new Uuid(
-    Number(ticks & 0xffffffffn) | 0,
-    (Number((ticks >> 32n) & 0xffffn) << 16) | 0x1000 | Number((ticks >> 48n) & 0xfffn),
-    ((clock | 0x8000) << 16) | Number((node >> 32n) & 0xffffn),
-    Number(node & 0xffffffffn) | 0
-  )
+export const fromTimestamp = (millis: number, options?: NodeAndClock): Uuid => {
+  const first = ticksOf(millis)
+  const [c, d] = tailOf(options)
+  if (options !== undefined) return timeBased(first, c, d)
+  const instant = Math.floor(millis)
+  repeated = instant === lastInstant ? (repeated + 1) % Number(TICKS_PER_MILLI) : 0
+  lastInstant = instant
+  const ticks = first + BigInt(repeated)
+  return timeBased(ticks < END ? ticks : first, c, d)
 }
+
+/**
+ * A source of time-based UUIDs, each later than the one before in the order of CQL's `timeuuid`: of several within a millisecond
+ * each takes the next 100 ns, and where more than 10,000 are made in one, or the clock goes back, they run ahead of it until it
+ * catches up (as Cassandra's own do). Node and clock sequence stay the same: random, so that two sources, of two processes
+ * perhaps, do not meet.
+ *
+ * `clock` gives milliseconds since 1970, `Date.now` by default. {@link now} is such a source.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const generator = (clock: () => number = Date.now, options?: NodeAndClock): () => Uuid => {
+  let tail: readonly [number, number] | undefined
+  let last = -1n
+  return () => {
+    // Not before the first call: where there is no source of randomness, the module can be loaded all the same.
+    tail ??= tailOf(options)
+    const ticks = ticksOf(clock())
+    last = ticks > last ? ticks : last + 1n
+    return timeBased(last, tail[0], tail[1])
+  }
+}
+
+/**
+ * A time-based UUID of the present, as CQL's `now()`: each is later than all that this process (this thread of it) made before,
+ * in the order of `timeuuid`. See {@link generator}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const now: () => Uuid = generator()
+
+const MIN_TAIL = 0x80808080 | 0
+const MAX_TAIL = 0x7f7f7f7f
+
+const millisOf = (instant: Date | number): number => typeof instant === "number" ? instant : instant.getTime()
+
+/**
+ * The smallest `timeuuid` of a millisecond, as CQL's `minTimeuuid`: a bound to compare with, and no UUID that anybody makes. Of
+ * two with one time servers compare the rest as signed bytes, so it ends in bytes of 0x80. Takes a `Date` or milliseconds since
+ * 1970; throws a `RangeError` as {@link fromTimestamp} does.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const min = (instant: Date | number): Uuid => timeBased(ticksOf(millisOf(instant)), MIN_TAIL, MIN_TAIL)
+
+/**
+ * The greatest `timeuuid` of a millisecond, as CQL's `maxTimeuuid`: of its last 100 ns, and ending in bytes of 0x7f. See
+ * {@link min}.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const max = (instant: Date | number): Uuid =>
+  timeBased(ticksOf(millisOf(instant)) + TICKS_PER_MILLI - 1n, MAX_TAIL, MAX_TAIL)
+
+const sign = (a: number, b: number): -1 | 0 | 1 => (a < b ? -1 : a > b ? 1 : 0)
+
+/**
+ * The order of CQL's `timeuuid`: by time, then by the other 64 bits as signed bytes. Negative, zero or positive, for `sort`.
+ *
+ * @category ordering
+ * @since 0.1.0
+ */
+export const compareTime = (x: Uuid, y: Uuid): -1 | 0 | 1 =>
+  sign(x.b & 0xfff, y.b & 0xfff) || sign(x.b >>> 16, y.b >>> 16) || sign(x.a >>> 0, y.a >>> 0) ||
+  sign((x.c ^ MIN_TAIL) >>> 0, (y.c ^ MIN_TAIL) >>> 0) || sign((x.d ^ MIN_TAIL) >>> 0, (y.d ^ MIN_TAIL) >>> 0)

@@ -4,8 +4,9 @@
  *
  * @since 0.1.0
  */
-import { Buffer } from "node:buffer"
-import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import type { Buffer } from "node:buffer"
+import { allocate, asFast, copyBytes, type FastBuffer, utf8Length } from "./internal/fastBuffer.ts"
+import { isMap } from "./internal/kinds.ts"
 import { writeUtf8 } from "./internal/text.ts"
 import { EncodeError } from "./ProtocolError.ts"
 
@@ -35,15 +36,15 @@ export class Writer {
   readonly limit: number
 
   constructor(capacity = 1024, limit = MAX_FRAME) {
-    this.bytes = Buffer.allocUnsafeSlow(Math.min(capacity, limit))
+    this.bytes = allocate(Math.min(capacity, limit))
     this.view = new DataView(this.bytes.buffer)
     this.limit = limit
   }
 
   /** A writer that starts in a given buffer; when that is full it goes on in storage of its own. */
-  static over(bytes: Buffer): Writer {
+  static over(bytes: Uint8Array): Writer {
     const w = new Writer(0)
-    w.bytes = bytes
+    w.bytes = asFast(bytes)
     w.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     return w
   }
@@ -62,7 +63,7 @@ export class Writer {
         cqlType: ""
       })
     }
-    const next = Buffer.allocUnsafeSlow(Math.min(Math.max(this.bytes.length * 2, needed), this.limit))
+    const next = allocate(Math.min(Math.max(this.bytes.length * 2, needed), this.limit))
     next.set(this.bytes.subarray(0, this.pos))
     this.bytes = next
     this.view = new DataView(next.buffer)
@@ -116,7 +117,7 @@ export class Writer {
   utf8(value: string): number {
     const start = this.pos
     // Three bytes a character at most; where that is not there already, the text is measured before anything grows.
-    if (start + value.length * 3 > this.bytes.length) this.ensure(Buffer.byteLength(value))
+    if (start + value.length * 3 > this.bytes.length) this.ensure(utf8Length(value))
     const written = writeUtf8(this.bytes as FastBuffer, start, value)
     this.pos = start + written
     return written
@@ -159,7 +160,7 @@ export class Writer {
 
   /** `[string map]`. */
   stringMap(entries: Readonly<Record<string, string>> | ReadonlyMap<string, string>): void {
-    const list = entries instanceof Map ? [...entries] : Object.entries(entries)
+    const list = isMap(entries) ? [...entries] as Array<[string, string]> : Object.entries(entries)
     this.count(list.length, "options")
     for (const [key, value] of list) {
       this.string(key)

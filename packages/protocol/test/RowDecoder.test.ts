@@ -143,6 +143,8 @@ describe("generated and interpreted decoders", () => {
       "\u0000",
       "\ufeff",
       "class",
+      "x".repeat(60_000),
+      "}]);process.exit(1);([{",
       "[applied]",
       "system.now()"
     ]
@@ -165,6 +167,45 @@ describe("generated and interpreted decoders", () => {
       assert.strictEqual(row![name], "x")
       assert.strictEqual(Object.keys(row!).length, 2)
     }
+  })
+
+  it("no column at all, and what conditional statements answer", () => {
+    assert.deepStrictEqual(both([], []), [])
+    const boolean = CqlType.scalar("boolean")
+    const applied = (value: boolean) => Codec.encode(boolean, value)
+    assert.deepStrictEqual(both([column("[applied]", boolean)], [[applied(true)]]), [{ "[applied]": true }])
+    // Of a batch that was not applied ScyllaDB answers a row for each statement, those of the others full of nulls.
+    assert.deepStrictEqual(
+      both([column("[applied]", boolean), column("k", int), column("v", text)], [
+        [applied(false), one(1), Codec.encode(text, "x")],
+        [applied(false), null, null]
+      ]),
+      [{ "[applied]": false, k: 1, v: "x" }, { "[applied]": false, k: null, v: null }]
+    )
+  })
+
+  it("the names that several columns have are known, and their values to be had", () => {
+    const columns = ["a", "x", "__proto__", "x", "a", "b", "x", "__proto__"].map((name) => column(name, int))
+    const decoder = prepared(new RowDecoder.RowDecoders(), columns)
+    assert.deepStrictEqual(decoder.duplicates, ["x", "a", "__proto__"])
+    assert.deepStrictEqual(prepared(new RowDecoder.RowDecoders(), columns.slice(0, 3)).duplicates, [])
+    assert.deepStrictEqual(Metadata.duplicateNames(columns), decoder.duplicates)
+    const bytes = body(columns, [columns.map((_, i) => one(i))])
+    const open = () => {
+      const r = Reader.Reader.from(bytes)
+      return { r, decoder: new RowDecoder.RowDecoders().open(r, decoder, emptyPage()) }
+    }
+    const arrays = open()
+    assert.deepStrictEqual(arrays.decoder.readArrays(arrays.r), [[0, 1, 2, 3, 4, 5, 6, 7]])
+    const lazy = open()
+    const [row] = lazy.decoder.readLazy(lazy.r)
+    assert.deepStrictEqual(columns.map((_, i) => row!.at(i)), [0, 1, 2, 3, 4, 5, 6, 7])
+    assert.strictEqual(row!.get("x"), 6)
+    const byColumns = open()
+    assert.deepStrictEqual(
+      byColumns.decoder.readColumns(byColumns.r).values.map((values) => values[0]),
+      [0, 1, 2, 3, 4, 5, 6, 7]
+    )
   })
 
   it("empty values and nulls", () => {
@@ -548,4 +589,67 @@ describe("hostile rows", () => {
       })
     })
   }
+})
+
+describe("a value that cannot be read", () => {
+  const types = ["text", "list<int>", "map<text, frozen<tuple<int, bigint>>>", "int"].map((source) => {
+    const type = CqlType.parse(source)
+    if (typeof type === "string") throw new Error(type)
+    return type
+  })
+  const columns = types.map((type, i) => column(["id", 'odd "name"', "__proto__", "n".repeat(300)][i]!, type))
+  const good = [Codec.encode(text, "x"), Codec.encode(types[1]!, [1]), null, Codec.encode(int, 7)]
+  // A list of an int of three bytes, a map of a tuple of a bigint of one, an int of five.
+  const cases: ReadonlyArray<[at: number, hex: string, message: RegExp]> = [
+    [1, "0000000100000003000000", /^row 2 of 3, column "odd \\"name\\"" of type list<int>: .*int cannot have 3 bytes$/],
+    [1, "00000002000000040000", /^row 2 of 3, column "odd \\"name\\"" of type list<int>: /],
+    [
+      2,
+      "0000000100000001610000000dffffffff0000000101000000",
+      /^row 2 of 3, column "__proto__" of type map<text, tuple<int, bigint>>: /
+    ],
+    [3, "0000000000", /^row 2 of 3, column "n{100}…" of type int: a value of type int cannot have 5 bytes$/]
+  ]
+
+  it("is named, with its row, column and type, in every form", () => {
+    for (const [at, hex, message] of cases) {
+      const bad = good.map((cell, i) => i === at ? Uint8Array.from(Buffer.from(hex, "hex")) : cell)
+      const bytes = body(columns, [good, bad, good])
+      for (const generated of [true, false]) {
+        for (const form of ["read", "readArrays", "readColumns"] as const) {
+          const r = among(bytes, 0)
+          const decoder = new RowDecoder.RowDecoders({ generated }).open(r, undefined, emptyPage())
+          const error = decodeError(() => decoder[form](r), form)
+          assert.match(error.message, message, form)
+          assert.strictEqual(error.column, columns[at]!.name)
+          assert.strictEqual(error.cqlType, CqlType.format(types[at]!))
+        }
+      }
+      const r = among(bytes, 0)
+      const rows = new RowDecoder.RowDecoders().open(r, undefined, emptyPage()).readLazy(r)
+      assert.strictEqual(rows[1]!.at(0), "x")
+      const error = decodeError(() => rows[1]!.at(at))
+      assert.match(error.message, new RegExp(message.source.replace("row 2 of 3, ", "")))
+      assert.strictEqual(error.column, columns[at]!.name)
+    }
+  })
+
+  it("is named where the row is cut off", () => {
+    const bytes = body(columns, [good, good])
+    const short = bytes.subarray(0, bytes.length - 2)
+    for (const r of [Reader.Reader.from(short.slice()), among(short, 0)]) {
+      const decoder = new RowDecoder.RowDecoders().open(r, undefined, emptyPage())
+      assert.match(
+        decodeError(() => decoder.read(r)).message,
+        /^row 2 of 2, column "n+…" of type int: the row is cut off$/
+      )
+    }
+  })
+
+  it("alone is named by its type", () => {
+    const error = decodeError(() => Codec.decode(types[1]!, Uint8Array.of(0, 0)))
+    assert.strictEqual(error.message, "list<int>: truncated collection")
+    assert.strictEqual(error.cqlType, "list<int>")
+    assert.isUndefined(error.column)
+  })
 })

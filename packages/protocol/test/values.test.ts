@@ -131,6 +131,87 @@ describe("Uuid", () => {
   })
 })
 
+describe("time-based UUIDs in order", () => {
+  const ordered = (uuids: ReadonlyArray<Uuid.Uuid>): void => {
+    for (let i = 1; i < uuids.length; i++) {
+      assert.strictEqual(Uuid.compareTime(uuids[i - 1]!, uuids[i]!), -1, `${i}: ${uuids[i - 1]}, ${uuids[i]}`)
+    }
+  }
+
+  it("now() is later each time, whatever the clock does", () => {
+    const before = Date.now()
+    const made = Array.from({ length: 3000 }, () => Uuid.now())
+    ordered(made)
+    for (const uuid of made) {
+      assert.strictEqual(uuid.version, 1)
+      assert.strictEqual(uuid.c >>> 30, 2, "variant")
+      assert.isAtLeast(uuid.timestamp!, before)
+    }
+    assert.strictEqual(new Set(made.map((uuid) => `${uuid.c} ${uuid.d}`)).size, 1, "one node and clock sequence")
+  })
+
+  it("a clock that stands, is overrun, goes back and goes on", () => {
+    let millis = 1_790_000_000_000
+    const next = Uuid.generator(() => millis, { node: 1n, clock: 2 })
+    const made = Array.from({ length: 25_000 }, next)
+    assert.strictEqual(made[0]!.timestamp, millis)
+    assert.strictEqual(made[9_999]!.timestamp, millis)
+    // More than 10,000 within a millisecond run ahead of it.
+    assert.strictEqual(made[24_999]!.timestamp, millis + 2)
+    millis -= 60_000
+    made.push(next(), next())
+    millis += 60_003
+    made.push(next())
+    assert.strictEqual(made.at(-1)!.timestamp, millis)
+    ordered(made)
+    assert.strictEqual(String(made[0]).slice(19), "8002-000000000001")
+  })
+
+  it("two sources do not meet", () => {
+    const [one, other] = [Uuid.generator(() => 0)(), Uuid.generator(() => 0)()]
+    assert.strictEqual(one.timestamp, other.timestamp)
+    assert.isFalse(one.equals(other))
+  })
+
+  it("fromTimestamp() for one instant in a row", () => {
+    const made = Array.from({ length: 300 }, () => Uuid.fromTimestamp(1_790_000_000_123))
+    ordered(made)
+    for (const uuid of made) assert.strictEqual(uuid.timestamp, 1_790_000_000_123)
+    // At the end of what 60 bits hold there is less room than a millisecond.
+    for (let i = 0; i < 8000; i++) Uuid.fromTimestamp(103_072_857_660_684)
+    assert.strictEqual(Uuid.fromTimestamp(103_072_857_660_684).timestamp, 103_072_857_660_684)
+  })
+
+  it("min() and max() enclose all of a millisecond", () => {
+    const millis = 1_436_832_018_805
+    // The first and the last 100 ns of the millisecond of 50554d6e-29bb-11e5-b345-feff819cdc9f.
+    assert.strictEqual(String(Uuid.min(millis)), "50552a50-29bb-11e5-8080-808080808080")
+    assert.strictEqual(String(Uuid.max(new Date(millis))), "5055515f-29bb-11e5-7f7f-7f7f7f7f7f7f")
+    ordered([Uuid.min(millis), Uuid.parseUnsafe("50554d6e-29bb-11e5-b345-feff819cdc9f"), Uuid.max(millis)])
+    for (const node of [0n, 0x7f7f_7f7f_7f7fn, 0x8080_8080_8080n, 0xffff_ffff_ffffn, 0x00ff_7f80_0180n]) {
+      for (const clock of [0, 0x7f, 0x81, 0x3fff]) {
+        const uuid = Uuid.fromTimestamp(millis, { node, clock })
+        ordered([Uuid.max(millis - 1), Uuid.min(millis), uuid, Uuid.max(millis), Uuid.min(millis + 1)])
+      }
+    }
+    // The bytes behind the time are signed: 80 comes before 00, and 00 before 7f.
+    const tails = [
+      "8080-808080808080",
+      "8080-80808080ff80",
+      "8080-800000000000",
+      "bfff-ffffffffff7f",
+      "0000-000000000000"
+    ]
+    ordered(tails.map((tail) => Uuid.parseUnsafe(`50552a50-29bb-11e5-${tail}`)))
+    assert.strictEqual(Uuid.compareTime(Uuid.min(0), Uuid.min(0)), 0)
+    assert.strictEqual(Uuid.compareTime(Uuid.min(1), Uuid.min(0)), 1)
+    for (const wrong of [NaN, Infinity, new Date(NaN), -12_219_292_800_001]) {
+      assert.throws(() => Uuid.min(wrong), RangeError)
+      assert.throws(() => Uuid.max(wrong), RangeError)
+    }
+  })
+})
+
 describe("LocalDate", () => {
   it("reads what it prints", () => {
     for (
@@ -141,8 +222,8 @@ describe("LocalDate", () => {
         ["0000-01-01", -719_528],
         ["-0001-12-31", -719_529],
         ["9999-12-31", 2_932_896],
-        ["10000-01-01", 2_932_897],
-        ["275760-09-13", 100_000_000],
+        ["+10000-01-01", 2_932_897],
+        ["+275760-09-13", 100_000_000],
         ["-271821-04-20", -100_000_000]
       ] as const
     ) {
@@ -151,13 +232,50 @@ describe("LocalDate", () => {
       assert.strictEqual(new Value.LocalDate(day).toDate().getTime(), day * 86_400_000)
       assert.strictEqual(Value.LocalDate.fromDate(new Date(day * 86_400_000)).epochDay, day)
     }
-    // Past what Date knows: the number of the day.
-    for (const day of [100_000_001, -100_000_001, 2 ** 31 - 1, -(2 ** 31)]) {
+    // Past what Date knows, up to what CQL has.
+    for (
+      const [value, day] of [
+        ["+275760-09-14", 100_000_001],
+        ["-271821-04-19", -100_000_001],
+        ["+5881580-07-11", 2 ** 31 - 1],
+        ["-5877641-06-23", -(2 ** 31)]
+      ] as const
+    ) {
+      assert.strictEqual(Value.LocalDate.parse(value)?.epochDay, day, value)
+      assert.strictEqual(String(new Value.LocalDate(day)), value)
+      assert.isTrue(new Value.LocalDate(day).isValid)
+      assert.isNaN(new Value.LocalDate(day).toDate().getTime())
+    }
+    // As ScyllaDB has it.
+    assert.strictEqual(Value.LocalDate.parse("10000-01-01")?.epochDay, 2_932_897)
+    for (const day of [2 ** 31, -(2 ** 31) - 1, 0.5, NaN]) {
+      assert.isFalse(new Value.LocalDate(day).isValid)
       assert.strictEqual(String(new Value.LocalDate(day)), String(day))
     }
     assert.strictEqual(Value.LocalDate.fromDate(new Date(-1)).epochDay, -1)
     assert.strictEqual(JSON.stringify(new Value.LocalDate(0)), '"1970-01-01"')
     assert.strictEqual(inspect(new Value.LocalDate(0)), "LocalDate(1970-01-01)")
+  })
+
+  it("agrees with Date on every day that both know", () => {
+    let seed = 20_261_130
+    const next = (): number => {
+      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
+      return seed / 2 ** 32
+    }
+    const days = Array.from({ length: 5000 }, () => Math.floor(next() * 200_000_001) - 100_000_000)
+    for (let day = -800_000; day < -798_000; day++) days.push(day)
+    for (let day = 10_000; day < 12_000; day++) days.push(day)
+    for (const day of days) {
+      const date = new Date(day * 86_400_000)
+      const text = String(new Value.LocalDate(day))
+      const year = Number(/^[+-]?\d+/.exec(text)![0])
+      assert.deepStrictEqual(
+        [year, ...text.slice(-5).split("-").map(Number)],
+        [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate()]
+      )
+      assert.strictEqual(Value.LocalDate.parse(text)!.epochDay, day)
+    }
   })
 
   it("refuses everything else", () => {
@@ -175,9 +293,13 @@ describe("LocalDate", () => {
         "+2023-01-01",
         "2023-01-01T00:00",
         "2023/01/01",
-        "275760-09-14",
-        "999999-01-01",
-        "-999999-01-01",
+        "+5881580-07-12",
+        "-5877641-06-22",
+        "9999999-01-01",
+        "-9999999-01-01",
+        "+9999-01-01",
+        "+12345678-01-01",
+        "-00000-01-01",
         "-0000-01-01"
       ]
     ) {
@@ -256,6 +378,75 @@ describe("CqlDuration", () => {
       assert.strictEqual(JSON.stringify(duration), JSON.stringify(value))
       assert.strictEqual(inspect(duration), `CqlDuration(${value})`)
       assert.isTrue(duration.isValid)
+    }
+  })
+
+  it("reads all forms of CQL", () => {
+    const hour = 3_600_000_000_000n
+    for (
+      const [text, months, days, nanos] of [
+        ["1y2mo3w4d5h6m7s8ms9us10ns", 14, 25, 5n * hour + 367_008_009_010n],
+        ["1Y2MO3W4D5H6M7S8MS9US10NS", 14, 25, 5n * hour + 367_008_009_010n],
+        ["12h30m", 0, 0, 12n * hour + 1_800_000_000_000n],
+        ["3µs", 0, 0, 3000n],
+        ["1m", 0, 0, 60_000_000_000n],
+        ["1mo", 1, 0, 0n],
+        ["0ns", 0, 0, 0n],
+        ["-1mo2d3ns", -1, -2, -3n],
+        ["2147483647mo2147483647d9223372036854775807ns", 2 ** 31 - 1, 2 ** 31 - 1, 2n ** 63n - 1n],
+        ["-2147483648mo9223372036854775808ns", -(2 ** 31), 0, -(2n ** 63n)],
+        ["P1Y2M3DT4H5M6S", 14, 3, 4n * hour + 306_000_000_000n],
+        ["PT1M", 0, 0, 60_000_000_000n],
+        ["P1M", 1, 0, 0n],
+        ["P3W", 0, 21, 0n],
+        ["-P2D", 0, -2, 0n],
+        ["P0001-02-03T04:05:06", 14, 3, 4n * hour + 306_000_000_000n],
+        ["-P0000-00-00T00:00:01", 0, 0, -1_000_000_000n]
+      ] as const
+    ) {
+      assert.deepStrictEqual(Value.CqlDuration.parse(text), new Value.CqlDuration(months, days, nanos), text)
+    }
+    for (const duration of [new Value.CqlDuration(-3, -4, -5n), new Value.CqlDuration(0, 0, 0n)]) {
+      assert.deepStrictEqual(Value.CqlDuration.parse(String(duration)), duration)
+    }
+  })
+
+  it("refuses everything else", () => {
+    for (
+      const text of [
+        "",
+        "-",
+        "1",
+        "d",
+        "1x",
+        "1d ",
+        " 1d",
+        "--1d",
+        "+1d",
+        "1.5d",
+        // Out of order, twice.
+        "1d1y",
+        "1s1m",
+        "1d1d",
+        "1us1µs",
+        "2147483648mo",
+        "178956971y",
+        "9223372036854775808ns",
+        "99999999999999999999d",
+        "P",
+        "PT",
+        "P1DT",
+        "P1W1D",
+        "P1.5D",
+        "p1d",
+        "P1D1Y",
+        "P001-02-03T04:05:06",
+        "P0001-02-03",
+        "P0001-02-03T04:05:06Z",
+        "1h".repeat(100_000)
+      ]
+    ) {
+      assert.isUndefined(Value.CqlDuration.parse(text), text.slice(0, 60))
     }
   })
 

@@ -78,7 +78,7 @@ describe("conformance vectors", () => {
       assert.strictEqual(new VintCursor(bytes, 0, bytes.length).signed(), BigInt(value), hex)
       assert.strictEqual(unzigzag(zigzag(BigInt(value))), BigInt(value))
     }
-    // cql-features 6.2: the table of the Rust driver.
+    // The table of the Rust driver (scylla-cql, `frame/types.rs`).
     for (const [value, wire] of [[0n, 0n], [-1n, 1n], [1n, 2n], [-2n, 3n]] as const) {
       assert.strictEqual(zigzag(value), wire)
     }
@@ -91,17 +91,21 @@ describe("conformance vectors", () => {
 })
 
 describe("numbers of any size", () => {
-  it("are read up to 64 KiB: more would take quadratic time", () => {
-    const zeros = (length: number) => Codec.decode(CqlType.scalar("varint"), new Uint8Array(length))
-    assert.strictEqual(zeros(65_536), 0n)
-    assert.throws(() => zeros(65_537), ProtocolError.DecodeError, "a value of type varint cannot have 65537 bytes")
-    const decimal = (length: number) => Codec.decode(CqlType.scalar("decimal"), new Uint8Array(length))
-    assert.isTrue(BigDecimal.isBigDecimal(decimal(65_536)))
-    assert.throws(() => decimal(65_537), ProtocolError.DecodeError, "a value of type decimal cannot have 65537 bytes")
+  it("are read as they were written, in linear time", () => {
+    for (const bits of [8 * 65_536 - 1, 8 * 65_536, 8_000_000]) {
+      for (const value of [1n << BigInt(bits - 1), -(1n << BigInt(bits - 1)) - 1n]) {
+        const varint = CqlType.scalar("varint")
+        assert.isTrue(Codec.decode(varint, Codec.encode(varint, value)) === value)
+        const decimal = CqlType.scalar("decimal")
+        const read = Codec.decode(decimal, Codec.encode(decimal, BigDecimal.make(value, -7))) as BigDecimal.BigDecimal
+        assert.isTrue(read.value === value && read.scale === -7)
+      }
+    }
+    assert.strictEqual(Codec.decode(CqlType.scalar("varint"), new Uint8Array(1_000_000)), 0n)
   })
 })
 
-describe("facts about encodings (cql-features 6.2)", () => {
+describe("facts about encodings", () => {
   it("values", () => {
     const decimal = (d: BigDecimal.BigDecimal) => [d.value, d.scale]
     both("decimal", BigDecimal.make(-112233441191n, 6), "00000006e5de5d9859", decimal)
@@ -186,7 +190,7 @@ describe("facts about encodings (cql-features 6.2)", () => {
       inet: [1, 3, 5, 8, 15, 17],
       date: [1, 3, 5, 8],
       time: [1, 4, 7, 9],
-      decimal: [1, 2, 3, 4]
+      decimal: [1, 2, 3]
     }
     for (const [name, lengths] of Object.entries(sizes)) {
       assert.notInclude(lengths, 0)
@@ -195,19 +199,12 @@ describe("facts about encodings (cql-features 6.2)", () => {
   })
 
   it("bytes that are no value are refused", () => {
-    // Truncated in each of the three parts, more than three, more than 32 bits of months and days, mixed signs.
+    // Truncated in each of the three parts, more than 32 bits of months and days, mixed signs.
     for (
-      const hex of ["00", "0000", "80", "00ff00", "00000000", "f1000000000000", "00f10000000000", "020100", "020001"]
+      const hex of ["00", "0000", "80", "00ff00", "f1000000000000", "00f10000000000", "020100", "020001"]
     ) {
       fails("duration", hex)
     }
-    // Midnight of the next day, a negative time.
-    fails("time", "00004e94914f0000")
-    fails("time", "ffffffffffffffff")
-    // Past what Date can hold: it would be an Invalid Date.
-    fails("timestamp", "7fffffffffffffff")
-    fails("timestamp", "8000000000000000")
-    fails("timestamp", "001eb208c2dc0001")
     both("timestamp", new Date(8.64e15), "001eb208c2dc0000")
     both("timestamp", new Date(-8.64e15), "ffe14df73d240000")
     const bad = (type: CqlType.CqlType, hex: string): void =>

@@ -63,7 +63,7 @@ export const hashInto: (bytes: Uint8Array, offset: number, length: number, out: 
  * It lies in the memory of the WebAssembly module, 1 MiB for all key buffers of a thread. What is given out is never
  * taken back, so make one buffer per client or session and write key after key to it, and do not make one per request.
  * When the memory is used up, or without WebAssembly, the buffer is an ordinary one: keys in it are copied or hashed in
- * JavaScript, with the same result.
+ * JavaScript, with the same result. Where the platform has no `Buffer` (a browser) it is a `Uint8Array`: write to it as to one.
  *
  * **Gotchas**
  *
@@ -81,7 +81,7 @@ export const hashInto: (bytes: Uint8Array, offset: number, length: number, out: 
  * @category constructors
  * @since 0.1.0
  */
-export const keyBuffer = (size: number): Buffer => wasm.keyBuffer(size) ?? Buffer.alloc(size)
+export const keyBuffer = (size: number): Buffer => wasm.keyBuffer(size) ?? wasm.plainBuffer(size)
 
 const scratch = new TokenWords()
 

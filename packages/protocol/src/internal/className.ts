@@ -1,5 +1,5 @@
-import { Buffer } from "node:buffer"
-import type { CqlType, ScalarName, UdtField } from "../CqlType.ts"
+import { allocate, asFast } from "./fastBuffer.ts"
+import { type CqlType, scalar, type ScalarName, type UdtField } from "./types.ts"
 
 /** The package of Cassandra's own types; ScyllaDB names its types alike. */
 const MARSHAL = "org.apache.cassandra.db.marshal."
@@ -33,7 +33,10 @@ const scalars = new Map(Object.entries(CLASSES).map(([name, simple]) => [simple,
 scalars.set("DateType", "timestamp")
 scalars.set("LegacyTimeUUIDType", "timeuuid")
 
-const hex = (text: string): string => Buffer.from(text).toString("hex")
+const hex = (text: string): string => {
+  const bytes = asFast(new TextEncoder().encode(text))
+  return bytes.hexSlice(0, bytes.length)
+}
 
 /** The class name of a type, as a server would write it. */
 export const classNameOf = (type: CqlType): string => {
@@ -81,14 +84,12 @@ const fail = (): never => {
 /** Reads one class name. Whatever it does not know becomes a custom type of that very text. */
 class Parser {
   private readonly text: string
-  private readonly scalar: (name: ScalarName) => CqlType
   private readonly word = /\s*([\w.$+&-]*)\s*/y
   private at = 0
   private depth = 0
 
-  constructor(text: string, scalar: (name: ScalarName) => CqlType) {
+  constructor(text: string) {
     this.text = text
-    this.scalar = scalar
   }
 
   /** The next word, which is not empty; steps over blanks on both sides. */
@@ -122,7 +123,10 @@ class Parser {
   /** Text behind hexadecimal digits. */
   private hexText(): string {
     const digits = this.name()
-    return /^(?:[\da-f]{2})+$/i.test(digits) ? Buffer.from(digits, "hex").toString() : fail()
+    if (!/^(?:[\da-f]{2})+$/i.test(digits)) fail()
+    const bytes = allocate(digits.length / 2)
+    bytes.hexWrite(digits, 0)
+    return bytes.utf8Slice(0, bytes.length)
   }
 
   private udt(): CqlType {
@@ -161,7 +165,7 @@ class Parser {
     const full = this.name()
     const simple = full.startsWith(MARSHAL) ? full.slice(MARSHAL.length) : full
     const known = scalars.get(simple)
-    if (known !== undefined) return this.scalar(known)
+    if (known !== undefined) return scalar(known)
     if (this.text[this.at] !== "(") return { _tag: "Custom", className: full }
     if (++this.depth > MAX_DEPTH) fail()
     const type = this.parametrised(simple, start)
@@ -205,9 +209,9 @@ class Parser {
 }
 
 /** The type that a class name stands for, `undefined` for a text that is none. */
-export const parseClassName = (text: string, scalar: (name: ScalarName) => CqlType): CqlType | undefined => {
+export const parseClassName = (text: string): CqlType | undefined => {
   try {
-    return new Parser(text, scalar).whole()
+    return new Parser(text).whole()
   } catch (error) {
     if (error === malformed) return undefined
     throw error

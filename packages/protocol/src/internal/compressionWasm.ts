@@ -8,9 +8,10 @@
  *
  * What does not fit goes the way of plain JavaScript.
  */
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
 import * as js from "./compressionJs.ts"
 import { base64 } from "./compressionModule.ts"
+import { allocate } from "./fastBuffer.ts"
 
 interface Exports {
   readonly memory: WebAssembly.Memory
@@ -85,17 +86,17 @@ const wasm = (exports: Exports): Blocks => {
   const room = memory.length - sourceAt - 3 * slack
   const { compress, lz4Decompress, snappyDecompress } = exports
 
-  let slab = Buffer.allocUnsafeSlow(slabSize)
+  let slab = allocate(slabSize)
   let used = 0
 
   /** A copy of `[start, end)` of the memory: several times as fast as `slice`, which zeroes what it fills. */
   const take = (start: number, end: number): Uint8Array => {
     const size = end - start
     let out: Buffer
-    if (size > largestPiece) out = Buffer.allocUnsafeSlow(size)
+    if (size > largestPiece) out = allocate(size)
     else {
       if (used + size > slabSize) {
-        slab = Buffer.allocUnsafeSlow(slabSize)
+        slab = allocate(slabSize)
         used = 0
       }
       out = slab.subarray(used, used + size)

@@ -1,9 +1,18 @@
 import * as BigDecimal from "effect/BigDecimal"
-import type { CodecOptions } from "../Codec.ts"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { DecodeError } from "../ProtocolError.ts"
 import { Uuid } from "../Uuid.ts"
-import { CqlDuration, Empty, Inet, LocalDate, LocalTime } from "../Value.ts"
+import {
+  CqlDuration,
+  Empty,
+  Inet,
+  LocalDate,
+  LocalTime,
+  OutOfRangeTime,
+  OutOfRangeTimestamp,
+  Unreadable
+} from "../Value.ts"
+import type { CodecOptions } from "./codecOptions.ts"
 import { copyBytes, type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { decodeText } from "./text.ts"
@@ -43,40 +52,70 @@ const signedBig = (b: FastBuffer, p: number, l: number): bigint => {
   return l === 0 ? 0n : BigInt.asIntN(8 * l, value)
 }
 
-/** A varint of more bytes than this is refused: turning it into a `bigint` would cost quadratic time. */
-const MAX_VARINT = 65_536
+/** From hexadecimal digits, which takes linear time; `undefined` past what the engine's `bigint` holds. */
+const longBig = (b: FastBuffer, p: number, l: number): bigint | undefined => {
+  try {
+    return BigInt.asIntN(8 * l, BigInt(`0x${b.hexSlice(p, p + l)}`))
+  } catch {
+    return undefined
+  }
+}
+
+/** Digits of a `varint` or a `decimal`, of any number of bytes but none. */
+const digitsOf = (b: FastBuffer, p: number, l: number): bigint | undefined =>
+  l > 16 ? longBig(b, p, l) : signedBig(b, p, l)
+
+const unreadable = (cqlType: "decimal" | "varint", b: FastBuffer, p: number, l: number, reason: string): Unreadable =>
+  new Unreadable(cqlType, copyBytes(b, p, p + l), reason)
+
+const TOO_LONG = "more digits than a bigint holds"
 
 const varint: ValueDecoder = (b, _v, p, l) =>
-  l === 0 ? Empty : l > MAX_VARINT ? wrongSize("varint", l) : l > 16 ? longVarint(b, p, l) : signedBig(b, p, l)
-
-const longVarint = (b: FastBuffer, p: number, l: number): bigint =>
-  BigInt.asIntN(8 * l, BigInt(`0x${b.toString("hex", p, p + l)}`))
+  l === 0 ? Empty : digitsOf(b, p, l) ?? unreadable("varint", b, p, l, TOO_LONG)
 
 const decimal: ValueDecoder = (b, v, p, l) => {
   if (l === 0) return Empty
-  if (l < 5 || l > MAX_VARINT) return wrongSize("decimal", l)
-  return BigDecimal.make(varint(b, v, p + 4, l - 4) as bigint, v.getInt32(p))
+  if (l < 4) return wrongSize("decimal", l)
+  if (l === 4) return unreadable("decimal", b, p, l, "a scale without digits")
+  const digits = digitsOf(b, p + 4, l - 4)
+  return digits === undefined ? unreadable("decimal", b, p, l, TOO_LONG) : BigDecimal.make(digits, v.getInt32(p))
 }
+
+/** A `bigint` in the form of the codec option. */
+const asOption = (value: bigint, form: "number" | "string"): unknown => {
+  if (form === "string") return String(value)
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
+}
+
+const bigintText: ValueDecoder = (b, v, p, l) => {
+  const value = bigint(b, v, p, l)
+  return value === Empty ? Empty : String(value)
+}
+/** Without a `bigint` in between, where the number is exact. */
+const bigintNumber: ValueDecoder = (b, v, p, l) => {
+  if (l !== 8) return bigint(b, v, p, l)
+  const number = v.getInt32(p) * 4_294_967_296 + v.getUint32(p + 4)
+  return Number.isSafeInteger(number) ? number : v.getBigInt64(p)
+}
+const varintAs = (form: "number" | "string"): ValueDecoder => (b, v, p, l) => {
+  const value = varint(b, v, p, l)
+  return typeof value === "bigint" ? asOption(value, form) : value
+}
+const varintText = varintAs("string")
+const varintNumber = varintAs("number")
 
 /** The furthest instants that `Date` can hold. */
 const MAX_DATE = 8.64e15
 
-const dateOf = (v: DataView, p: number): Date => {
+const dateOf = (v: DataView, p: number): Date | OutOfRangeTimestamp => {
   const millis = v.getInt32(p) * 4_294_967_296 + v.getUint32(p + 4)
-  if (millis > MAX_DATE || millis < -MAX_DATE) {
-    throw new DecodeError({
-      message: `the timestamp ${
-        v.getBigInt64(p)
-      } is past what Date can hold: read it with the codec option timestamp: "bigint"`
-    })
-  }
-  return new Date(millis)
+  return millis > MAX_DATE || millis < -MAX_DATE ? new OutOfRangeTimestamp(v.getBigInt64(p)) : new Date(millis)
 }
 
-const timeOf = (nanos: bigint): LocalTime => {
+const timeOf = (nanos: bigint): LocalTime | OutOfRangeTime => {
   const time = new LocalTime(nanos)
-  if (!time.isValid) throw new DecodeError({ message: `a time of ${nanos} nanoseconds since midnight` })
-  return time
+  return time.isValid ? time : new OutOfRangeTime(nanos)
 }
 
 const scalarDecoders: Record<ScalarName, ValueDecoder> = {
@@ -106,7 +145,7 @@ const scalarDecoders: Record<ScalarName, ValueDecoder> = {
     const months = cursor.signed()
     const days = cursor.signed()
     const nanos = cursor.signed()
-    if (!cursor.done) return wrongSize("duration", l)
+    // What is behind the third part servers let pass and ignore.
     const duration = new CqlDuration(Number(months), Number(days), nanos)
     if (!duration.isValid) {
       throw new DecodeError({
@@ -264,6 +303,11 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
     case "Scalar":
       if (options.uuid === "string" && (type.name === "uuid" || type.name === "timeuuid")) return uuidText
       if (options.timestamp === "bigint" && type.name === "timestamp") return timestampBig
+      if (options.bigint === "number" || options.bigint === "string") {
+        const isText = options.bigint === "string"
+        if (type.name === "bigint" || type.name === "counter") return isText ? bigintText : bigintNumber
+        if (type.name === "varint") return isText ? varintText : varintNumber
+      }
       return scalarDecoders[type.name]
     case "Custom":
       return blob

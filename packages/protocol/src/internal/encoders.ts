@@ -2,10 +2,22 @@ import * as BigDecimal from "effect/BigDecimal"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
 import { EncodeError } from "../ProtocolError.ts"
 import * as UuidModule from "../Uuid.ts"
-import { CqlDuration, Empty, Inet, LocalDate, LocalTime, Unset } from "../Value.ts"
+import {
+  CqlDuration,
+  Empty,
+  Inet,
+  LocalDate,
+  LocalTime,
+  OutOfRangeTime,
+  OutOfRangeTimestamp,
+  Unreadable,
+  Unset
+} from "../Value.ts"
 import type { Writer } from "../Writer.ts"
-import { swap32, SWAP_FROM } from "./fastBuffer.ts"
+import { type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
+import { isBytes, isMap, isPlain, isSet, millisOf, typedArrayName } from "./kinds.ts"
+import { decimalOf, integerOf } from "./numeric.ts"
 import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
 const { Uuid } = UuidModule
@@ -66,6 +78,7 @@ const mismatch = (cqlType: string, value: unknown, hint = ""): never => {
 /** The way out of encoders of types that have a size: {@link Empty} is their value of no bytes, nothing else is left. */
 const orEmpty = (w: Writer, cqlType: string, value: unknown, hint = ""): void => {
   if (value === Empty) w.i32(0)
+  else if (value instanceof Unreadable && value.cqlType === cqlType) w.bytesValue(value.bytes)
   else mismatch(cqlType, value, hint)
 }
 
@@ -135,12 +148,19 @@ const writeSafe = (w: Writer, value: number): void => {
   w.pos = pos + 12
 }
 
+const INTEGER_HINT = "a bigint, a safe integer, or the decimal text of one"
+
 const big = (name: string): ValueEncoder => (w, value) => {
   if (typeof value === "bigint") {
     if (!fits64(value)) return mismatch(name, value, "64 bits")
     writeInt64(w, value)
   } else if (typeof value === "number" && Number.isSafeInteger(value)) writeSafe(w, value)
-  else orEmpty(w, name, value, "a bigint, or a safe integer")
+  else {
+    const read = integerOf(value)
+    if (read === undefined) return orEmpty(w, name, value, INTEGER_HINT)
+    if (!fits64(read)) return mismatch(name, value, "64 bits")
+    writeInt64(w, read)
+  }
 }
 
 const uuid = (name: string): ValueEncoder => (w, value) => {
@@ -185,7 +205,7 @@ const writeVarint = (w: Writer, value: bigint): void => {
   const size = (bits >> 3) + 1
   const unsigned = BigInt.asUintN(8 * size, value).toString(16).padStart(2 * size, "0")
   w.ensure(size)
-  w.bytes.write(unsigned, w.pos, "hex")
+  ;(w.bytes as FastBuffer).hexWrite(unsigned, w.pos)
   w.pos += size
 }
 
@@ -201,7 +221,7 @@ const close = (w: Writer, start: number): void => {
 
 /** Values that are written as they come. */
 const bytesOf = (name: string): ValueEncoder => (w, value) => {
-  if (!(value instanceof Uint8Array)) return mismatch(name, value, "a Uint8Array")
+  if (!isBytes(value)) return mismatch(name, value, "a Uint8Array")
   w.bytesValue(value)
 }
 
@@ -238,15 +258,16 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
       if (!fits64(value)) return mismatch("timestamp", value, "64 bits")
       return writeInt64(w, value)
     }
-    const millis = value instanceof Date ? value.getTime() : value
-    if (typeof millis !== "number" || !Number.isSafeInteger(millis)) {
+    const millis = typeof value === "number" ? value : millisOf(value)
+    if (millis === undefined || !Number.isSafeInteger(millis)) {
+      if (value instanceof OutOfRangeTimestamp && fits64(value.millis)) return writeInt64(w, value.millis)
       return orEmpty(w, "timestamp", value, "a valid Date, or whole milliseconds since 1970")
     }
     writeSafe(w, millis)
   },
   date: (w, value) => {
     const day = value instanceof LocalDate ? value : typeof value === "string" ? LocalDate.parse(value) : undefined
-    if (day === undefined || (day.epochDay | 0) !== day.epochDay) {
+    if (day === undefined || !day.isValid) {
       return orEmpty(w, "date", value, "a LocalDate or YYYY-MM-DD")
     }
     w.i32(4)
@@ -255,6 +276,7 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
   },
   time: (w, value) => {
     const time = value instanceof LocalTime ? value : typeof value === "string" ? LocalTime.parse(value) : undefined
+    if (value instanceof OutOfRangeTime && fits64(value.nanos)) return writeInt64(w, value.nanos)
     if (time === undefined || !time.isValid) return orEmpty(w, "time", value, "a LocalTime or HH:MM:SS.fraction")
     writeInt64(w, time.nanos)
   },
@@ -264,23 +286,36 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
     w.bytesValue(inet.toBytes())
   },
   varint: (w, value) => {
-    const int = typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value
-    if (typeof int !== "bigint") return orEmpty(w, "varint", value, "a bigint, or a safe integer")
+    const int = typeof value === "bigint" ? value : integerOf(value)
+    if (int === undefined) return orEmpty(w, "varint", value, INTEGER_HINT)
     const start = open(w)
     writeVarint(w, int)
     close(w, start)
   },
   decimal: (w, value) => {
-    if (!BigDecimal.isBigDecimal(value)) return orEmpty(w, "decimal", value, "a BigDecimal of effect/BigDecimal")
-    if ((value.scale | 0) !== value.scale) return mismatch("decimal", value, "a scale of 32 bits")
+    const number = BigDecimal.isBigDecimal(value) ? value : decimalOf(value)
+    if (number === undefined) {
+      return orEmpty(
+        w,
+        "decimal",
+        value,
+        "a BigDecimal of effect/BigDecimal, a finite number, a bigint, or decimal text"
+      )
+    }
+    if ((number.scale | 0) !== number.scale) return mismatch("decimal", value, "a scale of 32 bits")
     const start = open(w)
-    w.i32(value.scale)
-    writeVarint(w, value.value)
+    w.i32(number.scale)
+    writeVarint(w, number.value)
     close(w, start)
   },
   duration: (w, value) => {
-    if (!(value instanceof CqlDuration)) return orEmpty(w, "duration", value, "a CqlDuration")
-    if (!value.isValid) {
+    const duration = value instanceof CqlDuration
+      ? value
+      : typeof value === "string"
+      ? CqlDuration.parse(value)
+      : undefined
+    if (duration === undefined) return orEmpty(w, "duration", value, "a CqlDuration, or text such as 1mo2d3h")
+    if (!duration.isValid) {
       return mismatch(
         "duration",
         value,
@@ -288,9 +323,9 @@ const scalarEncoders: Record<ScalarName, ValueEncoder> = {
       )
     }
     const start = open(w)
-    writeUnsigned(w, zigzag(BigInt(value.months)))
-    writeUnsigned(w, zigzag(BigInt(value.days)))
-    writeUnsigned(w, zigzag(value.nanos))
+    writeUnsigned(w, zigzag(BigInt(duration.months)))
+    writeUnsigned(w, zigzag(BigInt(duration.days)))
+    writeUnsigned(w, zigzag(duration.nanos))
     close(w, start)
   }
 }
@@ -353,7 +388,7 @@ const sequenceOf = (type: Extract<CqlType, { readonly _tag: "List" | "Set" }>, p
   const encode = encoderOf(type.element)
   const hint = type._tag === "Set" ? "a Set or an array" : "an array"
   return (w, value) => {
-    const values = Array.isArray(value) ? value : value instanceof Set ? [...value] : undefined
+    const values = Array.isArray(value) ? value : isSet(value) ? [...value] : undefined
     if (values === undefined) return mismatch(name, value, hint)
     const start = open(w)
     w.i32(values.length)
@@ -418,14 +453,17 @@ const variableElement = (w: Writer, encode: ValueEncoder, value: unknown, owner:
 
 type Elements = ReadonlyArray<unknown> | Float32Array | Float64Array | Int32Array | BigInt64Array
 
-const isVector = (value: unknown): value is Elements =>
-  Array.isArray(value) || value instanceof Float32Array || value instanceof Float64Array ||
-  value instanceof Int32Array || value instanceof BigInt64Array
+const VECTORS: ReadonlySet<string | undefined> = new Set([
+  "Float32Array",
+  "Float64Array",
+  "Int32Array",
+  "BigInt64Array"
+])
 
-const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
+const isVector = (value: unknown): value is Elements => Array.isArray(value) || VECTORS.has(typedArrayName(value))
+
+const isFloats = (value: unknown): value is Float32Array =>
+  value instanceof Float32Array || typedArrayName(value) === "Float32Array"
 
 /** Compiles the encoder of a type. */
 export const encoderOf = (type: CqlType): ValueEncoder => {
@@ -446,7 +484,7 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
         if (!isVector(value)) return orEmpty(w, name, value, hint)
         if (value.length !== dimension) return mismatch(name, value, `${dimension} elements, got ${value.length}`)
         const start = open(w)
-        if (floats && value instanceof Float32Array) {
+        if (floats && isFloats(value)) {
           w.ensure(4 * dimension)
           if (dimension >= SWAP_FROM) {
             w.bytes.set(new Uint8Array(value.buffer, value.byteOffset, 4 * dimension), start)
@@ -479,14 +517,14 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
       const textKeys = type.key._tag === "Scalar" && (type.key.name === "text" || type.key.name === "ascii")
       const hint = textKeys ? "a Map or a plain object" : "a Map"
       return (w, value) => {
-        const entries = value instanceof Map
+        const entries = isMap(value)
           ? value
           : textKeys && typeof value === "object" && value !== null && isPlain(value)
           ? Object.entries(value)
           : undefined
         if (entries === undefined) return mismatch(name, value, hint)
         const start = open(w)
-        w.i32(entries instanceof Map ? entries.size : entries.length)
+        w.i32(Array.isArray(entries) ? entries.length : (entries as ReadonlyMap<unknown, unknown>).size)
         for (const [k, v] of entries) {
           let written = false
           try {

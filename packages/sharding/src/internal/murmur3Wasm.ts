@@ -53,10 +53,19 @@ const hashWords = exports?.hashWords ?? (() => 0)
 const owners: Array<Uint8Array | undefined> = Array.from({ length: buffer.byteLength >>> pieceBits }, () => undefined)
 let free = 2 * 65536
 
+/** The class of key buffers: a plain array outside Node and its like. */
+const NodeBuffer = (globalThis as { readonly Buffer?: BufferConstructor }).Buffer
+
+/** A zeroed buffer of its own. */
+export const plainBuffer = (size: number): Buffer =>
+  NodeBuffer === undefined ? new Uint8Array(size) as Buffer : NodeBuffer.alloc(size)
+
 /** A buffer in the module's memory, `undefined` when there is none (left). */
 export const keyBuffer = (size: number): Buffer | undefined => {
   if (!(Number.isInteger(size) && size > 0 && size <= buffer.byteLength - pieceSize - free)) return undefined
-  const made = Buffer.from(buffer, free, size)
+  const made = NodeBuffer === undefined
+    ? new Uint8Array(buffer, free, size) as Buffer
+    : NodeBuffer.from(buffer, free, size)
   owners[free >>> pieceBits] = made
   free = (free + size + pieceSize - 1) & -pieceSize
   return made
