@@ -73,6 +73,8 @@ export class BindEncoder {
   private readonly names: ReadonlySet<string>
   /** Whether no name is one that every object has a value for. */
   private readonly areOwn: boolean
+  /** As many values as there are variables: a copy is an array of just that size. */
+  private readonly blank: ReadonlyArray<unknown>
   private readonly writeAll: Write
 
   constructor(columns: ReadonlyArray<Column>, options?: BindEncoderOptions) {
@@ -80,6 +82,7 @@ export class BindEncoder {
     this.encoders = columns.map((column) => variableEncoder(column.name, column.type))
     this.types = columns.map((column) => format(column.type))
     this.names = new Set(columns.map((column) => column.name))
+    this.blank = columns.map(() => undefined)
     this.areOwn = !columns.some((column) => column.name in Object.prototype)
     const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, i, value)
     const rest = (w: Writer, values: ReadonlyArray<unknown>, from: number): void => this.writeRest(w, values, from)
@@ -121,7 +124,7 @@ export class BindEncoder {
    */
   order(values: Readonly<Record<string, unknown>>): ReadonlyArray<unknown> {
     const { columns } = this
-    const ordered = new Array<unknown>(columns.length)
+    const ordered = this.blank.slice()
     for (let i = 0; i < columns.length; i++) {
       const value = values[columns[i]!.name]
       if (value === undefined) return this.orderWithCare(values)
