@@ -91,7 +91,9 @@ interface Row {
 
 /** The same events every so many ticks. */
 const every = (ticks: number, until: number, events: ReadonlyArray<Event>, from = ticks): Row["events"] =>
-  Object.fromEntries(Array.from({ length: Math.floor((until - from) / ticks) + 1 }, (_, i) => [from + i * ticks, events]))
+  Object.fromEntries(
+    Array.from({ length: Math.floor((until - from) / ticks) + 1 }, (_, i) => [from + i * ticks, events])
+  )
 
 const rows: ReadonlyArray<Row> = [
   { name: "nothing is in flight: asked after the interval only", events: {}, ticks: 299, steps: {}, silent: false },
@@ -119,7 +121,8 @@ const rows: ReadonlyArray<Row> = [
     back: [20]
   },
   {
-    name: "the heartbeat is answered, the request is slow: not aside, and asked again only when it has been quiet again",
+    name:
+      "the heartbeat is answered, the request is slow: not aside, and asked again only when it has been quiet again",
     events: { 1: ["send"], 4: ["beaten"] },
     ticks: 14,
     // Three times the quiet of 300 ms.
@@ -194,7 +197,8 @@ const rows: ReadonlyArray<Row> = [
     silent: false
   },
   {
-    name: "three requests in a row are overdue, heartbeats are answered: asked a question, aside without an answer, asked again",
+    name:
+      "three requests in a row are overdue, heartbeats are answered: asked a question, aside without an answer, asked again",
     events: { 1: ["send", "bytes", "miss"], 2: ["bytes", "miss"], 3: ["bytes", "miss"], ...every(1, 30, ["bytes"], 4) },
     ticks: 30,
     steps: { 3: "ask", 6: "aside", 13: "ask", 23: "ask" },
