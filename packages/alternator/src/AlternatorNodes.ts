@@ -28,81 +28,15 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as AlternatorError from "./AlternatorError.ts"
 import { AlternatorTransport } from "./AlternatorTransport.ts"
 import { Discovery, makeView, Registry } from "./internal/discovery.ts"
+import { Issues } from "./internal/issues.ts"
 import { isHealthy } from "./internal/localNodes.ts"
-import { check, type Checked } from "./internal/nodesOptions.ts"
+import { check, type Checked, type NodesOptions } from "./internal/nodesOptions.ts"
 import { makeSeeds, TTL_MILLIS } from "./internal/seeds.ts"
 import type { AlternatorNode } from "./NodeAddress.ts"
 import type { HealthSettings, Observation, TrackedNode } from "./NodeHealth.ts"
 import * as RoutingScope from "./RoutingScope.ts"
 
-/**
- * Ejection of nodes that fail.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HealthOptions {
-  /** Timeouts and lost connections in a row that eject a node. Default: 3. One refused connection ejects at once. */
-  readonly maxLosses?: number | undefined
-  /** Answers with status 500 or more in a row that eject a node. Default: 5. */
-  readonly maxServerErrors?: number | undefined
-  /** Until the first probe (`GET /`) of an ejected node; doubles with each that fails. Default: 1 second. */
-  readonly minEjection?: Duration.Input | undefined
-  /** Default: 30 seconds. */
-  readonly maxEjection?: Duration.Input | undefined
-  /** Time for the answer to a probe. Default: 2 seconds. */
-  readonly probeTimeout?: Duration.Input | undefined
-  /** In which the share of a node grows that is new or was ejected. Default: 10 seconds. */
-  readonly warmUp?: Duration.Input | undefined
-}
-
-/**
- * All options have defaults but `seeds`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface NodesOptions {
-  /**
-   * Where to ask first, and whenever no live node answers: addresses or names, with a port or without, or URLs; IPv6 bare
-   * or in brackets. A name stands for all its addresses.
-   */
-  readonly seeds: string | ReadonlyArray<string>
-  /** `http` or `https`. Default: the seeds', if they are URLs, else `http`. */
-  readonly scheme?: string | undefined
-  /** Of the nodes that are listed. Default: the seeds', if they have one in common, else 8000 (http) or 8043 (https). */
-  readonly port?: number | undefined
-  /** Default: the cluster, see {@link RoutingScope.cluster}. */
-  readonly scope?: RoutingScope.RoutingScope | undefined
-  /** `static` uses the seeds and asks no node; names among them are looked up again every 30 seconds. Default: `live`. */
-  readonly discovery?: "live" | "static" | undefined
-  /** Between two looks while there are requests. Default: 1 second. */
-  readonly activeInterval?: Duration.Input | undefined
-  /** Between two looks when there was no request for as long; a request ends the wait. Default: 60 seconds. */
-  readonly idleInterval?: Duration.Input | undefined
-  /** For one look, however many nodes are asked. Default: 5 seconds. */
-  readonly discoveryTimeout?: Duration.Input | undefined
-  /** How long one node is waited for before the next is asked too. Default: 250 ms. */
-  readonly raceDelay?: Duration.Input | undefined
-  /** Looks in a row that find the scope in force empty before its fallback is used. Default: 2. */
-  readonly widenAfter?: number | undefined
-  /** How long to believe what a node was seen to filter its list by. Default: 1 hour. */
-  readonly supportInterval?: Duration.Input | undefined
-  /** Addresses of a seed's name. Default: the system's resolver, asked again every 30 seconds. */
-  readonly resolve?: ((name: string) => Effect.Effect<ReadonlyArray<string>, unknown>) | undefined
-  /** Where a listed node is reached from here: behind NAT, forwarded ports, private links. */
-  readonly translate?:
-    | ((address: { readonly host: string; readonly port: number }) =>
-      | { readonly host: string; readonly port: number }
-      | undefined)
-    | undefined
-  /** Listed nodes, at most: a longer list is refused. Default: 4096. */
-  readonly maxNodes?: number | undefined
-  /** Bytes of a list, at most. Default: 1 MiB. */
-  readonly maxListBytes?: number | undefined
-  /** `false` never ejects. */
-  readonly health?: HealthOptions | false | undefined
-}
+export type { HealthOptions, NodesOptions } from "./internal/nodesOptions.ts"
 
 /**
  * The nodes of one moment.
@@ -188,7 +122,9 @@ export const make = (
   options: NodesOptions
 ): Effect.Effect<AlternatorNodes, AlternatorError.AlternatorError, Scope.Scope | AlternatorTransport> =>
   Effect.gen(function*() {
-    const checked = yield* check(options)
+    const issues = new Issues()
+    const checked = check(options, issues)
+    yield* issues.result
     const transport = yield* AlternatorTransport
     const clock = yield* Clock.Clock
     const outer = yield* Effect.scope

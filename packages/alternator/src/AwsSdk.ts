@@ -25,6 +25,7 @@ import * as AlternatorError from "./AlternatorError.ts"
 import * as AlternatorNodes from "./AlternatorNodes.ts"
 import * as AlternatorTransport from "./AlternatorTransport.ts"
 import { AffinityRouter } from "./internal/affinity.ts"
+import { checkPacking, checkRouting, checkTimes } from "./internal/clientOptions.ts"
 import { compress } from "./internal/compression.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import { Issues } from "./internal/issues.ts"
@@ -184,17 +185,14 @@ export const withAlternator = <Client extends SdkClient>(
 ): Client => {
   const { nodes } = alternator
   const issues = new Issues()
-  const attemptMillis = issues.millis("attemptTimeout", options.attemptTimeout, "3 seconds")
-  const deadlineMillis = issues.millis("deadline", options.deadline, "12 seconds")
-  const level = issues.count("compression.level", options.compression?.level, 6, 1, 9)
-  const threshold = issues.count("compression.threshold", options.compression?.threshold, 1024, 0)
+  const { attemptMillis, deadlineMillis } = checkTimes(options, issues)
+  const { acceptEncoding, compression } = checkPacking(options, issues)
+  const { balancing, mode, order } = checkRouting(options, issues)
   if (issues.list.length > 0) throw AlternatorError.configInvalid(issues.list)
-  const order = options.affinityOrder ?? "go"
-  const mode = options.affinity ?? "none"
   if (mode !== "none") nodes.useAffinity()
   const plans = sortedNodes(nodes, order)
   const balancer = new QueryPlan.Balancer({
-    balancing: options.balancing ?? "power-of-two",
+    balancing,
     order,
     warmUp: nodes.health.warmUp,
     source: plans,
@@ -205,7 +203,6 @@ export const withAlternator = <Client extends SdkClient>(
   const allowed = options.headers === "all"
     ? undefined
     : new Set((options.headers ?? DEFAULT_HEADERS).map((name) => name.toLowerCase()))
-  const { acceptEncoding, compression } = options
 
   // DescribeTable goes the way of the request that wants it, so it is signed as that is.
   let pipeline: { readonly next: Handler; readonly args: Arguments } | undefined
@@ -242,14 +239,12 @@ export const withAlternator = <Client extends SdkClient>(
     for (const name of Object.keys(request.headers)) {
       if (allowed === undefined || allowed.has(name.toLowerCase())) headers[name] = request.headers[name]!
     }
-    if (acceptEncoding !== undefined && acceptEncoding.length > 0) {
-      headers["accept-encoding"] = acceptEncoding.join(", ")
-    }
+    if (acceptEncoding !== undefined) headers["accept-encoding"] = acceptEncoding
     let body = request.body
     if (compression !== undefined && body !== undefined) {
       const bytes = typeof body === "string" ? Buffer.from(body) : body
+      const { encoding, level, threshold } = compression
       if (bytes.length >= threshold) {
-        const encoding = compression.encoding ?? "gzip"
         body = await Effect.runPromise(compress(bytes, encoding, level))
         headers["content-encoding"] = encoding
       }
