@@ -29,6 +29,7 @@ import { checkPacking, checkRouting, checkTimes } from "./internal/clientOptions
 import { compress } from "./internal/compression.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import { Issues } from "./internal/issues.ts"
+import { isBytes } from "./internal/kinds.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
@@ -166,7 +167,7 @@ const readKey = (value: any) =>
     ? { type: "S" as const, value: value.S as string }
     : value?.N !== undefined
     ? { type: "N" as const, value: String(value.N) }
-    : value?.B instanceof Uint8Array
+    : isBytes(value?.B)
     ? { type: "B" as const, value: value.B }
     : undefined
 

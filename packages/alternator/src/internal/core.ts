@@ -150,7 +150,7 @@ class Flight extends NodeAttempt {
     if (status === 200) {
       let output: unknown
       try {
-        output = Codec.decode(call.operation, JSON.parse(text))
+        output = Codec.read(call.operation, text)
       } catch (error) {
         const message = `${node.hostHeader}: the answer cannot be read: ${
           error instanceof Error ? error.message : String(error)
