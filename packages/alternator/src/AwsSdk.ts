@@ -33,7 +33,7 @@ import { isBytes } from "./internal/kinds.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
-import { copyOf, failureOf, NodeHandler, type SdkRequest } from "./internal/sdkHandler.ts"
+import { copyOf, failureOf, NodeHandler, type Receiver, type SdkRequest } from "./internal/sdkHandler.ts"
 import { Telemetry } from "./internal/telemetry.ts"
 import type { TableDescription } from "./Operations.ts"
 import * as QueryPlan from "./QueryPlan.ts"
@@ -157,6 +157,10 @@ interface Arguments {
   readonly input: Readonly<Record<string, unknown>>
   readonly request: SdkRequest
 }
+/** What the SDK notes of a command: the document client leaves its mark in it. */
+interface MiddlewareContext {
+  readonly __aws_sdk_context?: { readonly features?: { readonly DDB_MAPPER?: string | undefined } }
+}
 type Handler = (args: Arguments) => Promise<{ readonly output?: { readonly $metadata?: object } }>
 
 const DEFAULT_HEADERS = ["content-type", "x-amz-target", "content-encoding", "accept-encoding", "user-agent"]
@@ -172,9 +176,18 @@ const readKey = (value: any) =>
     : undefined
 
 /**
- * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Errors are the SDK's, with
- * `outcome` (`NotSent`, `Rejected` or `Ambiguous`) and `$metadata.attempts` added; without any answer they are
- * `AlternatorError`s. Throws one that names all wrong options.
+ * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Throws an `AlternatorError` that
+ * names all wrong options.
+ *
+ * Errors are the SDK's, with `isSafeToRetry` (whether the same command may be sent again), `outcome` (`NotSent`, `Rejected`
+ * or `Ambiguous`) and `$metadata.attempts` added; without any answer they are `AlternatorError`s.
+ *
+ * `abortSignal` and `requestTimeout` of `send` hold: the first ends a request, the second each of its attempts.
+ *
+ * ScyllaDB's attributes that the SDK does not know (`FLOAT32VECTOR` and any newer type) go through the client as they are,
+ * `{ FLOAT32VECTOR: [0.1] }`, but whole numbers beyond 2^53 in them are rounded. The document client reads vectors as arrays
+ * of numbers and writes such arrays as `L`, which ScyllaDB takes for vectors as well; of other types it knows nothing, and
+ * fails.
  *
  * @category constructors
  * @since 0.1.0
@@ -218,7 +231,7 @@ export const withAlternator = <Client extends SdkClient>(
           next({ ...args, request }))
       },
       catch: (cause) => {
-        const failure = failureOf(cause)
+        const failure = failureOf(cause, false)
         return AlternatorError.of(
           failure.tag === "ResourceNotFound"
             ? new AlternatorError.ResourceNotFound({ message: String(cause) })
@@ -268,7 +281,7 @@ export const withAlternator = <Client extends SdkClient>(
 
   // In the place of the SDK's own: below it everything runs once for each attempt, signing included.
   client.middlewareStack.add(
-    (next: Handler) => async (args: Arguments) => {
+    (next: Handler, context: MiddlewareContext) => async (args: Arguments) => {
       nodes.touch()
       const operation = (args.request.headers["x-amz-target"] ?? "").split(".")[1] ?? ""
       const begun = nodes.now()
@@ -284,15 +297,24 @@ export const withAlternator = <Client extends SdkClient>(
       let retries: Retries | undefined
       while (true) {
         const until = mayRepeat ? Math.min(expiresAt, nodes.now() + attemptMillis) : expiresAt
+        const receiver: Receiver = { isDocument: context.__aws_sdk_context?.features?.DDB_MAPPER !== undefined }
         try {
-          const result = await handler.aim(request, plan.next(), until, (request) => next({ ...args, request }))
+          const result = await handler.aim(
+            request,
+            plan.next(),
+            until,
+            (request) => next({ ...args, request }),
+            receiver
+          )
           Object.assign(result.output?.$metadata ?? {}, { attempts: (retries?.attempts ?? 0) + 1, totalRetryDelay: 0 })
           return result
         } catch (error) {
           retries ??= new Retries(balancer, (await config.maxAttempts?.()) ?? 4, mayRepeat, expiresAt)
-          const failure = failureOf(error)
+          const failure = failureOf(error, receiver.isAnswered === true)
           const delay = retries.next(failure)
-          if (delay === undefined) throw annotate(error, retries.outcome(failure.outcome), retries.attempts)
+          if (delay === undefined) {
+            throw annotate(error, failure.tag, retries.outcome(failure.outcome), mayRepeat, retries.attempts)
+          }
           if (delay > 0) await Effect.runPromise(Effect.sleep(delay))
         }
       }
@@ -302,8 +324,18 @@ export const withAlternator = <Client extends SdkClient>(
   return client
 }
 
-const annotate = (error: unknown, outcome: Outcome, attempts: number): unknown => {
+/** What an error says besides: its outcome, how often it was tried, and whether it may be sent again. */
+const annotate = (
+  error: unknown,
+  tag: AlternatorError.AlternatorReason["_tag"],
+  outcome: Outcome,
+  isIdempotent: boolean,
+  attempts: number
+): unknown => {
   if (typeof error !== "object" || error === null) return error
   const { $metadata = {} } = error as { readonly $metadata?: object }
-  return Object.assign(error, { outcome, $metadata: Object.assign($metadata, { attempts }) })
+  const safety = error instanceof AlternatorError.AlternatorError
+    ? { isIdempotent }
+    : { isSafeToRetry: AlternatorError.isSafe(tag, outcome, isIdempotent) }
+  return Object.assign(error, { outcome, ...safety, $metadata: Object.assign($metadata, { attempts }) })
 }

@@ -132,6 +132,33 @@ describe("AlternatorClient", () => {
         assert.deepStrictEqual(item, { n: 1 })
       }))
 
+    it.effect("an attribute of an unknown type goes back as it came, digit by digit; a vector is searched by", () =>
+      Effect.gen(function*() {
+        const wire = '"pk":{"S":"a"},"v":{"FLOAT32VECTOR":[0.5,100000000000000000000]},' +
+          '"n":{"L":[{"INT128":{"hi":12345678901234567890,"lo":-1.5}}]}'
+        const bodies: Array<string> = []
+        const simulation = three(({ body, operation }) => {
+          bodies.push(Buffer.from(body).toString())
+          return { status: 200, body: operation === "GetItem" ? `{"Item":{${wire}}}` : '{"Items":[],"Scores":[]}' }
+        })
+        const client = yield* open(simulation)
+        const { Item } = yield* client.getItem(key)
+        assert.deepStrictEqual(Item!["v"], Float32Array.of(0.5, 1e20))
+        yield* client.putItem({ TableName: "t", Item: Item! })
+        assert.include(bodies.at(-1), '{"INT128":{"hi":12345678901234567890,"lo":-1.5}}')
+        const { Scores } = yield* client.query({
+          TableName: "t",
+          IndexName: "i",
+          Limit: 3,
+          VectorSearch: { QueryVector: Float32Array.of(1, 2), ReturnScores: "SIMILARITY" }
+        })
+        assert.deepStrictEqual(Scores, [])
+        assert.include(
+          bodies.at(-1),
+          '"VectorSearch":{"QueryVector":{"FLOAT32VECTOR":[1,2]},"ReturnScores":"SIMILARITY"}'
+        )
+      }))
+
     it.effect("RequestLimitExceeded goes to another node at once; shed before it began, it is safe for every write", () =>
       Effect.gen(function*() {
         const simulation = three(({ node }) =>

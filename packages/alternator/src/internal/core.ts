@@ -333,7 +333,8 @@ export class Core {
           reason,
           operation: call.operation,
           outcome: retries.outcome(outcome),
-          attempts: history
+          attempts: history,
+          isIdempotent: call.mayRepeat
         })
       }
       if (delay > 0) yield* Effect.sleep(Duration.millis(delay))

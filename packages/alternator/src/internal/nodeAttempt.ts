@@ -58,6 +58,11 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
     return this.surroundings.deadlines.now() - this.start
   }
 
+  /** Whether any byte may have been given to a connection. */
+  get isSent(): boolean {
+    return this.exchange?.sent === true
+  }
+
   /** False when it was over before. */
   private end(): boolean {
     if (this.isOver) return false
@@ -77,9 +82,8 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
 
   expire(isClosing: boolean): void {
     if (!this.end()) return
-    const isSent = this.exchange?.sent === true
+    const { isSent, millis, node } = this
     this.exchange?.abort()
-    const { millis, node } = this
     const outcome = isSent ? "Ambiguous" : "NotSent"
     // What waited for a connection says nothing of the node: there are more requests than connections.
     this.surroundings.nodes.observe(node, isSent && !isClosing ? "timeout" : "given-up", this.start)
