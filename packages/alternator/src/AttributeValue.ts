@@ -267,8 +267,8 @@ export const encodeItem = (item: Item): string => encodeObject(item, "", 0)
  */
 export const encode = (value: Value): string => encodeAt(value, "", 0)
 
-/** Significant digits and exponent, so that equal numbers have equal texts. */
-const canonical = (text: string): string => {
+/** Significant digits and exponent, so that equal numbers have equal texts. @internal */
+export const canonicalNumber = (text: string): string => {
   const match = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text)
   if (match === null) return ""
   const [, sign, whole, fraction = "", exponent] = match
@@ -290,7 +290,7 @@ export const decodeNumber = (text: string): number | bigint | NumberValue => {
   // Fifteen digits are always exact.
   if (text.length <= 15 && value === value) return value
   if (/^-?\d+$/.test(text)) return Number.isSafeInteger(value) ? value : BigInt(text)
-  if (Number.isFinite(value) && canonical(String(value)) === canonical(text)) return value
+  if (Number.isFinite(value) && canonicalNumber(String(value)) === canonicalNumber(text)) return value
   return new NumberValue(text)
 }
 
