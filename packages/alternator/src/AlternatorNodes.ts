@@ -4,7 +4,8 @@
  *
  * Sharing is optional: `AlternatorClient.layer` makes nodes of its own. Clients with different credentials or affinity that
  * share them ask the cluster once instead of each, and learn of a dead node from one another. The loop belongs to the
- * nodes: it begins when they are made, and ends with their scope or {@link AlternatorNodes.shutdown}, not with a client.
+ * nodes: it begins when they are made, and ends with their scope or {@link AlternatorNodes.shutdown}, not with a client. It
+ * keeps no process alive: a program that forgets to close them ends when its work is done.
  * Seeds, intervals, routing scope and health are theirs alone; a client has no say in them.
  *
  * @stability unstable
@@ -27,6 +28,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as AlternatorError from "./AlternatorError.ts"
 import { AlternatorTransport } from "./AlternatorTransport.ts"
+import * as Background from "./internal/background.ts"
 import { Discovery, makeView, Registry } from "./internal/discovery.ts"
 import { Issues } from "./internal/issues.ts"
 import { isHealthy } from "./internal/localNodes.ts"
@@ -66,7 +68,7 @@ export interface NodesSnapshot {
 export interface AlternatorNodes {
   /** The nodes as they are known now. */
   readonly current: () => NodesSnapshot
-  /** The nodes now, and after each change. A list in another order is no change. */
+  /** The nodes now, and after each change. A list in another order is no change. Who listens keeps no process alive. */
   readonly changes: Stream.Stream<NodesSnapshot>
   /** Waits until the nodes are as `predicate` wants them. */
   readonly awaitNodes: (predicate: (snapshot: NodesSnapshot) => boolean) => Effect.Effect<NodesSnapshot>
@@ -391,12 +393,14 @@ const start = Effect.fnUntraced(function*(
     }
   })
 
-  if (!isStatic) yield* Effect.forkScoped(loop)
+  const inBackground = (effect: Effect.Effect<void>) =>
+    Effect.forkScoped(Effect.provideService(effect, Clock.Clock, Background.clockOf(clock)))
+  if (!isStatic) yield* inBackground(loop)
   else {
     yield* Deferred.succeed(ready, undefined)
-    if (seeds.hasNames) yield* Effect.forkScoped(follow)
+    if (seeds.hasNames) yield* inBackground(follow)
   }
-  if (health.enabled) yield* Effect.forkScoped(probes)
+  if (health.enabled) yield* inBackground(probes)
   gauge()
 
   const state = Effect.suspend(() => refusal === undefined ? Effect.succeed(snapshot) : Effect.fail(refusal))
@@ -407,11 +411,12 @@ const start = Effect.fnUntraced(function*(
       SubscriptionRef.changes(published).pipe(
         Stream.filter(predicate),
         Stream.runHead,
-        Effect.map((found) => Option.getOrElse(found, () => snapshot))
+        Effect.map((found) => Option.getOrElse(found, () => snapshot)),
+        Background.awaited
       ),
-    awaitReady: Effect.andThen(Deferred.await(ready), state),
+    awaitReady: Background.awaited(Effect.andThen(Deferred.await(ready), state)),
     isReady: () => isReady,
-    refresh: isStatic ? state : Effect.andThen(single, state),
+    refresh: isStatic ? state : Background.awaited(Effect.andThen(single, state)),
     age: Effect.sync(() => confirmedAt < 0 ? Option.none() : Option.some(Duration.millis(now() - confirmedAt))),
     shutdown: Scope.close(scope, Exit.void),
     touch: () => {

@@ -58,7 +58,8 @@ export const AlternatorTransport: Context.Service<AlternatorTransport, Alternato
 export type TlsOptions = Undici.TlsOptions
 
 /**
- * Over undici, with a pool of connections for each node. Closed with its scope.
+ * Over undici, with a pool of connections for each node, on Node, Bun and Deno. Closed with its scope; idle connections keep
+ * no process alive. Fails when undici itself cannot be used.
  *
  * @category constructors
  * @since 0.1.0
@@ -69,6 +70,14 @@ export const makeUndici = (
   Effect.gen(function*() {
     const issues = new Issues()
     const { shutdownMillis, ...checked } = check(options, issues)
+    const lacking = Undici.lacking()
+    if (lacking !== undefined) {
+      issues.add(
+        "undici",
+        `${lacking} is missing from what this runtime or bundler puts in the place of undici: leave undici out of the bundle, ` +
+          "or use AlternatorTransport.layerHttpClient"
+      )
+    }
     yield* issues.result
     const { dialGate, tls } = options
     const fork = Effect.runForkWith(yield* Effect.context<never>())

@@ -110,7 +110,7 @@ export const make: Effect.Effect<
 
 /**
  * {@link make} for programs without Effect. Rejects with an `AlternatorError` when an option is wrong; waits for the first
- * look at the cluster. Close it when the clients are done: an open one keeps connections, not the process.
+ * look at the cluster. Close it when the clients are done: an open one keeps connections, but never the process.
  *
  * @category constructors
  * @since 0.1.0
