@@ -32,6 +32,7 @@ import * as Background from "./internal/background.ts"
 import { Discovery, makeView, Registry } from "./internal/discovery.ts"
 import { Issues } from "./internal/issues.ts"
 import { isHealthy } from "./internal/localNodes.ts"
+import { difference, NodeLog } from "./internal/nodeLog.ts"
 import { check, type Checked, type NodesOptions } from "./internal/nodesOptions.ts"
 import { makeSeeds, TTL_MILLIS } from "./internal/seeds.ts"
 import type { AlternatorNode } from "./NodeAddress.ts"
@@ -89,8 +90,11 @@ export interface AlternatorNodes {
   readonly touch: () => void
   /** Some client has key affinity: what it chooses from is asked for too. */
   readonly useAffinity: () => void
-  /** Takes what a request that started at `start` (of {@link AlternatorNodes.now}) has shown of a node. */
-  readonly observe: (node: TrackedNode, observation: Observation, start: number) => void
+  /**
+   * Takes what a request that started at `start` (of {@link AlternatorNodes.now}) has shown of a node. `detail` is for the
+   * log, if this ejects the node.
+   */
+  readonly observe: (node: TrackedNode, observation: Observation, start: number, detail?: string) => void
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number
   readonly health: HealthSettings
@@ -172,6 +176,8 @@ const start = Effect.fnUntraced(function*(
   let isIdle = false
   const ejection = Latch.makeUnsafe(false)
 
+  const log = new NodeLog()
+
   const gauge = () => {
     let ejected = 0
     for (const node of registry.all()) if (node.isEjected) ejected++
@@ -183,6 +189,7 @@ const start = Effect.fnUntraced(function*(
   const adopt = Effect.fnUntraced(function*(next: Omit<NodesSnapshot, "version">) {
     snapshot = { ...next, version: snapshot.version + 1 }
     const gone = registry.retain(new Set([...next.nodes, ...next.affinityNodes]))
+    log.forget(gone)
     yield* SubscriptionRef.set(published, snapshot)
     for (const node of gone) transport.retire(node)
     gauge()
@@ -209,11 +216,11 @@ const start = Effect.fnUntraced(function*(
         ejection.openUnsafe()
       }
     }
+    const changes = difference(snapshot.nodes, nodes)
     yield* adopt({ nodes, affinityNodes, step, isDiscovered: true })
     if (!isFirst) {
-      yield* Effect.logInfo(
-        `alternator: ${nodes.length} nodes in ${step === undefined ? "the cluster" : RoutingScope.formatStep(step)}`
-      )
+      const where = step === undefined ? "the cluster" : RoutingScope.formatStep(step)
+      yield* Effect.logInfo(`alternator: ${nodes.length} nodes in ${where}${changes}`)
     }
   })
 
@@ -356,16 +363,15 @@ const start = Effect.fnUntraced(function*(
     if (node.removed || !node.isEjected) return
     if (Option.getOrElse(isWell, () => false)) {
       node.restore(now())
-      yield* Effect.logInfo(`alternator: ${node.url} takes requests`)
-    } else {
-      node.eject(now(), health)
-    }
+      yield* log.returned(node, now())
+    } else node.eject(now(), health, node.why === "" ? "it is new and does not answer yet" : node.why)
     gauge()
   })
 
   const probes = Effect.gen(function*() {
     while (true) {
       ejection.closeUnsafe()
+      yield* log.died(registry.all(), now())
       let first = Infinity
       for (const node of registry.all()) if (node.isEjected) first = Math.min(first, node.probeAt)
       if (first === Infinity) {
@@ -388,8 +394,9 @@ const start = Effect.fnUntraced(function*(
       yield* Effect.sleep(Duration.millis(TTL_MILLIS))
       const nodes = registry.of(yield* seeds.nodes)
       if (same(nodes, snapshot.nodes)) continue
+      const changes = difference(snapshot.nodes, nodes)
       yield* adopt({ nodes, affinityNodes: nodes, step: undefined, isDiscovered: false })
-      yield* Effect.logInfo(`alternator: the seeds' names stand for ${nodes.length} nodes now`)
+      yield* Effect.logInfo(`alternator: the seeds' names stand for ${nodes.length} nodes now${changes}`)
     }
   })
 
@@ -429,8 +436,8 @@ const start = Effect.fnUntraced(function*(
     useAffinity: () => {
       isAffinityWanted = true
     },
-    observe: (node, observation, start) => {
-      if (node.observe(observation, start, now(), health)) {
+    observe: (node, observation, start, detail) => {
+      if (node.observe(observation, start, now(), health, detail)) {
         ejection.openUnsafe()
         gauge()
       }
