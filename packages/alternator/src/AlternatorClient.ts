@@ -14,12 +14,14 @@
  * - **Time**: a request has 12 seconds, over all its attempts. An attempt that may be repeated is given up after 3 seconds.
  * - **Retries**: up to 4 attempts that reached a node. What may have been applied is repeated only when that is safe: reads,
  *   puts and deletes without condition and old values, batches, and updates that assign only. A node that cannot be reached
- *   costs none of the 4, and the next is tried at once.
+ *   costs none of the 4, and the next is tried at once. Whether what has failed then may be sent again, `isSafeToRetry` of
+ *   the error says; {@link Retry} does it.
  * - **Hedges**: none; `hedge` allows a second attempt for reads that are slow.
  * - **Auth**: none. Signatures are dated by this machine's clock, until a server refuses it and says its own. **TLS**: `http`; with `https` certificates are verified. **Compression**: none asked for or made;
  *   answers that are compressed anyway are unpacked, up to 5 layers of 32 MiB.
  * - **User-Agent**: {@link USER_AGENT}.
- * - **Connections**: up to 128 to a node, and one for discovery and probes; kept for 60 idle seconds.
+ * - **Connections**: up to 128 to a node, and one for discovery and probes; kept for 60 idle seconds. None of this keeps a
+ *   process alive but requests under way.
  *
  * @stability unstable
  * @since 0.1.0

@@ -88,7 +88,13 @@ describe("the AWS SDK on the nodes", () => {
       const cluster = yield* AlternatorCluster.make({
         store: () => Promise.resolve({ status: 200, body: "{}" })
       })
-      const { alternator, client } = yield* adapted(cluster, {}, { credentials }, { health: false })
+      const { alternator, client } = yield* adapted(
+        cluster,
+        // Slow is not dead, on a busy machine.
+        { attemptTimeout: "1 minutes", deadline: "2 minutes" },
+        { credentials },
+        { health: false }
+      )
       yield* alternator.nodes.awaitReady
       yield* cluster.nodes[1]!.become("dead")
       const results = yield* Effect.promise(() => Promise.all(Array.from({ length: 300 }, () => client.send(get))))
