@@ -49,7 +49,7 @@ import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { ServerClock } from "./internal/serverClock.ts"
 import { Telemetry } from "./internal/telemetry.ts"
-import { check as checkTransport } from "./internal/transportOptions.ts"
+import { checkNested as checkTransport } from "./internal/transportOptions.ts"
 import type { Input, Operation, Output } from "./Operations.ts"
 import * as QueryPlan from "./QueryPlan.ts"
 import { Signer } from "./SigV4.ts"
@@ -251,9 +251,7 @@ export interface Options extends AlternatorNodes.NodesOptions, ClientOptions {
 const checkAll = (options: Options, issues: Issues): void => {
   const { seeds } = checkNodes(options, issues)
   checkClient(options, seeds.map(({ scheme }) => scheme), issues)
-  const ofTransport = new Issues()
-  checkTransport(options.transport ?? {}, ofTransport)
-  for (const { field, message } of ofTransport.list) issues.add(`transport.${field}`, message)
+  checkTransport(options.transport, issues)
 }
 
 type All = AlternatorClient | AlternatorNodes.AlternatorNodes | AlternatorTransport.AlternatorTransport

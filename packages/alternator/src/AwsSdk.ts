@@ -30,11 +30,13 @@ import { compress } from "./internal/compression.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import { Issues } from "./internal/issues.ts"
 import { isBytes } from "./internal/kinds.ts"
+import { check as checkNodes } from "./internal/nodesOptions.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
 import { copyOf, failureOf, NodeHandler, type Receiver, type SdkRequest } from "./internal/sdkHandler.ts"
 import { Telemetry } from "./internal/telemetry.ts"
+import { checkNested } from "./internal/transportOptions.ts"
 import type { TableDescription } from "./Operations.ts"
 import * as QueryPlan from "./QueryPlan.ts"
 import * as RequestKind from "./RequestKind.ts"
@@ -109,7 +111,7 @@ export const make: Effect.Effect<
 })
 
 /**
- * {@link make} for programs without Effect. Rejects with an `AlternatorError` when an option is wrong; waits for the first
+ * {@link make} for programs without Effect. Rejects with an `AlternatorError` that names all wrong options; waits for the first
  * look at the cluster. Close it when the clients are done: an open one keeps connections, but never the process.
  *
  * @category constructors
@@ -118,6 +120,10 @@ export const make: Effect.Effect<
 export const open = async (
   options: AlternatorNodes.NodesOptions & { readonly transport?: AlternatorTransport.UndiciOptions | undefined }
 ): Promise<Alternator & AsyncDisposable & { readonly close: () => Promise<void> }> => {
+  const issues = new Issues()
+  checkNodes(options, issues)
+  checkNested(options.transport, issues)
+  if (issues.list.length > 0) throw AlternatorError.configInvalid(issues.list)
   const scope = Scope.makeUnsafe()
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   const layer = Layer.provideMerge(

@@ -11,15 +11,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import { AlternatorError } from "./AlternatorError.ts"
 
 /**
- * Whether an error says that the same request may be sent again. Errors of others never do.
+ * Whether an error says, by its `isSafeToRetry`, that the same request may be sent again: an `AlternatorError`, or one of
+ * the AWS SDK on the adapter.
  *
  * @category guards
  * @since 0.1.0
  */
-export const isSafe = (error: unknown): boolean => error instanceof AlternatorError && error.isSafeToRetry
+export const isSafe = (error: unknown): boolean =>
+  typeof error === "object" && error !== null && (error as { readonly isSafeToRetry?: unknown }).isSafeToRetry === true
 
 /**
  * Up to 5 times, each after a random part of a delay of 200 ms that doubles up to 5 seconds; ends with an error that is not

@@ -327,8 +327,12 @@ describe("the AWS SDK on the nodes", () => {
         await alternator.close()
         client.destroy()
       })
-      const rejected = yield* Effect.promise(() => AwsSdk.open({ seeds: "a/b" }).then(() => "", (error) => error._tag))
-      assert.strictEqual(rejected, "AlternatorError")
+      const wrong = { seeds: "a/b", transport: { connections: 0 } }
+      const rejected = yield* Effect.promise(() => AwsSdk.open(wrong).then(() => undefined, (error) => error))
+      assert.deepStrictEqual(rejected.reason.issues.map(({ field }: { field: string }) => field), [
+        "seeds",
+        "transport.connections"
+      ])
       for (let i = 0; cluster.nodes.some(({ connections }) => connections.open > 0) && i < 1000; i++) {
         yield* Effect.sleep("5 millis")
       }

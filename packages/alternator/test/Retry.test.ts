@@ -56,8 +56,9 @@ describe("what is safe to send again", () => {
       assert.strictEqual(total(simulation), 1 + 15)
     }))
 
-  it("errors of others are not safe", () => {
-    assert.isFalse(Retry.isSafe(new Error("no")))
+  it("errors that do not say so are not safe", () => {
+    for (const error of [new Error("no"), null, undefined, "no"]) assert.isFalse(Retry.isSafe(error))
+    assert.isTrue(Retry.isSafe(Object.assign(new Error("of the SDK"), { isSafeToRetry: true })))
     assert.isTrue(
       Retry.isSafe(AlternatorError.of(new AlternatorError.NodeUnreachable({ message: "no", kind: "ECONNREFUSED" })))
     )

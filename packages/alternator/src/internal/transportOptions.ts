@@ -1,7 +1,7 @@
 /** Options of the transport over undici, checked all at once. */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { Issues } from "./issues.ts"
+import { Issues } from "./issues.ts"
 import type { TlsOptions } from "./undici.ts"
 
 /**
@@ -38,3 +38,10 @@ export const check = (options: UndiciOptions, issues: Issues) => ({
   cachedSessions: issues.count("cachedSessions", options.cachedSessions, 100, 0),
   shutdownMillis: issues.millis("shutdownTimeout", options.shutdownTimeout, "2 seconds", 0)
 })
+
+/** Checks them where they are an option of something else. */
+export const checkNested = (options: UndiciOptions | undefined, issues: Issues): void => {
+  const found = new Issues()
+  check(options ?? {}, found)
+  for (const { field, message } of found.list) issues.add(`transport.${field}`, message)
+}
