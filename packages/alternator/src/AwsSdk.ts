@@ -34,7 +34,15 @@ import { check as checkNodes } from "./internal/nodesOptions.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
-import { copyOf, failureOf, NodeHandler, type Receiver, type SdkRequest } from "./internal/sdkHandler.ts"
+import {
+  copyOf,
+  failureOf,
+  NodeHandler,
+  type Receiver,
+  type SdkRequest,
+  type Signal,
+  waitFor
+} from "./internal/sdkHandler.ts"
 import { Telemetry } from "./internal/telemetry.ts"
 import { checkNested } from "./internal/transportOptions.ts"
 import type { TableDescription } from "./Operations.ts"
@@ -163,8 +171,9 @@ interface Arguments {
   readonly input: Readonly<Record<string, unknown>>
   readonly request: SdkRequest
 }
-/** What the SDK notes of a command: the document client leaves its mark in it. */
+/** What the SDK notes of a command: its signal, as far as the SDK is new enough, and the document client's mark. */
 interface MiddlewareContext {
+  readonly __smithy_context?: { readonly abortSignal?: Signal | undefined }
   readonly __aws_sdk_context?: { readonly features?: { readonly DDB_MAPPER?: string | undefined } }
 }
 type Handler = (args: Arguments) => Promise<{ readonly output?: { readonly $metadata?: object } }>
@@ -292,8 +301,13 @@ export const withAlternator = <Client extends SdkClient>(
       const operation = (args.request.headers["x-amz-target"] ?? "").split(".")[1] ?? ""
       const begun = nodes.now()
       const expiresAt = begun + deadlineMillis
-      if (!nodes.isReady()) await Effect.runPromise(Deadlines.readyWithin(nodes, deadlineMillis, operation))
       const mayRepeat = RequestKind.isIdempotent(operation, args.input)
+      const signal = context.__smithy_context?.abortSignal
+      if (!nodes.isReady()) {
+        await waitFor(Deadlines.readyWithin(nodes, deadlineMillis, operation), signal).catch((error) => {
+          throw annotate(error, failureOf(error, false).tag, "NotSent", mayRepeat, 0)
+        })
+      }
       const plan = new QueryPlan.QueryPlan(balancer, begun)
       const request = await prepare(args.request)
       if (mode !== "none") {
@@ -321,7 +335,13 @@ export const withAlternator = <Client extends SdkClient>(
           if (delay === undefined) {
             throw annotate(error, failure.tag, retries.outcome(failure.outcome), mayRepeat, retries.attempts)
           }
-          if (delay > 0) await Effect.runPromise(Effect.sleep(delay))
+          const { attempts } = retries
+          const soFar = retries.outcome("NotSent")
+          if (delay > 0) {
+            await waitFor(Effect.sleep(delay), signal).catch((aborted) => {
+              throw annotate(aborted, "Closed", soFar, mayRepeat, attempts)
+            })
+          }
         }
       }
     },

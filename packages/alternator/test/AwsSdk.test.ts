@@ -4,6 +4,7 @@ import { Affinity, type AlternatorError, AlternatorNodes, AlternatorTransport, A
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer, Metric } from "effect"
+import { waitFor } from "../src/internal/sdkHandler.ts"
 import { ofSdk } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
@@ -244,6 +245,31 @@ describe("the AWS SDK on the nodes", () => {
       for (let i = 0; node!.outstanding < 2 && i < 1000; i++) yield* Effect.sleep("5 millis")
       controller.abort()
       assert.deepStrictEqual(yield* Effect.promise(() => Promise.all([first, second])), ["Ambiguous", "NotSent"])
+    }))
+
+  it.live("a signal ends the wait for the nodes, and between attempts", () =>
+    Effect.gen(function*() {
+      const never = yield* AlternatorCluster.make()
+      for (const node of never.nodes) yield* node.become("hanging")
+      const waiting = yield* adapted(never, { deadline: "10 minutes" }, { credentials }, {
+        discoveryTimeout: "10 minutes"
+      })
+      const controller = new AbortController()
+      const send = (client: DynamoDBClient, abortSignal: AbortSignal) =>
+        client.send(get, { abortSignal }).then(() => ({}), (error) => error)
+      const sent = send(waiting.client, controller.signal)
+      for (let i = 0; never.nodes[0]!.requests.localNodes === 0 && i < 1000; i++) yield* Effect.sleep("5 millis")
+      controller.abort()
+      const early: any = yield* Effect.promise(() => sent)
+      assert.deepInclude({ ...early, name: early.name }, { name: "AbortError", outcome: "NotSent" })
+      assert.strictEqual(early.$metadata.attempts, 0)
+
+      // Between attempts.
+      const later = new AbortController()
+      const pause = waitFor(Effect.never, later.signal).then(() => "", (error) => error.name)
+      later.abort()
+      assert.strictEqual(yield* Effect.promise(() => pause), "AbortError")
+      assert.strictEqual(yield* Effect.promise(() => waitFor(Effect.succeed("on"), new AbortController().signal)), "on")
     }))
 
   it.live("the requestTimeout of a command ends each of its attempts", () =>

@@ -31,11 +31,14 @@ interface SdkResponse {
 interface HandlerOptions {
   /** Milliseconds of one attempt, as the SDK's own handler has it; zero is none. */
   readonly requestTimeout?: number | undefined
-  readonly abortSignal?: {
-    readonly aborted: boolean
-    addEventListener?(type: "abort", listener: () => void): void
-    removeEventListener?(type: "abort", listener: () => void): void
-  } | undefined
+  readonly abortSignal?: Signal | undefined
+}
+
+/** The platform's, or the SDK's own. */
+export interface Signal {
+  readonly aborted: boolean
+  addEventListener?(type: "abort", listener: () => void): void
+  removeEventListener?(type: "abort", listener: () => void): void
 }
 
 const BOUNDS = { maxBytes: 32 * 1_048_576, maxLayers: 5 }
@@ -51,6 +54,18 @@ class Aborted extends Error {
     super("Request aborted")
     this.isSent = isSent
   }
+}
+
+/** Waits for an effect, unless the caller gives up before. */
+export const waitFor = (effect: Effect.Effect<unknown, unknown>, signal: Signal | undefined): Promise<unknown> => {
+  if (signal === undefined) return Effect.runPromise(effect)
+  if (signal.aborted) return Promise.reject(new Aborted(false))
+  const aborting = Effect.callback<never, Aborted>((resume) => {
+    const abort = () => resume(Effect.fail(new Aborted(false)))
+    signal.addEventListener?.("abort", abort)
+    return Effect.sync(() => signal.removeEventListener?.("abort", abort))
+  })
+  return Effect.runPromise(Effect.raceFirst(effect, aborting))
 }
 
 /** The answer to a DescribeTable of ours, which the SDK's deserializer is not to see. */
