@@ -223,7 +223,7 @@ const encodeAt = (value: unknown, path: string, depth: number): string => {
   if (isSet(value)) return encodeSet(value, path)
   if (isMap(value)) return `{"M":${encodeEntries(value, path, depth + 1)}}`
   if (isFloats(value)) return encodeVector(value, path)
-  if (isUnknownValue(value)) return `{${quote(value.type)}:${JSON.stringify(value.value)}}`
+  if (isUnknownValue(value)) return `{${quote(value.type)}:${JSON.stringify(value.value) ?? "null"}}`
   return fail(path, `is a ${value.constructor?.name || "class"}: say what of it is to be stored`)
 }
 
@@ -355,7 +355,8 @@ export const decode = (wire: Record<string, any>, onUnknown?: () => void): any =
       case "FLOAT32VECTOR":
         return decodeVector(value) ?? unknown(type, value, onUnknown)
       default:
-        return unknown(type, value, onUnknown)
+        // Names of texts and arrays are no types.
+        if (typeof wire === "object" && !Array.isArray(wire)) return unknown(type, value, onUnknown)
     }
   }
   throw new InvalidValue({ message: "the answer has an attribute without a type" })

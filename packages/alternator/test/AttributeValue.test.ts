@@ -149,7 +149,9 @@ describe("AttributeValue", () => {
 
   it("refuses what is no decimal number, and an attribute without a type", () => {
     for (const text of ["", "x", "0x1", "1e", "Infinity", "1 "]) assert.throws(() => new NumberValue(text))
-    assert.throws(() => AttributeValue.decode({}), /without a type/)
+    for (const wire of ['{"a":{}}', '{"a":"x"}', '{"a":["x"]}', '{"a":1}', '{"a":null}']) {
+      assert.throws(() => AttributeValue.decodeItem(JSON.parse(wire)), /without a type/, wire)
+    }
   })
 
   describe("values of another realm", () => {

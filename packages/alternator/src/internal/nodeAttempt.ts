@@ -117,7 +117,8 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
   onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
     if (!this.end()) return
     const observation = status >= 500 ? "server-error" : status === 400 && isLimited(body) ? "limited" : "answered"
-    this.surroundings.nodes.observe(this.node, observation, this.start, `status ${status}`)
+    const detail = status >= 500 ? `status ${status}` : undefined
+    this.surroundings.nodes.observe(this.node, observation, this.start, detail)
     this.answered(status, headers, body)
   }
 }
