@@ -141,8 +141,12 @@ const retryable: ReadonlySet<AlternatorReason["_tag"]> = new Set([
   "BatchIncomplete"
 ])
 
+/** Whether a request that failed so may be sent again. @internal */
+export const isSafe = (tag: AlternatorReason["_tag"], outcome: Outcome, isIdempotent: boolean): boolean =>
+  retryable.has(tag) && (outcome !== "Ambiguous" || isIdempotent)
+
 /**
- * The error of this package.
+ * The error of this package. Ask `isSafeToRetry` first, or let `Retry` ask it.
  *
  * @category errors
  * @since 0.1.0
@@ -155,12 +159,22 @@ export class AlternatorError extends Data.TaggedError("AlternatorError")<{
   readonly outcome: Outcome
   /** The attempts that failed, in their order, at most 16 of them. */
   readonly attempts: ReadonlyArray<Attempt>
+  /** Whether doing it twice comes to the same as doing it once, as the request shows or `RequestOptions.idempotent` says. */
+  readonly isIdempotent?: boolean | undefined
 }> {
   override get message(): string {
     return this.operation === undefined ? this.reason.message : `${this.operation}: ${this.reason.message}`
   }
 
-  /** Whether the same request may succeed later. Whether it is safe to send it again, `outcome` says. */
+  /**
+   * Whether the same request may be sent again: it may succeed then, and can do no harm. True of what passes, if it was not
+   * applied for certain (`NotSent`, `Rejected`), or may be applied twice: reads, and writes that are idempotent.
+   */
+  get isSafeToRetry(): boolean {
+    return isSafe(this.reason._tag, this.outcome, this.isIdempotent === true)
+  }
+
+  /** Whether the same request may succeed later. It may also be applied twice by that: see {@link isSafeToRetry}. */
   get isRetryable(): boolean {
     return retryable.has(this.reason._tag)
   }

@@ -4,7 +4,8 @@
  *
  * Sharing is optional: `AlternatorClient.layer` makes nodes of its own. Clients with different credentials or affinity that
  * share them ask the cluster once instead of each, and learn of a dead node from one another. The loop belongs to the
- * nodes: it begins when they are made, and ends with their scope or {@link AlternatorNodes.shutdown}, not with a client.
+ * nodes: it begins when they are made, and ends with their scope or {@link AlternatorNodes.shutdown}, not with a client. It
+ * keeps no process alive: a program that forgets to close them ends when its work is done.
  * Seeds, intervals, routing scope and health are theirs alone; a client has no say in them.
  *
  * @stability unstable
@@ -27,82 +28,18 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as AlternatorError from "./AlternatorError.ts"
 import { AlternatorTransport } from "./AlternatorTransport.ts"
+import * as Background from "./internal/background.ts"
 import { Discovery, makeView, Registry } from "./internal/discovery.ts"
+import { Issues } from "./internal/issues.ts"
 import { isHealthy } from "./internal/localNodes.ts"
-import { check, type Checked } from "./internal/nodesOptions.ts"
+import { difference, NodeLog } from "./internal/nodeLog.ts"
+import { check, type Checked, type NodesOptions } from "./internal/nodesOptions.ts"
 import { makeSeeds, TTL_MILLIS } from "./internal/seeds.ts"
 import type { AlternatorNode } from "./NodeAddress.ts"
 import type { HealthSettings, Observation, TrackedNode } from "./NodeHealth.ts"
 import * as RoutingScope from "./RoutingScope.ts"
 
-/**
- * Ejection of nodes that fail.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HealthOptions {
-  /** Timeouts and lost connections in a row that eject a node. Default: 3. One refused connection ejects at once. */
-  readonly maxLosses?: number | undefined
-  /** Answers with status 500 or more in a row that eject a node. Default: 5. */
-  readonly maxServerErrors?: number | undefined
-  /** Until the first probe (`GET /`) of an ejected node; doubles with each that fails. Default: 1 second. */
-  readonly minEjection?: Duration.Input | undefined
-  /** Default: 30 seconds. */
-  readonly maxEjection?: Duration.Input | undefined
-  /** Time for the answer to a probe. Default: 2 seconds. */
-  readonly probeTimeout?: Duration.Input | undefined
-  /** In which the share of a node grows that is new or was ejected. Default: 10 seconds. */
-  readonly warmUp?: Duration.Input | undefined
-}
-
-/**
- * All options have defaults but `seeds`.
- *
- * @category models
- * @since 0.1.0
- */
-export interface NodesOptions {
-  /**
-   * Where to ask first, and whenever no live node answers: addresses or names, with a port or without, or URLs; IPv6 bare
-   * or in brackets. A name stands for all its addresses.
-   */
-  readonly seeds: string | ReadonlyArray<string>
-  /** `http` or `https`. Default: the seeds', if they are URLs, else `http`. */
-  readonly scheme?: string | undefined
-  /** Of the nodes that are listed. Default: the seeds', if they have one in common, else 8000 (http) or 8043 (https). */
-  readonly port?: number | undefined
-  /** Default: the cluster, see {@link RoutingScope.cluster}. */
-  readonly scope?: RoutingScope.RoutingScope | undefined
-  /** `static` uses the seeds and asks no node; names among them are looked up again every 30 seconds. Default: `live`. */
-  readonly discovery?: "live" | "static" | undefined
-  /** Between two looks while there are requests. Default: 1 second. */
-  readonly activeInterval?: Duration.Input | undefined
-  /** Between two looks when there was no request for as long; a request ends the wait. Default: 60 seconds. */
-  readonly idleInterval?: Duration.Input | undefined
-  /** For one look, however many nodes are asked. Default: 5 seconds. */
-  readonly discoveryTimeout?: Duration.Input | undefined
-  /** How long one node is waited for before the next is asked too. Default: 250 ms. */
-  readonly raceDelay?: Duration.Input | undefined
-  /** Looks in a row that find the scope in force empty before its fallback is used. Default: 2. */
-  readonly widenAfter?: number | undefined
-  /** How long to believe what a node was seen to filter its list by. Default: 1 hour. */
-  readonly supportInterval?: Duration.Input | undefined
-  /** Addresses of a seed's name. Default: the system's resolver, asked again every 30 seconds. */
-  readonly resolve?: ((name: string) => Effect.Effect<ReadonlyArray<string>, unknown>) | undefined
-  /** Where a listed node is reached from here: behind NAT, forwarded ports, private links. */
-  readonly translate?:
-    | ((address: { readonly host: string; readonly port: number }) =>
-      | { readonly host: string; readonly port: number }
-      | undefined)
-    | undefined
-  /** Listed nodes, at most: a longer list is refused. Default: 4096. */
-  readonly maxNodes?: number | undefined
-  /** Bytes of a list, at most. Default: 1 MiB. */
-  readonly maxListBytes?: number | undefined
-  /** `false` never ejects. */
-  readonly health?: HealthOptions | false | undefined
-}
+export type { HealthOptions, NodesOptions } from "./internal/nodesOptions.ts"
 
 /**
  * The nodes of one moment.
@@ -132,7 +69,7 @@ export interface NodesSnapshot {
 export interface AlternatorNodes {
   /** The nodes as they are known now. */
   readonly current: () => NodesSnapshot
-  /** The nodes now, and after each change. A list in another order is no change. */
+  /** The nodes now, and after each change. A list in another order is no change. Who listens keeps no process alive. */
   readonly changes: Stream.Stream<NodesSnapshot>
   /** Waits until the nodes are as `predicate` wants them. */
   readonly awaitNodes: (predicate: (snapshot: NodesSnapshot) => boolean) => Effect.Effect<NodesSnapshot>
@@ -153,8 +90,11 @@ export interface AlternatorNodes {
   readonly touch: () => void
   /** Some client has key affinity: what it chooses from is asked for too. */
   readonly useAffinity: () => void
-  /** Takes what a request that started at `start` (of {@link AlternatorNodes.now}) has shown of a node. */
-  readonly observe: (node: TrackedNode, observation: Observation, start: number) => void
+  /**
+   * Takes what a request that started at `start` (of {@link AlternatorNodes.now}) has shown of a node. `detail` is for the
+   * log, if this ejects the node.
+   */
+  readonly observe: (node: TrackedNode, observation: Observation, start: number, detail?: string) => void
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number
   readonly health: HealthSettings
@@ -188,7 +128,9 @@ export const make = (
   options: NodesOptions
 ): Effect.Effect<AlternatorNodes, AlternatorError.AlternatorError, Scope.Scope | AlternatorTransport> =>
   Effect.gen(function*() {
-    const checked = yield* check(options)
+    const issues = new Issues()
+    const checked = check(options, issues)
+    yield* issues.result
     const transport = yield* AlternatorTransport
     const clock = yield* Clock.Clock
     const outer = yield* Effect.scope
@@ -234,6 +176,8 @@ const start = Effect.fnUntraced(function*(
   let isIdle = false
   const ejection = Latch.makeUnsafe(false)
 
+  const log = new NodeLog()
+
   const gauge = () => {
     let ejected = 0
     for (const node of registry.all()) if (node.isEjected) ejected++
@@ -245,6 +189,7 @@ const start = Effect.fnUntraced(function*(
   const adopt = Effect.fnUntraced(function*(next: Omit<NodesSnapshot, "version">) {
     snapshot = { ...next, version: snapshot.version + 1 }
     const gone = registry.retain(new Set([...next.nodes, ...next.affinityNodes]))
+    log.forget(gone)
     yield* SubscriptionRef.set(published, snapshot)
     for (const node of gone) transport.retire(node)
     gauge()
@@ -271,11 +216,11 @@ const start = Effect.fnUntraced(function*(
         ejection.openUnsafe()
       }
     }
+    const changes = difference(snapshot.nodes, nodes)
     yield* adopt({ nodes, affinityNodes, step, isDiscovered: true })
     if (!isFirst) {
-      yield* Effect.logInfo(
-        `alternator: ${nodes.length} nodes in ${step === undefined ? "the cluster" : RoutingScope.formatStep(step)}`
-      )
+      const where = step === undefined ? "the cluster" : RoutingScope.formatStep(step)
+      yield* Effect.logInfo(`alternator: ${nodes.length} nodes in ${where}${changes}`)
     }
   })
 
@@ -418,16 +363,15 @@ const start = Effect.fnUntraced(function*(
     if (node.removed || !node.isEjected) return
     if (Option.getOrElse(isWell, () => false)) {
       node.restore(now())
-      yield* Effect.logInfo(`alternator: ${node.url} takes requests`)
-    } else {
-      node.eject(now(), health)
-    }
+      yield* log.returned(node, now())
+    } else node.eject(now(), health, node.why === "" ? "it is new and does not answer yet" : node.why)
     gauge()
   })
 
   const probes = Effect.gen(function*() {
     while (true) {
       ejection.closeUnsafe()
+      yield* log.died(registry.all(), now())
       let first = Infinity
       for (const node of registry.all()) if (node.isEjected) first = Math.min(first, node.probeAt)
       if (first === Infinity) {
@@ -450,17 +394,20 @@ const start = Effect.fnUntraced(function*(
       yield* Effect.sleep(Duration.millis(TTL_MILLIS))
       const nodes = registry.of(yield* seeds.nodes)
       if (same(nodes, snapshot.nodes)) continue
+      const changes = difference(snapshot.nodes, nodes)
       yield* adopt({ nodes, affinityNodes: nodes, step: undefined, isDiscovered: false })
-      yield* Effect.logInfo(`alternator: the seeds' names stand for ${nodes.length} nodes now`)
+      yield* Effect.logInfo(`alternator: the seeds' names stand for ${nodes.length} nodes now${changes}`)
     }
   })
 
-  if (!isStatic) yield* Effect.forkScoped(loop)
+  const inBackground = (effect: Effect.Effect<void>) =>
+    Effect.forkScoped(Effect.provideService(effect, Clock.Clock, Background.clockOf(clock)))
+  if (!isStatic) yield* inBackground(loop)
   else {
     yield* Deferred.succeed(ready, undefined)
-    if (seeds.hasNames) yield* Effect.forkScoped(follow)
+    if (seeds.hasNames) yield* inBackground(follow)
   }
-  if (health.enabled) yield* Effect.forkScoped(probes)
+  if (health.enabled) yield* inBackground(probes)
   gauge()
 
   const state = Effect.suspend(() => refusal === undefined ? Effect.succeed(snapshot) : Effect.fail(refusal))
@@ -471,11 +418,12 @@ const start = Effect.fnUntraced(function*(
       SubscriptionRef.changes(published).pipe(
         Stream.filter(predicate),
         Stream.runHead,
-        Effect.map((found) => Option.getOrElse(found, () => snapshot))
+        Effect.map((found) => Option.getOrElse(found, () => snapshot)),
+        Background.awaited
       ),
-    awaitReady: Effect.andThen(Deferred.await(ready), state),
+    awaitReady: Background.awaited(Effect.andThen(Deferred.await(ready), state)),
     isReady: () => isReady,
-    refresh: isStatic ? state : Effect.andThen(single, state),
+    refresh: isStatic ? state : Background.awaited(Effect.andThen(single, state)),
     age: Effect.sync(() => confirmedAt < 0 ? Option.none() : Option.some(Duration.millis(now() - confirmedAt))),
     shutdown: Scope.close(scope, Exit.void),
     touch: () => {
@@ -488,8 +436,8 @@ const start = Effect.fnUntraced(function*(
     useAffinity: () => {
       isAffinityWanted = true
     },
-    observe: (node, observation, start) => {
-      if (node.observe(observation, start, now(), health)) {
+    observe: (node, observation, start, detail) => {
+      if (node.observe(observation, start, now(), health, detail)) {
         ejection.openUnsafe()
         gauge()
       }

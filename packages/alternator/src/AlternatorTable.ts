@@ -94,7 +94,7 @@ export interface AlternatorTable<F extends Fields, PK extends keyof F & string, 
     more?: Pick<ScanInput, "ConsistentRead" | "Limit">,
     options?: RequestOptions & { readonly segments?: number | undefined }
   ) => Stream.Stream<ItemOf<F>, AlternatorError.AlternatorError>
-  /** Puts any number of items, in batches. */
+  /** Puts any number of items, in batches; of several with one key the last. */
   readonly putAll: (
     client: AlternatorClient,
     items: ReadonlyArray<ItemOf<F>>,
@@ -193,7 +193,11 @@ export const make = <const F extends Fields, PK extends keyof F & string, SK ext
     putAll: (client, items, options) =>
       Effect.flatMap(
         Effect.forEach(items, (item) => encode(itemCodec, item, "BatchWriteItem")),
-        (encoded) => Batches.write(client, { [name]: encoded.map((Item) => ({ PutRequest: { Item } })) }, options)
+        (encoded) =>
+          Batches.write(client, { [name]: encoded.map((Item) => ({ PutRequest: { Item } })) }, {
+            ...options,
+            keys: { [name]: keys.map((key) => key.name) }
+          })
       )
   }
 }

@@ -19,8 +19,11 @@ import type { AlternatorError } from "./AlternatorError.ts"
 import type { Exchange, ExchangeHandler, ExchangeRequest } from "./Exchange.ts"
 import { dispatcher } from "./internal/httpClient.ts"
 import { Issues } from "./internal/issues.ts"
+import { check, type UndiciOptions } from "./internal/transportOptions.ts"
 import * as Undici from "./internal/undici.ts"
 import type { AlternatorNode } from "./NodeAddress.ts"
+
+export type { UndiciOptions } from "./internal/transportOptions.ts"
 
 /**
  * The service.
@@ -55,45 +58,8 @@ export const AlternatorTransport: Context.Service<AlternatorTransport, Alternato
 export type TlsOptions = Undici.TlsOptions
 
 /**
- * Options of the transport over undici.
- *
- * @category models
- * @since 0.1.0
- */
-export interface UndiciOptions {
-  /**
-   * Connections to each node, at most. A connection serves one request at a time, and one shard of the server serves a
-   * connection. Default: 128. Discovery and probes have one more.
-   */
-  readonly connections?: number | undefined
-  /** Time to connect, TLS included. Default: 2 seconds. */
-  readonly connectTimeout?: Duration.Input | undefined
-  /** How long an idle connection is kept; ScyllaDB never closes one for being idle. Default: 60 seconds. */
-  readonly idleTimeout?: Duration.Input | undefined
-  /** TLS sessions that are remembered, to resume them. Default: 100. */
-  readonly cachedSessions?: number | undefined
-  /** For `https` nodes. A function is asked at each dial: give another object and renewed certificates are used. */
-  readonly tls?: TlsOptions | (() => TlsOptions) | undefined
-  /** Goes around each dial to `host:port`, to limit how many there are at a time. */
-  readonly dialGate?: (<A, E>(address: string, dial: Effect.Effect<A, E>) => Effect.Effect<A, E>) | undefined
-  /** How long requests under way may take when the transport closes. Default: 2 seconds. */
-  readonly shutdownTimeout?: Duration.Input | undefined
-}
-
-const check = (options: UndiciOptions) => {
-  const issues = new Issues()
-  const checked = {
-    connections: issues.count("connections", options.connections, 128),
-    connectMillis: issues.millis("connectTimeout", options.connectTimeout, "2 seconds", 1),
-    idleMillis: issues.millis("idleTimeout", options.idleTimeout, "60 seconds", 1),
-    cachedSessions: issues.count("cachedSessions", options.cachedSessions, 100, 0),
-    shutdownMillis: issues.millis("shutdownTimeout", options.shutdownTimeout, "2 seconds", 0)
-  }
-  return Effect.as(issues.result, checked)
-}
-
-/**
- * Over undici, with a pool of connections for each node. Closed with its scope.
+ * Over undici, with a pool of connections for each node, on Node, Bun and Deno. Closed with its scope; idle connections keep
+ * no process alive. Fails when undici itself cannot be used.
  *
  * @category constructors
  * @since 0.1.0
@@ -102,7 +68,17 @@ export const makeUndici = (
   options: UndiciOptions = {}
 ): Effect.Effect<AlternatorTransport, AlternatorError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { shutdownMillis, ...checked } = yield* check(options)
+    const issues = new Issues()
+    const { shutdownMillis, ...checked } = check(options, issues)
+    const lacking = Undici.lacking()
+    if (lacking !== undefined) {
+      issues.add(
+        "undici",
+        `${lacking} is missing from what this runtime or bundler puts in the place of undici: leave undici out of the bundle, ` +
+          "or use AlternatorTransport.layerHttpClient"
+      )
+    }
+    yield* issues.result
     const { dialGate, tls } = options
     const fork = Effect.runForkWith(yield* Effect.context<never>())
     const gate = dialGate === undefined ? undefined : (address: string, dial: () => void) => {

@@ -10,14 +10,31 @@
  * | array | L |
  * | plain object, `Map` with strings as keys | M |
  * | `Set` of strings, numbers, bytes | SS, NS, BS |
+ * | `Float32Array` | FLOAT32VECTOR, of ScyllaDB alone |
+ * | {@link UnknownValue} | any other that an answer has |
  *
  * Numbers are exact. One that is read is a `number` if that has the same decimal value; written out as a whole number
  * beyond 2^53 it is a `bigint`; anything else is a {@link NumberValue}.
+ *
+ * Values are what they are, whichever realm made them (`vm`, `structuredClone`, test runners with contexts of their own).
+ *
+ * FLOAT32VECTOR is an array of JSON numbers, `{"FLOAT32VECTOR":[0.1,-0.3]}`, as ScyllaDB's documentation of Alternator's
+ * vector search says (`docs/alternator/vector-search.md` of its repository). They are written with as many digits as it takes
+ * to read the same 32-bit numbers again.
  *
  * @stability unstable
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { toNumber } from "./internal/exactJson.ts"
+import { isBytes, isFloats, isMap, isPlain, isSet } from "./internal/kinds.ts"
+
+const brand = (name: string): symbol => Symbol.for(`@effect-scylla/alternator/${name}`)
+const numberBrand: unique symbol = brand("NumberValue") as never
+const unknownBrand: unique symbol = brand("UnknownValue") as never
+
+/** By its mark: another copy of this module may have made it. */
+const has = (value: unknown, mark: symbol): boolean => typeof value === "object" && value !== null && mark in value
 
 /**
  * A number by its decimal text, of up to 38 digits.
@@ -39,7 +56,42 @@ export class NumberValue {
   toJSON(): string {
     return this.text
   }
+  /** @internal */
+  get [numberBrand](): true {
+    return true
+  }
 }
+
+/**
+ * An attribute of a type that this version does not know, as it came: the rest of its item can be read, and it can be
+ * written back unchanged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class UnknownValue {
+  /** `N2` for example. */
+  readonly type: string
+  /** What the type's name stands before, as parsed JSON; whole numbers beyond 2^53 are those of `JSON.rawJSON`. */
+  readonly value: unknown
+  constructor(type: string, value: unknown) {
+    this.type = type
+    this.value = value
+  }
+  toJSON(): Readonly<Record<string, unknown>> {
+    return { [this.type]: this.value }
+  }
+  /** @internal */
+  get [unknownBrand](): true {
+    return true
+  }
+}
+
+/** Whether it is a {@link NumberValue}. @category guards @since 0.1.0 */
+export const isNumberValue = (value: unknown): value is NumberValue => has(value, numberBrand)
+
+/** Whether it is an {@link UnknownValue}. @category guards @since 0.1.0 */
+export const isUnknownValue = (value: unknown): value is UnknownValue => has(value, unknownBrand)
 
 /**
  * Why a value cannot be an attribute; the message says where it is.
@@ -62,7 +114,9 @@ export type Value =
   | boolean
   | null
   | NumberValue
+  | UnknownValue
   | Uint8Array
+  | Float32Array
   | ReadonlyArray<Value>
   | ReadonlySet<string | number | bigint | NumberValue | Uint8Array>
   | ReadonlyMap<string, Value>
@@ -104,7 +158,7 @@ const numberText = (value: number | bigint | NumberValue, path: string): string 
 }
 
 const isNumeric = (value: unknown): value is number | bigint | NumberValue =>
-  typeof value === "number" || typeof value === "bigint" || value instanceof NumberValue
+  typeof value === "number" || typeof value === "bigint" || isNumberValue(value)
 
 const encodeSet = (set: ReadonlySet<unknown>, path: string): string => {
   const values = Array.from(set)
@@ -115,9 +169,9 @@ const encodeSet = (set: ReadonlySet<unknown>, path: string): string => {
       values.map((value) => typeof value === "string" ? quote(value) : fail(path, "is a set of mixed types")).join(",")
     }]}`
   }
-  if (first instanceof Uint8Array) {
+  if (isBytes(first)) {
     return `{"BS":[${
-      values.map((value) => value instanceof Uint8Array ? `"${base64(value)}"` : fail(path, "is a set of mixed types"))
+      values.map((value) => isBytes(value) ? `"${base64(value)}"` : fail(path, "is a set of mixed types"))
         .join(",")
     }]}`
   }
@@ -128,6 +182,15 @@ const encodeSet = (set: ReadonlySet<unknown>, path: string): string => {
     values.map((value) => isNumeric(value) ? `"${numberText(value, path)}"` : fail(path, "is a set of mixed types"))
       .join(",")
   }]}`
+}
+
+const encodeVector = (vector: Float32Array, path: string): string => {
+  const parts: Array<string> = []
+  for (const value of vector) {
+    if (!Number.isFinite(value)) fail(path, `is a vector with ${value}, which JSON has not`)
+    parts.push(Object.is(value, -0) ? "-0.0" : String(value))
+  }
+  return `{"FLOAT32VECTOR":[${parts.join(",")}]}`
 }
 
 const encodeAt = (value: unknown, path: string, depth: number): string => {
@@ -146,7 +209,6 @@ const encodeAt = (value: unknown, path: string, depth: number): string => {
       return fail(path, value === undefined ? "is undefined" : `is a ${typeof value}, which cannot be stored`)
   }
   if (value === null) return '{"NULL":true}'
-  if (value instanceof Uint8Array) return `{"B":"${base64(value)}"}`
   if (Array.isArray(value)) {
     let out = '{"L":['
     for (let i = 0; i < value.length; i++) {
@@ -155,14 +217,14 @@ const encodeAt = (value: unknown, path: string, depth: number): string => {
     }
     return `${out}]}`
   }
-  if (value instanceof NumberValue) return `{"N":"${value.text}"}`
-  if (value instanceof Set) return encodeSet(value, path)
-  if (value instanceof Map) return `{"M":${encodeEntries(value, path, depth + 1)}}`
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) {
-    return fail(path, `is a ${prototype?.constructor?.name ?? "class"}: say what of it is to be stored`)
-  }
-  return `{"M":${encodeObject(value as Item, path, depth + 1)}}`
+  if (isPlain(value)) return `{"M":${encodeObject(value as Item, path, depth + 1)}}`
+  if (isBytes(value)) return `{"B":"${base64(value)}"}`
+  if (isNumberValue(value)) return `{"N":"${value.text}"}`
+  if (isSet(value)) return encodeSet(value, path)
+  if (isMap(value)) return `{"M":${encodeEntries(value, path, depth + 1)}}`
+  if (isFloats(value)) return encodeVector(value, path)
+  if (isUnknownValue(value)) return `{${quote(value.type)}:${JSON.stringify(value.value) ?? "null"}}`
+  return fail(path, `is a ${value.constructor?.name || "class"}: say what of it is to be stored`)
 }
 
 const encodeEntries = (map: ReadonlyMap<unknown, unknown>, path: string, depth: number): string => {
@@ -205,8 +267,8 @@ export const encodeItem = (item: Item): string => encodeObject(item, "", 0)
  */
 export const encode = (value: Value): string => encodeAt(value, "", 0)
 
-/** Significant digits and exponent, so that equal numbers have equal texts. */
-const canonical = (text: string): string => {
+/** Significant digits and exponent, so that equal numbers have equal texts. @internal */
+export const canonicalNumber = (text: string): string => {
   const match = /^([+-]?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(text)
   if (match === null) return ""
   const [, sign, whole, fraction = "", exponent] = match
@@ -228,7 +290,7 @@ export const decodeNumber = (text: string): number | bigint | NumberValue => {
   // Fifteen digits are always exact.
   if (text.length <= 15 && value === value) return value
   if (/^-?\d+$/.test(text)) return Number.isSafeInteger(value) ? value : BigInt(text)
-  if (Number.isFinite(value) && canonical(String(value)) === canonical(text)) return value
+  if (Number.isFinite(value) && canonicalNumber(String(value)) === canonicalNumber(text)) return value
   return new NumberValue(text)
 }
 
@@ -237,10 +299,10 @@ const bytesOf = (text: string): Uint8Array => {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 }
 
-const decodeMap = (map: Record<string, any>): ReadItem => {
+const decodeMap = (map: Record<string, any>, onUnknown: (() => void) | undefined): ReadItem => {
   const out: ReadItem = {}
   for (const name in map) {
-    const value = decode(map[name])
+    const value = decode(map[name], onUnknown)
     if (name === "__proto__") {
       Object.defineProperty(out, name, { value, enumerable: true, writable: true, configurable: true })
     } else out[name] = value
@@ -248,13 +310,25 @@ const decodeMap = (map: Record<string, any>): ReadItem => {
   return out
 }
 
+/** None when it is no array of numbers. */
+const decodeVector = (values: unknown): Float32Array | undefined => {
+  if (!Array.isArray(values)) return undefined
+  const numbers = values.map(toNumber)
+  return numbers.some(Number.isNaN) ? undefined : Float32Array.from(numbers)
+}
+
+const unknown = (type: string, value: unknown, onUnknown: (() => void) | undefined): UnknownValue => {
+  onUnknown?.()
+  return new UnknownValue(type, value)
+}
+
 /**
- * The value of parsed DynamoDB JSON. Throws {@link InvalidValue}.
+ * The value of parsed DynamoDB JSON. Throws {@link InvalidValue}. `onUnknown` is told of each {@link UnknownValue}.
  *
  * @category decoding
  * @since 0.1.0
  */
-export const decode = (wire: Record<string, any>): any => {
+export const decode = (wire: Record<string, any>, onUnknown?: () => void): any => {
   for (const type in wire) {
     const value = wire[type]
     switch (type) {
@@ -265,9 +339,9 @@ export const decode = (wire: Record<string, any>): any => {
       case "BOOL":
         return value
       case "M":
-        return decodeMap(value)
+        return decodeMap(value, onUnknown)
       case "L":
-        return value.map(decode)
+        return value.map((element: Record<string, any>) => decode(element, onUnknown))
       case "NULL":
         return null
       case "B":
@@ -278,24 +352,27 @@ export const decode = (wire: Record<string, any>): any => {
         return new Set(value.map(decodeNumber))
       case "BS":
         return new Set(value.map(bytesOf))
+      case "FLOAT32VECTOR":
+        return decodeVector(value) ?? unknown(type, value, onUnknown)
       default:
-        throw new InvalidValue({ message: `the answer has an attribute of the unknown type ${type}` })
+        // Names of texts and arrays are no types.
+        if (typeof wire === "object" && !Array.isArray(wire)) return unknown(type, value, onUnknown)
     }
   }
   throw new InvalidValue({ message: "the answer has an attribute without a type" })
 }
 
 /**
- * The item of parsed DynamoDB JSON. Throws {@link InvalidValue}.
+ * The item of parsed DynamoDB JSON. Throws {@link InvalidValue}. `onUnknown` is told of each {@link UnknownValue}.
  *
  * @category decoding
  * @since 0.1.0
  */
-export const decodeItem = (wire: Record<string, any>): ReadItem => {
+export const decodeItem = (wire: Record<string, any>, onUnknown?: () => void): ReadItem => {
   if (typeof wire !== "object" || wire === null || Array.isArray(wire)) {
     throw new InvalidValue({ message: "the answer has an item that is no JSON object" })
   }
-  return decodeMap(wire)
+  return decodeMap(wire, onUnknown)
 }
 
 /**
@@ -314,6 +391,6 @@ export const keyOf = (
     ? { type: "S", value }
     : isNumeric(value)
     ? { type: "N", value: value.toString() }
-    : value instanceof Uint8Array
+    : isBytes(value)
     ? { type: "B", value }
     : undefined

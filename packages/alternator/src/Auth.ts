@@ -65,26 +65,36 @@ export const sigV4 = (options: {
  */
 export const clientCertificate: Auth = { _tag: "ClientCertificate" }
 
+/** Names in the configuration. @internal */
+export const names = {
+  ACCESS_KEY_ID: "ALTERNATOR_ACCESS_KEY_ID",
+  SECRET_ACCESS_KEY: "ALTERNATOR_SECRET_ACCESS_KEY"
+} as const
+
 /**
- * Signs with `ACCESS_KEY_ID` and `SECRET_ACCESS_KEY` of the configuration, and fails when they are missing.
+ * Signs with `ALTERNATOR_ACCESS_KEY_ID` and `ALTERNATOR_SECRET_ACCESS_KEY` of the configuration, and fails when they are
+ * missing.
  *
  * @category configuration
  * @since 0.1.0
  */
 export const required: Config.Config<Auth> = Config.map(
-  Config.all({ accessKeyId: Config.String("ACCESS_KEY_ID"), secretAccessKey: Config.Redacted("SECRET_ACCESS_KEY") }),
+  Config.all({
+    accessKeyId: Config.String(names.ACCESS_KEY_ID),
+    secretAccessKey: Config.Redacted(names.SECRET_ACCESS_KEY)
+  }),
   sigV4
 )
 
 /**
- * Signs with `ACCESS_KEY_ID` and `SECRET_ACCESS_KEY` when they are configured, and does without when neither is. One of
- * them alone is a mistake and fails.
+ * Signs with `ALTERNATOR_ACCESS_KEY_ID` and `ALTERNATOR_SECRET_ACCESS_KEY` when they are configured, and does without when
+ * neither is. One of them alone is a mistake and fails.
  *
  * @category configuration
  * @since 0.1.0
  */
 export const optional: Effect.Effect<Auth, Config.ConfigError> = Effect.gen(function*() {
-  const accessKeyId = yield* Config.option(Config.String("ACCESS_KEY_ID"))
-  const secretAccessKey = yield* Config.option(Config.Redacted("SECRET_ACCESS_KEY"))
+  const accessKeyId = yield* Config.option(Config.String(names.ACCESS_KEY_ID))
+  const secretAccessKey = yield* Config.option(Config.Redacted(names.SECRET_ACCESS_KEY))
   return accessKeyId._tag === "None" && secretAccessKey._tag === "None" ? none : yield* required
 })

@@ -25,14 +25,26 @@ import * as AlternatorError from "./AlternatorError.ts"
 import * as AlternatorNodes from "./AlternatorNodes.ts"
 import * as AlternatorTransport from "./AlternatorTransport.ts"
 import { AffinityRouter } from "./internal/affinity.ts"
+import { checkPacking, checkRouting, checkTimes } from "./internal/clientOptions.ts"
 import { compress } from "./internal/compression.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import { Issues } from "./internal/issues.ts"
+import { isBytes } from "./internal/kinds.ts"
+import { check as checkNodes } from "./internal/nodesOptions.ts"
 import { PartitionKeys } from "./internal/partitionKeys.ts"
 import { sortedNodes } from "./internal/planNodes.ts"
 import { Retries } from "./internal/retry.ts"
-import { copyOf, failureOf, NodeHandler, type SdkRequest } from "./internal/sdkHandler.ts"
+import {
+  copyOf,
+  failureOf,
+  NodeHandler,
+  type Receiver,
+  type SdkRequest,
+  type Signal,
+  waitFor
+} from "./internal/sdkHandler.ts"
 import { Telemetry } from "./internal/telemetry.ts"
+import { checkNested } from "./internal/transportOptions.ts"
 import type { TableDescription } from "./Operations.ts"
 import * as QueryPlan from "./QueryPlan.ts"
 import * as RequestKind from "./RequestKind.ts"
@@ -107,8 +119,8 @@ export const make: Effect.Effect<
 })
 
 /**
- * {@link make} for programs without Effect. Rejects with an `AlternatorError` when an option is wrong; waits for the first
- * look at the cluster. Close it when the clients are done: an open one keeps connections, not the process.
+ * {@link make} for programs without Effect. Rejects with an `AlternatorError` that names all wrong options; waits for the first
+ * look at the cluster. Close it when the clients are done: an open one keeps connections, but never the process.
  *
  * @category constructors
  * @since 0.1.0
@@ -116,6 +128,10 @@ export const make: Effect.Effect<
 export const open = async (
   options: AlternatorNodes.NodesOptions & { readonly transport?: AlternatorTransport.UndiciOptions | undefined }
 ): Promise<Alternator & AsyncDisposable & { readonly close: () => Promise<void> }> => {
+  const issues = new Issues()
+  checkNodes(options, issues)
+  checkNested(options.transport, issues)
+  if (issues.list.length > 0) throw AlternatorError.configInvalid(issues.list)
   const scope = Scope.makeUnsafe()
   const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
   const layer = Layer.provideMerge(
@@ -155,6 +171,11 @@ interface Arguments {
   readonly input: Readonly<Record<string, unknown>>
   readonly request: SdkRequest
 }
+/** What the SDK notes of a command: its signal, as far as the SDK is new enough, and the document client's mark. */
+interface MiddlewareContext {
+  readonly __smithy_context?: { readonly abortSignal?: Signal | undefined }
+  readonly __aws_sdk_context?: { readonly features?: { readonly DDB_MAPPER?: string | undefined } }
+}
 type Handler = (args: Arguments) => Promise<{ readonly output?: { readonly $metadata?: object } }>
 
 const DEFAULT_HEADERS = ["content-type", "x-amz-target", "content-encoding", "accept-encoding", "user-agent"]
@@ -165,14 +186,23 @@ const readKey = (value: any) =>
     ? { type: "S" as const, value: value.S as string }
     : value?.N !== undefined
     ? { type: "N" as const, value: String(value.N) }
-    : value?.B instanceof Uint8Array
+    : isBytes(value?.B)
     ? { type: "B" as const, value: value.B }
     : undefined
 
 /**
- * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Errors are the SDK's, with
- * `outcome` (`NotSent`, `Rejected` or `Ambiguous`) and `$metadata.attempts` added; without any answer they are
- * `AlternatorError`s. Throws one that names all wrong options.
+ * Puts an SDK client onto the nodes, and gives it back. Do it before its first request. Throws an `AlternatorError` that
+ * names all wrong options.
+ *
+ * Errors are the SDK's, with `isSafeToRetry` (whether the same command may be sent again), `outcome` (`NotSent`, `Rejected`
+ * or `Ambiguous`) and `$metadata.attempts` added; without any answer they are `AlternatorError`s.
+ *
+ * `abortSignal` and `requestTimeout` of `send` hold: the first ends a request, the second each of its attempts.
+ *
+ * ScyllaDB's attributes that the SDK does not know (`FLOAT32VECTOR` and any newer type) go through the client as they are,
+ * `{ FLOAT32VECTOR: [0.1] }`, but whole numbers beyond 2^53 in them are rounded. The document client reads vectors as arrays
+ * of numbers and writes such arrays as `L`, which ScyllaDB takes for vectors as well; of other types it knows nothing, and
+ * fails.
  *
  * @category constructors
  * @since 0.1.0
@@ -184,17 +214,14 @@ export const withAlternator = <Client extends SdkClient>(
 ): Client => {
   const { nodes } = alternator
   const issues = new Issues()
-  const attemptMillis = issues.millis("attemptTimeout", options.attemptTimeout, "3 seconds")
-  const deadlineMillis = issues.millis("deadline", options.deadline, "12 seconds")
-  const level = issues.count("compression.level", options.compression?.level, 6, 1, 9)
-  const threshold = issues.count("compression.threshold", options.compression?.threshold, 1024, 0)
+  const { attemptMillis, deadlineMillis } = checkTimes(options, issues)
+  const { acceptEncoding, compression } = checkPacking(options, issues)
+  const { balancing, mode, order } = checkRouting(options, issues)
   if (issues.list.length > 0) throw AlternatorError.configInvalid(issues.list)
-  const order = options.affinityOrder ?? "go"
-  const mode = options.affinity ?? "none"
   if (mode !== "none") nodes.useAffinity()
   const plans = sortedNodes(nodes, order)
   const balancer = new QueryPlan.Balancer({
-    balancing: options.balancing ?? "power-of-two",
+    balancing,
     order,
     warmUp: nodes.health.warmUp,
     source: plans,
@@ -205,7 +232,6 @@ export const withAlternator = <Client extends SdkClient>(
   const allowed = options.headers === "all"
     ? undefined
     : new Set((options.headers ?? DEFAULT_HEADERS).map((name) => name.toLowerCase()))
-  const { acceptEncoding, compression } = options
 
   // DescribeTable goes the way of the request that wants it, so it is signed as that is.
   let pipeline: { readonly next: Handler; readonly args: Arguments } | undefined
@@ -220,7 +246,7 @@ export const withAlternator = <Client extends SdkClient>(
           next({ ...args, request }))
       },
       catch: (cause) => {
-        const failure = failureOf(cause)
+        const failure = failureOf(cause, false)
         return AlternatorError.of(
           failure.tag === "ResourceNotFound"
             ? new AlternatorError.ResourceNotFound({ message: String(cause) })
@@ -242,14 +268,12 @@ export const withAlternator = <Client extends SdkClient>(
     for (const name of Object.keys(request.headers)) {
       if (allowed === undefined || allowed.has(name.toLowerCase())) headers[name] = request.headers[name]!
     }
-    if (acceptEncoding !== undefined && acceptEncoding.length > 0) {
-      headers["accept-encoding"] = acceptEncoding.join(", ")
-    }
+    if (acceptEncoding !== undefined) headers["accept-encoding"] = acceptEncoding
     let body = request.body
     if (compression !== undefined && body !== undefined) {
       const bytes = typeof body === "string" ? Buffer.from(body) : body
+      const { encoding, level, threshold } = compression
       if (bytes.length >= threshold) {
-        const encoding = compression.encoding ?? "gzip"
         body = await Effect.runPromise(compress(bytes, encoding, level))
         headers["content-encoding"] = encoding
       }
@@ -272,13 +296,18 @@ export const withAlternator = <Client extends SdkClient>(
 
   // In the place of the SDK's own: below it everything runs once for each attempt, signing included.
   client.middlewareStack.add(
-    (next: Handler) => async (args: Arguments) => {
+    (next: Handler, context: MiddlewareContext) => async (args: Arguments) => {
       nodes.touch()
       const operation = (args.request.headers["x-amz-target"] ?? "").split(".")[1] ?? ""
       const begun = nodes.now()
       const expiresAt = begun + deadlineMillis
-      if (!nodes.isReady()) await Effect.runPromise(Deadlines.readyWithin(nodes, deadlineMillis, operation))
       const mayRepeat = RequestKind.isIdempotent(operation, args.input)
+      const signal = context.__smithy_context?.abortSignal
+      if (!nodes.isReady()) {
+        await waitFor(Deadlines.readyWithin(nodes, deadlineMillis, operation), signal).catch((error) => {
+          throw annotate(error, failureOf(error, false).tag, "NotSent", mayRepeat, 0)
+        })
+      }
       const plan = new QueryPlan.QueryPlan(balancer, begun)
       const request = await prepare(args.request)
       if (mode !== "none") {
@@ -288,16 +317,31 @@ export const withAlternator = <Client extends SdkClient>(
       let retries: Retries | undefined
       while (true) {
         const until = mayRepeat ? Math.min(expiresAt, nodes.now() + attemptMillis) : expiresAt
+        const receiver: Receiver = { isDocument: context.__aws_sdk_context?.features?.DDB_MAPPER !== undefined }
         try {
-          const result = await handler.aim(request, plan.next(), until, (request) => next({ ...args, request }))
+          const result = await handler.aim(
+            request,
+            plan.next(),
+            until,
+            (request) => next({ ...args, request }),
+            receiver
+          )
           Object.assign(result.output?.$metadata ?? {}, { attempts: (retries?.attempts ?? 0) + 1, totalRetryDelay: 0 })
           return result
         } catch (error) {
           retries ??= new Retries(balancer, (await config.maxAttempts?.()) ?? 4, mayRepeat, expiresAt)
-          const failure = failureOf(error)
+          const failure = failureOf(error, receiver.isAnswered === true)
           const delay = retries.next(failure)
-          if (delay === undefined) throw annotate(error, retries.outcome(failure.outcome), retries.attempts)
-          if (delay > 0) await Effect.runPromise(Effect.sleep(delay))
+          if (delay === undefined) {
+            throw annotate(error, failure.tag, retries.outcome(failure.outcome), mayRepeat, retries.attempts)
+          }
+          const { attempts } = retries
+          const soFar = retries.outcome("NotSent")
+          if (delay > 0) {
+            await waitFor(Effect.sleep(delay), signal).catch((aborted) => {
+              throw annotate(aborted, "Closed", soFar, mayRepeat, attempts)
+            })
+          }
         }
       }
     },
@@ -306,8 +350,18 @@ export const withAlternator = <Client extends SdkClient>(
   return client
 }
 
-const annotate = (error: unknown, outcome: Outcome, attempts: number): unknown => {
+/** What an error says besides: its outcome, how often it was tried, and whether it may be sent again. */
+const annotate = (
+  error: unknown,
+  tag: AlternatorError.AlternatorReason["_tag"],
+  outcome: Outcome,
+  isIdempotent: boolean,
+  attempts: number
+): unknown => {
   if (typeof error !== "object" || error === null) return error
   const { $metadata = {} } = error as { readonly $metadata?: object }
-  return Object.assign(error, { outcome, $metadata: Object.assign($metadata, { attempts }) })
+  const safety = error instanceof AlternatorError.AlternatorError
+    ? { isIdempotent }
+    : { isSafeToRetry: AlternatorError.isSafe(tag, outcome, isIdempotent) }
+  return Object.assign(error, { outcome, ...safety, $metadata: Object.assign($metadata, { attempts }) })
 }

@@ -2,6 +2,11 @@
  * Batches of any size, done completely: split to what a server takes, and what it leaves undone is sent again, after a
  * while that grows.
  *
+ * A key may be there more than once, although servers refuse that within one request: of several writes to a key only the
+ * last is sent, and a key is read once. Keys are the same as they are for DynamoDB: numbers by their value, binary by its
+ * bytes. Which attributes of a put are its key, `keys` says, or a delete of the same table, or else DescribeTable does, once
+ * for a client and table.
+ *
  * @stability unstable
  * @since 0.1.0
  */
@@ -13,6 +18,8 @@ import type { AlternatorClient, RequestOptions } from "./AlternatorClient.ts"
 import * as AlternatorError from "./AlternatorError.ts"
 import type { Item, ReadItem } from "./AttributeValue.ts"
 import { Issues } from "./internal/issues.ts"
+import { forget, keyNames } from "./internal/keySchemas.ts"
+import { keyText, lastOfEach, namesOf } from "./internal/keyText.ts"
 import type { KeysAndAttributes, WriteRequest } from "./Operations.ts"
 
 /**
@@ -26,6 +33,11 @@ export interface BatchOptions extends RequestOptions {
   readonly size?: number | undefined
   /** Batches under way. Default: 4. */
   readonly concurrency?: number | undefined
+  /**
+   * Names of key attributes by table, the partition key's first, where there are puts. Default: those that a delete has, or
+   * DescribeTable says.
+   */
+  readonly keys?: Readonly<Record<string, ReadonlyArray<string>>> | undefined
   /** For a batch with all that it leaves undone. Default: 60 seconds. */
   readonly patience?: Duration.Input | undefined
 }
@@ -98,9 +110,26 @@ const complete = Effect.fnUntraced(function*<A>(
   }
 })
 
+const itemOf = (request: WriteRequest): Item =>
+  "PutRequest" in request ? request.PutRequest.Item : request.DeleteRequest.Key
+
+/** Of several writes to a key the last. */
+const lastWrites = Effect.fnUntraced(function*(
+  client: AlternatorClient,
+  table: string,
+  requests: ReadonlyArray<WriteRequest>,
+  options: BatchOptions
+) {
+  if (requests.length < 2) return requests
+  const deleted = requests.find((request) => "DeleteRequest" in request)
+  const names = options.keys?.[table] ?? (deleted === undefined ? undefined : namesOf(itemOf(deleted))) ??
+    (yield* keyNames(client, table, options))
+  return lastOfEach(requests, (request) => keyText(itemOf(request), names.toSorted()))
+})
+
 /**
- * Writes all, in no order: of two writes to one key either may be the last. When it fails, others of the batches may have
- * been written.
+ * Writes all, in no order; of several writes to one key the last. When it fails, others of the batches may have been written;
+ * the same batch may be written again.
  *
  * @category batches
  * @since 0.1.0
@@ -110,9 +139,14 @@ export const write = (
   requests: Tables<WriteRequest>,
   options: BatchOptions = {}
 ): Effect.Effect<void, AlternatorError.AlternatorError> =>
-  Effect.flatMap(check(options), ({ concurrency, patience, size }) =>
-    Effect.forEach(
-      split(requests, size),
+  Effect.gen(function*() {
+    const { concurrency, patience, size } = yield* check(options)
+    const distinct: Record<string, ReadonlyArray<WriteRequest>> = Object.create(null)
+    for (const [table, all] of Object.entries(requests)) {
+      distinct[table] = yield* lastWrites(client, table, all, options)
+    }
+    yield* Effect.forEach(
+      split(distinct, size),
       (part) =>
         complete("BatchWriteItem", part, patience, (part) =>
           Effect.map(
@@ -120,10 +154,16 @@ export const write = (
             ({ UnprocessedItems = {} }) => UnprocessedItems
           )),
       { concurrency, discard: true }
-    ))
+    )
+  }).pipe(Effect.tapError(({ reason }) =>
+    Effect.sync(() => {
+      // Perhaps because a table has another key by now.
+      if (reason._tag === "ValidationFailed") forget(client, Object.keys(requests))
+    })
+  ))
 
 /**
- * Reads all keys of some tables: the items that exist, by table, in no order.
+ * Reads all keys of some tables: the items that exist, by table, in no order; each once, however often its key is there.
  *
  * @category batches
  * @since 0.1.0
@@ -137,7 +177,7 @@ export const get = (
     const found: Record<string, Array<ReadItem>> = Object.create(null)
     const keys: Record<string, ReadonlyArray<Item>> = Object.create(null)
     for (const [table, { Keys }] of Object.entries(requests)) {
-      keys[table] = Keys
+      keys[table] = lastOfEach(Keys, (key) => keyText(key, namesOf(key)))
       found[table] = []
     }
     const withOptions = (part: Tables<Item>) =>

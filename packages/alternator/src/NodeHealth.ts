@@ -74,6 +74,8 @@ export class TrackedNode implements AlternatorNode {
   private ejections = 0
   /** When it may be probed, on the monotonic clock; -1 when it is not ejected. */
   probeAt = -1
+  /** Why it is ejected, for people; empty when it is not, or waits for its first probe. */
+  why = ""
   /** Since when it takes requests, when that was not always so. */
   private readyAt = -1
 
@@ -111,9 +113,10 @@ export class TrackedNode implements AlternatorNode {
   }
 
   /**
-   * Counts the end of a request that took from `start` to `now`. Answers whether this ejected the node.
+   * Counts the end of a request that took from `start` to `now`; `detail` says more of it to people. Answers whether this
+   * ejected the node.
    */
-  observe(observation: Observation, start: number, now: number, settings: HealthSettings): boolean {
+  observe(observation: Observation, start: number, now: number, settings: HealthSettings, detail?: string): boolean {
     if (observation === "answered") {
       this.losses = 0
       this.serverErrors = 0
@@ -133,10 +136,15 @@ export class TrackedNode implements AlternatorNode {
     }
     if (observation === "server-error") this.penalize(now - start, now)
     if (!settings.enabled || this.probeAt >= 0) return false
+    let what = "it cannot be reached"
     if (observation === "server-error") {
       if (++this.serverErrors < settings.maxServerErrors) return false
-    } else if (observation !== "unreachable" && ++this.losses < settings.maxLosses) return false
-    this.eject(now, settings)
+      what = `${this.serverErrors} server errors in a row, the last`
+    } else if (observation !== "unreachable") {
+      if (++this.losses < settings.maxLosses) return false
+      what = `${this.losses} requests in a row were lost or not answered in time, the last`
+    }
+    this.eject(now, settings, `${what}: ${detail ?? observation}`)
     return true
   }
 
@@ -164,7 +172,8 @@ export class TrackedNode implements AlternatorNode {
   }
 
   /** Takes it out until a probe succeeds, the first after a while that grows. */
-  eject(now: number, settings: HealthSettings): void {
+  eject(now: number, settings: HealthSettings, why: string): void {
+    this.why = why
     this.probeAt = now + Math.min(settings.maxEjection, settings.minEjection * 2 ** Math.min(this.ejections, 20))
     this.ejections++
     this.losses = 0
@@ -178,6 +187,7 @@ export class TrackedNode implements AlternatorNode {
 
   /** A probe succeeded. */
   restore(now: number): void {
+    this.why = ""
     this.probeAt = -1
     this.readyAt = now
     this.latency = 0

@@ -127,8 +127,32 @@ interface Ordered extends Read {
   readonly QueryFilter?: ByAttribute<Condition> | undefined
   readonly ScanIndexForward?: boolean | undefined
 }
+/**
+ * A search for the items whose vectors are nearest, in an index of vectors; `Limit`, at most 1000, says how many. One answer
+ * has them all. ScyllaDB alone has this.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface VectorSearch {
+  /** A `Float32Array`, or an array of numbers. */
+  readonly QueryVector: Value
+  /** `SIMILARITY` gives `Scores` to the page, higher ones for nearer items. Default: `NONE`. */
+  readonly ReturnScores?: "NONE" | "SIMILARITY" | undefined
+}
+interface Nearest extends Read {
+  readonly IndexName: string
+  readonly Limit: number
+  readonly VectorSearch: VectorSearch
+  /** What of the index is searched, by key attributes. */
+  readonly KeyConditionExpression?: string | undefined
+  readonly KeyConditions?: undefined
+  readonly QueryFilter?: undefined
+  readonly ScanIndexForward?: undefined
+}
 /** A page of a partition, of a table or an index; of which, an expression says, or conditions do. @category models @since 0.1.0 */
 export type QueryInput =
+  | Nearest
   | (Ordered & { readonly KeyConditionExpression: string; readonly KeyConditions?: undefined })
   | (Ordered & { readonly KeyConditions: ByAttribute<Condition>; readonly KeyConditionExpression?: undefined })
 /** A page of a whole table or index, or of a segment of it. @category models @since 0.1.0 */
@@ -145,6 +169,8 @@ export interface Page {
   readonly ScannedCount: number
   /** Where the next page starts; none after the last. */
   readonly LastEvaluatedKey?: ReadItem
+  /** Of each item, where a {@link VectorSearch} asked for them. */
+  readonly Scores?: ReadonlyArray<number>
   readonly ConsumedCapacity?: ConsumedCapacity
 }
 
@@ -202,6 +228,19 @@ export interface SecondaryIndex {
   }
   readonly ProvisionedThroughput?: Throughput | undefined
 }
+/**
+ * An index of vectors to be created, on tables with tablets. ScyllaDB alone has these.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface VectorIndex {
+  readonly IndexName: string
+  readonly VectorAttribute: { readonly AttributeName: string; readonly Dimensions: number }
+  readonly Projection?: { readonly ProjectionType: "KEYS_ONLY" } | undefined
+  /** Default: `COSINE`. */
+  readonly SimilarityFunction?: "COSINE" | "EUCLIDEAN" | "DOT_PRODUCT" | undefined
+}
 /** Whether changes of a table can be read as a stream, and what of them. @category models @since 0.1.0 */
 export interface StreamSpecification {
   readonly StreamEnabled: boolean
@@ -221,6 +260,7 @@ export interface CreateTableInput {
   readonly ProvisionedThroughput?: Throughput | undefined
   readonly GlobalSecondaryIndexes?: ReadonlyArray<SecondaryIndex> | undefined
   readonly LocalSecondaryIndexes?: ReadonlyArray<SecondaryIndex> | undefined
+  readonly VectorIndexes?: ReadonlyArray<VectorIndex> | undefined
   readonly StreamSpecification?: StreamSpecification | undefined
   readonly Tags?: ReadonlyArray<Tag> | undefined
 }
@@ -231,6 +271,12 @@ export interface UpdateTableInput {
   readonly BillingMode?: "PAY_PER_REQUEST" | "PROVISIONED" | undefined
   readonly ProvisionedThroughput?: Throughput | undefined
   readonly GlobalSecondaryIndexUpdates?: ReadonlyArray<Readonly<Record<string, unknown>>> | undefined
+  /** One at a time. */
+  readonly VectorIndexUpdates?:
+    | ReadonlyArray<
+      { readonly Create: VectorIndex } | { readonly Delete: { readonly IndexName: string } }
+    >
+    | undefined
   readonly StreamSpecification?: StreamSpecification | undefined
 }
 /** What a server says of a table. @category models @since 0.1.0 */
@@ -249,6 +295,9 @@ export interface TableDescription {
   readonly TableSizeBytes?: number
   readonly GlobalSecondaryIndexes?: ReadonlyArray<Readonly<Record<string, unknown>>>
   readonly LocalSecondaryIndexes?: ReadonlyArray<Readonly<Record<string, unknown>>>
+  readonly VectorIndexes?: ReadonlyArray<
+    VectorIndex & { readonly IndexStatus?: "CREATING" | "ACTIVE" | (string & {}); readonly Backfilling?: boolean }
+  >
   readonly [more: string]: unknown
 }
 /** A table by its name. @category models @since 0.1.0 */

@@ -142,6 +142,14 @@ export * as QueryPlan from "./QueryPlan.ts"
 export * as RequestKind from "./RequestKind.ts"
 
 /**
+ * Sending again what failed, where that can do no harm.
+ *
+ * @category modules
+ * @since 0.1.0
+ */
+export * as Retry from "./Retry.ts"
+
+/**
  * Which nodes requests go to, and what to fall back to.
  *
  * @category modules

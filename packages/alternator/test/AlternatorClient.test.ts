@@ -6,7 +6,7 @@ import {
   Auth
 } from "@effect-scylla/alternator"
 import { assert, describe, it } from "@effect/vitest"
-import { type Config, ConfigProvider, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Config, ConfigProvider, Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib"
 import { Random } from "../../../test/support/random.ts"
@@ -130,6 +130,33 @@ describe("AlternatorClient", () => {
           Effect.catchReason("AlternatorError", "ConditionalCheckFailed", ({ item }) => Effect.succeed<unknown>(item))
         )
         assert.deepStrictEqual(item, { n: 1 })
+      }))
+
+    it.effect("an attribute of an unknown type goes back as it came, digit by digit; a vector is searched by", () =>
+      Effect.gen(function*() {
+        const wire = '"pk":{"S":"a"},"v":{"FLOAT32VECTOR":[0.5,100000000000000000000]},' +
+          '"n":{"L":[{"INT128":{"hi":12345678901234567890,"lo":-1.5}}]}'
+        const bodies: Array<string> = []
+        const simulation = three(({ body, operation }) => {
+          bodies.push(Buffer.from(body).toString())
+          return { status: 200, body: operation === "GetItem" ? `{"Item":{${wire}}}` : '{"Items":[],"Scores":[]}' }
+        })
+        const client = yield* open(simulation)
+        const { Item } = yield* client.getItem(key)
+        assert.deepStrictEqual(Item!["v"], Float32Array.of(0.5, 1e20))
+        yield* client.putItem({ TableName: "t", Item: Item! })
+        assert.include(bodies.at(-1), '{"INT128":{"hi":12345678901234567890,"lo":-1.5}}')
+        const { Scores } = yield* client.query({
+          TableName: "t",
+          IndexName: "i",
+          Limit: 3,
+          VectorSearch: { QueryVector: Float32Array.of(1, 2), ReturnScores: "SIMILARITY" }
+        })
+        assert.deepStrictEqual(Scores, [])
+        assert.include(
+          bodies.at(-1),
+          '"VectorSearch":{"QueryVector":{"FLOAT32VECTOR":[1,2]},"ReturnScores":"SIMILARITY"}'
+        )
       }))
 
     it.effect("RequestLimitExceeded goes to another node at once; shed before it began, it is safe for every write", () =>
@@ -557,29 +584,109 @@ describe("AlternatorClient", () => {
     it.effect("R25: no credentials, credentials, and required credentials; half of them is a mistake", () =>
       Effect.gen(function*() {
         const from = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(env))
-        const both = { ACCESS_KEY_ID: "alice", SECRET_ACCESS_KEY: "s" }
+        const both = { ALTERNATOR_ACCESS_KEY_ID: "alice", ALTERNATOR_SECRET_ACCESS_KEY: "s" }
         assert.strictEqual((yield* Effect.provide(Auth.optional, from({})))._tag, "None")
         assert.strictEqual((yield* Effect.provide(Auth.optional, from(both)))._tag, "SigV4")
-        yield* Effect.flip(Effect.provide(Auth.optional, from({ ACCESS_KEY_ID: "alice" })))
+        yield* Effect.flip(Effect.provide(Auth.optional, from({ ALTERNATOR_ACCESS_KEY_ID: "alice" })))
         const required: Config.Config<Auth.Auth> = Auth.required
         yield* Effect.flip(Effect.provide(required, from({})))
         assert.notInclude(JSON.stringify(yield* Effect.provide(required, from(both))), '"s"')
       }))
 
-    it.effect("a configuration names all that is missing or wrong", () =>
+    const configured = (env: Record<string, string>, options?: AlternatorClient.FromConfig) =>
+      Effect.scoped(Layer.build(AlternatorClient.layerConfig(options))).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)))
+      )
+    const issuesOf = (effect: ReturnType<typeof configured>) =>
+      Effect.map(Effect.flip(effect), ({ reason }) => {
+        assert.strictEqual(reason._tag, "ConfigInvalid")
+        assert.notInclude(reason.message, "SchemaError")
+        return reason._tag === "ConfigInvalid" ? reason.issues : []
+      })
+
+    it.effect("a configuration names all that is missing or wrong, by the names it has there", () =>
       Effect.gen(function*() {
-        const env = ConfigProvider.fromEnvRecord({ PORT: "x", DEADLINE: "y", ACCESS_KEY_ID: "a" })
-        const error = yield* Effect.flip(
-          Effect.scoped(Layer.build(AlternatorClient.layerConfig())).pipe(Effect.provide(ConfigProvider.layer(env)))
+        const issues = yield* issuesOf(configured({
+          ALTERNATOR_PORT: "x",
+          ALTERNATOR_DEADLINE: "y",
+          ALTERNATOR_MAX_ATTEMPTS: "0",
+          ALTERNATOR_AFFINITY: "all",
+          ALTERNATOR_RACK: "r1",
+          ALTERNATOR_ACCESS_KEY_ID: "a"
+        }))
+        assert.deepStrictEqual(
+          issues,
+          [
+            {
+              field: "ALTERNATOR_SEEDS",
+              message: "is not set: give addresses of nodes, such as 10.0.0.1:8000,10.0.0.2:8000"
+            },
+            { field: "ALTERNATOR_DATACENTER", message: "is not set, but ALTERNATOR_RACK is" },
+            { field: "ALTERNATOR_SECRET_ACCESS_KEY", message: "is not set, but ALTERNATOR_ACCESS_KEY_ID is" },
+            { field: "ALTERNATOR_PORT", message: 'must be a whole number from 1 to 65535, is the string "x"' },
+            { field: "ALTERNATOR_MAX_ATTEMPTS", message: "must be a whole number from 1, is 0" },
+            { field: "ALTERNATOR_DEADLINE", message: 'must be a duration such as "2 seconds", is the string "y"' },
+            { field: "ALTERNATOR_AFFINITY", message: 'must be none or rmw or any-write, is the string "all"' }
+          ]
         )
-        assert.strictEqual(error.reason._tag, "ConfigInvalid")
-        if (error.reason._tag !== "ConfigInvalid") return
-        assert.deepStrictEqual(error.reason.issues.map(({ field }) => field), [
-          "SEEDS",
-          "PORT",
-          "DEADLINE",
-          "ACCESS_KEY_ID, SECRET_ACCESS_KEY"
+      }))
+
+    it.effect("what only shows when values are put together is in the same error, options of the program too", () =>
+      Effect.gen(function*() {
+        const issues = yield* issuesOf(configured({
+          ALTERNATOR_SEEDS: "http://10.0.0.1,https://10.0.0.2,10.0.0.3:99999",
+          ALTERNATOR_SCHEME: "ftp",
+          OURS: "soon"
+        }, {
+          idleInterval: "1 millis",
+          attemptTimeout: Config.Duration("OURS"),
+          transport: { connections: 0 },
+          userAgent: ""
+        }))
+        assert.deepStrictEqual(issues.map(({ field, message }) => `${field}: ${message}`), [
+          "attemptTimeout: OURS is missing or wrong, expected a valid Duration string",
+          'ALTERNATOR_SEEDS: "10.0.0.3:99999" is not a seed: its port must be 1 to 65535',
+          'ALTERNATOR_SCHEME: "ftp" is not a scheme: say http or https',
+          "ALTERNATOR_SEEDS: all must have the same scheme",
+          "idleInterval: must not be less than activeInterval",
+          "userAgent: must be printable ASCII",
+          "transport.connections: must be a whole number from 1, is 0"
         ])
+      }))
+
+    it.live("the configuration alone makes a client; options of the program are not read from it", () =>
+      Effect.gen(function*() {
+        const env = {
+          ALTERNATOR_SEEDS: "127.0.0.1:9,127.0.0.2:9",
+          ALTERNATOR_DISCOVERY: "static",
+          ALTERNATOR_DEADLINE: "1500 millis",
+          ALTERNATOR_PORT: "nonsense",
+          ALTERNATOR_DATACENTER: "dc1",
+          ALTERNATOR_ACCESS_KEY_ID: "alice",
+          ALTERNATOR_SECRET_ACCESS_KEY: "s"
+        }
+        const services = yield* configured(env, { port: 9 })
+        const nodes = Context.get(services, AlternatorNodes.AlternatorNodes)
+        assert.deepStrictEqual(nodes.current().nodes.map(({ url }) => url), [
+          "http://127.0.0.1:9",
+          "http://127.0.0.2:9"
+        ])
+      }))
+
+    it.effect("a string that looks like a number is said to be a string; words that are none are named", () =>
+      Effect.gen(function*() {
+        const wrong = { port: "29701", discovery: "off", seeds: [7], balancing: "best" } as never
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(AlternatorClient.layer(wrong))))
+        for (
+          const said of [
+            'port: must be a whole number from 1 to 65535, is the string "29701"',
+            'discovery: must be live or static, is the string "off"',
+            "seeds: 7 is not a seed",
+            'balancing: must be power-of-two or round-robin, is the string "best"'
+          ]
+        ) assert.include(error.message, said)
+        const none = yield* Effect.flip(Effect.scoped(Layer.build(AlternatorClient.layer({} as never))))
+        assert.include(none.message, "seeds: give at least one address")
       }))
   })
 

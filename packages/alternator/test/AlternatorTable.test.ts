@@ -3,6 +3,7 @@ import {
   type AlternatorError,
   AlternatorNodes,
   AlternatorTable,
+  AttributeValue,
   Batches,
   Paging,
   Waiters
@@ -136,9 +137,12 @@ describe("Batches", () => {
         return json({ UnprocessedItems: rest.length === 0 ? {} : { t: rest } })
       })
       const requests = Array.from({ length: 130 }, (_, i) => ({ PutRequest: { Item: { pk: `k${i}` } } }))
-      const fiber = yield* Effect.forkChild(Batches.write(client, { t: requests }, { concurrency: 1 }), {
-        startImmediately: true
-      })
+      const fiber = yield* Effect.forkChild(
+        Batches.write(client, { t: requests }, { concurrency: 1, keys: { t: ["pk"] } }),
+        {
+          startImmediately: true
+        }
+      )
       yield* TestClock.adjust("1 minutes")
       yield* Fiber.join(fiber)
       assert.strictEqual(written.size, 130)
@@ -176,6 +180,127 @@ describe("Batches", () => {
       const found = yield* Batches.get(client, { a: { Keys: keys("a", 150) }, b: { Keys: keys("b", 70) } })
       assert.strictEqual(batches, 3)
       assert.deepStrictEqual([found["a"]!.length, found["b"]!.length], [150, 70])
+    }))
+})
+
+/** What a key is the same as, and what not: numbers by value, binary by bytes, types apart. */
+const keysOfTwo: ReadonlyArray<readonly [AttributeValue.Value, AttributeValue.Value, "same" | "other"]> = [
+  ["a", "a", "same"],
+  ["a", "A", "other"],
+  [1, new AttributeValue.NumberValue("1.0"), "same"],
+  [100n, new AttributeValue.NumberValue("1E2"), "same"],
+  [0, new AttributeValue.NumberValue("-0.00"), "same"],
+  [1e21, 10n ** 21n, "same"],
+  [1, -1, "other"],
+  [9007199254740992n, 9007199254740993n, "other"],
+  [1, "1", "other"],
+  [Uint8Array.of(1, 2), Buffer.from([0, 1, 2]).subarray(1), "same"],
+  [Uint8Array.of(1), Uint8Array.of(1, 0), "other"],
+  [Uint8Array.of(97), "a", "other"]
+]
+
+describe("the same key twice in a batch", () => {
+  /** Refuses it within one request, as servers do. */
+  const strict = (described: Array<string> = []) =>
+    Effect.map(
+      Effect.sync(() => [] as Array<ReadonlyArray<any>>),
+      (sent) =>
+        ({
+          sent,
+          described,
+          client: simulated(({ body, operation }) => {
+            const input = inputOf(body)
+            if (operation === "DescribeTable") {
+              described.push(input.TableName)
+              const KeySchema = [{ AttributeName: "sk", KeyType: "RANGE" }, { AttributeName: "pk", KeyType: "HASH" }]
+              return json({ Table: { TableName: input.TableName, TableStatus: "ACTIVE", KeySchema } })
+            }
+            const { t } = input.RequestItems
+            sent.push(t.Keys ?? t)
+            return json(t.Keys === undefined ? {} : { Responses: { t: t.Keys } })
+          })
+        }) as const
+    )
+
+  it.effect.each(keysOfTwo)("write: %o and %o are the %s", ([one, two, expected]) =>
+    Effect.gen(function*() {
+      const { client, sent } = yield* strict()
+      const put = (pk: AttributeValue.Value, n: number) => ({ PutRequest: { Item: { sk: 1, pk, n } } })
+      yield* Batches.write(yield* client, { t: [put(one, 1), put("between", 2), put(two, 3)] }, { size: 2 })
+      const written = sent.flat().map(({ PutRequest }) => PutRequest.Item.n.N)
+      assert.deepStrictEqual(written.toSorted(), expected === "same" ? ["2", "3"] : ["1", "2", "3"])
+    }))
+
+  it.effect.each(keysOfTwo)("get: %o and %o are the %s", ([one, two, expected]) =>
+    Effect.gen(function*() {
+      const { client, sent } = yield* strict()
+      const Keys = [{ pk: one, sk: 1 }, { sk: new AttributeValue.NumberValue("1.0"), pk: two }, { pk: one, sk: 2 }]
+      const { t } = yield* Batches.get(yield* client, { t: { Keys } }, { size: 1 })
+      assert.strictEqual(sent.length, expected === "same" ? 2 : 3)
+      assert.strictEqual(t!.length, sent.length)
+    }))
+
+  it.effect("the last is kept, put or delete; the key is asked for once, and not where it is said", () =>
+    Effect.gen(function*() {
+      const { client: made, described, sent } = yield* strict()
+      const client = yield* made
+      const put = (pk: string, sk: number) => ({ PutRequest: { Item: { pk, sk, more: [1] } } })
+      const remove = (pk: string, sk: number) => ({ DeleteRequest: { Key: { sk, pk, none: undefined } } })
+      yield* Batches.write(client, { t: [put("a", 1), remove("a", 1), put("a", 2), put("b", 1), put("b", 1)] })
+      assert.deepStrictEqual(sent.flat().map((request) => Object.keys(request)[0]), [
+        "DeleteRequest",
+        "PutRequest",
+        "PutRequest"
+      ])
+      assert.deepStrictEqual(described, [], "a delete says what the key is")
+      yield* Batches.write(client, { t: [remove("a", 1), put("a", 1)] })
+      assert.property(sent.at(-1)![0], "PutRequest")
+      yield* Batches.write(client, { t: [put("a", 1), put("b", 1)] }, { keys: { t: ["pk", "sk"] } })
+      yield* Batches.write(client, { t: [put("a", 1)] })
+      assert.deepStrictEqual(described, [])
+      for (let i = 0; i < 3; i++) yield* Batches.write(client, { t: [put("a", 1), put("a", 1)] })
+      assert.deepStrictEqual(described, ["t"])
+    }))
+
+  it.effect("a table that cannot be described fails before anything is written; another key is learned", () =>
+    Effect.gen(function*() {
+      let key = "old"
+      let writes = 0
+      const client = yield* simulated(({ body, operation }) => {
+        if (operation === "DescribeTable") {
+          return json({
+            Table: { TableName: "t", KeySchema: key === "" ? [] : [{ AttributeName: key, KeyType: "HASH" }] }
+          })
+        }
+        writes++
+        return inputOf(body).RequestItems.t.length > 1
+          ? { status: 400, body: '{"__type":"x#ValidationException","message":"duplicates"}' }
+          : json({})
+      })
+      const requests = { t: [1, 2].map((old) => ({ PutRequest: { Item: { old, id: "a" } } })) }
+      assert.strictEqual((yield* Effect.flip(Batches.write(client, requests))).reason._tag, "ValidationFailed")
+      key = ""
+      const error = yield* Effect.flip(Batches.write(client, requests))
+      assert.deepStrictEqual([error.reason._tag, error.outcome], ["MalformedResponse", "NotSent"])
+      assert.strictEqual(writes, 1)
+      key = "id"
+      yield* Batches.write(client, requests)
+      assert.strictEqual(writes, 2)
+    }))
+
+  it.live("a server takes it", () =>
+    Effect.gen(function*() {
+      const client = yield* open(yield* AlternatorCluster.make())
+      yield* Users.create(client)
+      yield* Users.putAll(client, [user(1), { ...user(1), name: "last" }, user(2)])
+      const put = (id: AttributeValue.Value, name: string) => ({ PutRequest: { Item: { country: "se", id, name } } })
+      yield* Batches.write(client, { users: [put(2, "first"), put(new AttributeValue.NumberValue("2.0"), "second")] })
+      const Keys = [{ country: "se", id: 1 }, { country: "se", id: 2 }, { id: 1n, country: "se" }]
+      const { users } = yield* Batches.get(client, { users: { Keys } })
+      assert.deepStrictEqual(users!.map(({ name }) => name).toSorted(), ["last", "second"])
+      // Without it the server would not.
+      const refused = yield* Effect.flip(client.batchWriteItem({ RequestItems: { users: [put(2, "a"), put(2, "b")] } }))
+      assert.strictEqual(refused.reason._tag, "ValidationFailed")
     }))
 })
 

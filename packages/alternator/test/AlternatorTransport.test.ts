@@ -16,6 +16,7 @@ import type { IncomingMessage } from "node:http"
 import { createServer, type ServerOptions } from "node:https"
 import type { AddressInfo } from "node:net"
 import type { TLSSocket } from "node:tls"
+import { lacking } from "../src/internal/undici.ts"
 import { ofLean } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
@@ -366,4 +367,10 @@ describe("AlternatorTransport", () => {
       assert.deepStrictEqual(client.nodes.current().nodes.map(({ isEjected }) => isEjected), [false, false])
       assert.strictEqual(NodeAddress.make("http", "10.0.0.1", 8000).url, client.nodes.current().nodes[0]!.url)
     }))
+
+  it("what something else in undici's place lacks is named", () => {
+    assert.isUndefined(lacking())
+    for (const client of [null, {}, () => {}, Date]) assert.strictEqual(lacking(client), "Client.dispatch")
+    assert.strictEqual(lacking({ prototype: { dispatch: () => {} } }, {}), "buildConnector")
+  })
 })

@@ -1,5 +1,6 @@
 import { AttributeValue } from "@effect-scylla/alternator"
 import { assert, describe, it } from "@effect/vitest"
+import { runInNewContext } from "node:vm"
 import { vectors } from "../../../test/fixtures/vectors.ts"
 import { Random } from "../../../test/support/random.ts"
 
@@ -27,6 +28,7 @@ describe("AttributeValue", () => {
       [new Set(["x", "y"]), '{"SS":["x","y"]}'],
       [new Set([1, 2n]), '{"NS":["1","2"]}'],
       [new Set([Uint8Array.of(1)]), '{"BS":["AQ=="]}'],
+      [Float32Array.of(0.1, -0, 1e-45, 3), '{"FLOAT32VECTOR":[0.10000000149011612,-0.0,1.401298464324817e-45,3]}'],
       [{ a: undefined, b: 1 }, '{"M":{"b":{"N":"1"}}}']
     ] as const
   )("writes %o", (value, json) => {
@@ -77,7 +79,8 @@ describe("AttributeValue", () => {
       map: { a: null, b: false },
       strings: new Set(["a"]),
       numbers: new Set([1, 2.5]),
-      bytes: new Set([Uint8Array.of(9)])
+      bytes: new Set([Uint8Array.of(9)]),
+      vector: Float32Array.of(0.1, -0, 3.4e38, 1e-45)
     }
     assert.deepStrictEqual(AttributeValue.decodeItem(JSON.parse(AttributeValue.encodeItem(item))), item)
   })
@@ -114,7 +117,9 @@ describe("AttributeValue", () => {
     ["s", { s: new Set() }],
     ["s", { s: new Set(["a", 1]) }],
     ["s", { s: new Set([true]) }],
-    ["m", { m: new Map([[1, 1]]) }]
+    ["m", { m: new Map([[1, 1]]) }],
+    ["v", { v: Float32Array.of(Number.NaN) }],
+    ["v", { v: Float64Array.of(1) }]
   ])("says where a value is that cannot be stored: %s", (path, item) => {
     assert.throws(() => AttributeValue.encodeItem(item as never), new RegExp(`^${path.replace(/[[\].]/g, "\\$&")} is `))
   })
@@ -125,9 +130,61 @@ describe("AttributeValue", () => {
     assert.throws(() => AttributeValue.encodeItem(circle), /nested more than 32/)
   })
 
-  it("refuses what is no decimal number, and answers of unknown types", () => {
+  it("a vector as ScyllaDB's documentation writes it", () => {
+    const item = AttributeValue.decodeItem(JSON.parse('{"id":{"S":"a"},"embedding":{"FLOAT32VECTOR":[0.1,-0.3,0.7]}}'))
+    assert.deepStrictEqual(item, { id: "a", embedding: Float32Array.of(0.1, -0.3, 0.7) })
+  })
+
+  it("an attribute of a type that is not known is kept as it came, the rest of the item is read", () => {
+    const wire = '{"a":{"S":"x"},"new":{"DECIMAL128":{"hi":[1,2.5],"lo":null}},"l":{"L":[{"BOOL":true},{"X":"y"}]},' +
+      '"odd":{"FLOAT32VECTOR":["1"]}}'
+    let told = 0
+    const item = AttributeValue.decodeItem(JSON.parse(wire), () => told++)
+    assert.strictEqual(item["a"], "x")
+    assert.deepStrictEqual(item["new"], new AttributeValue.UnknownValue("DECIMAL128", { hi: [1, 2.5], lo: null }))
+    assert.isTrue(AttributeValue.isUnknownValue(item["l"][1]))
+    assert.strictEqual(told, 3)
+    assert.strictEqual(AttributeValue.encodeItem(item), wire)
+  })
+
+  it("refuses what is no decimal number, and an attribute without a type", () => {
     for (const text of ["", "x", "0x1", "1e", "Infinity", "1 "]) assert.throws(() => new NumberValue(text))
-    assert.throws(() => AttributeValue.decode({ X: 1 }), /unknown type X/)
-    assert.throws(() => AttributeValue.decode({}), /without a type/)
+    for (const wire of ['{"a":{}}', '{"a":"x"}', '{"a":["x"]}', '{"a":1}', '{"a":null}']) {
+      assert.throws(() => AttributeValue.decodeItem(JSON.parse(wire)), /without a type/, wire)
+    }
+  })
+
+  describe("values of another realm", () => {
+    it.each([
+      ["({ a: { b: [1, [null]] } })", '{"M":{"a":{"M":{"b":{"L":[{"N":"1"},{"L":[{"NULL":true}]}]}}}}}'],
+      ["Object.create(null, { a: { value: 1, enumerable: true } })", '{"M":{"a":{"N":"1"}}}'],
+      ["new Map([['k', new Map()]])", '{"M":{"k":{"M":{}}}}'],
+      ["new Set(['x'])", '{"SS":["x"]}'],
+      ["new Set([1, 2n])", '{"NS":["1","2"]}'],
+      ["new Set([Uint8Array.of(1)])", '{"BS":["AQ=="]}'],
+      ["Uint8Array.of(0, 1, 255).subarray(1)", '{"B":"Af8="}'],
+      ["Float32Array.of(0.5)", '{"FLOAT32VECTOR":[0.5]}']
+    ])("%s", (code, json) => {
+      const value = runInNewContext(code)
+      assert.isFalse(value instanceof Object)
+      assert.strictEqual(AttributeValue.encode(value), json)
+      if (!code.startsWith("Object")) assert.strictEqual(AttributeValue.encode(structuredClone(value)), json)
+    })
+
+    it("bytes are keys; a Buffer of a worker is bytes; dates and classes are still refused", () => {
+      assert.strictEqual(AttributeValue.keyOf(runInNewContext("Uint8Array.of(1)"))?.type, "B")
+      assert.strictEqual(AttributeValue.encode(structuredClone(Buffer.from("a"))), '{"B":"YQ=="}')
+      for (const [code, name] of [["new Date(0)", "Date"], ["new (class Dog {})()", "Dog"], ["/x/", "RegExp"]]) {
+        assert.throws(() => AttributeValue.encode(runInNewContext(code!)), new RegExp(`is a ${name}`))
+      }
+    })
+
+    it("numbers and unknown values of another copy of this module", async () => {
+      const path = "../src/AttributeValue.ts?copy"
+      const copy: typeof AttributeValue = await import(/* @vite-ignore */ path)
+      assert.notStrictEqual(copy.NumberValue, NumberValue)
+      assert.strictEqual(AttributeValue.encode(new copy.NumberValue("1.50")), '{"N":"1.50"}')
+      assert.strictEqual(AttributeValue.encode(new copy.UnknownValue("X", 1)), '{"X":1}')
+    })
   })
 })

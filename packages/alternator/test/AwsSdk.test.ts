@@ -1,9 +1,10 @@
 import { DynamoDBClient, GetItemCommand, PutItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb"
-import { DynamoDBDocumentClient, PutCommand } from "@aws-sdk/lib-dynamodb"
+import { DynamoDBDocumentClient, GetCommand, PutCommand } from "@aws-sdk/lib-dynamodb"
 import { Affinity, type AlternatorError, AlternatorNodes, AlternatorTransport, AwsSdk } from "@effect-scylla/alternator"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer, Metric } from "effect"
+import { waitFor } from "../src/internal/sdkHandler.ts"
 import { ofSdk } from "./support/clients.ts"
 import { operations } from "./support/suite.ts"
 
@@ -88,7 +89,13 @@ describe("the AWS SDK on the nodes", () => {
       const cluster = yield* AlternatorCluster.make({
         store: () => Promise.resolve({ status: 200, body: "{}" })
       })
-      const { alternator, client } = yield* adapted(cluster, {}, { credentials }, { health: false })
+      const { alternator, client } = yield* adapted(
+        cluster,
+        // Slow is not dead, on a busy machine.
+        { attemptTimeout: "1 minutes", deadline: "2 minutes" },
+        { credentials },
+        { health: false }
+      )
       yield* alternator.nodes.awaitReady
       yield* cluster.nodes[1]!.become("dead")
       const results = yield* Effect.promise(() => Promise.all(Array.from({ length: 300 }, () => client.send(get))))
@@ -119,8 +126,10 @@ describe("the AWS SDK on the nodes", () => {
       )
       assert.strictEqual(counting.outcome, "Ambiguous")
       assert.strictEqual(counting.$metadata.attempts, 1)
+      assert.isFalse(counting.isSafeToRetry)
       const put = yield* fail(new PutItemCommand({ TableName: "t", Item: key }))
       assert.strictEqual(put.$metadata.attempts, 4, "the SDK's maxAttempts")
+      assert.isTrue(put.isSafeToRetry)
     }))
 
   it.live("affinity goes to the node of the key, its name learned once, with the document client too", () =>
@@ -191,6 +200,147 @@ describe("the AWS SDK on the nodes", () => {
       assert.strictEqual(total(), 1)
     }))
 
+  it.live("a signal that is aborted already sends nothing, and says so; one that comes later is Ambiguous", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make()
+      const { alternator, client } = yield* adapted(cluster)
+      yield* alternator.nodes.awaitReady
+      const put = new PutItemCommand({ TableName: "t", Item: key })
+      const send = (abortSignal: AbortSignal) => client.send(put, { abortSignal }).then(() => ({}), (error) => error)
+      const early: any = yield* Effect.promise(() => send(AbortSignal.abort()))
+      assert.deepInclude({ ...early, name: early.name }, {
+        name: "AbortError",
+        outcome: "NotSent",
+        isSafeToRetry: false
+      })
+      assert.strictEqual(cluster.nodes.reduce((sum, { requests }) => sum + requests.operations, 0), 0)
+
+      for (const node of cluster.nodes) yield* node.become("hanging")
+      const controller = new AbortController()
+      const sent = send(controller.signal)
+      const arrived = () => cluster.nodes.some(({ requests }) => requests.operations > 0)
+      for (let i = 0; !arrived() && i < 1000; i++) yield* Effect.sleep("5 millis")
+      controller.abort()
+      const late: any = yield* Effect.promise(() => sent)
+      assert.deepInclude({ ...late, name: late.name }, { name: "AbortError", outcome: "Ambiguous" })
+    }))
+
+  it.live("a request that is aborted while it waits for a connection was not sent", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make({ nodes: [{ address: "127.0.0.1" }] })
+      const layer = Layer.provideMerge(
+        AlternatorNodes.layer({ seeds: cluster.seeds }),
+        AlternatorTransport.layerUndici({ shutdownTimeout: 0, connections: 1 })
+      )
+      const alternator = yield* Effect.provideContext(AwsSdk.make, yield* Layer.build(layer))
+      const client = AwsSdk.withAlternator(new DynamoDBClient({ region: "x" }), alternator, { signing: false })
+      yield* alternator.nodes.awaitReady
+      yield* cluster.nodes[0]!.become("hanging")
+      const controller = new AbortController()
+      const send = () => client.send(get, { abortSignal: controller.signal }).then(() => "", (error) => error.outcome)
+      const first = send()
+      for (let i = 0; cluster.nodes[0]!.requests.operations === 0 && i < 1000; i++) yield* Effect.sleep("5 millis")
+      const [node] = alternator.nodes.current().nodes
+      const second = send()
+      for (let i = 0; node!.outstanding < 2 && i < 1000; i++) yield* Effect.sleep("5 millis")
+      controller.abort()
+      assert.deepStrictEqual(yield* Effect.promise(() => Promise.all([first, second])), ["Ambiguous", "NotSent"])
+    }))
+
+  it.live("a signal ends the wait for the nodes, and between attempts", () =>
+    Effect.gen(function*() {
+      const never = yield* AlternatorCluster.make()
+      for (const node of never.nodes) yield* node.become("hanging")
+      const waiting = yield* adapted(never, { deadline: "10 minutes" }, { credentials }, {
+        discoveryTimeout: "10 minutes"
+      })
+      const controller = new AbortController()
+      const send = (client: DynamoDBClient, abortSignal: AbortSignal) =>
+        client.send(get, { abortSignal }).then(() => ({}), (error) => error)
+      const sent = send(waiting.client, controller.signal)
+      for (let i = 0; never.nodes[0]!.requests.localNodes === 0 && i < 1000; i++) yield* Effect.sleep("5 millis")
+      controller.abort()
+      const early: any = yield* Effect.promise(() => sent)
+      assert.deepInclude({ ...early, name: early.name }, { name: "AbortError", outcome: "NotSent" })
+      assert.strictEqual(early.$metadata.attempts, 0)
+
+      // Between attempts.
+      const later = new AbortController()
+      const pause = waitFor(Effect.never, later.signal).then(() => "", (error) => error.name)
+      later.abort()
+      assert.strictEqual(yield* Effect.promise(() => pause), "AbortError")
+      assert.strictEqual(yield* Effect.promise(() => waitFor(Effect.succeed("on"), new AbortController().signal)), "on")
+    }))
+
+  it.live("the requestTimeout of a command ends each of its attempts", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make()
+      const { alternator, client } = yield* adapted(cluster, { deadline: "10 minutes", attemptTimeout: "5 minutes" })
+      yield* alternator.nodes.awaitReady
+      for (const node of cluster.nodes) yield* node.become("hanging")
+      const add = new UpdateItemCommand({
+        TableName: "t",
+        Key: key,
+        UpdateExpression: "ADD n :one",
+        ExpressionAttributeValues: { ":one": { N: "1" } }
+      })
+      const fail = (command: any) =>
+        Effect.promise(() => client.send(command, { requestTimeout: 20 }).then(() => undefined, (error: any) => error))
+      const counting = yield* fail(add)
+      assert.strictEqual(counting.reason._tag, "AttemptTimeout")
+      assert.strictEqual(counting.outcome, "Ambiguous")
+      assert.isFalse(counting.isSafeToRetry)
+      assert.strictEqual(counting.$metadata.attempts, 1)
+      const reading = yield* fail(get)
+      assert.strictEqual(reading.$metadata.attempts, 4)
+      assert.isTrue(reading.isSafeToRetry)
+    }))
+
+  describe("attributes that the SDK does not know", () => {
+    const attributes = '"id":{"S":"a"},"v":{"FLOAT32VECTOR":[0.5,2]},"m":{"M":{"FLOAT32VECTOR":{"N":"1"}}}'
+    const answering = (attributes: string) =>
+      Effect.gen(function*() {
+        const bodies: Array<string> = []
+        const cluster = yield* AlternatorCluster.make({
+          store: (operation, body) => {
+            bodies.push(body)
+            return Promise.resolve({ status: 200, body: operation === "GetItem" ? `{"Item":{${attributes}}}` : "{}" })
+          }
+        })
+        return { bodies, ...(yield* adapted(cluster)) }
+      })
+
+    it.live("go through the client unchanged, both ways", () =>
+      Effect.gen(function*() {
+        const { bodies, client } = yield* answering(`${attributes},"new":{"X":{"y":[1,null]}}`)
+        const { Item } = yield* Effect.promise(() => client.send(get))
+        yield* Effect.promise(() => client.send(new PutItemCommand({ TableName: "t", Item: Item! })))
+        assert.strictEqual(bodies.at(-1), `{"TableName":"t","Item":{${attributes},"new":{"X":{"y":[1,null]}}}}`)
+      }))
+
+    it.live("vectors are arrays of numbers for the document client", () =>
+      Effect.gen(function*() {
+        const { client } = yield* answering(attributes)
+        const documents = DynamoDBDocumentClient.from(client)
+        const { Item } = yield* Effect.promise(() =>
+          documents.send(new GetCommand({ TableName: "t", Key: { id: "a" } }))
+        )
+        assert.deepStrictEqual(Item, { id: "a", v: [0.5, 2], m: { FLOAT32VECTOR: 1 } })
+      }))
+
+    it.live("an answer that the document client cannot read is no request that was not sent", () =>
+      Effect.gen(function*() {
+        const { client } = yield* answering('"new":{"X":1}')
+        const documents = DynamoDBDocumentClient.from(client)
+        const error: any = yield* Effect.promise(() =>
+          documents.send(new GetCommand({ TableName: "t", Key: { id: "a" } })).then(() => undefined, (error) => error)
+        )
+        assert.include(error.message, "Unsupported type")
+        assert.strictEqual(error.outcome, "Ambiguous")
+        assert.isFalse(error.isSafeToRetry)
+      }))
+  })
+
   it.live("open and close, for programs without Effect", () =>
     Effect.gen(function*() {
       const cluster = yield* AlternatorCluster.make({ secrets })
@@ -203,8 +353,12 @@ describe("the AWS SDK on the nodes", () => {
         await alternator.close()
         client.destroy()
       })
-      const rejected = yield* Effect.promise(() => AwsSdk.open({ seeds: "a/b" }).then(() => "", (error) => error._tag))
-      assert.strictEqual(rejected, "AlternatorError")
+      const wrong = { seeds: "a/b", transport: { connections: 0 } }
+      const rejected = yield* Effect.promise(() => AwsSdk.open(wrong).then(() => undefined, (error) => error))
+      assert.deepStrictEqual(rejected.reason.issues.map(({ field }: { field: string }) => field), [
+        "seeds",
+        "transport.connections"
+      ])
       for (let i = 0; cluster.nodes.some(({ connections }) => connections.open > 0) && i < 1000; i++) {
         yield* Effect.sleep("5 millis")
       }

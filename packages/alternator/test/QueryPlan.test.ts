@@ -106,7 +106,7 @@ describe("QueryPlan", () => {
     }
     const keys = Array.from({ length: 200 }, (_, i) => `key ${i}`)
     const before = keys.map(first)
-    tracked[2]!.eject(0, settings)
+    tracked[2]!.eject(0, settings, "it is dead")
     const during = keys.map(first)
     for (const [i, node] of before.entries()) {
       if (node === tracked[2]) assert.notStrictEqual(during[i], tracked[2])
@@ -119,7 +119,7 @@ describe("QueryPlan", () => {
   it("ejected nodes get nothing while others are there, their share goes to all others; all ejected, all are used", () => {
     for (const balancing of ["round-robin", "power-of-two"] as const) {
       const { balancer, tracked } = setup(4, balancing)
-      tracked[1]!.eject(0, settings)
+      tracked[1]!.eject(0, settings, "it is dead")
       const counts = new Map(tracked.map((node) => [node, 0]))
       for (let i = 0; i < 4000; i++) {
         const node = new QueryPlan.QueryPlan(balancer).next()!
@@ -128,14 +128,14 @@ describe("QueryPlan", () => {
       const [a, b, c, d] = tracked.map((node) => counts.get(node)!) as [number, number, number, number]
       assert.strictEqual(b, 0)
       for (const count of [a, c, d]) assert.isTrue(count > 1100 && count < 1600, `${balancing}: ${[a, b, c, d]}`)
-      for (const node of tracked) node.eject(0, settings)
+      for (const node of tracked) node.eject(0, settings, "it is dead")
       assert.strictEqual(new Set(take(new QueryPlan.QueryPlan(balancer), 4)).size, 4)
     }
   })
 
   it("a node that returns gets its share by and by", () => {
     const { balancer, state, tracked } = setup(2)
-    tracked[0]!.eject(0, settings)
+    tracked[0]!.eject(0, settings, "it is dead")
     tracked[0]!.restore(1000)
     const share = (now: number) => {
       state.now = now

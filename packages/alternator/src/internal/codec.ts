@@ -8,6 +8,7 @@ import {
   type Item,
   type Value
 } from "../AttributeValue.ts"
+import { parse as parseExactly } from "./exactJson.ts"
 import { isShed } from "./retry.ts"
 
 type Fields = Readonly<Record<string, any>>
@@ -80,6 +81,12 @@ const field = (name: string, value: any): string | undefined => {
       return at(name, value)
     case "RequestItems":
       return requestItems(value)
+    case "VectorSearch":
+      return object(
+        value,
+        (name, value) =>
+          name === "QueryVector" ? located("VectorSearch QueryVector", encodeValue, value) : JSON.stringify(value)
+      )
     case "AttributeUpdates":
     case "Expected":
     case "KeyConditions":
@@ -94,38 +101,44 @@ const field = (name: string, value: any): string | undefined => {
 /** The body of a request. Throws {@link InvalidValue}. */
 export const encode = (input: Fields): string => object(input, field)
 
-const items = (values: ReadonlyArray<any>): Array<any> => {
+type OnUnknown = (() => void) | undefined
+
+const items = (values: ReadonlyArray<any>, onUnknown: OnUnknown): Array<any> => {
   const out: Array<any> = []
-  for (const value of values) out.push(decodeItem(value))
+  for (const value of values) out.push(decodeItem(value, onUnknown))
   return out
 }
 
 const mapValues = (fields: Fields, f: (value: any) => unknown): Fields =>
   Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, f(value)]))
 
-/** The output of an operation from its parsed answer, in place. Throws {@link InvalidValue} and whatever bad data causes. */
-export const decode = (operation: string, answer: any): any => {
+/** The output of an operation from its parsed answer, in place. */
+const decode = (operation: string, answer: any, onUnknown?: OnUnknown): any => {
   if (typeof answer !== "object" || answer === null || Array.isArray(answer)) {
     throw new InvalidValue({ message: "the answer is no JSON object" })
   }
+  const item = (wire: any) => decodeItem(wire, onUnknown)
   switch (operation) {
     case "GetItem":
-      if (answer.Item !== undefined) answer.Item = decodeItem(answer.Item)
+      if (answer.Item !== undefined) answer.Item = item(answer.Item)
       return answer
     case "PutItem":
     case "UpdateItem":
     case "DeleteItem":
-      if (answer.Attributes !== undefined) answer.Attributes = decodeItem(answer.Attributes)
+      if (answer.Attributes !== undefined) answer.Attributes = item(answer.Attributes)
       return answer
     case "Query":
     case "Scan":
-      if (answer.Items !== undefined) answer.Items = items(answer.Items)
-      if (answer.LastEvaluatedKey !== undefined) answer.LastEvaluatedKey = decodeItem(answer.LastEvaluatedKey)
+      if (answer.Items !== undefined) answer.Items = items(answer.Items, onUnknown)
+      if (answer.LastEvaluatedKey !== undefined) answer.LastEvaluatedKey = item(answer.LastEvaluatedKey)
       return answer
     case "BatchGetItem":
-      if (answer.Responses !== undefined) answer.Responses = mapValues(answer.Responses, items)
+      if (answer.Responses !== undefined) answer.Responses = mapValues(answer.Responses, (all) => items(all, onUnknown))
       if (answer.UnprocessedKeys !== undefined) {
-        answer.UnprocessedKeys = mapValues(answer.UnprocessedKeys, (keys) => ({ ...keys, Keys: items(keys.Keys) }))
+        answer.UnprocessedKeys = mapValues(
+          answer.UnprocessedKeys,
+          (keys) => ({ ...keys, Keys: items(keys.Keys, onUnknown) })
+        )
       }
       return answer
     case "BatchWriteItem":
@@ -135,8 +148,8 @@ export const decode = (operation: string, answer: any): any => {
           (requests) =>
             requests.map((request: any) =>
               request.PutRequest === undefined
-                ? { DeleteRequest: { Key: decodeItem(request.DeleteRequest.Key) } }
-                : { PutRequest: { Item: decodeItem(request.PutRequest.Item) } }
+                ? { DeleteRequest: { Key: item(request.DeleteRequest.Key) } }
+                : { PutRequest: { Item: item(request.PutRequest.Item) } }
             )
         )
       }
@@ -144,13 +157,23 @@ export const decode = (operation: string, answer: any): any => {
     case "GetRecords":
       for (const { dynamodb } of answer.Records ?? []) {
         for (const name of ["Keys", "NewImage", "OldImage"]) {
-          if (dynamodb?.[name] !== undefined) dynamodb[name] = decodeItem(dynamodb[name])
+          if (dynamodb?.[name] !== undefined) dynamodb[name] = item(dynamodb[name])
         }
       }
       return answer
     default:
       return answer
   }
+}
+
+/** The output of an operation from the text of its answer. Throws {@link InvalidValue} and whatever bad data causes. */
+export const read = (operation: string, text: string): any => {
+  let isKnown = true
+  const output = decode(operation, JSON.parse(text), () => {
+    isKnown = false
+  })
+  // What is not understood is kept digit by digit.
+  return isKnown ? output : decode(operation, parseExactly(text))
 }
 
 const kindOf = (message: string): AlternatorError.InternalServerError["kind"] =>

@@ -75,7 +75,8 @@ class Call {
   readonly input: Input
   readonly expiresAt: number
   readonly mayRepeat: boolean
-  readonly isTraced: boolean
+  /** Of the request, when there is a tracer. */
+  readonly span: Tracer.Span | undefined
 
   /** Throws when the input cannot be written. */
   constructor(
@@ -85,18 +86,26 @@ class Call {
     { idempotent }: CallOptions,
     now: number,
     millis: number,
-    isTraced: boolean
+    span: Tracer.Span | undefined
   ) {
     this.operation = operation
     this.target = `DynamoDB_20120810.${operation}`
     this.input = input
-    this.isTraced = isTraced
+    this.span = span
     this.body = Buffer.from(Codec.encode(input))
     this.plan = new QueryPlan(core.settings.balancer, now)
     core.settings.affinity.apply(operation, input, this.plan)
     this.mayRepeat = idempotent ?? RequestKind.isIdempotent(operation, input)
     this.expiresAt = now + millis
   }
+}
+
+/** Says in a span which node it is about. */
+const locate = (span: Tracer.Span, node: TrackedNode): void => {
+  span.attribute("server.address", node.host)
+  span.attribute("server.port", node.port)
+  if (node.datacenter !== undefined) span.attribute("scylla.datacenter", node.datacenter)
+  if (node.rack !== undefined) span.attribute("scylla.rack", node.rack)
 }
 
 /** One attempt under way. */
@@ -150,7 +159,7 @@ class Flight extends NodeAttempt {
     if (status === 200) {
       let output: unknown
       try {
-        output = Codec.decode(call.operation, JSON.parse(text))
+        output = Codec.read(call.operation, text)
       } catch (error) {
         const message = `${node.hostHeader}: the answer cannot be read: ${
           error instanceof Error ? error.message : String(error)
@@ -196,9 +205,9 @@ export class Core {
               "db.collection.name": input["TableName"]
             }
           },
-          (span) => Effect.provideService(this.run(operation, input, options, true), Tracer.ParentSpan, span)
+          (span) => Effect.provideService(this.run(operation, input, options, span), Tracer.ParentSpan, span)
         )
-        : this.run(operation, input, options, false)
+        : this.run(operation, input, options, undefined)
     })
   }
 
@@ -206,7 +215,7 @@ export class Core {
     operation: string,
     input: Input,
     options: CallOptions,
-    isTraced: boolean
+    span: Tracer.Span | undefined
   ): Effect.Effect<any, AlternatorError.AlternatorError> {
     const { deadlines, nodes } = this.settings
     nodes.touch()
@@ -219,10 +228,10 @@ export class Core {
         const until = deadlines.now() + millis
         return Effect.flatMap(
           readyWithin(nodes, millis, operation),
-          () => this.run(operation, input, { ...options, deadline: Math.max(0, until - deadlines.now()) }, isTraced)
+          () => this.run(operation, input, { ...options, deadline: Math.max(0, until - deadlines.now()) }, span)
         )
       }
-      call = new Call(this, operation, input, options, deadlines.now(), millis, isTraced)
+      call = new Call(this, operation, input, options, deadlines.now(), millis, span)
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause)
       return Effect.fail(AlternatorError.of(new AlternatorError.RequestInvalid({ message, cause }), operation))
@@ -271,7 +280,7 @@ export class Core {
   }
 
   private attempt(call: Call): Effect.Effect<any, Failed> {
-    return call.isTraced
+    return call.span !== undefined
       ? Effect.useSpan("alternator.attempt", { kind: "client" }, (span) => this.fly(call, span))
       : this.fly(call, undefined)
   }
@@ -292,10 +301,9 @@ export class Core {
         }))
       }
       if (span !== undefined) {
-        span.attribute("server.address", node.host)
-        span.attribute("server.port", node.port)
-        if (node.datacenter !== undefined) span.attribute("scylla.datacenter", node.datacenter)
-        if (node.rack !== undefined) span.attribute("scylla.rack", node.rack)
+        locate(span, node)
+        // The request's span has the last one: whoever looks at a failed request sees where it failed.
+        if (call.span !== undefined) locate(call.span, node)
       }
       const flight = new Flight(this, call, node, resume)
       flight.launch("/", this.headers(call, node), call.body)
@@ -329,11 +337,13 @@ export class Core {
         history.push({ node: node?.hostHeader ?? "", reason: reason._tag, message: reason.message, outcome, millis })
       }
       if (delay === undefined) {
+        call.span?.attribute("error.type", reason._tag)
         return yield* new AlternatorError.AlternatorError({
           reason,
           operation: call.operation,
           outcome: retries.outcome(outcome),
-          attempts: history
+          attempts: history,
+          isIdempotent: call.mayRepeat
         })
       }
       if (delay > 0) yield* Effect.sleep(Duration.millis(delay))

@@ -1,11 +1,24 @@
 /** What is wrong with options. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import { type AlternatorError, configInvalid } from "../AlternatorError.ts"
+
+/** A value as a message shows it: a string has quotes, so that `"8000"` does not look like 8000. */
+export const show = (value: unknown): string => {
+  const text = typeof value === "string" ? `the string ${JSON.stringify(value)}` : format(value)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+/** One thing that is wrong, and where. */
+export interface Issue {
+  readonly field: string
+  readonly message: string
+}
 
 /** Collects what is wrong, so that all of it is said at once. */
 export class Issues {
-  readonly list: Array<{ readonly field: string; readonly message: string }> = []
+  readonly list: Array<Issue> = []
 
   add(field: string, message: string): void {
     this.list.push({ field, message })
@@ -13,23 +26,33 @@ export class Issues {
 
   /** Milliseconds of a duration that is neither negative nor endless, nor zero unless `least` is. */
   millis(field: string, value: Duration.Input | undefined, fallback: Duration.Input, least = Number.MIN_VALUE): number {
-    let millis: number
-    try {
-      millis = Duration.toMillis(Duration.fromInputUnsafe(value ?? fallback))
-    } catch {
-      this.add(field, `${String(value)} is not a duration`)
+    const duration = Duration.fromInput(value ?? fallback)
+    if (duration._tag === "None") {
+      this.add(field, `must be a duration such as "2 seconds", is ${show(value)}`)
       return 1
     }
+    const millis = Duration.toMillis(duration.value)
     if (millis >= least && millis <= 2 ** 31 - 1) return millis
-    this.add(field, `must be ${least > 0 ? "more than nothing and " : ""}less than 25 days, and not negative`)
+    const bounds = `${least > 0 ? "more than nothing and " : ""}less than 25 days, and not negative`
+    this.add(field, `must be ${bounds}, is ${show(value)}`)
     return 1
   }
 
   count(field: string, value: number | undefined, fallback: number, least = 1, most = Infinity): number {
     if (value === undefined) return fallback
     if (!Number.isInteger(value) || value < least || value > most) {
-      this.add(field, `must be a whole number from ${least}${most === Infinity ? "" : ` to ${most}`}, is ${value}`)
+      this.add(
+        field,
+        `must be a whole number from ${least}${most === Infinity ? "" : ` to ${most}`}, is ${show(value)}`
+      )
     }
+    return value
+  }
+
+  /** One of some words. */
+  word<A extends string>(field: string, value: A | undefined, words: ReadonlyArray<A>): A {
+    if (value === undefined) return words[0]!
+    if (!words.includes(value)) this.add(field, `must be ${words.join(" or ")}, is ${show(value)}`)
     return value
   }
 

@@ -58,6 +58,11 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
     return this.surroundings.deadlines.now() - this.start
   }
 
+  /** Whether any byte may have been given to a connection. */
+  get isSent(): boolean {
+    return this.exchange?.sent === true
+  }
+
   /** False when it was over before. */
   private end(): boolean {
     if (this.isOver) return false
@@ -77,18 +82,16 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
 
   expire(isClosing: boolean): void {
     if (!this.end()) return
-    const isSent = this.exchange?.sent === true
+    const { isSent, millis, node } = this
     this.exchange?.abort()
-    const { millis, node } = this
     const outcome = isSent ? "Ambiguous" : "NotSent"
     // What waited for a connection says nothing of the node: there are more requests than connections.
-    this.surroundings.nodes.observe(node, isSent && !isClosing ? "timeout" : "given-up", this.start)
+    const late = `did not answer in ${Math.round(millis)} ms`
+    this.surroundings.nodes.observe(node, isSent && !isClosing ? "timeout" : "given-up", this.start, late)
     this.failed(
       isClosing
         ? new AlternatorError.Closed({ message: "the client was closed" })
-        : new AlternatorError.AttemptTimeout({
-          message: `${node.hostHeader} did not answer in ${Math.round(millis)} ms`
-        }),
+        : new AlternatorError.AttemptTimeout({ message: `${node.hostHeader} ${late}` }),
       outcome
     )
   }
@@ -99,7 +102,7 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
     const text = `${node.hostHeader}: ${message}`
     const outcome = sent ? "Ambiguous" : "NotSent"
     if (kind === "closed") return this.failed(new AlternatorError.Closed({ message: text }), outcome)
-    this.surroundings.nodes.observe(node, kind === "oversized" ? "answered" : kind, this.start)
+    this.surroundings.nodes.observe(node, kind === "oversized" ? "answered" : kind, this.start, message)
     if (kind === "oversized") {
       return this.failed(new AlternatorError.MalformedResponse({ message: text, status: 200 }), outcome)
     }
@@ -114,7 +117,8 @@ export abstract class NodeAttempt implements ExchangeHandler, Expiring {
   onAnswer(status: number, headers: ResponseHeaders, body: Uint8Array): void {
     if (!this.end()) return
     const observation = status >= 500 ? "server-error" : status === 400 && isLimited(body) ? "limited" : "answered"
-    this.surroundings.nodes.observe(this.node, observation, this.start)
+    const detail = status >= 500 ? `status ${status}` : undefined
+    this.surroundings.nodes.observe(this.node, observation, this.start, detail)
     this.answered(status, headers, body)
   }
 }

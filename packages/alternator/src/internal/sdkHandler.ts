@@ -29,11 +29,16 @@ interface SdkResponse {
 }
 
 interface HandlerOptions {
-  readonly abortSignal?: {
-    readonly aborted: boolean
-    addEventListener?(type: "abort", listener: () => void): void
-    removeEventListener?(type: "abort", listener: () => void): void
-  } | undefined
+  /** Milliseconds of one attempt, as the SDK's own handler has it; zero is none. */
+  readonly requestTimeout?: number | undefined
+  readonly abortSignal?: Signal | undefined
+}
+
+/** The platform's, or the SDK's own. */
+export interface Signal {
+  readonly aborted: boolean
+  addEventListener?(type: "abort", listener: () => void): void
+  removeEventListener?(type: "abort", listener: () => void): void
 }
 
 const BOUNDS = { maxBytes: 32 * 1_048_576, maxLayers: 5 }
@@ -41,7 +46,27 @@ const BOUNDS = { maxBytes: 32 * 1_048_576, maxLayers: 5 }
 const failed = (reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome) =>
   new AlternatorError.AlternatorError({ reason, outcome, attempts: [] })
 
-const abortError = (): Error => Object.assign(new Error("Request aborted"), { name: "AbortError" })
+/** The caller gave up; named as the SDK's own handler names it. */
+class Aborted extends Error {
+  override readonly name = "AbortError"
+  readonly isSent: boolean
+  constructor(isSent: boolean) {
+    super("Request aborted")
+    this.isSent = isSent
+  }
+}
+
+/** Waits for an effect, unless the caller gives up before. */
+export const waitFor = (effect: Effect.Effect<unknown, unknown>, signal: Signal | undefined): Promise<unknown> => {
+  if (signal === undefined) return Effect.runPromise(effect)
+  if (signal.aborted) return Promise.reject(new Aborted(false))
+  const aborting = Effect.callback<never, Aborted>((resume) => {
+    const abort = () => resume(Effect.fail(new Aborted(false)))
+    signal.addEventListener?.("abort", abort)
+    return Effect.sync(() => signal.removeEventListener?.("abort", abort))
+  })
+  return Effect.runPromise(Effect.raceFirst(effect, aborting))
+}
 
 /** The answer to a DescribeTable of ours, which the SDK's deserializer is not to see. */
 class Captured extends Error {
@@ -54,9 +79,10 @@ class Captured extends Error {
   }
 }
 
-/** What an error of the pipeline means, the SDK's or ours. */
-export const failureOf = (error: unknown): Failure => {
+/** What an error of the pipeline means, the SDK's or ours; `isAnswered`: the node's answer had arrived. */
+export const failureOf = (error: unknown, isAnswered: boolean): Failure => {
   if (error instanceof AlternatorError.AlternatorError) return { tag: error.reason._tag, outcome: error.outcome }
+  if (error instanceof Aborted) return { tag: "Closed", outcome: error.isSent ? "Ambiguous" : "NotSent" }
   const { $metadata, message = "", name } = error as {
     readonly name?: string
     readonly message?: string
@@ -64,8 +90,8 @@ export const failureOf = (error: unknown): Failure => {
   }
   const status = $metadata?.httpStatusCode
   if (name === "AbortError") return { tag: "Closed", outcome: "Ambiguous" }
-  // An error of the SDK itself, before there was a request.
-  if (status === undefined) return { tag: "RequestInvalid", outcome: "NotSent" }
+  // An error of the SDK itself: before there was a request, or because it cannot read the answer, which stays the same.
+  if (status === undefined) return { tag: "RequestInvalid", outcome: isAnswered ? "Ambiguous" : "NotSent" }
   if (status >= 500) return { tag: "InternalServerError", outcome: "Ambiguous" }
   if (status < 400) return { tag: "MalformedResponse", outcome: "Ambiguous" }
   if (name === "InternalServerError") return { tag: "InternalServerError", outcome: "Ambiguous" }
@@ -107,7 +133,8 @@ class Attempt extends NodeAttempt {
   }
 
   readonly abort = (): void => {
-    if (this.giveUp()) this.reject(abortError())
+    const { isSent } = this
+    if (this.giveUp()) this.reject(new Aborted(isSent))
   }
 
   protected failed(reason: AlternatorError.AlternatorReason, outcome: AlternatorError.Outcome): void {
@@ -137,13 +164,35 @@ class Attempt extends NodeAttempt {
   }
 }
 
+/** For whom an answer is. */
+export interface Receiver {
+  /** For us, not for the deserializer. */
+  readonly isCaptured?: boolean
+  /** For the document client, which cannot read vectors. */
+  readonly isDocument?: boolean
+  /** Set when there is an answer. */
+  isAnswered?: boolean
+}
+
 /** What the handler must know of an attempt and a request does not say: the SDK hands on copies of requests. */
 interface Aim {
   readonly node: TrackedNode
   /** Milliseconds of the monotonic clock. */
   readonly until: number
-  /** The answer is for us, not for the deserializer. */
-  readonly isCaptured: boolean
+  readonly receiver: Receiver
+}
+
+const VECTOR = '"FLOAT32VECTOR"'
+
+/** Vectors as lists of numbers, which are another way to write them for the server too. */
+const withLists = (body: Uint8Array): Uint8Array => {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  if (!text.includes(VECTOR)) return body
+  const listed = JSON.parse(text.toString("utf8"), (_, value) => {
+    const vector: unknown = value?.FLOAT32VECTOR
+    return Array.isArray(vector) ? { L: vector.map((element) => ({ N: String(element) })) } : value
+  })
+  return Buffer.from(JSON.stringify(listed))
 }
 
 const aims = new AsyncLocalStorage<Aim>()
@@ -162,7 +211,7 @@ export class NodeHandler {
     node: TrackedNode | undefined,
     until: number,
     send: (request: SdkRequest) => Promise<A>,
-    isCaptured = false
+    receiver: Receiver = {}
   ): Promise<A> {
     if (node === undefined) {
       const reason = new AlternatorError.NodeUnreachable({ message: "no node is known", kind: "none" })
@@ -174,10 +223,13 @@ export class NodeHandler {
       port: node.port,
       headers: { ...request.headers, host: node.hostHeader }
     })
-    return aims.run({ node, until, isCaptured }, send, aimed)
+    return aims.run({ node, until, receiver }, send, aimed)
   }
 
-  handle(request: SdkRequest, { abortSignal }: HandlerOptions = {}): Promise<{ readonly response: SdkResponse }> {
+  handle(
+    request: SdkRequest,
+    { abortSignal, requestTimeout = 0 }: HandlerOptions = {}
+  ): Promise<{ readonly response: SdkResponse }> {
     const aim = aims.getStore()
     if (aim === undefined || request.hostname !== aim.node.urlHost || request.port !== aim.node.port) {
       return Promise.reject(
@@ -186,17 +238,21 @@ export class NodeHandler {
         )
       )
     }
-    if (abortSignal?.aborted === true) return Promise.reject(abortError())
+    if (abortSignal?.aborted === true) return Promise.reject(new Aborted(false))
     if (this.means.deadlines.isClosed) {
       return Promise.reject(failed(new AlternatorError.Closed({ message: "the nodes are closed" }), "NotSent"))
     }
-    const { isCaptured, node, until } = aim
+    const { node, receiver } = aim
+    const until = requestTimeout > 0 ? Math.min(aim.until, this.means.deadlines.now() + requestTimeout) : aim.until
     return new Promise((resolve, reject) => {
       const forget = () => abortSignal?.removeEventListener?.("abort", attempt.abort)
       const attempt = new Attempt(this.means, node, until, (response) => {
         forget()
-        if (isCaptured) reject(new Captured(response.statusCode, Buffer.from(response.body).toString("utf8")))
-        else resolve({ response })
+        receiver.isAnswered = true
+        const { body } = response
+        if (receiver.isCaptured === true) reject(new Captured(response.statusCode, Buffer.from(body).toString("utf8")))
+        else if (receiver.isDocument !== true) resolve({ response })
+        else resolve({ response: { ...response, body: withLists(body) } })
       }, (error) => {
         forget()
         reject(error)
@@ -223,7 +279,7 @@ export class NodeHandler {
     const headers = { ...others, "x-amz-target": "DynamoDB_20120810.DescribeTable" }
     const described = copyOf(request, { body: JSON.stringify({ TableName: table }), headers })
     try {
-      await this.aim(described, node, until, send, true)
+      await this.aim(described, node, until, send, { isCaptured: true })
     } catch (error) {
       if (!(error instanceof Captured)) throw error
       const answer = JSON.parse(error.text)

@@ -1,7 +1,14 @@
-/** Requests over undici: connections by node, kept alive. */
+/**
+ * Requests over undici: connections by node, kept alive.
+ *
+ * Its client is imported by its file: Bun answers `undici` with a module of its own, whose `Client` cannot dispatch.
+ */
 import * as Effect from "effect/Effect"
+import type { Socket } from "node:net"
 import type { SecureContextOptions } from "node:tls"
-import { buildConnector, Client, type Dispatcher } from "undici"
+import type { buildConnector as BuildConnector, Dispatcher } from "undici"
+import buildConnector from "undici/lib/core/connect.js"
+import Client from "undici/lib/dispatcher/client.js"
 import {
   type Exchange,
   type ExchangeFailure,
@@ -26,6 +33,14 @@ export interface Settings {
   /** Runs a dial when it is let. Answers how to give up waiting. */
   readonly gate: ((address: string, dial: () => void) => () => void) | undefined
 }
+
+/** What the modules in undici's place lack, if they are not undici's: a bundler or a runtime may put in others. */
+export const lacking = (client: unknown = Client, connector: unknown = buildConnector): string | undefined =>
+  typeof (client as typeof Client | undefined)?.prototype?.dispatch !== "function"
+    ? "Client.dispatch"
+    : typeof connector !== "function"
+    ? "buildConnector"
+    : undefined
 
 /** What undici reports before a request has a connection, and what it means. */
 const describe = (error: Error & { readonly code?: string }): string =>
@@ -113,12 +128,20 @@ class UndiciExchange implements Exchange, Dispatcher.DispatchHandler {
   }
 }
 
+type Connector = BuildConnector.connector
+
 const aborted = new Error("the request was given up")
 
+/** Discovery and probes go on beside requests: no process waits for them, nor for their connections to be made. */
+const unrefForGood = (socket: Socket): void => {
+  socket.unref()
+  socket.ref = () => socket
+}
+
 /** Dials by what `tls` says at that moment, so that renewed certificates are used without a restart. */
-const connector = (settings: Settings, node: AlternatorNode): buildConnector.connector => {
+const connector = (settings: Settings, node: AlternatorNode, lane: ExchangeRequest["lane"]): Connector => {
   let options: TlsOptions | undefined
-  let connect: buildConnector.connector | undefined
+  let connect: Connector | undefined
   return (target, callback) => {
     const current = settings.tls?.()
     if (connect === undefined || current !== options) {
@@ -130,9 +153,13 @@ const connector = (settings: Settings, node: AlternatorNode): buildConnector.con
         allowH2: false,
         ...rest,
         ...(servername === undefined ? {} : { servername })
-      } as buildConnector.BuildOptions)
+      } as BuildConnector.BuildOptions)
     }
-    const dial = connect
+    const dial: Connector = (...dialled) => {
+      // It gives the socket at once, although its types do not say so.
+      const socket = connect!(...dialled) as Socket | undefined
+      if (lane === "control" && socket !== undefined) unrefForGood(socket)
+    }
     if (settings.gate === undefined) dial(target, callback)
     else {
       const release = settings.gate(node.hostHeader, () =>
@@ -236,8 +263,11 @@ export class UndiciPools {
   private lanes(node: AlternatorNode): Lanes {
     let lanes = this.nodes.get(node.url)
     if (lanes === undefined) {
-      const connect = connector(this.settings, node)
-      const open = () =>
+      const connects = {
+        data: connector(this.settings, node, "data"),
+        control: connector(this.settings, node, "control")
+      }
+      const open = (lane: ExchangeRequest["lane"]) => () =>
         new Client(node.url, {
           pipelining: 1,
           // A deadline belongs to the request and is kept by who made it.
@@ -245,9 +275,9 @@ export class UndiciPools {
           bodyTimeout: 0,
           keepAliveTimeout: this.settings.idleMillis,
           keepAliveMaxTimeout: this.settings.idleMillis,
-          connect
+          connect: connects[lane]
         })
-      lanes = { data: new Lane(this.settings.connections, open), control: new Lane(1, open) }
+      lanes = { data: new Lane(this.settings.connections, open("data")), control: new Lane(1, open("control")) }
       this.nodes.set(node.url, lanes)
     }
     return lanes
