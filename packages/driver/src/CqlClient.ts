@@ -18,13 +18,15 @@ import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { CqlError, InvalidStatement } from "./CqlError.ts"
+import { type CqlError, InvalidStatement } from "./CqlError.ts"
 import * as ExecuteOptions from "./ExecuteOptions.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
+import { notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
+import { Warnings } from "./internal/warnings.ts"
 import * as Options from "./Options.ts"
 import { Prepared } from "./Prepared.ts"
 import type { ResultSet } from "./ResultSet.ts"
@@ -94,17 +96,31 @@ export interface CqlClient {
    * end of the event loop's turn at the earliest, and again by a retry: buffers and objects among them stay as they are until
    * the effect has ended.
    */
-  readonly execute: (
-    statement: Prepared | string,
-    values?: Values,
-    options?: ExecuteOptions.ExecuteOptions
-  ) => Effect.Effect<ResultSet, CqlError>
+  readonly execute: {
+    (
+      statement: Prepared | string,
+      values: Values | undefined,
+      options: ExecuteOptions.ExecuteOptions & { readonly rows: "arrays" }
+    ): Effect.Effect<ResultSet<ReadonlyArray<unknown>>, CqlError>
+    (
+      statement: Prepared | string,
+      values?: Values,
+      options?: ExecuteOptions.ExecuteOptions
+    ): Effect.Effect<ResultSet, CqlError>
+  }
   /** The rows of all pages, each page asked for when the one before is used up. */
-  readonly stream: (
-    statement: Prepared | string,
-    values?: Values,
-    options?: ExecuteOptions.ExecuteOptions
-  ) => Stream.Stream<Row, CqlError>
+  readonly stream: {
+    (
+      statement: Prepared | string,
+      values: Values | undefined,
+      options: ExecuteOptions.ExecuteOptions & { readonly rows: "arrays" }
+    ): Stream.Stream<ReadonlyArray<unknown>, CqlError>
+    (
+      statement: Prepared | string,
+      values?: Values,
+      options?: ExecuteOptions.ExecuteOptions
+    ): Stream.Stream<Row, CqlError>
+  }
   /** The cluster as it is known now. */
   readonly cluster: () => Snapshot.Snapshot
   /** Whether requests are routed to shards: some node says it has them. */
@@ -129,8 +145,7 @@ export const CqlClient: Context.Service<CqlClient, CqlClient> = Context.Service<
 
 const NO_VALUES: ReadonlyArray<unknown> = []
 
-const unsent = (statement: string, message: string): CqlError =>
-  new CqlError({ reason: new InvalidStatement({ message }), outcome: "NotSent", attempts: [], statement })
+const unsent = (statement: string, message: string): CqlError => notSent(new InvalidStatement({ message }), statement)
 
 /** The facts that a caller gets wrong with a text. */
 const refuse = (text: string, isUse: (text: string) => boolean): CqlError | undefined =>
@@ -146,7 +161,7 @@ const refuse = (text: string, isUse: (text: string) => boolean): CqlError | unde
 /** An error that was found in what the caller gave, before anything was sent; others are bugs. */
 const failed = (error: unknown, statement: string): Effect.Effect<never, CqlError> => {
   if (!(error instanceof InvalidStatement || error instanceof EncodeError)) throw error
-  return Effect.fail(new CqlError({ reason: error, outcome: "NotSent", attempts: [], statement }))
+  return Effect.fail(notSent(error, statement))
 }
 
 /** Names were looked up when the statement was prepared. */
@@ -181,6 +196,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       clientTimestamps: options.timestamps !== "server",
       maxRows: checked.maxRows,
       decoders: new RowDecoders(options.codec),
+      warnings: new Warnings(yield* Effect.context<never>(), yield* Clock.Clock),
       snapshot: Snapshot.make("", "", [], [])
     })
     const cache = new PreparedCache(core, scope, checked.maxPrepared)
@@ -197,6 +213,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       pool: checked.pool,
       port: checked.port,
       addressTranslator: options.addressTranslator,
+      waitMillis: checked.waitMillis,
       clusterName: checked.clusterName
     })
     core.slow = { reprepare: cache.reprepare, refresh: cache.refresh, schemaChanged: cluster.schemaChanged }
@@ -239,10 +256,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       const deadline = core.ticker.deadline(millis)
       const preparing = Effect.timeoutOrElse(cache.prepare(text, resolved.keyspace), {
         duration: millis,
-        orElse: () =>
-          Effect.fail(
-            new CqlError({ reason: preparingTimedOut(), outcome: "NotSent", attempts: [], statement: text })
-          )
+        orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
       })
       return Effect.flatMap(preparing, (prepared) => {
         try {
@@ -288,7 +302,11 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       ? new ExecuteRequest(core, text, NO_VALUES, core.resolver.resolve(options), whole)
       : prepareAndRun(statement, values, options, whole)
   }
-  const execute: CqlClient["execute"] = (statement, values = NO_VALUES, options) => {
+  const execute = (
+    statement: Prepared | string,
+    values: Values = NO_VALUES,
+    options?: ExecuteOptions.ExecuteOptions
+  ): Effect.Effect<any, CqlError> => {
     try {
       return run(statement, values, options, false)
     } catch (error) {
@@ -349,11 +367,11 @@ export const layer = (options: Options.Options): Layer.Layer<CqlClient, CqlError
   Layer.effect(CqlClient, make(options))
 
 /**
- * The client as a layer whose options come from the configuration: every field may be a `Config`. One error names every
- * field that is wrong.
+ * The client as a layer whose options come from the configuration: every field may be a `Config`, and what is not given is read by
+ * its name, `CQL_CONTACT_POINTS` (a list) among others. One error names every field that is wrong.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerConfig = (options: Options.FromConfig): Layer.Layer<CqlClient, CqlError> =>
+export const layerConfig = (options: Options.FromConfig = {}): Layer.Layer<CqlClient, CqlError> =>
   Layer.effect(CqlClient, Effect.flatMap(Options.fromConfig(options), make))

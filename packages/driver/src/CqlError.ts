@@ -122,14 +122,42 @@ export class CqlError extends Data.TaggedError("CqlError")<{
   readonly attempts?: ReadonlyArray<Attempt> | undefined
   /** The statement's text. Values are never part of an error. */
   readonly statement?: string | undefined
+  /** Whether it was said to be idempotent. */
+  readonly idempotent?: boolean | undefined
 }> {
+  /** What was wrong, what became of a write, where it was tried, and a part of the statement. */
   override get message(): string {
-    const outcome = this.outcome === undefined ? "" : ` [${this.outcome}]`
-    const tried = (this.attempts?.length ?? 0) > 1 ? ` (after ${this.attempts!.length} attempts)` : ""
-    return `${this.reason.message}${outcome}${tried}`
+    const { attempts = [], outcome, reason, statement } = this
+    const last = attempts.at(-1)
+    const tried = last === undefined
+      ? ""
+      : attempts.length === 1
+      ? ` on ${last.node}`
+      : ` (after ${attempts.length} attempts, the last on ${last.node})`
+    const what = statement === undefined || statement === "" ? "" : `: ${shortened(statement)}`
+    return `${reason.message}${outcome === undefined ? "" : ` [${outcome}]`}${tried}${what}`
   }
-  /** Whether the same request may succeed later. Whether it may be sent again is another question: see `outcome`. */
+  /**
+   * Whether the same request may be sent again and can do no harm: what went wrong may pass, and it was a read, was certainly not
+   * applied, or is idempotent. `Retry.schedule` goes by it.
+   */
+  get isSafeToRetry(): boolean {
+    return this.isRetryable && (this.outcome !== "Ambiguous" || this.idempotent === true)
+  }
+  /**
+   * Whether what went wrong may pass, so that the same request may succeed later. It says nothing about whether sending it again
+   * does harm, for example counts twice: that is {@link isSafeToRetry}.
+   */
   get isRetryable(): boolean {
     return RETRYABLE.has(this.reason._tag)
   }
+}
+
+/** Characters of a statement that a message has. */
+const SHORT = 120
+
+/** A statement in a line of a message. @internal */
+export const shortened = (statement: string): string => {
+  const line = statement.replace(/\s+/g, " ").trim()
+  return line.length > SHORT ? `${line.slice(0, SHORT)}…` : line
 }

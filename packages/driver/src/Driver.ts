@@ -26,8 +26,8 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as CqlClient from "./CqlClient.ts"
 import { type CqlError, InvalidConfiguration } from "./CqlError.ts"
-import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
-import type { Options as CqlOptions } from "./Options.ts"
+import { type Issue, type Leaves, readLeaves } from "./internal/fromConfig.ts"
+import { type FromConfig as CqlFromConfig, type Options as CqlOptions, readOptions } from "./Options.ts"
 
 /**
  * What is to be had: each part that is there is built, the others are not.
@@ -271,7 +271,8 @@ type Common = Pick<Options, "shutdownTimeout" | "labels">
  * @since 0.1.0
  */
 export interface FromConfig {
-  readonly cql?: Leaves<CqlOptions> | undefined
+  /** What is not given is read by its name, as with `CqlClient.layerConfig`. */
+  readonly cql?: CqlFromConfig | undefined
   readonly alternator?: Leaves<AlternatorClient.Options> | undefined
   readonly raft?: Leaves<RaftClient.RaftClientOptions> | undefined
   readonly limiter?: Leaves<ConnectLimiter.Options> | undefined
@@ -290,12 +291,16 @@ export const layerConfig = <const O extends FromConfig>(options: O): Layer.Layer
     Effect.gen(function*() {
       const issues: Array<Issue> = []
       const { alternator, cql, limiter, raft, ...common } = options
+      const part = <A extends object>(leaves: Leaves<A> | undefined, prefix: string) =>
+        leaves === undefined
+          ? Effect.undefined
+          : Effect.map(readLeaves<A>(leaves as Partial<Leaves<A>>, prefix, issues), ({ options }) => options)
       const read = yield* Effect.all({
-        cql: readLeaves(cql, "cql.", issues),
-        alternator: readLeaves(alternator, "alternator.", issues),
-        raft: readLeaves(raft, "raft.", issues),
-        limiter: readLeaves(limiter, "limiter.", issues),
-        common: readLeaves<Common>(common as Leaves<Common>, "", issues)
+        cql: cql === undefined ? Effect.undefined : readOptions(cql, "cql.", issues),
+        alternator: part(alternator, "alternator."),
+        raft: part(raft, "raft."),
+        limiter: part(limiter, "limiter."),
+        common: part(common as Leaves<Common>, "")
       })
       if (issues.length > 0) return yield* new DriverError({ reasons: [configuration(issues)] })
       const { common: rest, ...parts } = read

@@ -35,6 +35,11 @@ export interface ExecuteOptions {
   /** Rows of a page. Default 5000. */
   readonly pageSize?: number | undefined
   readonly pagingState?: Uint8Array | null | undefined
+  /**
+   * How rows come: as objects by the columns' names (default), or as arrays in the order of the columns, which have every value where
+   * two columns are of one name.
+   */
+  readonly rows?: "objects" | "arrays" | undefined
   /** Microseconds since 1970 that a write is stamped with. Default: now, never the same twice. */
   readonly timestamp?: bigint | undefined
   /** Asks the server for a trace; its id is in the result. */
@@ -63,6 +68,7 @@ export interface Resolved {
   readonly attemptMillis: number
   readonly tracing: boolean
   readonly isSerial: boolean
+  readonly rows: "objects" | "arrays"
   /** Whether they are likely to come again, so that frames for them are worth keeping. */
   readonly isKept: boolean
 }
@@ -99,6 +105,9 @@ export const resolve = (defaults: Resolved, options: ExecuteOptions): Resolved =
   if (pageSize !== undefined && !(Number.isInteger(pageSize) && pageSize > 0 && pageSize <= MAX_PAGE)) {
     wrong(`pageSize: a whole number from 1 to ${MAX_PAGE}, got ${pageSize}`)
   }
+  if (options.rows !== undefined && options.rows !== "objects" && options.rows !== "arrays") {
+    wrong(`rows: "objects" or "arrays", got ${format(options.rows)}`)
+  }
   const millis = timeoutMillis(options.timeout)
   const consistency = options.consistency ?? defaults.request.consistency
   return {
@@ -118,6 +127,7 @@ export const resolve = (defaults: Resolved, options: ExecuteOptions): Resolved =
     attemptMillis: attemptMillis(options.attemptTimeout) ?? defaults.attemptMillis,
     tracing: options.tracing ?? defaults.tracing,
     isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL",
+    rows: options.rows ?? defaults.rows,
     isKept: !isPassing(options)
   }
 }
@@ -173,6 +183,7 @@ const isAlike = (a: ExecuteOptions, b: ExecuteOptions): boolean =>
   a.attemptTimeout === b.attemptTimeout &&
   a.serialConsistency === b.serialConsistency &&
   a.tracing === b.tracing &&
+  a.rows === b.rows &&
   a.keyspace === b.keyspace &&
   !isPassing(b)
 

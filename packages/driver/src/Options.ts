@@ -23,8 +23,8 @@ import * as Schedule from "effect/Schedule"
 import type { AddressTranslator } from "./AddressTranslator.ts"
 import { CqlError, InvalidConfiguration } from "./CqlError.ts"
 import type { Resolved } from "./ExecuteOptions.ts"
-import { type Issue, type Leaves, readLeaves } from "./internal/configLeaves.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
+import { defaultNames, type Issue, type Leaves, readLeaves } from "./internal/fromConfig.ts"
 
 /**
  * Only `contactPoints` is needed.
@@ -44,7 +44,10 @@ export interface Options {
   readonly addressTranslator?: AddressTranslator | undefined
   /** The datacenter whose nodes are asked. Default: the contact points' common one. */
   readonly localDatacenter?: string | undefined
-  /** Set on every connection. Case-sensitive, without quotes. */
+  /**
+   * Set on every connection. Case-sensitive, without quotes. It has to be there: for one that is made later, by migrations for
+   * example, make it with a client that has none, or let this one wait (`waitForCluster`).
+   */
   readonly keyspace?: string | undefined
   /** With `password`: sent by SASL PLAIN, and only to server classes of `allowedAuthenticators`. */
   readonly username?: string | undefined
@@ -106,6 +109,11 @@ export interface Options {
    * it) to 5 s. `false`: an attempt may take all the time of the request.
    */
   readonly attemptTimeout?: Duration.Input | false | undefined
+  /**
+   * How long to wait for a cluster that is not there yet, or for the `keyspace` to be made: the contact points are tried again and
+   * again. Wrong options and wrong credentials fail at once all the same. Default: not at all.
+   */
+  readonly waitForCluster?: Duration.Input | undefined
   /** For a dial. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** For the handshake after it. Default 5 seconds. */
@@ -183,7 +191,12 @@ export interface Checked {
   readonly defaults: Resolved
   readonly maxRows: number
   readonly maxPrepared: number
+  readonly waitMillis: number
 }
+
+/** A value as a message shows it: a string has quotes and says so, or `"9042"` would look like 9042. */
+const show = (value: unknown): string =>
+  typeof value === "string" ? `the string ${JSON.stringify(value)}` : format(value)
 
 const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
   new CqlError({
@@ -285,6 +298,11 @@ const adaptiveOf = (given: Options["adaptive"], issue: Report): Options["adaptiv
 
 /** Checks everything and names every wrong field at once. @internal */
 export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
+  const { checked, issues } = examine(given)
+  return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
+}
+
+const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {
   // Of callers without types; what is missing is named below.
   const options = (given ?? {}) as Options
   const issues: Array<Issue> = []
@@ -294,7 +312,7 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
   const whole = (path: string, value: number | undefined, fallback: number, min: number, max: number): number => {
     if (value === undefined) return fallback
     if (!Number.isInteger(value) || value < min || value > max) {
-      issue(path, `a whole number from ${min} to ${max}, got ${value}`)
+      issue(path, `a whole number from ${min} to ${max}, got ${show(value)}`)
     }
     return value
   }
@@ -392,28 +410,50 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
         ? 0
         : timeout("attemptTimeout", options.attemptTimeout, 0),
       tracing: false,
+      rows: "objects",
       isKept: true,
       isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),
+    waitMillis: millis("waitForCluster", options.waitForCluster, 0),
     maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000)
   }
-  return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
+  return { checked, issues }
 }
 
 /**
- * Options of which every field may be a `Config`.
+ * Options of which every field may be a `Config`. What is not given is read by its name: `CQL_CONTACT_POINTS` (a list),
+ * `CQL_DATACENTER`, `CQL_KEYSPACE`, `CQL_USERNAME`, `CQL_PASSWORD` and others, in the table of the README.
  *
  * @category models
  * @since 0.1.0
  */
-export type FromConfig = Leaves<Options>
+export type FromConfig = Partial<Leaves<Options>>
 
 /** @internal */
 export const fromConfig = (options: FromConfig): Effect.Effect<Options, CqlError> =>
   Effect.gen(function*() {
     const issues: Array<Issue> = []
-    const read = yield* readLeaves<Options>(options, "", issues)
-    if (read === undefined || issues.length > 0) return yield* invalid(issues)
-    return read
+    const read = yield* readOptions(options, "", issues)
+    return issues.length > 0 ? yield* invalid(issues) : read
+  })
+
+/** Options from the configuration; what is wrong with them, put together or one by one, is added to `issues`. @internal */
+export const readOptions = (
+  given: FromConfig,
+  prefix: string,
+  issues: Array<Issue>
+): Effect.Effect<Options> =>
+  Effect.map(readLeaves<Options>(given, prefix, issues, defaultNames), ({ names, options, unread }) => {
+    for (const { message, path } of examine(options as Options).issues) {
+      const field = path.replace(/[[.].*$/, "")
+      if (unread.has(field)) continue
+      const name = names.get(field)
+      const wanted = field === "contactPoints" && options.contactPoints === undefined
+      issues.push({
+        path: name === undefined ? `${prefix}${path}` : path.replace(field, name),
+        message: wanted ? `${message} (or set CQL_CONTACT_POINTS)` : message
+      })
+    }
+    return options as Options
   })

@@ -69,8 +69,11 @@ export class ResultSet<A = Row> {
   }
   /** Whether a conditional statement was applied: its `[applied]` column; true for all others. */
   get wasApplied(): boolean {
-    const first = this.rows[0] as Row | undefined
-    return first === undefined || !("[applied]" in first) || first["[applied]"] === true
+    const first = this.rows[0] as Row | ReadonlyArray<unknown> | undefined
+    if (first === undefined) return true
+    if (!Array.isArray(first)) return !("[applied]" in first) || (first as Row)["[applied]"] === true
+    const at = this.columns.findIndex(({ name }) => name === "[applied]")
+    return at < 0 || first[at] === true
   }
 }
 

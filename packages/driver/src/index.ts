@@ -10,7 +10,13 @@ export * as ExecuteOptions from "./ExecuteOptions.ts"
 export * as Options from "./Options.ts"
 export * as Prepared from "./Prepared.ts"
 export * as ResultSet from "./ResultSet.ts"
+export * as Retry from "./Retry.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"
 export * as Snapshot from "./Snapshot.ts"
 export * as Statement from "./Statement.ts"
 export * as StatementKind from "./StatementKind.ts"
+
+/** What programs need of the protocol: values that JavaScript has no type for, and the servers' errors. */
+export * as ServerError from "@effect-scylla/protocol/ServerError"
+export * as Uuid from "@effect-scylla/protocol/Uuid"
+export * as Value from "@effect-scylla/protocol/Value"

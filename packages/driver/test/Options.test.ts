@@ -115,6 +115,64 @@ describe("options", () => {
       ])
     }))
 
+  /** What is wrong with options that come from an environment. */
+  const wrongIn = (environment: Record<string, string>, given: Parameters<typeof CqlClient.layerConfig>[0] = {}) =>
+    Effect.map(
+      Effect.flip(Effect.scoped(Layer.build(
+        CqlClient.layerConfig(given).pipe(
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord(environment)))
+        )
+      ))),
+      (error) => {
+        assert.notInclude(error.message, "SchemaError")
+        return error
+      }
+    )
+
+  it.effect("from the environment by names: what is wrong alone, and what is wrong together, in one error", () =>
+    Effect.gen(function*() {
+      const error = yield* wrongIn({
+        CQL_CONTACT_POINTS: "a:b:c,10.0.0.1",
+        CQL_PORT: "29701x",
+        CQL_USERNAME: "app",
+        CQL_CONSISTENCY: "MOST",
+        CQL_REQUEST_TIMEOUT: "soon",
+        CQL_TLS: "perhaps",
+        CQL_PROTOCOL_VERSION: "6",
+        PORT: "1",
+        CONTACT_POINTS: "nobody"
+      })
+      assert.deepStrictEqual(
+        issuesOf(error).sort(),
+        [
+          "CQL_CONSISTENCY",
+          "CQL_CONTACT_POINTS[0]",
+          "CQL_PORT",
+          "CQL_PROTOCOL_VERSION",
+          "CQL_REQUEST_TIMEOUT",
+          "CQL_TLS",
+          "password"
+        ]
+      )
+      assert.include(error.message, 'CQL_PORT: a whole number from 1 to 65535, got the string "29701x"')
+    }))
+
+  it.effect("from the environment: what is given in code wins, and without contact points the name is told", () =>
+    Effect.gen(function*() {
+      const given = yield* wrongIn({ CQL_PORT: "nonsense", CQL_CONTACT_POINTS: "10.0.0.1" }, { port: 0 })
+      assert.deepStrictEqual(issuesOf(given), ["port"])
+      const none = yield* wrongIn({})
+      assert.include(none.message, "CQL_CONTACT_POINTS")
+    }))
+
+  it.effect("a port that is a string says that it is one", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        Effect.scoped(CqlClient.make({ contactPoints: ["127.0.0.1"], port: "29701" as never }))
+      )
+      assert.include(error.message, 'port: a whole number from 1 to 65535, got the string "29701"')
+    }))
+
   it.effect("secrets are never in an error", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(CqlClient.make({

@@ -7,6 +7,7 @@ import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
@@ -35,6 +36,8 @@ export interface Options {
   readonly addressTranslator: AddressTranslator | undefined
   /** The cluster that contact points have to be of; the first one's where it is not given. */
   readonly clusterName: string | undefined
+  /** Milliseconds for the cluster to be there at all. */
+  readonly waitMillis: number
   readonly core: Core
 }
 
@@ -86,10 +89,15 @@ interface Member {
 
 /** Changes of nodes that a subscriber may be behind; older ones are dropped for it. */
 const CHANGES = 1024
-/** A burst of events becomes one refresh. */
-const DEBOUNCE = "1 second"
+/**
+ * A burst of events becomes one refresh, so many milliseconds after the first of them: later ones do not put it off, and the random
+ * part keeps the clients of a cluster from asking all at once.
+ */
+const DEBOUNCE = { least: 500, spread: 1_000 }
 /** Milliseconds between looks at the schema versions: Java, Go and Rust take 200 from the start, when nodes often agree sooner. */
 const AGREEMENT_INTERVAL = { first: 25, longest: 200 }
+/** Milliseconds between looks for a cluster that is not there yet. */
+const WAIT_INTERVAL = 1_000
 /** How long nodes have to agree on a schema, in milliseconds, as with Java. */
 export const AGREEMENT_MILLIS = 10_000
 
@@ -108,11 +116,14 @@ export class Cluster {
   private readonly members = new Map<string, Member>()
   private readonly published: PubSub.PubSub<NodeChange>
   private readonly scope: Scope.Scope
+  private readonly context: Context.Context<never>
   private readonly addresses: Addresses
   private control: Control | undefined
   private isLost = false
   /** Addresses that events said are down. */
   private readonly down = new Set<string>()
+  /** Nodes that take no requests, and since when. */
+  private readonly gone = new Map<string, number>()
   private datacenter = ""
   private clusterName: string | undefined
   /** `undefined` before the first control connection. */
@@ -125,7 +136,8 @@ export class Cluster {
     options: Options,
     inbox: Queue.Queue<Message>,
     published: PubSub.PubSub<NodeChange>,
-    scope: Scope.Scope
+    scope: Scope.Scope,
+    context: Context.Context<never>
   ) {
     this.options = options
     this.core = options.core
@@ -134,6 +146,7 @@ export class Cluster {
     this.inbox = inbox
     this.published = published
     this.scope = scope
+    this.context = context
   }
 
   private get owner(): Owner {
@@ -349,6 +362,7 @@ export class Cluster {
   /** Passes on what happens to a pool. Where somebody else answers, what is known of the cluster is out of date. */
   private observe(node: Snapshot.Node, change: NodePool.Change): Effect.Effect<void> {
     this.tell(node, change)
+    this.log(node, change)
     // An idle connection to the same node would notice much later.
     if (change._tag === "Down" && this.control?.address === node.address) this.control.connection.probe()
     if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
@@ -356,6 +370,23 @@ export class Cluster {
     this.addresses.refuted(node.hostId)
     Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
     return Effect.logWarning(`a connection was closed: ${change.reason.message}`)
+  }
+
+  /** A node that takes no requests any more, and one that does again: once each, with why. */
+  private log({ address, hostId, port }: Snapshot.Node, change: NodePool.Change): void {
+    if (change._tag === "Down" && change.reason !== undefined && change.reason._tag !== "ConnectionClosed") {
+      if (this.gone.has(hostId)) return
+      this.gone.set(hostId, this.core.millis)
+      this.say(Effect.logWarning(`${address}:${port} takes no requests: ${change.reason.message}`))
+    } else if (change._tag === "Up" && this.gone.has(hostId)) {
+      const seconds = ((this.core.millis - this.gone.get(hostId)!) / 1000).toFixed(1)
+      this.gone.delete(hostId)
+      this.say(Effect.logInfo(`${address}:${port} takes requests again, after ${seconds} s`))
+    }
+  }
+
+  private say(line: Effect.Effect<void>): void {
+    Effect.runForkWith(this.context)(line)
   }
 
   /** What happens to nodes from now on. A subscriber that is slow misses the oldest of what it has not read. */
@@ -367,6 +398,7 @@ export class Cluster {
     const member = this.members.get(hostId)
     if (member === undefined) return Effect.void
     this.members.delete(hostId)
+    this.gone.delete(hostId)
     this.tell(member.node, { _tag: "Removed" })
     return Effect.asVoid(Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true }))
   }
@@ -406,18 +438,42 @@ export class Cluster {
     return chosen[0]!
   })
 
-  /** Everything up to the first usable pool. */
-  readonly start = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+  /** The first control connection, and a keyspace that is there. */
+  private readonly begin = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const first = yield* this.open()
-    this.datacenter = yield* this.chooseDatacenter(first.topology)
     const { keyspace } = this.options.session
     if (keyspace !== undefined && !first.keyspaces.some(({ name }) => name === keyspace)) {
       const names = first.keyspaces.map(({ name }) => name).filter((name) => !name.startsWith("system")).sort()
       const message = `the keyspace ${JSON.stringify(keyspace)} does not exist (there are: ${
         names.join(", ") || "none"
-      }). Names are case-sensitive here; create it, or leave \`keyspace\` out`
+      }). Names are case-sensitive here; create it, leave \`keyspace\` out, or wait for it with waitForCluster`
+      const control = this.control?.connection
+      this.control = undefined
+      if (control !== undefined) yield* control.close(0)
       return yield* cqlError(new InvalidConfiguration({ message, issues: [{ path: "keyspace", message }] }))
     }
+    return first
+  })
+
+  /** The same, again and again as long as may be waited: for what another moment may bring. */
+  private readonly beginInTime = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const until = (yield* Clock.currentTimeMillis) + this.options.waitMillis
+    for (let attempt = 0;; attempt++) {
+      const begun = yield* Effect.result(this.begin())
+      if (Result.isSuccess(begun)) return begun.success
+      const { reason } = begun.failure
+      const mayCome = reason._tag === "NoContactPoint" || reason._tag === "InvalidConfiguration"
+      const left = until - (yield* Clock.currentTimeMillis)
+      if (!mayCome || left <= 0) return yield* begun.failure
+      if (attempt === 0) yield* Effect.logInfo(`waiting for the cluster: ${begun.failure.message}`)
+      yield* Effect.sleep(Math.min(left, WAIT_INTERVAL))
+    }
+  })
+
+  /** Everything up to the first usable pool. */
+  readonly start = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    const first = yield* this.beginInTime()
+    this.datacenter = yield* this.chooseDatacenter(first.topology)
     yield* this.apply(first.topology, first.keyspaces)
     const pools = this.core.snapshot.local.flatMap((node) => node.pool ?? [])
     // One dial each: all that can be reached at once are there, and a dead node holds nobody up for long.
@@ -465,7 +521,7 @@ export class Cluster {
     if (this.isLost) return yield* this.failOver()
     if (message._tag === "Lost" || (message._tag === "Event" && this.hint(message.event))) return
     // What arrives meanwhile is answered by the same refresh.
-    yield* Effect.sleep(DEBOUNCE)
+    yield* Effect.sleep(DEBOUNCE.least + (yield* Random.next) * DEBOUNCE.spread)
     for (const other of yield* Queue.clear(this.inbox)) {
       if (other._tag === "Event") this.hint(other.event)
     }
@@ -575,7 +631,7 @@ export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.S
     const inbox = yield* Queue.sliding<Message>(1024)
     const published = yield* PubSub.sliding<NodeChange>(CHANGES)
     const scope = yield* Effect.scope
-    const cluster = new Cluster(options, inbox, published, scope)
+    const cluster = new Cluster(options, inbox, published, scope, yield* Effect.context<never>())
     yield* Effect.addFinalizer(() => cluster.shutdown)
     yield* cluster.start()
     yield* Effect.forkScoped(cluster.run)

@@ -19,6 +19,7 @@ import type { Node, Snapshot } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import { PlainTexts } from "./plainTexts.ts"
 import { SchemaChanges } from "./schemaChanges.ts"
+import type { Warnings } from "./warnings.ts"
 
 /** What happens once in a while, and is therefore an effect. */
 export interface SlowPath {
@@ -62,6 +63,7 @@ export class Core {
   readonly resolver: Resolver
   readonly texts: PlainTexts = new PlainTexts()
   readonly schema: SchemaChanges = new SchemaChanges()
+  readonly warnings: Warnings
   readonly clock: Clock.Clock
   readonly clientTimestamps: boolean
   readonly maxRows: number
@@ -101,6 +103,7 @@ export class Core {
     readonly clientTimestamps: boolean
     readonly maxRows: number
     readonly decoders: RowDecoders
+    readonly warnings: Warnings
     readonly snapshot: Snapshot
   }) {
     this.ticker = options.ticker
@@ -110,6 +113,7 @@ export class Core {
     this.clientTimestamps = options.clientTimestamps
     this.maxRows = options.maxRows
     this.decoders = options.decoders
+    this.warnings = options.warnings
     this.snapshot = options.snapshot
   }
 

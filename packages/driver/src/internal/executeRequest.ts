@@ -25,6 +25,7 @@ import {
   NoNodeAvailable,
   type Outcome,
   ResultTooLarge,
+  shortened,
   StatementChanged
 } from "../CqlError.ts"
 import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
@@ -382,6 +383,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { usual } = this.subject
     const took = this.core.ticker.now - this.sentAt
     if (took > 0 || usual.ticks !== 0) usual.observe(took)
+    if (prefix.warnings.length > 0) this.warned(prefix.warnings)
     if (opcode === Frame.Opcode.RESULT) {
       const { core, prepared } = this
       if (prefix.customPayload !== undefined && prepared !== undefined) core.learn(prepared, prefix.customPayload)
@@ -389,13 +391,15 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       if (kind === Response.ResultKind.ROWS) {
         const { page } = core
         const { subject } = this
-        const rows = core.decoders.read(body, this.named ?? subject.decoder, page)
-        if (subject.decoder !== page.decoder) subject.decoder = page.decoder
-        if (page.newMetadataId !== undefined) prepared?.changed(page.newMetadataId, page.decoder)
+        const decoder = core.decoders.open(body, this.named ?? subject.decoder, page)
+        const rows: Array<any> = this.options.rows === "arrays" ? decoder.readArrays(body) : decoder.read(body)
+        if (decoder.duplicates.length > 0) this.warnOfNames(decoder)
+        if (subject.decoder !== decoder) subject.decoder = decoder
+        if (page.newMetadataId !== undefined) prepared?.changed(page.newMetadataId, decoder)
         const { whole } = this
         const { pagingState } = page
         if (!whole) {
-          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, page.decoder, prefix, node))
+          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, decoder, prefix, node))
         }
         return pagingState === null
           ? this.succeedLater(core.ticker, rows)
@@ -417,6 +421,30 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       return this.failed(ServerError.read(body, this.connection!.dialect), true)
     }
     throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
+  }
+
+  private warned(warnings: ReadonlyArray<string>): void {
+    const { core, node, subject } = this
+    for (const warning of warnings) {
+      core.warnings.warn(
+        `${warning}\0${subject.text}`,
+        `${node!.address}:${node!.port} warns: ${warning} (${shortened(subject.text)})`
+      )
+    }
+  }
+
+  /** Rows as objects have the last of several columns of one name. */
+  private warnOfNames({ duplicates }: RowDecoder): void {
+    const { core, options, subject } = this
+    if (options.rows === "arrays") return
+    core.warnings.warn(
+      `names\0${subject.text}`,
+      `the result has more than one column ${
+        duplicates.join(", ")
+      }, of which each row has the last: give them names with AS, ` +
+        `or ask for rows: "arrays" (${shortened(subject.text)})`,
+      Infinity
+    )
   }
 
   /** With the rows of the pages from this paging state on. */
@@ -556,6 +584,12 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { history } = this
     // An earlier attempt may have been applied even where the last one was not even sent.
     const outcome = history?.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
-    return new CqlError({ reason, outcome, attempts: history?.attempts ?? [], statement: this.subject.text })
+    return new CqlError({
+      reason,
+      outcome,
+      attempts: history?.attempts ?? [],
+      statement: this.subject.text,
+      idempotent: this.options.idempotent
+    })
   }
 }

@@ -11,6 +11,7 @@ import { decide } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
+import { notSent } from "./notSent.ts"
 
 /** Milliseconds after which another node is asked to prepare a statement. */
 const ATTEMPT_MILLIS = 2_000
@@ -153,8 +154,7 @@ export class PreparedCache {
     timeoutMillis = this.core.defaults.timeoutMillis
   ): Effect.Effect<Prepared, CqlError> {
     const { core } = this
-    const fail = (reason: CqlError["reason"]) =>
-      Effect.fail(new CqlError({ reason, outcome: "NotSent", attempts: [], statement: text }))
+    const fail = (reason: CqlError["reason"]) => Effect.fail(notSent(reason, text))
     const { version } = connection.dialect
     if (keyspace !== undefined && version < 5) {
       const message = `the keyspace of a single statement needs protocol v5, and the connection speaks v${version}: ` +
@@ -215,12 +215,10 @@ export class PreparedCache {
         })
         if (decision === "Fail") break
       }
-      return yield* last ?? new CqlError({
-        reason: new NoNodeAvailable({ message: "no node has a connection on which the statement could be prepared" }),
-        outcome: "NotSent",
-        attempts: [],
-        statement: text
-      })
+      return yield* last ?? notSent(
+        new NoNodeAvailable({ message: "no node has a connection on which the statement could be prepared" }),
+        text
+      )
     })
   }
 }
