@@ -337,7 +337,7 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
     issue("contactPoints", 'at least one address of a node, such as "127.0.0.1:9042"')
   } else {
     for (const [i, given] of options.contactPoints.entries()) {
-      const parsed = ContactPoints.parse(String(given), port)
+      const parsed = ContactPoints.parse(String(given), port >= 1 && port <= 65_535 ? port : 9042)
       if (typeof parsed === "string") issue(`contactPoints[${i}]`, parsed)
       else contactPoints.push(parsed)
     }

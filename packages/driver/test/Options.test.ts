@@ -143,7 +143,7 @@ describe("options", () => {
         CONTACT_POINTS: "nobody"
       })
       assert.deepStrictEqual(
-        issuesOf(error).sort(),
+        [...issuesOf(error)].sort(),
         [
           "CQL_CONSISTENCY",
           "CQL_CONTACT_POINTS[0]",
