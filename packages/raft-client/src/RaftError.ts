@@ -33,6 +33,10 @@ export class PermissionDenied extends Data.TaggedError("PermissionDenied")<Commo
 export class MalformedResponse extends Data.TaggedError("MalformedResponse")<Common> {}
 /** Another cluster answers at an address. @category errors @since 0.1.0 */
 export class OtherCluster extends Data.TaggedError("OtherCluster")<Common> {}
+/** What was to be read at one revision is not there any longer: start again. @category errors @since 0.1.0 */
+export class Compacted extends Data.TaggedError("Compacted")<Common> {}
+/** The lease is gone, or nobody could renew it in time; and with it the lock or the office that rested on it. @category errors @since 0.1.0 */
+export class LeaseLost extends Data.TaggedError("LeaseLost")<Common> {}
 /** The client was closed. @category errors @since 0.1.0 */
 export class ClientClosed extends Data.TaggedError("ClientClosed")<Common> {}
 
@@ -55,6 +59,8 @@ export type RaftReason =
   | PermissionDenied
   | MalformedResponse
   | OtherCluster
+  | Compacted
+  | LeaseLost
   | ClientClosed
 
 /**

@@ -1,4 +1,5 @@
 /** A client of Raft key-value clusters. One namespace a module. */
+export * as Channel from "./Channel.ts"
 export * as ClusterAdapter from "./ClusterAdapter.ts"
 export * as DEngineAdapter from "./DEngineAdapter.ts"
 export * as EtcdAdapter from "./EtcdAdapter.ts"

@@ -22,6 +22,8 @@ const show = (event: WatchEvent.WatchEvent): string => {
       return `-${text(event.key)}<${text(event.previous)}`
     case "Synced":
       return "synced"
+    case "Resync":
+      return `resync: ${event.reason}`
   }
 }
 
@@ -101,7 +103,13 @@ describe("faults of watches", () => {
       cluster.write("/w/after", "1")
       yield* pass(50)
       assert.deepStrictEqual(events.slice(0, 4), ["/w/goes=1", "/w/stays=1", "synced", "/w/before=1"])
-      assert.deepStrictEqual(events.slice(4).toSorted(), ["-/w/goes<1", "/w/after=1", "/w/during=1", "synced"])
+      assert.deepStrictEqual(events.slice(4).toSorted(), [
+        "-/w/goes<1",
+        "/w/after=1",
+        "/w/during=1",
+        "resync: Reopened",
+        "synced"
+      ])
       assert.deepStrictEqual(folded(raw), stateOf(cluster))
     }))
 
@@ -117,7 +125,7 @@ describe("faults of watches", () => {
       assert.strictEqual(cluster.node(2).watchers.size, 1)
       cluster.write("/w/b", "1")
       yield* pass(50)
-      assert.deepStrictEqual(events.filter((event) => event !== "synced"), ["/w/a=1", "/w/b=1"])
+      assert.deepStrictEqual(events.filter((event) => event.startsWith("/")), ["/w/a=1", "/w/b=1"])
     }))
 
   it.effect("30: a cancellation, which has revision 0 and error 0, leads to a new watch", () =>
@@ -132,7 +140,7 @@ describe("faults of watches", () => {
       yield* pass(300)
       cluster.write("/w/b", "1")
       yield* pass(50)
-      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "resync: Reopened", "/w/lost=1", "synced", "/w/b=1"])
     }))
 
   /** Watches that are resumed by revision, on servers that answer otherwise as the simulated ones. */
@@ -167,7 +175,7 @@ describe("faults of watches", () => {
       yield* pass(300)
       cluster.write("/w/b", "1")
       yield* pass(50)
-      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "resync: Compacted", "/w/lost=1", "synced", "/w/b=1"])
       assert.deepStrictEqual(asked.filter((from) => from !== undefined), [1n, 3n])
     }))
 
@@ -204,7 +212,16 @@ describe("faults of watches", () => {
     const refused = said({ canceled: true, cancelReason: "rpc error: code = PermissionDenied desc = no" })
     assert.deepInclude(refused, { compacted: false, why: "PermissionDenied" })
     assert.deepInclude(said({ canceled: true, cancelReason: "etcdserver: no leader" }), { why: undefined })
-    assert.deepStrictEqual(said({ created: true }), { _tag: "Progress" })
+    assert.deepStrictEqual(said({ created: true, header: { revision: 7n, clusterId: 5n } }), {
+      _tag: "Progress",
+      revision: 7n,
+      cluster: "5"
+    })
+    const part = decode(toBinary(
+      WatchResponseSchema,
+      create(WatchResponseSchema, { fragment: true, events: [{ kv: { modRevision: 3n } }] })
+    ))
+    assert.deepStrictEqual(part.map(({ _tag }) => _tag), ["Put", "Fragment"])
   })
 
   it.effect("31: what a stream repeats is dropped, and what it reorders does not go back", () =>
@@ -243,7 +260,7 @@ describe("faults of watches", () => {
       yield* pass(2_000)
       cluster.write("/w/a", "2")
       yield* pass(50)
-      assert.deepStrictEqual(events, ["/w/a=1", "synced", "synced", "/w/a=2<1"])
+      assert.deepStrictEqual(events, ["/w/a=1", "synced", "resync: WentBack", "synced", "/w/a=2<1"])
     }))
 
   it.effect("32: what the server drops silently comes with the next comparison", () =>
@@ -262,7 +279,7 @@ describe("faults of watches", () => {
       assert.deepStrictEqual(events, ["synced", "/w/a=1"])
       yield* pass(10_000)
       assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/a=2<1", "/w/b=1"])
-      assert.deepStrictEqual(raw.map((event) => event._tag === "Synced" ? "" : event.source), [
+      assert.deepStrictEqual(raw.map((event) => event._tag === "Put" || event._tag === "Delete" ? event.source : ""), [
         "",
         "Stream",
         "Scan",
@@ -315,7 +332,7 @@ describe("faults of watches", () => {
       assert.deepStrictEqual(events, ["synced"])
       yield* pass(1_500)
       assert.isAbove(cluster.node(1).count("Watch"), opened)
-      assert.deepStrictEqual(events.slice(1), ["/w/a=1", "synced"])
+      assert.deepStrictEqual(events.slice(1), ["resync: Reopened", "/w/a=1", "synced"])
     }))
 
   it.effect("33: progress keeps a quiet stream", () =>
