@@ -21,6 +21,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Capabilities, Member, MemberIds, Page, Swapped, Target, Written } from "./ClusterAdapter.ts"
 import { type Bytes as AnyBytes, toBytes } from "./internal/bytes.ts"
 import * as Discovery from "./internal/discovery.ts"
+import * as Leasing from "./internal/leasing.ts"
 import * as Metrics from "./internal/metrics.ts"
 import { Nodes } from "./internal/nodes.ts"
 import * as Reading from "./internal/reading.ts"
@@ -32,8 +33,10 @@ import { isAddress, type Options, resolve, toMillis } from "./internal/settings.
 import * as Tracing from "./internal/tracing.ts"
 import * as Watching from "./internal/watching.ts"
 import type { Leader } from "./LeaderBelief.ts"
+import type { Lease } from "./Lease.ts"
 import type * as Prefix from "./Prefix.ts"
 import * as RaftError from "./RaftError.ts"
+import type { Condition, Operation, Transacted, Transaction } from "./Transaction.ts"
 import { Transport } from "./Transport.ts"
 import type { WatchEvent } from "./WatchEvent.ts"
 
@@ -84,6 +87,31 @@ export type ScanOptions = Reading.ScanOptions
  * @since 0.1.0
  */
 export type PageOptions = Reading.PageOptions
+
+/**
+ * Options of a write.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface WriteOptions extends RequestOptions {
+  /**
+   * Doing it again does no harm, although another write may have come in between: then `RaftError.isSafeToRetry` holds for an
+   * ambiguous outcome too. The client itself repeats nothing that may have been applied. Default: false.
+   */
+  readonly idempotent?: boolean | undefined
+}
+
+/**
+ * Options of a put.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface PutOptions extends WriteOptions {
+  /** The key goes when this lease ends. */
+  readonly lease?: Pick<Lease, "id"> | undefined
+}
 
 /**
  * Options of a watch.
@@ -172,16 +200,16 @@ export interface RaftClient {
     keys: Iterable<Bytes>,
     options?: ReadOptions
   ) => Stream.Stream<Option.Option<Uint8Array>, RaftError.RaftError>
-  readonly put: (key: Bytes, value: Bytes, options?: RequestOptions) => Effect.Effect<Written, RaftError.RaftError>
+  readonly put: (key: Bytes, value: Bytes, options?: PutOptions) => Effect.Effect<Written, RaftError.RaftError>
   /** The key disappears after `ttl`, which servers take in whole seconds. */
   readonly putWithTtl: (
     key: Bytes,
     value: Bytes,
     ttl: Duration.Input,
-    options?: RequestOptions
+    options?: WriteOptions
   ) => Effect.Effect<Written, RaftError.RaftError>
   /** Succeeds as well when there is no such key. */
-  readonly delete: (key: Bytes, options?: RequestOptions) => Effect.Effect<Written, RaftError.RaftError>
+  readonly delete: (key: Bytes, options?: WriteOptions) => Effect.Effect<Written, RaftError.RaftError>
   /** `expected` undefined: the key must not exist. A value that does not match is no failure: see `succeeded`. */
   readonly compareAndSwap: (
     key: Bytes,
@@ -189,6 +217,19 @@ export interface RaftClient {
     value: Bytes,
     options?: RequestOptions
   ) => Effect.Effect<Swapped, RaftError.RaftError>
+  /** Compares and writes several keys in one step. Conditions that do not hold are no failure: see `succeeded`. */
+  readonly transact: (
+    transaction: Transaction,
+    options?: RequestOptions
+  ) => Effect.Effect<Transacted, RaftError.RaftError>
+  /**
+   * A lease of so many whole seconds, renewed three times in that time and revoked when the scope closes. See `Lease.lost` for how its
+   * holder hears that it is gone.
+   */
+  readonly grantLease: (
+    ttl: Duration.Input,
+    options?: RequestOptions
+  ) => Effect.Effect<Lease, RaftError.RaftError, Scope.Scope>
   /**
    * The keys under a prefix at one moment, sorted by their bytes: all, or the first `limit` of them (`more` says that there are
    * others). At most 64 MiB; for more there is `scanPages`.
@@ -287,6 +328,7 @@ const build = Effect.fnUntraced(
     )
     const reading = Reading.make(settings, sender, discovery, requests)
     const watching = Watching.make(settings, nodes, sender, discovery, requests, session, count)
+    const leasing = Leasing.make(settings, nodes, sender, discovery, requests)
     const traced = Tracing.make(adapter.name, () => discovery.belief.leader?.address)
     const runWatchdog = yield* FiberHandle.makeRuntime<never>()
     sender.onBusy = () => void runWatchdog(requests.watchdog, { onlyIfMissing: true })
@@ -321,10 +363,8 @@ const build = Effect.fnUntraced(
           "NotSent"
         )
       }
-      const seconds = toMillis(ttl) / 1000
-      if (!Number.isInteger(seconds) || seconds < 1) {
-        return yield* invalid("putWithTtl", `a TTL is whole seconds, at least one; this is ${seconds} s`, true)
-      }
+      const seconds = Leasing.wholeSeconds(ttl)
+      if (typeof seconds === "string") return yield* invalid("putWithTtl", seconds, true)
       const startedAt = now()
       const timeoutMillis = millisOf(options)
       const granted = adapter.leases === undefined
@@ -335,6 +375,27 @@ const build = Effect.fnUntraced(
         )
       return yield* put("putWithTtl", key, value, timeoutMillis - (now() - startedAt), { seconds, lease: granted?.id })
     })
+
+    const conditionOf = (condition: Condition): Condition<Uint8Array> =>
+      condition._tag === "Value"
+        ? { ...condition, key: toBytes(condition.key), value: toBytes(condition.value) }
+        : { ...condition, key: toBytes(condition.key) }
+    const operationOf = (operation: Operation): Operation<Uint8Array> =>
+      operation._tag === "Put"
+        ? { ...operation, key: toBytes(operation.key), value: toBytes(operation.value) }
+        : { ...operation, key: toBytes(operation.key) }
+
+    const transact: RaftClient["transact"] = ({ conditions, otherwise = [], then }, options) => {
+      if (adapter.transact === undefined) {
+        return Effect.fail(Leasing.unsupported("transact", adapter, "transactions", true))
+      }
+      const call = adapter.transact(conditions.map(conditionOf), then.map(operationOf), otherwise.map(operationOf))
+      return requests.run("transact", call, "Quorum", millisOf(options))
+    }
+
+    /** Marks what the caller knows of its write. */
+    const known = <A>(effect: Effect.Effect<A, RaftError.RaftError>, options: WriteOptions | undefined) =>
+      options?.idempotent === true ? Effect.mapError(effect, RaftError.asIdempotent) : effect
 
     const watch = (target: Target, options: WatchOptions = {}) => {
       const { bufferSize = 1024, initial = true, on = "leader", reconcile = "1 minute" } = options
@@ -371,10 +432,22 @@ const build = Effect.fnUntraced(
         traced("get", Effect.map(reading.many([key], options), ([value]) => value ?? Option.none())),
       getMany: (keys, options) => traced("getMany", reading.many(keys, options)),
       getManyStream: reading.stream,
-      put: (key, value, options) => traced("put", put("put", key, value, millisOf(options))),
-      putWithTtl: (key, value, ttl, options) => traced("putWithTtl", putWithTtl(key, value, ttl, options)),
-      delete: (key, options) =>
-        traced("delete", requests.run("delete", adapter.delete(toBytes(key)), "Quorum", millisOf(options))),
+      put: (key, value, options) => {
+        const lease = options?.lease
+        if (lease !== undefined && adapter.leases === undefined) {
+          return Effect.fail(Leasing.unsupported("put", adapter, "leases", true))
+        }
+        const hung = lease === undefined ? undefined : { lease: lease.id }
+        return traced("put", known(put("put", key, value, millisOf(options), hung), options))
+      },
+      putWithTtl: (key, value, ttl, options) =>
+        traced("putWithTtl", known(putWithTtl(key, value, ttl, options), options)),
+      delete: (key, options) => {
+        const call = adapter.delete(toBytes(key))
+        return traced("delete", known(requests.run("delete", call, "Quorum", millisOf(options)), options))
+      },
+      transact: (transaction, options) => traced("transact", transact(transaction, options)),
+      grantLease: (ttl, options) => leasing.grant("grantLease", ttl, millisOf(options)),
       compareAndSwap: (key, expected, value, options) =>
         traced(
           "compareAndSwap",
@@ -431,6 +504,10 @@ const build = Effect.fnUntraced(
     if (settings.lazy) return client
     return yield* discovery.awaitLeader(settings.readyTimeoutMillis).pipe(
       Effect.mapError(() => noLeader("RaftClient.make", discovery.evidence(), settings.readyTimeoutMillis)),
+      Effect.andThen(Effect.mapError(
+        requests.logIn(0, settings.timeoutMillis),
+        ({ attempts, reason }) => RaftError.make("RaftClient.make", reason, undefined, attempts)
+      )),
       Effect.as(client)
     )
   }
