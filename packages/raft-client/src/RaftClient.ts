@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,13 +12,12 @@ import * as FiberHandle from "effect/FiberHandle"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Capabilities, Member, MemberIds, Page, Swapped, Target, Written } from "./ClusterAdapter.ts"
 import { type Bytes as AnyBytes, toBytes } from "./internal/bytes.ts"
+import * as Configured from "./internal/config.ts"
 import * as Discovery from "./internal/discovery.ts"
 import * as Leasing from "./internal/leasing.ts"
 import * as Metrics from "./internal/metrics.ts"
@@ -543,44 +541,28 @@ export const make = (options: RaftClientOptions): Effect.Effect<RaftClient, Raft
 export const layer = (options: RaftClientOptions): Layer.Layer<RaftClient, RaftError.RaftError> =>
   Layer.effect(RaftClient, make(options))
 
-/** Stands for endpoints that could not be read, which are reported once already. */
-const NOWHERE = "localhost:1"
+/**
+ * Options of which every one may be a `Config` too, or be left out: then it is read by its name.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export type FromConfig = Configured.FromConfig
 
 /**
- * The client as a layer, its endpoints and deadlines from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and
- * where they are set `RAFT_TIMEOUT`, `RAFT_READY_TIMEOUT`, `RAFT_ELECTION_TIMEOUT`. All that is wrong is reported at once.
+ * The client as a layer, its options from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and where they are set
+ * `RAFT_ADAPTER` (`etcd` or `d-engine`; default `etcd`), `RAFT_USERNAME`, `RAFT_PASSWORD`, `RAFT_TIMEOUT` and the others of the table
+ * in the README. What is given here goes before what is configured. All that is wrong is reported in one error.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerConfig = (
-  options: Omit<RaftClientOptions, "endpoints"> & { readonly endpoints?: ReadonlyArray<string> }
-): Layer.Layer<RaftClient, RaftError.RaftError> =>
+export const layerConfig = (options: FromConfig = {}): Layer.Layer<RaftClient, RaftError.RaftError> =>
   Layer.effect(
     RaftClient,
     Effect.gen(function*() {
-      const wrong: Array<string> = []
-      const read = Effect.fnUntraced(function*<A>(config: Config.Config<A>) {
-        const result = yield* Effect.result(config)
-        if (Result.isSuccess(result)) return result.success
-        wrong.push(result.failure.message)
-        return undefined
-      })
-      const time = (name: string) => Config.Duration(name).pipe(Config.option, Config.map(Option.getOrUndefined))
-      const endpoints = options.endpoints ?? (yield* read(Config.Array(Schema.String, "RAFT_ENDPOINTS")))
-      const timeout = yield* read(time("RAFT_TIMEOUT"))
-      const readyTimeout = yield* read(time("RAFT_READY_TIMEOUT"))
-      const electionTimeout = yield* read(time("RAFT_ELECTION_TIMEOUT"))
-      const given: RaftClientOptions = {
-        ...options,
-        endpoints: endpoints ?? [NOWHERE],
-        timeout: timeout ?? options.timeout,
-        readyTimeout: readyTimeout ?? options.readyTimeout,
-        electionTimeout: electionTimeout ?? options.electionTimeout
-      }
-      if (wrong.length === 0) return yield* make(given)
-      const settings = resolve(given)
-      if (!("adapter" in settings)) wrong.push(...settings)
-      return yield* invalid("RaftClient.layerConfig", `${wrong.length} wrong setting(s): ${wrong.join("; ")}`)
+      const read = yield* Configured.read(options)
+      if ("adapter" in read) return yield* make(read)
+      return yield* invalid("RaftClient.layerConfig", `${read.length} wrong setting(s): ${read.join("; ")}`)
     })
   )

@@ -35,8 +35,6 @@ export interface EtcdServerOptions {
   readonly clusterToken?: string
   /** Two for each node: for clients those of all nodes, then for their peers. Default: free ones. */
   readonly ports?: ReadonlyArray<number>
-  /** Seconds that a token without use is worth something. Default: 300. */
-  readonly authTokenTtlSeconds?: number
   /** How long the start may take, in milliseconds. Default: 60000. */
   readonly deadlineMillis?: number
 }
@@ -115,7 +113,6 @@ export const make = Effect.fnUntraced(
           "initial-cluster": peers,
           "initial-cluster-state": "new",
           "initial-cluster-token": options.clusterToken ?? "etcd-cluster",
-          "auth-token-ttl": String(options.authTokenTtlSeconds ?? 300),
           "heartbeat-interval": String(Math.ceil(electionMillis / 10)),
           "election-timeout": String(electionMillis),
           "logger": "zap",

@@ -9,6 +9,7 @@ import type { Answer } from "../Channel.ts"
 import type { Claim, Failure, Member } from "../ClusterAdapter.ts"
 import { Belief, type Candidate, type Leader, membershipOf, rank, sameCluster } from "../LeaderBelief.ts"
 import type { Evidence } from "../RaftError.ts"
+import { idleSleep } from "./idle.ts"
 import { unknown } from "./judge.ts"
 import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
@@ -291,7 +292,8 @@ export const make = Effect.fnUntraced(function*(
     for (let n = 0; belief.leader === undefined; n++) {
       if (n > 0) {
         const longest = n > PATIENT_AFTER ? PATIENT_PAUSE : LONGEST_PAUSE
-        yield* Effect.sleep(Math.min(FIRST_PAUSE * 1.5 ** n, longest) * (0.5 + (yield* Random.next) / 2))
+        const pause = Math.min(FIRST_PAUSE * 1.5 ** n, longest) * (0.5 + (yield* Random.next) / 2)
+        yield* waiting.size === 0 ? idleSleep(pause) : Effect.sleep(pause)
       }
       if (!(yield* round(nodes.known, false))) {
         misses++
@@ -335,7 +337,7 @@ export const make = Effect.fnUntraced(function*(
 
   // Members come and go without anybody saying so.
   yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
-    yield* Effect.sleep(settings.membershipMillis * (0.9 + (yield* Random.next) / 5))
+    yield* idleSleep(settings.membershipMillis * (0.9 + (yield* Random.next) / 5))
     if (belief.leader !== undefined && !verifying) yield* verification(true)
   })))
 

@@ -1,6 +1,7 @@
 /** Options with their defaults, checked all at once. */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { type ChannelOptions, MAX_MESSAGE_BYTES } from "../Channel.ts"
 import type { ClusterAdapter } from "../ClusterAdapter.ts"
 import type { Auth } from "./session.ts"
@@ -117,7 +118,16 @@ export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
       wrong.push(`endpoints has ${JSON.stringify(endpoint)}, which is not host:port (without a scheme)`)
     }
   }
-  const { addressMap, channel = {} } = options
+  const { addressMap, auth, channel = {}, eventualReads } = options
+  if (eventualReads !== undefined && eventualReads !== "balanced" && eventualReads !== "sticky") {
+    wrong.push(`eventualReads must be "balanced" or "sticky", not ${JSON.stringify(eventualReads)}`)
+  }
+  if (auth !== undefined && (auth.username === "" || !Redacted.isRedacted(auth.password))) {
+    wrong.push("auth must have a username, and a password by Redacted.make")
+  }
+  if (channel.tls !== undefined && (channel.tls.cert === undefined) !== (channel.tls.key === undefined)) {
+    wrong.push("channel.tls has one of cert and key: a client certificate needs both")
+  }
   for (const name of CHANNEL_NUMBERS) whole(`channel.${name}`, channel[name], 1)
   const settings: Settings = {
     endpoints: [...new Set(options.endpoints)],
@@ -139,7 +149,7 @@ export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
     maxSendBytes: channel.maxSendBytes ?? MAX_MESSAGE_BYTES,
     maxReceiveBytes: channel.maxReceiveBytes ?? MAX_MESSAGE_BYTES,
     learners: options.learners ?? false,
-    sticky: options.eventualReads === "sticky",
+    sticky: eventualReads === "sticky",
     maxParked: whole("maxParked", options.maxParked, 10_000),
     maxInFlight: whole("maxInFlight", options.maxInFlight, 10_000),
     shutdownMillis: millis("shutdownTimeout", options.shutdownTimeout, 0, 0),
