@@ -263,6 +263,121 @@ describe("faults of watches", () => {
       assert.deepStrictEqual(events, ["/w/a=1", "synced", "resync: WentBack", "synced", "/w/a=2<1"])
     }))
 
+  /** Watches that are resumed by revision, on servers that say theirs with answers and progress, and their identity. */
+  const revealing = (cluster: Simulation["cluster"], said: { cluster: string } = { cluster: "7" }) => {
+    const base = DEngineAdapter.make({ watchProgressMillis: 100_000 })
+    const counted = <A>(call: ClusterAdapter.Call<A>): ClusterAdapter.Call<A> => ({
+      ...call,
+      judge: (answer) => {
+        const verdict = call.judge(answer)
+        return verdict._tag === "Done" ? { ...verdict, revision: BigInt(cluster.index) } : verdict
+      }
+    })
+    return {
+      ...base,
+      capabilities: { ...base.capabilities, resumableWatch: true, linearizableScan: true },
+      readProbe: (address, answers, map) => {
+        const claim = base.readProbe(address, answers, map)
+        return "_tag" in claim ? claim : { ...claim, cluster: "7" }
+      },
+      put: (key, value) => counted(base.put(key, value)),
+      watch: (target) => {
+        const spec = base.watch(target)
+        return {
+          ...spec,
+          decode: (body) =>
+            spec.decode(body).map((item) =>
+              item._tag === "Progress" ? { ...item, revision: BigInt(cluster.index), cluster: said.cluster } : item
+            )
+        }
+      }
+    } satisfies ClusterAdapter.ClusterAdapter as ClusterAdapter.ClusterAdapter
+  }
+
+  /** The servers are as they were at revision 100, in a moment that no connection shows. */
+  const rewind = (cluster: Simulation["cluster"], state: Record<string, string>): void => {
+    const entries = Object.entries(state).map(([key, value]) =>
+      [key, { key: Buffer.from(key), value: Buffer.from(value) }] as const
+    )
+    cluster.index = 100
+    for (const node of cluster.nodes) {
+      node.applied = 100
+      node.data.clear()
+      for (const [key, entry] of entries) node.data.set(key, entry)
+    }
+  }
+
+  it.effect("31: servers that went back are found out by the answer to a write", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      cluster.index = 35_484
+      const client = yield* connect({ adapter: revealing(cluster) })
+      yield* drive(client.put("/w/goes", "1"))
+      yield* drive(client.put("/w/stays", "1"))
+      yield* drive(client.put("/w/changes", "2"))
+      const { events, raw } = yield* watching(client.watchPrefix("/w/"))
+      rewind(cluster, { "/w/stays": "1", "/w/changes": "1" })
+      yield* drive(client.put("/w/a", "1"))
+      yield* pass(200)
+      yield* drive(client.put("/w/a", "2"))
+      yield* pass(50)
+      assert.deepStrictEqual(events.slice(4), [
+        "resync: WentBack",
+        "/w/a=1",
+        "/w/changes=1<2",
+        "-/w/goes<1",
+        "synced",
+        "/w/a=2<1"
+      ])
+      const resync = raw.find((event) => event._tag === "Resync")
+      assert.deepStrictEqual([resync?.seen, resync?.revision], [35_487n, 101n])
+    }))
+
+  it.effect("31: servers that went back are found out by the progress of a stream", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0, progressMillis: 1_000 })
+      cluster.index = 35_484
+      const client = yield* connect({ adapter: revealing(cluster) })
+      cluster.write("/w/a", "1")
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      rewind(cluster, {})
+      yield* pass(1_500)
+      assert.deepStrictEqual(events, ["/w/a=1", "synced", "resync: WentBack", "-/w/a<1", "synced"])
+    }))
+
+  it.effect("31: servers whose term went back are compared with, whatever their revision", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      const client = yield* connect({ adapter: revealing(cluster) })
+      cluster.elect(1, { term: 9 })
+      cluster.write("/w/a", "1")
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      yield* drive(client.refresh())
+      for (const { id } of cluster.nodes) cluster.kill(id)
+      yield* pass(500)
+      for (const node of cluster.nodes) {
+        node.data.clear()
+        cluster.start(node.id)
+      }
+      cluster.index = 50_000
+      cluster.elect(2, { term: 1 })
+      yield* pass(3_000)
+      assert.deepStrictEqual(events.slice(0, 2), ["/w/a=1", "synced"])
+      assert.deepStrictEqual(events.slice(-3), ["resync: WentBack", "-/w/a<1", "synced"])
+    }))
+
+  it.effect("a stream of another cluster ends the watch", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ progressMillis: 1_000 })
+      const said = { cluster: "7" }
+      const client = yield* connect({ adapter: revealing(cluster, said) })
+      const { fiber } = yield* watching(client.watchPrefix("/w/"))
+      yield* pass(2_000)
+      assert.isUndefined(fiber.pollUnsafe())
+      said.cluster = "8"
+      assertError(yield* drive(Effect.flip(Fiber.join(fiber))), "OtherCluster")
+    }))
+
   it.effect("32: what the server drops silently comes with the next comparison", () =>
     Effect.gen(function*() {
       const { cluster, connect } = yield* simulate()
