@@ -391,12 +391,12 @@ export interface ClusterAdapter {
   readonly scan: (prefix: Uint8Array) => Call<Scanned>
   /** Undefined: the server answers a scan in one piece. */
   readonly page: ((request: PageRequest) => Call<Page>) | undefined
-  /** `then` when all conditions hold, else `otherwise`: in one step. Undefined: the server has none. */
+  /** `success` when all conditions hold, else `failure`: in one step. Undefined: the server has none. */
   readonly transact:
     | ((
-      conditions: ReadonlyArray<Condition<Uint8Array>>,
-      then: ReadonlyArray<Operation<Uint8Array>>,
-      otherwise: ReadonlyArray<Operation<Uint8Array>>
+      compare: ReadonlyArray<Condition<Uint8Array>>,
+      success: ReadonlyArray<Operation<Uint8Array>>,
+      failure: ReadonlyArray<Operation<Uint8Array>>
     ) => Call<Transacted>)
     | undefined
   readonly watch: (target: WatchTarget) => StreamSpec<WatchItem>

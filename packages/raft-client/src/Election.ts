@@ -63,7 +63,7 @@ export const campaign = (
     const isHeld = Transaction.wasCreatedAt(key, token)
     const proclaim = (value: Bytes): Effect.Effect<void, RaftError.RaftError> =>
       Effect.flatMap(
-        client.transact({ conditions: [isHeld], then: [Transaction.put(key, toBytes(value), lease.id)] }),
+        client.transact({ compare: [isHeld], success: [Transaction.put(key, toBytes(value), lease.id)] }),
         ({ succeeded }) => {
           if (succeeded) return Effect.void
           const message = "the office was lost before this was proclaimed"

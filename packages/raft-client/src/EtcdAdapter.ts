@@ -355,19 +355,19 @@ const result = ({ response }: Pb.ResponseOp): Result => {
 
 const transaction = <A>(
   conditions: ReadonlyArray<Condition<Uint8Array>>,
-  then: ReadonlyArray<Operation<Uint8Array>>,
-  otherwise: ReadonlyArray<Operation<Uint8Array>>,
+  success: ReadonlyArray<Operation<Uint8Array>>,
+  failure: ReadonlyArray<Operation<Uint8Array>>,
   read: (message: Pb.TxnResponse) => A
 ): Call<A> => {
-  const write = [...then, ...otherwise].some(({ _tag }) => _tag !== "Get")
+  const write = [...success, ...failure].some(({ _tag }) => _tag !== "Get")
   return {
     path: `${kv}Txn`,
     body: toBinary(
       Pb.TxnRequestSchema,
       create(Pb.TxnRequestSchema, {
         compare: conditions.map(compare),
-        success: then.map(operation),
-        failure: otherwise.map(operation)
+        success: success.map(operation),
+        failure: failure.map(operation)
       })
     ),
     write,
@@ -429,8 +429,8 @@ export const make = (): ClusterAdapter => ({
       [],
       (message) => ({ ...written(message), succeeded: message.succeeded })
     ),
-  transact: (conditions, then, otherwise) =>
-    transaction(conditions, then, otherwise, (message) => ({
+  transact: (compare, success, failure) =>
+    transaction(compare, success, failure, (message) => ({
       succeeded: message.succeeded,
       revision: message.header?.revision ?? 0n,
       results: message.responses.map(result)

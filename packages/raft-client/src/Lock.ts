@@ -75,9 +75,13 @@ export const withLock = <A, E, R>(
   use: (held: Held) => Effect.Effect<A, E, R>,
   options: LockOptions = {}
 ): Effect.Effect<A, E | RaftError, R | RaftClient> =>
-  Effect.scoped(Effect.flatMap(acquire(name, options), (held) =>
-    Effect.raceFirst(use(held), Effect.flatMap(held.lost, Effect.fail)))) as Effect.Effect<
-      A,
-      E | RaftError,
-      R | RaftClient
-    >
+  Effect.scoped(
+    Effect.flatMap(
+      acquire(name, options),
+      (held) => Effect.raceFirst(use(held), Effect.flatMap(held.lost, Effect.fail))
+    )
+  ) as Effect.Effect<
+    A,
+    E | RaftError,
+    R | RaftClient
+  >

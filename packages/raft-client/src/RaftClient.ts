@@ -383,11 +383,11 @@ const build = Effect.fnUntraced(
         ? { ...operation, key: toBytes(operation.key), value: toBytes(operation.value) }
         : { ...operation, key: toBytes(operation.key) }
 
-    const transact: RaftClient["transact"] = ({ conditions, otherwise = [], then }, options) => {
+    const transact: RaftClient["transact"] = ({ compare, failure = [], success }, options) => {
       if (adapter.transact === undefined) {
         return Effect.fail(Leasing.unsupported("transact", adapter, "transactions", true))
       }
-      const call = adapter.transact(conditions.map(conditionOf), then.map(operationOf), otherwise.map(operationOf))
+      const call = adapter.transact(compare.map(conditionOf), success.map(operationOf), failure.map(operationOf))
       return requests.run("transact", call, "Quorum", millisOf(options))
     }
 

@@ -194,6 +194,7 @@ export const retrySchedule: Schedule.Schedule<unknown> = Schedule.min([
  * @category combinators
  * @since 0.1.0
  */
-export const retry = (schedule: Schedule.Schedule<unknown> = retrySchedule) =>
-<A, R>(effect: Effect.Effect<A, RaftError, R>): Effect.Effect<A, RaftError, R> =>
-  Effect.retry(effect, { schedule, while: (error) => error.isSafeToRetry })
+export const retry =
+  (schedule: Schedule.Schedule<unknown> = retrySchedule) =>
+  <A, R>(effect: Effect.Effect<A, RaftError, R>): Effect.Effect<A, RaftError, R> =>
+    Effect.retry(effect, { schedule, while: (error) => error.isSafeToRetry })

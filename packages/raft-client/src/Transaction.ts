@@ -54,10 +54,11 @@ export type Operation<B = Bytes> =
  */
 export interface Transaction {
   /** All have to hold; none at all hold. */
-  readonly conditions: ReadonlyArray<Condition>
-  readonly then: ReadonlyArray<Operation>
-  /** Default: nothing. */
-  readonly otherwise?: ReadonlyArray<Operation> | undefined
+  readonly compare: ReadonlyArray<Condition>
+  /** What to do then. */
+  readonly success: ReadonlyArray<Operation>
+  /** What to do else. Default: nothing. */
+  readonly failure?: ReadonlyArray<Operation> | undefined
 }
 
 /**
@@ -88,7 +89,7 @@ export interface Found {
 }
 
 /**
- * What became of a transaction that was decided. `succeeded`: the conditions held and `then` was done; else `otherwise`.
+ * What became of a transaction that was decided. `succeeded`: the conditions held and `success` was done; else `failure`.
  *
  * @category models
  * @since 0.1.0

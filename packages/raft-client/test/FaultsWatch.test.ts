@@ -287,7 +287,9 @@ describe("faults of watches", () => {
           ...spec,
           decode: (body) =>
             spec.decode(body).map((item) =>
-              item._tag === "Progress" ? { ...item, revision: BigInt(cluster.index), cluster: said.cluster } : item
+              item._tag === "Progress"
+                ? { _tag: "Progress" as const, revision: BigInt(cluster.index), cluster: said.cluster }
+                : item
             )
         }
       }

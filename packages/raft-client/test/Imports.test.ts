@@ -44,7 +44,7 @@ describe("imports", () => {
   })
 
   it("or it would be seen", () => {
-    const types = importsOf("/a.ts", "import type { B } from \"./b.ts\"\nimport {\n  type C\n} from \"./c.ts\"")
+    const types = importsOf("/a.ts", 'import type { B } from "./b.ts"\nimport {\n  type C\n} from "./c.ts"')
     assert.deepStrictEqual(types, ["/b.ts", "/c.ts"])
     assert.deepStrictEqual(cycleIn(new Map([["/a", ["/b"]], ["/b", ["/c"]], ["/c", ["/b"]]])), ["/b", "/c", "/b"])
   })

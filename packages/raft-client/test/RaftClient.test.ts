@@ -185,7 +185,7 @@ describe("RaftClient", () => {
       for (
         const [outcome, effect] of [
           [undefined, Effect.scoped(client.grantLease("5 seconds"))],
-          ["NotSent", client.transact({ conditions: [], then: [Transaction.put("/k", "v")] })],
+          ["NotSent", client.transact({ compare: [], success: [Transaction.put("/k", "v")] })],
           ["NotSent", client.put("/k", "v", { lease: { id: 1n } })],
           [undefined, service(Effect.scoped(Lock.acquire("/locks/a/")))],
           [undefined, service(Effect.scoped(Election.campaign("/e/", "me")))]

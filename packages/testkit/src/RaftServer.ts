@@ -11,7 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { rmSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync } from "node:fs"
 import * as Process from "./internal/process.ts"
 
 /**
@@ -42,7 +42,7 @@ export interface RaftNode {
   readonly log: Effect.Effect<ReadonlyArray<string>>
   /** SIGKILL, waits until the process is gone. */
   readonly kill: Effect.Effect<void>
-  /** SIGSTOP: its connections stay open and nothing answers. */
+  /** SIGSTOP, waits until all of it stands (where there is a /proc): its connections stay open and nothing answers. */
   readonly pause: Effect.Effect<void, RaftServerError>
   /** SIGCONT. */
   readonly resume: Effect.Effect<void, RaftServerError>
@@ -95,6 +95,18 @@ const liveClock: Clock.Clock = Clock.Clock.defaultValue()
 
 const keptLines = 40
 const pollMillis = 20
+
+/** Whether every thread stands. The signal goes to one of them, and the others run on until that one has had its turn. */
+const stands = (pid: number): boolean => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")
+      return /^[TtZX]/.test(stat.slice(stat.lastIndexOf(")") + 2))
+    })
+  } catch {
+    return true
+  }
+}
 
 interface Running {
   readonly name: string
@@ -154,6 +166,20 @@ export const run = Effect.fnUntraced(
         return Effect.void
       })
 
+    const pause = (member: Running): Effect.Effect<void, RaftServerError> =>
+      Effect.andThen(
+        signal(member, "SIGSTOP"),
+        Effect.gen(function*() {
+          while (alive(member) && !stands(member.process!.pid)) yield* Effect.sleep(1)
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: deadlineMillis,
+            orElse: () => Effect.fail(fail(member, "NotReady", `does not stand ${deadlineMillis} ms after SIGSTOP`))
+          }),
+          Effect.provideService(Clock.Clock, liveClock)
+        )
+      )
+
     const wipe = (member: Running): Effect.Effect<void, RaftServerError> =>
       Effect.suspend(() => {
         if (alive(member)) return Effect.fail(fail(member, "Running", "is running: kill it before its data is removed"))
@@ -185,11 +211,14 @@ export const run = Effect.fnUntraced(
         if (first !== undefined && said.every((one, i) => !alive(members[i]!) || one?.leader === first)) return
         yield* Effect.sleep(pollMillis)
       }
-    }).pipe(Effect.timeoutOrElse({
-      duration: deadlineMillis,
-      orElse: () =>
-        Effect.fail(fail(members[0]!, "NotReady", `and the others have no leader after ${deadlineMillis} ms`))
-    }), Effect.provideService(Clock.Clock, liveClock))
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: deadlineMillis,
+        orElse: () =>
+          Effect.fail(fail(members[0]!, "NotReady", `and the others have no leader after ${deadlineMillis} ms`))
+      }),
+      Effect.provideService(Clock.Clock, liveClock)
+    )
 
     yield* Effect.addFinalizer(() => Effect.forEach(members, kill, { concurrency: "unbounded", discard: true }))
     yield* Effect.forEach(members, spawn, { discard: true })
@@ -203,7 +232,7 @@ export const run = Effect.fnUntraced(
         isRunning: Effect.sync(() => alive(member)),
         log: Effect.sync(() => [...member.log]),
         kill: kill(member),
-        pause: signal(member, "SIGSTOP"),
+        pause: pause(member),
         resume: signal(member, "SIGCONT"),
         start: spawn(member),
         wipe: wipe(member)

@@ -58,7 +58,9 @@ const oneOf = <A extends string>(...all: ReadonlyArray<A>): Parse<A> => (text) =
 
 /** Certificates are told apart from paths, and never shown. */
 const pem: Parse<string> = (text) =>
-  text.includes("-----BEGIN ") ? Result.succeed(text) : Result.fail("is no PEM; it has to be the text itself, not a path")
+  text.includes("-----BEGIN ")
+    ? Result.succeed(text)
+    : Result.fail("is no PEM; it has to be the text itself, not a path")
 
 const addresses: Parse<Readonly<Record<string, string>>> = (text) => {
   const out: Record<string, string> = {}

@@ -102,10 +102,13 @@ export const make = (
       const { id, seconds } = yield* Effect.acquireRelease(
         Effect.suspend(() => {
           const sentAt = now()
-          return Effect.tap(requests.run(operation, calls.grant(wanted), "Quorum", timeoutMillis), (granted) =>
-            Effect.sync(() => {
-              until = sentAt + granted.seconds * 1_000
-            }))
+          return Effect.tap(
+            requests.run(operation, calls.grant(wanted), "Quorum", timeoutMillis),
+            (granted) =>
+              Effect.sync(() => {
+                until = sentAt + granted.seconds * 1_000
+              })
+          )
         }),
         ({ id }) =>
           Effect.suspend(() =>

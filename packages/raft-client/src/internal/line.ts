@@ -55,7 +55,9 @@ export const queue = Effect.fnUntraced(
 const persistently = Schedule.spaced("100 millis")
 
 /** Waits until a key is not there. */
-const untilGone = (changes: Stream.Stream<WatchEvent, RaftError.RaftError>): Effect.Effect<void, RaftError.RaftError> => {
+const untilGone = (
+  changes: Stream.Stream<WatchEvent, RaftError.RaftError>
+): Effect.Effect<void, RaftError.RaftError> => {
   let isThere = false
   return Stream.runDrain(Stream.takeUntil(changes, (event) => {
     if (event._tag === "Put") isThere = true
@@ -74,9 +76,9 @@ const register = Effect.fnUntraced(
   ): Effect.fn.Return<bigint, RaftError.RaftError, RaftClient> {
     const client = yield* RaftClient
     const attempt = client.transact({
-      conditions: [Transaction.isAbsent(key)],
-      then: [Transaction.put(key, value, lease.id)],
-      otherwise: [Transaction.get(key)]
+      compare: [Transaction.isAbsent(key)],
+      success: [Transaction.put(key, value, lease.id)],
+      failure: [Transaction.get(key)]
     })
     const { results, revision, succeeded } = yield* Effect.retry(attempt, {
       schedule: persistently,
@@ -102,7 +104,7 @@ const wait = Effect.fnUntraced(
       if (!line.some((entry) => compareBytes(entry.key, key) === 0 && numberOf(entry) === token)) {
         return yield* gone(operation, "somebody else deleted the key of this place in the line")
       }
-      const before = line.filter((entry) => numberOf(entry) < token).at(-1)
+      const before = line.findLast((entry) => numberOf(entry) < token)
       if (before === undefined) return
       // Only the one before: if all who wait looked at the first, all would come running when it goes.
       yield* untilGone(client.watch(before.key))
@@ -132,7 +134,10 @@ const enter = Effect.fnUntraced(
       // The lease goes on being renewed, and its end is told by itself.
       onFailure: () => Effect.void,
       onSuccess: () =>
-        Deferred.succeed(deleted, gone(operation, "the key that stood for it is gone; its lease ended, or somebody deleted it"))
+        Deferred.succeed(
+          deleted,
+          gone(operation, "the key that stood for it is gone; its lease ended, or somebody deleted it")
+        )
     }))
     return { key, token, lease, lost: Effect.raceFirst(lease.lost, Deferred.await(deleted)) }
   }
