@@ -489,6 +489,30 @@ else {describe("etcd alone", () => {
       60_000
     )
 
+    it.live("a lock outlives the death of the server that led", () =>
+      Effect.gen(function*() {
+        const server = yield* EtcdServer.make({ nodes: 3, electionMillis: 200 })
+        const client = yield* connect(server)
+        const lease = yield* client.grantLease("2 seconds")
+        const held = yield* Effect.provideService(
+          Lock.acquire("/locks/job/", { ttl: "2 seconds" }),
+          RaftClient.RaftClient,
+          client
+        )
+        const lost = yield* Effect.forkScoped(Effect.raceFirst(held.lost, lease.lost))
+        const leader = (yield* client.leader).address
+        yield* server.nodes.find(({ endpoint }) => endpoint === leader)!.kill
+        yield* until(
+          "another leader",
+          Effect.map(server.leader, (address) => address !== undefined && address !== leader)
+        )
+        // Twice the time that it has without being renewed.
+        yield* Effect.sleep(lease.seconds * 2_000)
+        assert.isUndefined(lost.pollUnsafe())
+        assert.isTrue(yield* lease.isAlive)
+        assert.isTrue(Option.isSome(yield* client.get(held.key)))
+      }), 60_000)
+
     it.live(
       "an election: the next one leads when the first one goes, everybody sees who does",
       () =>

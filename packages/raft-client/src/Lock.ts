@@ -5,7 +5,7 @@
  *
  * No lock of a distributed store keeps a holder from believing in it too long: a process that stood still wakes up and goes on.
  * Give `token` to what the lock protects, and let that refuse a lower one than it has seen; or let writes to the same store depend
- * on `isHeld`.
+ * on `isHeld`. Tokens are revisions: a store that was restored from a backup counts from lower ones.
  *
  * @since 0.1.0
  */

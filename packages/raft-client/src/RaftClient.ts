@@ -71,6 +71,14 @@ export type RequestOptions = Reading.RequestOptions
 export type ReadOptions = Reading.ReadOptions
 
 /**
+ * Options of a read of many keys, part by part.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export type ManyOptions = Reading.ManyOptions
+
+/**
  * Options of a scan.
  *
  * @category configuration
@@ -176,6 +184,8 @@ export interface Unresolved {
  *
  * **Details**
  *
+ * Put `RaftError.retry()` around an operation to try it again as long as that does no harm (`isSafeToRetry`).
+ *
  * Every write ends in success or in a `RaftError` whose `outcome` is `NotSent`, `Rejected` or `Ambiguous`. What is certainly not
  * applied is sent again until the deadline; what may be is never.
  *
@@ -193,10 +203,10 @@ export interface RaftClient {
     keys: ReadonlyArray<Bytes>,
     options?: ReadOptions
   ) => Effect.Effect<ReadonlyArray<Option.Option<Uint8Array>>, RaftError.RaftError>
-  /** The same, asked for as it is read. `timeout` is that of each part. */
+  /** The same, asked for as it is read, `pageSize` keys at a time. `timeout` is that of each part. */
   readonly getManyStream: (
     keys: Iterable<Bytes>,
-    options?: ReadOptions
+    options?: ManyOptions
   ) => Stream.Stream<Option.Option<Uint8Array>, RaftError.RaftError>
   readonly put: (key: Bytes, value: Bytes, options?: PutOptions) => Effect.Effect<Written, RaftError.RaftError>
   /** The key disappears after `ttl`, which servers take in whole seconds. */
@@ -288,6 +298,14 @@ const noLeader = (operation: string, evidence: ReadonlyArray<RaftError.Evidence>
   const said = evidence.map(({ address, answer }) => `${address}: ${answer}`).join("; ")
   const message = `no leader was found within ${millis} ms. ${said}`
   return RaftError.make(operation, new RaftError.NoLeader({ message, evidence }))
+}
+
+/** Nobody leads here, or only somebody of another cluster. */
+const nobodyLeads = (operation: string, discovery: Discovery.Discovery, millis: number): RaftError.RaftError => {
+  const strangers = discovery.strangers()
+  return strangers === undefined
+    ? noLeader(operation, discovery.evidence(), millis)
+    : RaftError.make(operation, new RaftError.OtherCluster({ message: strangers }))
 }
 
 const build = Effect.fnUntraced(
@@ -479,7 +497,7 @@ const build = Effect.fnUntraced(
         (why) =>
           why === "Closed"
             ? RaftError.make("leader", new RaftError.ClientClosed({ message: "the client is closed" }))
-            : noLeader("leader", discovery.evidence(), settings.timeoutMillis)
+            : nobodyLeads("leader", discovery, settings.timeoutMillis)
       ),
       view,
       changes: SubscriptionRef.changes(discovery.view),

@@ -1,4 +1,4 @@
-/** The fault cases of the reference that are about watches, by their numbers. */
+/** What goes wrong with watches. Cases with one number are of one fault. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf"
 import {
   type ClusterAdapter,
@@ -270,7 +270,9 @@ describe("faults of watches", () => {
       ...call,
       judge: (answer) => {
         const verdict = call.judge(answer)
-        return verdict._tag === "Done" ? { ...verdict, revision: BigInt(cluster.index) } : verdict
+        return verdict._tag === "Done"
+          ? { ...verdict, revision: BigInt(cluster.index), cluster: BigInt(said.cluster) }
+          : verdict
       }
     })
     return {
@@ -378,6 +380,18 @@ describe("faults of watches", () => {
       assert.isUndefined(fiber.pollUnsafe())
       said.cluster = "8"
       assertError(yield* drive(Effect.flip(Fiber.join(fiber))), "OtherCluster")
+    }))
+
+  it.effect("an answer of another cluster is no success", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const said = { cluster: "7" }
+      const client = yield* connect({ adapter: revealing(cluster, said) })
+      yield* drive(client.put("/k", "1"))
+      said.cluster = "8"
+      const error = yield* drive(Effect.flip(client.put("/k", "2")))
+      assertError(error, "OtherCluster", "Ambiguous")
+      assert.match(error.message, /another cluster answers at node1:9081, and has taken the write/)
     }))
 
   it.effect("32: what the server drops silently comes with the next comparison", () =>

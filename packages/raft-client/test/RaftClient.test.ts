@@ -212,7 +212,9 @@ describe("RaftClient", () => {
       const none = yield* drive(Stream.runCollect(client.scanPages("/none/")))
       assert.deepStrictEqual(none.map(({ entries, more }) => [entries.length, more]), [[0, false]])
       assertError(yield* failing(client.scan("/p/", { limit: 0 })), "InvalidRequest")
-      const values = yield* drive(Stream.runCollect(client.getManyStream(["/p/a", "/p/x", "/p/b"])))
+      const before = cluster.node(1).count("HandleClientRead")
+      const values = yield* drive(Stream.runCollect(client.getManyStream(["/p/a", "/p/x", "/p/b"], { pageSize: 2 })))
+      assert.strictEqual(cluster.node(1).count("HandleClientRead"), before + 2)
       assert.deepStrictEqual(values.map((value) => text(Option.getOrUndefined(value))), ["a", undefined, "b"])
     }))
 

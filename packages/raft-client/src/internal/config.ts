@@ -108,13 +108,15 @@ export const read = Effect.fnUntraced(
     /** Which option came from which name. */
     const sources = new Map<string, string>()
 
-    const named = <A>(name: string, parse: Parse<A>): Effect.Effect<A | undefined> =>
+    /** `exact`: spaces around it are part of it. */
+    const named = <A>(name: string, parse: Parse<A>, exact = false): Effect.Effect<A | undefined> =>
       Effect.map(Effect.result(Config.option(Config.String(`${prefix}${name}`))), (found) => {
         if (Result.isFailure(found)) {
           wrong.push(`${prefix}${name} cannot be read`)
           return undefined
         }
-        const text = Option.getOrUndefined(found.success)?.trim()
+        const raw = Option.getOrUndefined(found.success)
+        const text = exact ? raw : raw?.trim()
         // An empty variable is how shells and containers say that there is none.
         if (text === undefined || text === "") return undefined
         const parsed = parse(text)
@@ -160,8 +162,8 @@ export const read = Effect.fnUntraced(
     }
 
     if (!(yield* coded("auth"))) {
-      const username = yield* named("USERNAME", anything)
-      const password = yield* named("PASSWORD", anything)
+      const username = yield* named("USERNAME", anything, true)
+      const password = yield* named("PASSWORD", anything, true)
       if (username !== undefined && password !== undefined) {
         out["auth"] = { username, password: Redacted.make(password) }
         sources.set("auth", `${prefix}USERNAME`)

@@ -38,6 +38,12 @@ export interface ReadOptions extends RequestOptions {
   readonly confirmMissing?: boolean | undefined
 }
 
+/** `RaftClient.ManyOptions`. */
+export interface ManyOptions extends ReadOptions {
+  /** How many keys are asked for at once, at most 128 on etcd. Default: 128. */
+  readonly pageSize?: number | undefined
+}
+
 /** `RaftClient.ScanOptions`. */
 export interface ScanOptions extends RequestOptions {
   /** Take the prefix as it is, without the rule of `Prefix`; the empty one is refused all the same. Default: false. */
@@ -59,7 +65,7 @@ export interface Reading {
   readonly many: (keys: ReadonlyArray<Bytes>, options?: ReadOptions) => Failing<Values>
   readonly stream: (
     keys: Iterable<Bytes>,
-    options?: ReadOptions
+    options?: ManyOptions
   ) => Stream.Stream<Option.Option<Uint8Array>, RaftError.RaftError>
   readonly scan: (prefix: Prefix.Prefix | string, options?: ScanOptions) => Failing<Page>
   readonly pages: (
@@ -173,8 +179,10 @@ export const make = (
 
   const stream: Reading["stream"] = (keys, options = {}) =>
     Stream.suspend(() => {
+      const wrong = wrongNumber("getManyStream", options)
+      if (wrong !== undefined) return Stream.fail(wrong)
       const source = keys[Symbol.iterator]()
-      const size = Math.min(adapter.maxKeys, MANY)
+      const size = Math.min(adapter.maxKeys, options.pageSize ?? MANY)
       return Stream.paginate(undefined, () =>
         Effect.suspend(() => {
           const some: Array<Bytes> = []
