@@ -150,7 +150,7 @@ else {describe("etcd alone", () => {
           )
           assert.strictEqual(watched.state.size, 30)
           const resyncs = watched.events.filter((event) => event._tag === "Resync")
-          assert.isAtLeast(resyncs.length, 1)
+          assert.lengthOf(resyncs, 1)
           assert.strictEqual(resyncs[0]!.reason, "WentBack")
           assert.strictEqual(resyncs[0]!.seen, (seen as WatchEvent.Put).revision)
           assert.isTrue(resyncs[0]!.revision < resyncs[0]!.seen)

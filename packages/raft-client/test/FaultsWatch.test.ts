@@ -283,6 +283,7 @@ describe("faults of watches", () => {
         return "_tag" in claim ? claim : { ...claim, cluster: "7" }
       },
       put: (key, value) => counted(base.put(key, value)),
+      scan: (prefix) => counted(base.scan(prefix)),
       watch: (target) => {
         const spec = base.watch(target)
         return {
@@ -322,7 +323,7 @@ describe("faults of watches", () => {
       const { events, raw } = yield* watching(client.watchPrefix("/w/"))
       rewind(cluster, { "/w/stays": "1", "/w/changes": "1" })
       yield* drive(client.put("/w/a", "1"))
-      yield* pass(200)
+      yield* pass(3_000)
       yield* drive(client.put("/w/a", "2"))
       yield* pass(50)
       assert.deepStrictEqual(events.slice(4), [
@@ -345,7 +346,7 @@ describe("faults of watches", () => {
       cluster.write("/w/a", "1")
       const { events } = yield* watching(client.watchPrefix("/w/"))
       rewind(cluster, {})
-      yield* pass(1_500)
+      yield* pass(4_000)
       assert.deepStrictEqual(events, ["/w/a=1", "synced", "resync: WentBack", "-/w/a<1", "synced"])
     }))
 

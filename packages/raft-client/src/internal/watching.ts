@@ -52,6 +52,9 @@ const LOOK = 1_000
 /** How many watches may be opened or compared at once: after a leader's death all of them are. */
 const SYNCS = 16
 
+/** How often a first state is read again because the servers turned out to have gone back while it was. */
+const BASELINES = 3
+
 type Change = Extract<WatchItem, { _tag: "Put" | "Delete" }>
 
 const isChange = (item: WatchItem): item is Change => item._tag === "Put" || item._tag === "Delete"
@@ -317,10 +320,14 @@ export const make = (
         const opened = yield* inTurn(Effect.gen(function*() {
           if (adapter.capabilities.resumableWatch && (from === undefined || isForgotten())) {
             if (from !== undefined) because = "WentBack"
-            // Before the state is read: what is forgotten meanwhile is noticed.
-            const { period } = yield* Streams.leading("watch", settings, discovery)
-            history = { lineage: requests.lineage(), period }
-            const found = yield* baseline(target)
+            let found: Snapshot
+            let tries = 0
+            do {
+              // Before the state is read: what is forgotten meanwhile is noticed, be it by this read itself.
+              const { period } = yield* Streams.leading("watch", settings, discovery)
+              history = { lineage: requests.lineage(), period }
+              found = yield* baseline(target)
+            } while (history.lineage !== requests.lineage() && ++tries < BASELINES)
             yield* merge(found, [], true)
             from = folded.mark + 1n
           }
