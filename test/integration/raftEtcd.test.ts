@@ -123,44 +123,44 @@ const etcd = raftServers.find(({ kind }) => kind === "etcd")!
 
 if (etcd.missing !== undefined) instead("etcd alone", etcd.missing)
 else {describe("etcd alone", () => {
-    it.live(
-      "a volume that comes back empty: the watch says so, tells what is gone, and then every write",
-      () =>
-        Effect.gen(function*() {
-          const server = yield* one
-          const [node] = server.nodes
-          const client = yield* connect(server)
-          for (let i = 0; i < 60; i++) yield* client.put(`/w/${i % 3}`, `before ${i}`)
-          const watched = yield* watching(client.watchPrefix("/w/"))
-          yield* client.put("/w/late", "before")
-          yield* until("its event", Effect.sync(() => watched.state.has("/w/late")))
-          const seen = watched.events.at(-1)!
-          yield* node!.kill
-          yield* node!.wipe
-          yield* node!.start
-          // At once, while the watch is still on its way back.
-          for (let i = 0; i < 30; i++) yield* surely(client, `/w/new${i}`, String(i))
-          yield* until(
-            "the present state",
-            Effect.map(stateOf(client, "/w/"), (state) =>
-              [...state].every(([key, value]) =>
-                watched.state.get(key!) === value
-              ) &&
-              state.size === watched.state.size)
-          )
-          assert.strictEqual(watched.state.size, 30)
-          const resyncs = watched.events.filter((event) => event._tag === "Resync")
-          assert.lengthOf(resyncs, 1)
-          assert.strictEqual(resyncs[0]!.reason, "WentBack")
-          assert.strictEqual(resyncs[0]!.seen, (seen as WatchEvent.Put).revision)
-          assert.isTrue(resyncs[0]!.revision < resyncs[0]!.seen)
-          const gone = watched.events.filter((event) => event._tag === "Delete").map(({ key }) => text(key))
-          assert.sameMembers(gone, ["/w/0", "/w/1", "/w/2", "/w/late"])
-          const told = watched.events.filter((event) => event._tag === "Put" && text(event.key)!.startsWith("/w/new"))
-          assert.lengthOf(told, 30)
-        }),
-      60_000
-    )
+    for (const nodes of [1, 3]) {
+      it.live(
+        `volumes of ${nodes} that come back empty: the watch says so, tells what is gone, and then every write`,
+        () =>
+          Effect.gen(function*() {
+            const server = yield* EtcdServer.make({ nodes, electionMillis: 200 })
+            const client = yield* connect(server)
+            for (let i = 0; i < 60; i++) yield* client.put(`/w/${i % 3}`, `before ${i}`)
+            const watched = yield* watching(client.watchPrefix("/w/"))
+            yield* client.put("/w/late", "before")
+            yield* until("its event", Effect.sync(() => watched.state.has("/w/late")))
+            const seen = watched.events.at(-1)!
+            for (const node of server.nodes) yield* node.kill
+            for (const node of server.nodes) yield* Effect.andThen(node.wipe, node.start)
+            // At once, while the watch is still on its way back.
+            for (let i = 0; i < 30; i++) yield* surely(client, `/w/new${i}`, String(i))
+            yield* until(
+              "the present state",
+              Effect.map(stateOf(client, "/w/"), (state) =>
+                [...state].every(([key, value]) =>
+                  watched.state.get(key!) === value
+                ) &&
+                state.size === watched.state.size)
+            )
+            assert.strictEqual(watched.state.size, 30)
+            const resyncs = watched.events.filter((event) => event._tag === "Resync")
+            assert.lengthOf(resyncs, 1)
+            assert.strictEqual(resyncs[0]!.reason, "WentBack")
+            assert.strictEqual(resyncs[0]!.seen, (seen as WatchEvent.Put).revision)
+            assert.isTrue(resyncs[0]!.revision < resyncs[0]!.seen)
+            const gone = watched.events.filter((event) => event._tag === "Delete").map(({ key }) => text(key))
+            assert.sameMembers(gone, ["/w/0", "/w/1", "/w/2", "/w/late"])
+            const told = watched.events.filter((event) => event._tag === "Put" && text(event.key)!.startsWith("/w/new"))
+            assert.lengthOf(told, 30)
+          }),
+        60_000
+      )
+    }
 
     it.live("a volume that comes back empty while nobody writes", () =>
       Effect.gen(function*() {
