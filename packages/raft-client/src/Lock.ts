@@ -74,14 +74,10 @@ export const withLock = <A, E, R>(
   name: Prefix.Prefix | string,
   use: (held: Held) => Effect.Effect<A, E, R>,
   options: LockOptions = {}
-): Effect.Effect<A, E | RaftError, R | RaftClient> =>
+): Effect.Effect<A, E | RaftError, Exclude<R, Scope.Scope> | RaftClient> =>
   Effect.scoped(
     Effect.flatMap(
       acquire(name, options),
       (held) => Effect.raceFirst(use(held), Effect.flatMap(held.lost, Effect.fail))
     )
-  ) as Effect.Effect<
-    A,
-    E | RaftError,
-    R | RaftClient
-  >
+  )

@@ -325,7 +325,11 @@ const build = Effect.fnUntraced(
       return yield* RaftError.make("RaftClient.make", new RaftError.Unsupported({ capability: "login", message }))
     }
     const session = auth === undefined || adapter.login === undefined ? undefined : new Session(auth, adapter.login)
-    const channel = session === undefined ? settings.channel : { ...settings.channel, callMetadata: session.metadata }
+    const given = settings.channel.callMetadata
+    const channel = session === undefined ? settings.channel : {
+      ...settings.channel,
+      callMetadata: (path: string) => ({ ...given?.(path), ...session.metadata(path) })
+    }
     const nodes = yield* Effect.acquireRelease(
       Effect.sync(() => new Nodes(transport, channel, settings.endpoints)),
       (nodes) => Effect.sync(() => nodes.close())
