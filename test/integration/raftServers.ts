@@ -4,6 +4,7 @@ import * as DEngineServer from "@effect-scylla/testkit/DEngineServer"
 import * as EtcdServer from "@effect-scylla/testkit/EtcdServer"
 import type { RaftServer, RaftServerError } from "@effect-scylla/testkit/RaftServer"
 import type { Registers } from "@effect-scylla/testkit/RaftWorkload"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, type Scope } from "effect"
 import { text } from "./raftWire.ts"
 
@@ -11,9 +12,12 @@ export interface Candidate {
   readonly kind: RaftServer["kind"]
   readonly make: Effect.Effect<RaftServer, RaftServerError, Scope.Scope>
   readonly adapter: ClusterAdapter.ClusterAdapter
-  /** Set where the suite must run here and cannot. */
+  /** Why it cannot run here. */
   readonly missing: string | undefined
 }
+
+/** Whether suites must run, so that one that cannot fails. */
+export const required = process.env["REQUIRE_REAL_SERVERS"] === "1"
 
 const candidates = [
   {
@@ -33,23 +37,26 @@ const candidates = [
 ] as const
 
 /**
- * Those that can run, and those that must, which are built here if need be: while modules load, where no hook runs out of
- * time. The others are named with their reason. */
+ * All of them, with the reason of those that cannot run. Those that must are built here if need be: while modules load, where
+ * no hook runs out of time.
+ */
 export const raftServers: ReadonlyArray<Candidate> = await Effect.runPromise(Effect.gen(function*() {
   const out: Array<Candidate> = []
-  const required = process.env["REQUIRE_REAL_SERVERS"] === "1"
   for (const { adapter, kind, lacks, make, provide } of candidates) {
     const why = yield* required ? provide : lacks
-    if (why !== undefined && !required) process.stderr.write(`integration on ${kind}: skipped, ${why}\n`)
-    else {out.push({
-        kind,
-        make,
-        adapter,
-        missing: why === undefined ? undefined : `${why} (REQUIRE_REAL_SERVERS is set)`
-      })}
+    out.push({ kind, make, adapter, missing: why })
   }
   return out
 }))
+
+/** Instead of a suite that cannot run: skipped and named with its reason, or failed where it must run. */
+export const instead = (title: string, why: string): void => {
+  // The default reporter names no suite of a file that is skipped as a whole.
+  if (!required) process.stderr.write(`${title}: skipped, ${why}\n`)
+  describe.skipIf(!required)(`${title}: ${why}`, () => {
+    it("runs here", () => assert.fail(`${why} (REQUIRE_REAL_SERVERS is set)`))
+  })
+}
 
 /** Registers behind our client. */
 export const registersOf = (client: RaftClient.RaftClient): Registers => ({

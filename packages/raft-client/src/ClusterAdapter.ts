@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Answer } from "./Transport.ts"
+import type { Answer } from "./Channel.ts"
+import type { Condition, Operation, Transacted } from "./Transaction.ts"
 
 /**
  * A leader that a server names beside its refusal.
@@ -28,6 +29,7 @@ export interface Hint {
  * | `NotReady` | no | asks the same node again in a moment |
  * | `NotServing` | no | turns to another node |
  * | `Busy` | no | asks the same node again, later |
+ * | `Unauthenticated` | no | logs in again, if it can, and asks again; else fails |
  * | `Refused` | no | fails |
  * | `NotSent` | no | turns to another node |
  * | `Unknown` | perhaps | fails a write as `Ambiguous`; asks again with a read |
@@ -36,12 +38,20 @@ export interface Hint {
  * @since 0.1.0
  */
 export type Verdict<A> =
-  /** `term` and `revision` where the answer carries them. */
-  | { readonly _tag: "Done"; readonly value: A; readonly term?: bigint; readonly revision?: bigint }
+  /** `term`, `revision` and the identity of the cluster where the answer carries them. */
+  | {
+    readonly _tag: "Done"
+    readonly value: A
+    readonly term?: bigint
+    readonly revision?: bigint
+    readonly cluster?: bigint
+  }
   | { readonly _tag: "NotLeader"; readonly message: string; readonly hint?: Hint | undefined }
   | { readonly _tag: "NotReady"; readonly message: string }
   | { readonly _tag: "NotServing"; readonly message: string }
   | { readonly _tag: "Busy"; readonly message: string; readonly retryAfterMillis?: number | undefined }
+  /** There was no token, or it is worth nothing any longer. */
+  | { readonly _tag: "Unauthenticated"; readonly message: string }
   | { readonly _tag: "Refused"; readonly why: Refusal; readonly message: string }
   | { readonly _tag: "NotSent"; readonly message: string }
   | {
@@ -58,7 +68,15 @@ export type Verdict<A> =
  * @category models
  * @since 0.1.0
  */
-export type Refusal = "InvalidRequest" | "MessageTooLarge" | "Unsupported" | "PermissionDenied" | "ServerFailure"
+export type Refusal =
+  | "InvalidRequest"
+  | "MessageTooLarge"
+  | "Unsupported"
+  | "PermissionDenied"
+  | "ServerFailure"
+  | "Compacted"
+  | "LeaseNotFound"
+  | "OtherCluster"
 
 /**
  * A verdict that ends nothing well.
@@ -114,7 +132,7 @@ export interface Claim {
   readonly members: ReadonlyArray<Member>
   /** A higher version of the membership is newer; 0 says nothing. */
   readonly version: bigint
-  /** The identity of the cluster, where the server has one. */
+  /** The identity of the cluster, where the server has one; in decimal. */
   readonly cluster: string | undefined
 }
 
@@ -128,7 +146,8 @@ export interface Claim {
 export type Consistency = "linearizable" | "lease" | "eventual"
 
 /**
- * A key and its value. `revision` is that of the last change, where the server tells it.
+ * A key and its value. `revision` is that of the last change, `created` that of the first since the key exists, where the
+ * server tells them.
  *
  * @category models
  * @since 0.1.0
@@ -137,6 +156,7 @@ export interface Entry {
   readonly key: Uint8Array
   readonly value: Uint8Array
   readonly revision: bigint | undefined
+  readonly created?: bigint | undefined
 }
 
 /**
@@ -172,6 +192,40 @@ export interface Scanned {
 }
 
 /**
+ * What is read or watched: one key, or all under a prefix.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Target {
+  readonly key: Uint8Array
+  readonly prefix: boolean
+}
+
+/**
+ * A part of what `Target` names: at most `limit` keys, those behind `after`, as they were at `revision` (undefined: now).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PageRequest extends Target {
+  readonly limit: number
+  readonly after: Uint8Array | undefined
+  readonly revision: bigint | undefined
+}
+
+/**
+ * A part of the keys, sorted by their bytes, at the revision that was asked for; the present one if none was. `more`: others
+ * come behind.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Page extends Scanned {
+  readonly more: boolean
+}
+
+/**
  * What a kind of server can do.
  *
  * @category models
@@ -190,6 +244,13 @@ export interface Capabilities {
   readonly linearizableScan: boolean
   /** Reads carry the revision of the node that answers, which is what keeps eventual reads from going back in time. */
   readonly readRevision: boolean
+  /** Prefixes are read page by page, so that one of any size can be; elsewhere a scan is one answer. */
+  readonly pages: boolean
+  /** Users and passwords: the option `auth` of the client. */
+  readonly login: boolean
+  /** Leases that are kept alive, and what rests on them: locks and elections. */
+  readonly leases: boolean
+  readonly transactions: boolean
 }
 
 /**
@@ -198,9 +259,7 @@ export interface Capabilities {
  * @category models
  * @since 0.1.0
  */
-export interface WatchTarget {
-  readonly key: Uint8Array
-  readonly prefix: boolean
+export interface WatchTarget extends Target {
   readonly from: bigint | undefined
 }
 
@@ -213,8 +272,10 @@ export interface WatchTarget {
 export type WatchItem =
   | { readonly _tag: "Put"; readonly key: Uint8Array; readonly value: Uint8Array; readonly revision: bigint }
   | { readonly _tag: "Delete"; readonly key: Uint8Array; readonly revision: bigint }
-  /** The stream lives. */
-  | { readonly _tag: "Progress" }
+  /** The stream lives. `revision` is that of the server, `cluster` its identity in decimal, where it tells them. */
+  | { readonly _tag: "Progress"; readonly revision?: bigint | undefined; readonly cluster?: string | undefined }
+  /** The last of a message that goes on in the next one: of its last revision there may be more to come. */
+  | { readonly _tag: "Fragment" }
   /** The server gave the watch up. `compacted`: what was asked for exists no more. `why`: asking again is in vain. */
   | {
     readonly _tag: "Canceled"
@@ -237,6 +298,44 @@ export interface StreamSpec<A> {
   readonly ping: Uint8Array | undefined
   /** Throws on bytes that are no message. */
   readonly decode: (body: Uint8Array) => ReadonlyArray<A>
+}
+
+/**
+ * A lease that was granted; `seconds` may be more than was asked for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Granted {
+  readonly id: bigint
+  readonly seconds: number
+}
+
+/**
+ * Leases, where a server has them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LeaseCalls {
+  readonly grant: (ttlSeconds: number) => Call<Granted>
+  readonly revoke: (id: bigint) => Call<void>
+  /** The first message and each `ping` renew it; what comes back is how many seconds it has, 0 when it is gone. */
+  readonly keepAlive: (id: bigint) => StreamSpec<number>
+}
+
+/**
+ * How users log in, where a server has users.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LoginCalls {
+  /** Answers the token; undefined where the cluster asks for none. Sent without a token. */
+  readonly call: (username: string, password: string) => Call<string | undefined>
+  readonly path: string
+  /** The metadata of a call that carries the token. */
+  readonly header: string
 }
 
 /**
@@ -277,17 +376,29 @@ export interface ClusterAdapter {
   readonly maxKeys: number
   /** `consistency` undefined leaves it to the server. Missing keys are missing in the answer. */
   readonly get: (keys: ReadonlyArray<Uint8Array>, consistency: Consistency | undefined) => Call<ReadonlyArray<Entry>>
-  /** A lease for `put`, where a TTL needs one beforehand. */
-  readonly grant: ((ttlSeconds: number) => Call<bigint>) | undefined
+  /** Undefined: a TTL, if there is one, is given with the put. */
+  readonly leases: LeaseCalls | undefined
+  readonly login: LoginCalls | undefined
+  /** `seconds` where the server takes a TTL with the put, `lease` where it has leases. */
   readonly put: (
     key: Uint8Array,
     value: Uint8Array,
-    ttl?: { readonly seconds: number; readonly lease: bigint | undefined }
+    ttl?: { readonly seconds?: number | undefined; readonly lease?: bigint | undefined }
   ) => Call<Written>
   readonly delete: (key: Uint8Array) => Call<Written>
   /** `expected` undefined: the key must not exist. */
   readonly compareAndSwap: (key: Uint8Array, expected: Uint8Array | undefined, value: Uint8Array) => Call<Swapped>
   readonly scan: (prefix: Uint8Array) => Call<Scanned>
+  /** Undefined: the server answers a scan in one piece. */
+  readonly page: ((request: PageRequest) => Call<Page>) | undefined
+  /** `success` when all conditions hold, else `failure`: in one step. Undefined: the server has none. */
+  readonly transact:
+    | ((
+      compare: ReadonlyArray<Condition<Uint8Array>>,
+      success: ReadonlyArray<Operation<Uint8Array>>,
+      failure: ReadonlyArray<Operation<Uint8Array>>
+    ) => Call<Transacted>)
+    | undefined
   readonly watch: (target: WatchTarget) => StreamSpec<WatchItem>
   readonly watchMembership: StreamSpec<MemberIds> | undefined
 }

@@ -10,6 +10,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire"
+import type { Answer } from "./Channel.ts"
 import type {
   Call,
   Claim,
@@ -34,7 +35,6 @@ import {
 import { NodeRole } from "./generated/dengine/common_pb.ts"
 import { ErrorCode, type ErrorMetadata } from "./generated/dengine/error_pb.ts"
 import { judgeBody, judgeClient, refused, unknown } from "./internal/judge.ts"
-import type { Answer } from "./Transport.ts"
 
 /**
  * What the servers are known to be set up for.
@@ -351,7 +351,11 @@ export const make = (options: DEngineOptions = {}): ClusterAdapter => {
       resumableWatch: false,
       writeRevision: false,
       linearizableScan: false,
-      readRevision: false
+      readRevision: false,
+      pages: false,
+      login: false,
+      leases: false,
+      transactions: false
     },
     watchProgressMillis: options.watchProgressMillis ?? 30_000,
     probe: [
@@ -372,7 +376,10 @@ export const make = (options: DEngineOptions = {}): ClusterAdapter => {
     },
     maxKeys: Infinity,
     get,
-    grant: undefined,
+    leases: undefined,
+    login: undefined,
+    page: undefined,
+    transact: undefined,
     put: (key, value, ttl) =>
       write({
         case: "insert",

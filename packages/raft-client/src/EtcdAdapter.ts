@@ -3,35 +3,46 @@
  *
  * Any member forwards to the leader there; the client still goes to the leader itself, because what goes through a follower
  * can hang while the leader it knows is stopped. Lease reads are linearizable ones, the membership is polled, a watch is
- * resumed by revision, and a TTL is a lease of its own.
+ * resumed by revision, and a TTL is a lease of its own. Where authentication is enabled, give the client `auth`.
  *
  * @since 0.1.0
  */
 import { create, fromBinary, type Message, toBinary } from "@bufbuild/protobuf"
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2"
-import type { Call, Claim, ClusterAdapter, Failure, Verdict, WatchItem } from "./ClusterAdapter.ts"
+import type { Answer } from "./Channel.ts"
+import type { Call, Claim, ClusterAdapter, Failure, PageRequest, Target, Verdict, WatchItem } from "./ClusterAdapter.ts"
 import * as Pb from "./generated/etcd/rpc_pb.ts"
 import { judgeBody, judgeClient, refused, unknown } from "./internal/judge.ts"
 import * as Prefix from "./Prefix.ts"
-import type { Answer } from "./Transport.ts"
+import type { Condition, Operation, Relation, Result } from "./Transaction.ts"
 
 const kv = "/etcdserverpb.KV/"
 const empty = new Uint8Array()
 const zero = Uint8Array.of(0)
+
+/** No token came with the request, or one from before the users or roles were changed. */
+const oldToken = /user name is empty|revision of auth store is old|revision in header is old/
 
 /** Errors by their code and etcd's fixed texts. What may be raised after a proposal is `Unknown`. */
 const judgeStatus = (answer: Answer, write: boolean): Failure => {
   if (answer.origin === "Client") return judgeClient(answer, write)
   const { details } = answer
   switch (answer.code) {
+    case 2:
+      // Found when the request was about to be applied, which it then was not.
+      return oldToken.test(details) ? { _tag: "Unauthenticated", message: details } : unknown("Failed", details)
     case 3:
+      if (oldToken.test(details)) return { _tag: "Unauthenticated", message: details }
+      if (/authentication failed/.test(details)) return refused("PermissionDenied", details)
       return refused(/too (large|many operations)/.test(details) ? "MessageTooLarge" : "InvalidRequest", details)
     case 5:
+      return refused(/lease not found/.test(details) ? "LeaseNotFound" : "InvalidRequest", details)
     case 11:
-      return refused("InvalidRequest", details)
+      return refused(/compacted|future revision/.test(details) ? "Compacted" : "InvalidRequest", details)
     case 7:
-    case 16:
       return refused("PermissionDenied", details)
+    case 16:
+      return { _tag: "Unauthenticated", message: details }
     case 8:
       if (/larger than max/.test(details)) return refused("MessageTooLarge", details)
       return /too many requests/.test(details) ? { _tag: "Busy", message: details } : refused("ServerFailure", details)
@@ -64,14 +75,25 @@ const judge = <A, M extends Message & { readonly header?: Pb.ResponseHeader | un
     const message = fromBinary(schema, body)
     const { header } = message
     if (header === undefined) return unknown("Unreadable", "the answer has no header")
-    return { _tag: "Done", value: read(message as M), term: header.raftTerm, revision: header.revision }
+    return {
+      _tag: "Done",
+      value: read(message as M),
+      term: header.raftTerm,
+      revision: header.revision,
+      cluster: header.clusterId
+    }
   })
 
 const written = (message: { readonly header?: Pb.ResponseHeader | undefined }) => ({
   revision: message.header?.revision
 })
 
-const entry = ({ key, modRevision, value }: Pb.KeyValue) => ({ key, value, revision: modRevision })
+const entry = ({ createRevision, key, modRevision, value }: Pb.KeyValue) => ({
+  key,
+  value,
+  revision: modRevision,
+  created: createRevision
+})
 
 const stripScheme = (url: string): string => url.replace(/^[a-z]+:\/\//, "").replace(/\/$/, "")
 
@@ -127,15 +149,48 @@ const decodeWatch = (body: Uint8Array): ReadonlyArray<WatchItem> => {
       ? { _tag: "Delete", key, revision }
       : { _tag: "Put", key, value, revision }
   })
+  if (message.fragment) items.push({ _tag: "Fragment" })
+  if (items.length > 0) return items
   // The header's revision can be ahead of the events: a watch is resumed by what it has told, never by that.
-  return items.length === 0 ? [{ _tag: "Progress" }] : items
+  const { header } = message
+  return [{
+    _tag: "Progress",
+    revision: header?.revision,
+    cluster: header === undefined ? undefined : String(header.clusterId)
+  }]
 }
 
 const rangeOf = (prefix: Uint8Array): { key: Uint8Array; rangeEnd: Uint8Array } =>
   prefix.length === 0 ? { key: zero, rangeEnd: zero } : { key: prefix, rangeEnd: Prefix.end(prefix) ?? zero }
 
+const targetOf = ({ key, prefix }: Target) => prefix ? rangeOf(key) : { key, rangeEnd: empty }
+
 const range = (key: Uint8Array, rangeEnd: Uint8Array, serializable: boolean): Pb.RangeRequest =>
   create(Pb.RangeRequestSchema, { key, rangeEnd, serializable })
+
+/** The first key behind `key`. */
+const behind = (key: Uint8Array): Uint8Array => {
+  const out = new Uint8Array(key.length + 1)
+  out.set(key)
+  return out
+}
+
+const page = ({ after, limit, revision, ...target }: PageRequest) => {
+  const { key, rangeEnd } = targetOf(target)
+  return {
+    ...rangeCall(create(Pb.RangeRequestSchema, {
+      key: after === undefined ? key : behind(after),
+      rangeEnd,
+      limit: BigInt(limit),
+      revision: revision ?? 0n
+    })),
+    judge: judge(Pb.RangeResponseSchema, false, (message) => ({
+      entries: message.kvs.map(entry),
+      revision: revision ?? message.header?.revision ?? 0n,
+      more: message.more
+    }))
+  }
+}
 
 const rangeCall = (request: Pb.RangeRequest) => ({
   path: `${kv}Range`,
@@ -175,6 +230,151 @@ const mapCall = <A, B>(call: Call<A>, f: (value: A) => B): Call<B> => ({
   }
 })
 
+/** A read that was refused for want of a right was a read before: the leader had asked its quorum by then. */
+const confirm: Call<void> = {
+  ...rangeCall(range(zero, empty, false)),
+  judge: (answer) => {
+    const verdict = judge(Pb.RangeResponseSchema, false, () => undefined)(answer)
+    const refused = verdict._tag === "Unauthenticated" ||
+      (verdict._tag === "Refused" && verdict.why === "PermissionDenied")
+    return refused ? { _tag: "Done", value: undefined } : verdict
+  }
+}
+
+const leases: ClusterAdapter["leases"] = {
+  grant: (ttlSeconds) => ({
+    path: "/etcdserverpb.Lease/LeaseGrant",
+    body: toBinary(Pb.LeaseGrantRequestSchema, create(Pb.LeaseGrantRequestSchema, { TTL: BigInt(ttlSeconds) })),
+    // A lease that nobody uses ends by itself: granting another one does no harm.
+    write: false,
+    judge: judge(Pb.LeaseGrantResponseSchema, false, ({ ID, TTL }) => ({ id: ID, seconds: Number(TTL) }))
+  }),
+  revoke: (id) => ({
+    path: "/etcdserverpb.Lease/LeaseRevoke",
+    body: toBinary(Pb.LeaseRevokeRequestSchema, create(Pb.LeaseRevokeRequestSchema, { ID: id })),
+    // Revoking it twice is revoking it once.
+    write: false,
+    judge: (answer) => {
+      const verdict = judge(Pb.LeaseRevokeResponseSchema, false, () => undefined)(answer)
+      return verdict._tag === "Refused" && verdict.why === "LeaseNotFound"
+        ? { _tag: "Done", value: undefined }
+        : verdict
+    }
+  }),
+  keepAlive: (id) => {
+    const body = toBinary(Pb.LeaseKeepAliveRequestSchema, create(Pb.LeaseKeepAliveRequestSchema, { ID: id }))
+    return {
+      path: "/etcdserverpb.Lease/LeaseKeepAlive",
+      body,
+      both: true,
+      ping: body,
+      decode: (body) => [Number(fromBinary(Pb.LeaseKeepAliveResponseSchema, body).TTL)]
+    }
+  }
+}
+
+const AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
+
+const login: ClusterAdapter["login"] = {
+  path: AUTHENTICATE,
+  header: "token",
+  call: (name, password) => ({
+    path: AUTHENTICATE,
+    body: toBinary(Pb.AuthenticateRequestSchema, create(Pb.AuthenticateRequestSchema, { name, password })),
+    write: false,
+    judge: (answer) =>
+      answer.origin === "Server" && answer.code === 9 && /authentication is not enabled/.test(answer.details)
+        ? { _tag: "Done", value: undefined }
+        : judge(Pb.AuthenticateResponseSchema, false, ({ token }): string | undefined => token)(answer)
+  })
+}
+
+const relations: Record<Relation, Pb.Compare_CompareResult> = {
+  equal: Pb.Compare_CompareResult.EQUAL,
+  notEqual: Pb.Compare_CompareResult.NOT_EQUAL,
+  greater: Pb.Compare_CompareResult.GREATER,
+  less: Pb.Compare_CompareResult.LESS
+}
+
+const compare = (condition: Condition<Uint8Array>): Pb.Compare => {
+  const { key } = condition
+  const result = relations[condition.relation ?? "equal"]
+  const of = (target: Pb.Compare_CompareTarget, targetUnion: Pb.Compare["targetUnion"]): Pb.Compare =>
+    create(Pb.CompareSchema, { key, target, result, targetUnion })
+  switch (condition._tag) {
+    case "Value":
+      return of(Pb.Compare_CompareTarget.VALUE, { case: "value", value: condition.value })
+    case "Version":
+      return of(Pb.Compare_CompareTarget.VERSION, { case: "version", value: condition.number })
+    case "Created":
+      return of(Pb.Compare_CompareTarget.CREATE, { case: "createRevision", value: condition.number })
+    case "Modified":
+      return of(Pb.Compare_CompareTarget.MOD, { case: "modRevision", value: condition.number })
+    case "Lease":
+      return of(Pb.Compare_CompareTarget.LEASE, { case: "lease", value: condition.number })
+  }
+}
+
+const operation = (operation: Operation<Uint8Array>): Pb.RequestOp => {
+  const { key } = operation
+  const of = (request: Pb.RequestOp["request"]): Pb.RequestOp => create(Pb.RequestOpSchema, { request })
+  switch (operation._tag) {
+    case "Put": {
+      const { lease = 0n, value } = operation
+      return of({ case: "requestPut", value: create(Pb.PutRequestSchema, { key, value, lease }) })
+    }
+    case "Delete":
+      return of({ case: "requestDeleteRange", value: create(Pb.DeleteRangeRequestSchema, { key }) })
+    case "Get":
+      return of({ case: "requestRange", value: range(key, empty, false) })
+  }
+}
+
+const result = ({ response }: Pb.ResponseOp): Result => {
+  switch (response.case) {
+    case "responseDeleteRange":
+      return { _tag: "Delete", deleted: Number(response.value.deleted) }
+    case "responseRange": {
+      const [found] = response.value.kvs
+      return {
+        _tag: "Get",
+        entry: found === undefined ? undefined : {
+          key: found.key,
+          value: found.value,
+          created: found.createRevision,
+          modified: found.modRevision,
+          version: found.version,
+          lease: found.lease
+        }
+      }
+    }
+    default:
+      return { _tag: "Put" }
+  }
+}
+
+const transaction = <A>(
+  conditions: ReadonlyArray<Condition<Uint8Array>>,
+  success: ReadonlyArray<Operation<Uint8Array>>,
+  failure: ReadonlyArray<Operation<Uint8Array>>,
+  read: (message: Pb.TxnResponse) => A
+): Call<A> => {
+  const write = [...success, ...failure].some(({ _tag }) => _tag !== "Get")
+  return {
+    path: `${kv}Txn`,
+    body: toBinary(
+      Pb.TxnRequestSchema,
+      create(Pb.TxnRequestSchema, {
+        compare: conditions.map(compare),
+        success: success.map(operation),
+        failure: failure.map(operation)
+      })
+    ),
+    write,
+    judge: judge(Pb.TxnResponseSchema, write, read)
+  }
+}
+
 /**
  * An adapter for etcd.
  *
@@ -190,7 +390,11 @@ export const make = (): ClusterAdapter => ({
     resumableWatch: true,
     writeRevision: true,
     linearizableScan: true,
-    readRevision: true
+    readRevision: true,
+    pages: true,
+    login: true,
+    leases: true,
+    transactions: true
   },
   // Asked for: the server's own interval is ten minutes.
   watchProgressMillis: 10_000,
@@ -200,20 +404,12 @@ export const make = (): ClusterAdapter => ({
   ],
   readProbe,
   judgeStream: (answer) => judgeStatus(answer, false),
-  confirm: {
-    ...rangeCall(range(zero, empty, false)),
-    judge: judge(Pb.RangeResponseSchema, false, () => undefined)
-  },
+  confirm,
   // The operations of a transaction that etcd takes by default.
   maxKeys: 128,
   get: (keys, consistency) => mapCall(getMany(keys, consistency === "eventual"), (kvs) => kvs.map(entry)),
-  grant: (ttlSeconds) => ({
-    path: "/etcdserverpb.Lease/LeaseGrant",
-    body: toBinary(Pb.LeaseGrantRequestSchema, create(Pb.LeaseGrantRequestSchema, { TTL: BigInt(ttlSeconds) })),
-    // A lease that nobody uses ends by itself: granting another one does no harm.
-    write: false,
-    judge: judge(Pb.LeaseGrantResponseSchema, false, (message) => message.ID)
-  }),
+  leases,
+  login,
   put: (key, value, ttl) => ({
     path: `${kv}Put`,
     body: toBinary(Pb.PutRequestSchema, create(Pb.PutRequestSchema, { key, value, lease: ttl?.lease ?? 0n })),
@@ -226,32 +422,20 @@ export const make = (): ClusterAdapter => ({
     write: true,
     judge: judge(Pb.DeleteRangeResponseSchema, true, written)
   }),
-  compareAndSwap: (key, expected, value) => ({
-    path: `${kv}Txn`,
-    body: toBinary(
-      Pb.TxnRequestSchema,
-      create(Pb.TxnRequestSchema, {
-        compare: [
-          expected === undefined
-            ? {
-              key,
-              target: Pb.Compare_CompareTarget.VERSION,
-              result: Pb.Compare_CompareResult.EQUAL,
-              targetUnion: { case: "version", value: 0n }
-            }
-            : {
-              key,
-              target: Pb.Compare_CompareTarget.VALUE,
-              result: Pb.Compare_CompareResult.EQUAL,
-              targetUnion: { case: "value", value: expected }
-            }
-        ],
-        success: [{ request: { case: "requestPut", value: create(Pb.PutRequestSchema, { key, value }) } }]
-      })
+  compareAndSwap: (key, expected, value) =>
+    transaction(
+      [expected === undefined ? { _tag: "Version", key, number: 0n } : { _tag: "Value", key, value: expected }],
+      [{ _tag: "Put", key, value }],
+      [],
+      (message) => ({ ...written(message), succeeded: message.succeeded })
     ),
-    write: true,
-    judge: judge(Pb.TxnResponseSchema, true, (message) => ({ ...written(message), succeeded: message.succeeded }))
-  }),
+  transact: (compare, success, failure) =>
+    transaction(compare, success, failure, (message) => ({
+      succeeded: message.succeeded,
+      revision: message.header?.revision ?? 0n,
+      results: message.responses.map(result)
+    })),
+  page,
   scan: (prefix) => {
     const { key, rangeEnd } = rangeOf(prefix)
     return {
@@ -262,12 +446,13 @@ export const make = (): ClusterAdapter => ({
       }))
     }
   },
-  watch: ({ from, key, prefix }) => {
-    const target = prefix ? rangeOf(key) : { key, rangeEnd: empty }
+  watch: ({ from, ...target }) => {
     const request = create(Pb.WatchCreateRequestSchema, {
-      ...target,
+      ...targetOf(target),
       startRevision: from ?? 0n,
-      progressNotify: true
+      progressNotify: true,
+      // Else a backlog comes as one message, whatever its size.
+      fragment: true
     })
     return {
       path: "/etcdserverpb.Watch/Watch",

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,34 +12,29 @@ import * as FiberHandle from "effect/FiberHandle"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type {
-  Capabilities,
-  Consistency,
-  Entry,
-  Member,
-  MemberIds,
-  Scanned,
-  Swapped,
-  Written
-} from "./ClusterAdapter.ts"
+import type { Capabilities, Member, MemberIds, Page, Swapped, Target, Written } from "./ClusterAdapter.ts"
+import { type Bytes as AnyBytes, toBytes } from "./internal/bytes.ts"
+import * as Configured from "./internal/config.ts"
 import * as Discovery from "./internal/discovery.ts"
-import { compareBytes, textOf } from "./internal/folded.ts"
+import * as Leasing from "./internal/leasing.ts"
 import * as Metrics from "./internal/metrics.ts"
 import { Nodes } from "./internal/nodes.ts"
+import * as Reading from "./internal/reading.ts"
 import * as Requests from "./internal/requests.ts"
-import { resolveOutcome } from "./internal/resolving.ts"
+import { type Resolution as Resolved, resolveOutcome } from "./internal/resolving.ts"
 import { Sender } from "./internal/sender.ts"
+import { Session } from "./internal/session.ts"
 import { isAddress, type Options, resolve, toMillis } from "./internal/settings.ts"
 import * as Tracing from "./internal/tracing.ts"
 import * as Watching from "./internal/watching.ts"
 import type { Leader } from "./LeaderBelief.ts"
-import * as Prefix from "./Prefix.ts"
+import type { Lease } from "./Lease.ts"
+import type * as Prefix from "./Prefix.ts"
 import * as RaftError from "./RaftError.ts"
+import type { Condition, Operation, Transacted, Transaction } from "./Transaction.ts"
 import { Transport } from "./Transport.ts"
 import type { WatchEvent } from "./WatchEvent.ts"
 
@@ -50,7 +44,7 @@ import type { WatchEvent } from "./WatchEvent.ts"
  * @category models
  * @since 0.1.0
  */
-export type Bytes = Uint8Array | string
+export type Bytes = AnyBytes
 
 /**
  * How to reach a cluster and how patient to be.
@@ -66,10 +60,7 @@ export type RaftClientOptions = Options
  * @category configuration
  * @since 0.1.0
  */
-export interface RequestOptions {
-  /** Default: that of the client. */
-  readonly timeout?: Duration.Input | undefined
-}
+export type RequestOptions = Reading.RequestOptions
 
 /**
  * Options of a read.
@@ -77,15 +68,15 @@ export interface RequestOptions {
  * @category configuration
  * @since 0.1.0
  */
-export interface ReadOptions extends RequestOptions {
-  /** Default: `linearizable`. */
-  readonly consistency?: Consistency | undefined
-  /**
-   * Ask again linearizably for keys that an eventual or lease read does not find: a follower that is restoring a snapshot
-   * answers that there is nothing. Default: false.
-   */
-  readonly confirmMissing?: boolean | undefined
-}
+export type ReadOptions = Reading.ReadOptions
+
+/**
+ * Options of a read of many keys, part by part.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export type ManyOptions = Reading.ManyOptions
 
 /**
  * Options of a scan.
@@ -93,9 +84,39 @@ export interface ReadOptions extends RequestOptions {
  * @category configuration
  * @since 0.1.0
  */
-export interface ScanOptions extends RequestOptions {
-  /** Take the prefix as it is, without the rule of `Prefix`; the empty one is refused all the same. Default: false. */
-  readonly raw?: boolean | undefined
+export type ScanOptions = Reading.ScanOptions
+
+/**
+ * Options of a scan page by page.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export type PageOptions = Reading.PageOptions
+
+/**
+ * Options of a write.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface WriteOptions extends RequestOptions {
+  /**
+   * Doing it again does no harm, although another write may have come in between: then `RaftError.isSafeToRetry` holds for an
+   * ambiguous outcome too. The client itself repeats nothing that may have been applied. Default: false.
+   */
+  readonly idempotent?: boolean | undefined
+}
+
+/**
+ * Options of a put.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export interface PutOptions extends WriteOptions {
+  /** The key goes when this lease ends. */
+  readonly lease?: Pick<Lease, "id"> | undefined
 }
 
 /**
@@ -140,10 +161,7 @@ export interface ClusterView {
  * @category models
  * @since 0.1.0
  */
-export type Resolution =
-  | { readonly _tag: "Applied" }
-  | { readonly _tag: "NotApplied" }
-  | { readonly _tag: "Superseded"; readonly current: Uint8Array | undefined }
+export type Resolution = Resolved
 
 /**
  * An ambiguous compare-and-swap, to be resolved.
@@ -166,6 +184,8 @@ export interface Unresolved {
  *
  * **Details**
  *
+ * Put `RaftError.retry()` around an operation to try it again as long as that does no harm (`isSafeToRetry`).
+ *
  * Every write ends in success or in a `RaftError` whose `outcome` is `NotSent`, `Rejected` or `Ambiguous`. What is certainly not
  * applied is sent again until the deadline; what may be is never.
  *
@@ -175,21 +195,29 @@ export interface Unresolved {
 export interface RaftClient {
   readonly capabilities: Capabilities
   readonly get: (key: Bytes, options?: ReadOptions) => Effect.Effect<Option.Option<Uint8Array>, RaftError.RaftError>
-  /** One value for each key, in their order. Many keys are asked for in parts (128 on etcd), each part at a moment of its own. */
+  /**
+   * One value for each key, in their order. Many keys are asked for in parts (128 on etcd), each part at a moment of its own.
+   * At most 64 MiB; for more there is `getManyStream`.
+   */
   readonly getMany: (
     keys: ReadonlyArray<Bytes>,
     options?: ReadOptions
   ) => Effect.Effect<ReadonlyArray<Option.Option<Uint8Array>>, RaftError.RaftError>
-  readonly put: (key: Bytes, value: Bytes, options?: RequestOptions) => Effect.Effect<Written, RaftError.RaftError>
+  /** The same, asked for as it is read, `pageSize` keys at a time. `timeout` is that of each part. */
+  readonly getManyStream: (
+    keys: Iterable<Bytes>,
+    options?: ManyOptions
+  ) => Stream.Stream<Option.Option<Uint8Array>, RaftError.RaftError>
+  readonly put: (key: Bytes, value: Bytes, options?: PutOptions) => Effect.Effect<Written, RaftError.RaftError>
   /** The key disappears after `ttl`, which servers take in whole seconds. */
   readonly putWithTtl: (
     key: Bytes,
     value: Bytes,
     ttl: Duration.Input,
-    options?: RequestOptions
+    options?: WriteOptions
   ) => Effect.Effect<Written, RaftError.RaftError>
   /** Succeeds as well when there is no such key. */
-  readonly delete: (key: Bytes, options?: RequestOptions) => Effect.Effect<Written, RaftError.RaftError>
+  readonly delete: (key: Bytes, options?: WriteOptions) => Effect.Effect<Written, RaftError.RaftError>
   /** `expected` undefined: the key must not exist. A value that does not match is no failure: see `succeeded`. */
   readonly compareAndSwap: (
     key: Bytes,
@@ -197,11 +225,35 @@ export interface RaftClient {
     value: Bytes,
     options?: RequestOptions
   ) => Effect.Effect<Swapped, RaftError.RaftError>
-  /** All keys under a prefix, sorted by their bytes. */
+  /** Compares and writes several keys in one step. Conditions that do not hold are no failure: see `succeeded`. */
+  readonly transact: (
+    transaction: Transaction,
+    options?: RequestOptions
+  ) => Effect.Effect<Transacted, RaftError.RaftError>
+  /**
+   * A lease of so many whole seconds, renewed three times in that time and revoked when the scope closes. See `Lease.lost` for how its
+   * holder hears that it is gone.
+   */
+  readonly grantLease: (
+    ttl: Duration.Input,
+    options?: RequestOptions
+  ) => Effect.Effect<Lease, RaftError.RaftError, Scope.Scope>
+  /**
+   * The keys under a prefix at one moment, sorted by their bytes: all, or the first `limit` of them (`more` says that there are
+   * others). At most 64 MiB; for more there is `scanPages`.
+   */
   readonly scan: (
     prefix: Prefix.Prefix | string,
     options?: ScanOptions
-  ) => Effect.Effect<Scanned, RaftError.RaftError>
+  ) => Effect.Effect<Page, RaftError.RaftError>
+  /**
+   * The same page by page, asked for as it is read, all of one moment. `timeout` is that of each page. Fails with `Compacted` when
+   * the server gives that moment up meanwhile. Where the server knows no pages (d-engine) it is one answer, cut in pieces.
+   */
+  readonly scanPages: (
+    prefix: Prefix.Prefix | string,
+    options?: PageOptions
+  ) => Stream.Stream<Page, RaftError.RaftError>
   /** Changes of one key. */
   readonly watch: (key: Bytes, options?: WatchOptions) => Stream.Stream<WatchEvent, RaftError.RaftError>
   /** Changes of all keys under a prefix. */
@@ -240,16 +292,20 @@ export const RaftClient: Context.Service<RaftClient, RaftClient> = Context.Servi
   "@effect-scylla/raft-client/RaftClient"
 )
 
-const encoder = new TextEncoder()
-const toBytes = (bytes: Bytes): Uint8Array => typeof bytes === "string" ? encoder.encode(bytes) : bytes
-
-const invalid = (operation: string, message: string, write = false): RaftError.RaftError =>
-  RaftError.make(operation, new RaftError.InvalidRequest({ message }), write ? "NotSent" : undefined)
+const { invalid, prefixBytes } = Reading
 
 const noLeader = (operation: string, evidence: ReadonlyArray<RaftError.Evidence>, millis: number) => {
   const said = evidence.map(({ address, answer }) => `${address}: ${answer}`).join("; ")
   const message = `no leader was found within ${millis} ms. ${said}`
   return RaftError.make(operation, new RaftError.NoLeader({ message, evidence }))
+}
+
+/** Nobody leads here, or only somebody of another cluster. */
+const nobodyLeads = (operation: string, discovery: Discovery.Discovery, millis: number): RaftError.RaftError => {
+  const strangers = discovery.strangers()
+  return strangers === undefined
+    ? noLeader(operation, discovery.evidence(), millis)
+    : RaftError.make(operation, new RaftError.OtherCluster({ message: strangers }))
 }
 
 const build = Effect.fnUntraced(
@@ -263,15 +319,36 @@ const build = Effect.fnUntraced(
     const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
     const transport = yield* Transport
     const count = Metrics.make(yield* Effect.context<never>())
+    const { auth } = settings
+    if (auth !== undefined && adapter.login === undefined) {
+      const message = `${adapter.name} has no users to log in as; leave auth out`
+      return yield* RaftError.make("RaftClient.make", new RaftError.Unsupported({ capability: "login", message }))
+    }
+    const session = auth === undefined || adapter.login === undefined ? undefined : new Session(auth, adapter.login)
+    const given = settings.channel.callMetadata
+    const channel = session === undefined ? settings.channel : {
+      ...settings.channel,
+      callMetadata: (path: string) => ({ ...given?.(path), ...session.metadata(path) })
+    }
     const nodes = yield* Effect.acquireRelease(
-      Effect.sync(() => new Nodes(transport, settings.channel, settings.endpoints)),
+      Effect.sync(() => new Nodes(transport, channel, settings.endpoints)),
       (nodes) => Effect.sync(() => nodes.close())
     )
     const sender = new Sender(now)
     const discovery = yield* Discovery.make(settings, nodes, sender, count)
     const background = yield* FiberSet.makeRuntime<never>()
-    const requests = Requests.make(settings, nodes, sender, discovery, count, (effect) => void background(effect))
-    const watching = Watching.make(settings, nodes, sender, discovery, requests, count)
+    const requests = Requests.make(
+      settings,
+      nodes,
+      sender,
+      discovery,
+      session,
+      count,
+      (effect) => void background(effect)
+    )
+    const reading = Reading.make(settings, sender, discovery, requests)
+    const watching = Watching.make(settings, nodes, sender, discovery, requests, session, count)
+    const leasing = Leasing.make(settings, nodes, sender, discovery, requests)
     const traced = Tracing.make(adapter.name, () => discovery.belief.leader?.address)
     const runWatchdog = yield* FiberHandle.makeRuntime<never>()
     sender.onBusy = () => void runWatchdog(requests.watchdog, { onlyIfMissing: true })
@@ -288,41 +365,8 @@ const build = Effect.fnUntraced(
     const millisOf = (options: RequestOptions | undefined): number =>
       options?.timeout === undefined ? settings.timeoutMillis : toMillis(options.timeout)
 
-    const read: RaftClient["getMany"] = (keys, options = {}) => {
-      if (keys.length === 0) return Effect.succeed([])
-      if (keys.length > adapter.maxKeys) {
-        const parts = Array.from(
-          { length: Math.ceil(keys.length / adapter.maxKeys) },
-          (_, i) => keys.slice(i * adapter.maxKeys, (i + 1) * adapter.maxKeys)
-        )
-        return Effect.map(Effect.forEach(parts, (part) => read(part, options)), (values) => values.flat())
-      }
-      const wanted = keys.map(toBytes)
-      const { confirmMissing = false, consistency = "linearizable" } = options
-      const timeoutMillis = millisOf(options)
-      const level = consistency === "lease" && !adapter.capabilities.leaseRead ? "linearizable" : consistency
-      const call = adapter.get(wanted, level)
-      const align = (entries: ReadonlyArray<Entry>) => {
-        const found = new Map(entries.map(({ key, value }) => [textOf(key), value]))
-        return wanted.map((key) => Option.fromUndefinedOr(found.get(textOf(key))))
-      }
-      if (level === "linearizable") return Effect.map(requests.run("get", call, "Quorum", timeoutMillis), align)
-      const weak = level === "eventual"
-        ? requests.run("get", call, "Any", timeoutMillis)
-        // What a lease is worth depends on clocks; a young proof of leadership does not.
-        : Effect.andThen(
-          requests.confirmed("get", timeoutMillis, true),
-          requests.run("get", call, "Leader", timeoutMillis)
-        )
-      return Effect.filterOrElse(
-        Effect.map(weak, align),
-        (values) => !confirmMissing || values.every(Option.isSome),
-        () => read(keys, { ...options, consistency: "linearizable" })
-      )
-    }
-
     const put = (operation: string, key: Bytes, value: Bytes, timeoutMillis: number, ttl?: {
-      readonly seconds: number
+      readonly seconds?: number
       readonly lease: bigint | undefined
     }) => requests.run(operation, adapter.put(toBytes(key), toBytes(value), ttl), "Quorum", timeoutMillis)
 
@@ -339,70 +383,41 @@ const build = Effect.fnUntraced(
           "NotSent"
         )
       }
-      const seconds = toMillis(ttl) / 1000
-      if (!Number.isInteger(seconds) || seconds < 1) {
-        return yield* invalid("putWithTtl", `a TTL is whole seconds, at least one; this is ${seconds} s`, true)
-      }
+      const seconds = Leasing.wholeSeconds(ttl)
+      if (typeof seconds === "string") return yield* invalid("putWithTtl", seconds, true)
       const startedAt = now()
       const timeoutMillis = millisOf(options)
-      const lease = adapter.grant === undefined
+      const granted = adapter.leases === undefined
         ? undefined
         : yield* Effect.mapError(
-          requests.run("putWithTtl", adapter.grant(seconds), "Quorum", timeoutMillis),
+          requests.run("putWithTtl", adapter.leases.grant(seconds), "Quorum", timeoutMillis),
           ({ attempts, operation, reason }) => RaftError.make(operation, reason, "NotSent", attempts)
         )
-      return yield* put("putWithTtl", key, value, timeoutMillis - (now() - startedAt), { seconds, lease })
+      return yield* put("putWithTtl", key, value, timeoutMillis - (now() - startedAt), { seconds, lease: granted?.id })
     })
 
-    const prefixBytes = (
-      operation: string,
-      prefix: Prefix.Prefix | string,
-      raw: boolean
-    ): Effect.Effect<Uint8Array, RaftError.RaftError> => {
-      if (typeof prefix !== "string") return Effect.succeed(prefix.bytes)
-      if (raw) {
-        return prefix === ""
-          ? Effect.fail(invalid(operation, "an empty prefix would answer every key; name one"))
-          : Effect.succeed(encoder.encode(prefix))
+    const conditionOf = (condition: Condition): Condition<Uint8Array> =>
+      condition._tag === "Value"
+        ? { ...condition, key: toBytes(condition.key), value: toBytes(condition.value) }
+        : { ...condition, key: toBytes(condition.key) }
+    const operationOf = (operation: Operation): Operation<Uint8Array> =>
+      operation._tag === "Put"
+        ? { ...operation, key: toBytes(operation.key), value: toBytes(operation.value) }
+        : { ...operation, key: toBytes(operation.key) }
+
+    const transact: RaftClient["transact"] = ({ compare, failure = [], success }, options) => {
+      if (adapter.transact === undefined) {
+        return Effect.fail(Leasing.unsupported("transact", adapter, "transactions", true))
       }
-      const made = Prefix.make(prefix)
-      return Result.isSuccess(made)
-        ? Effect.succeed(made.success.bytes)
-        : Effect.fail(invalid(operation, made.failure.message))
+      const call = adapter.transact(compare.map(conditionOf), success.map(operationOf), failure.map(operationOf))
+      return requests.run("transact", call, "Quorum", millisOf(options))
     }
 
-    const sorted = (scanned: Scanned): Scanned => ({
-      revision: scanned.revision,
-      entries: scanned.entries.toSorted((a, b) => compareBytes(a.key, b.key))
-    })
+    /** Marks what the caller knows of its write. */
+    const known = <A>(effect: Effect.Effect<A, RaftError.RaftError>, options: WriteOptions | undefined) =>
+      options?.idempotent === true ? Effect.mapError(effect, RaftError.asIdempotent) : effect
 
-    const scan = Effect.fnUntraced(function*(
-      prefix: Prefix.Prefix | string,
-      options: ScanOptions = {}
-    ): Effect.fn.Return<Scanned, RaftError.RaftError> {
-      const call = adapter.scan(yield* prefixBytes("scan", prefix, options.raw ?? false))
-      const timeoutMillis = millisOf(options)
-      if (adapter.capabilities.linearizableScan) {
-        return sorted(yield* requests.run("scan", call, "Quorum", timeoutMillis))
-      }
-      // Any node that thinks it leads answers a scan. It counts when the same one proves before and after that it does.
-      const startedAt = now()
-      const left = (): number => timeoutMillis - (now() - startedAt)
-      for (let failures = 0;; failures++) {
-        const before = yield* requests.confirmed("scan", left(), true)
-        const verdict = yield* requests.once(before.node, call, Math.max(1, left()))
-        if (verdict._tag === "Done") {
-          const after = yield* requests.confirmed("scan", left(), false)
-          if (after.epoch === before.epoch) return sorted(verdict.value)
-        } else {
-          if (verdict._tag === "Refused" || sender.closed) return yield* requests.failure("scan", verdict, false)
-          discovery.doubt(before.epoch)
-        }
-        yield* Effect.sleep(Math.min(5 * 2 ** failures, 100))
-      }
-    })
-
-    const watch = (target: Watching.Target, options: WatchOptions = {}) => {
+    const watch = (target: Target, options: WatchOptions = {}) => {
       const { bufferSize = 1024, initial = true, on = "leader", reconcile = "1 minute" } = options
       const reconcileMillis = toMillis(reconcile)
       if (!(reconcileMillis > 0) || !Number.isInteger(bufferSize) || bufferSize < 1) {
@@ -433,12 +448,26 @@ const build = Effect.fnUntraced(
 
     const client: RaftClient = {
       capabilities: adapter.capabilities,
-      get: (key, options) => traced("get", Effect.map(read([key], options), ([value]) => value ?? Option.none())),
-      getMany: (keys, options) => traced("getMany", read(keys, options)),
-      put: (key, value, options) => traced("put", put("put", key, value, millisOf(options))),
-      putWithTtl: (key, value, ttl, options) => traced("putWithTtl", putWithTtl(key, value, ttl, options)),
-      delete: (key, options) =>
-        traced("delete", requests.run("delete", adapter.delete(toBytes(key)), "Quorum", millisOf(options))),
+      get: (key, options) =>
+        traced("get", Effect.map(reading.many([key], options), ([value]) => value ?? Option.none())),
+      getMany: (keys, options) => traced("getMany", reading.many(keys, options)),
+      getManyStream: reading.stream,
+      put: (key, value, options) => {
+        const lease = options?.lease
+        if (lease !== undefined && adapter.leases === undefined) {
+          return Effect.fail(Leasing.unsupported("put", adapter, "leases", true))
+        }
+        const hung = lease === undefined ? undefined : { lease: lease.id }
+        return traced("put", known(put("put", key, value, millisOf(options), hung), options))
+      },
+      putWithTtl: (key, value, ttl, options) =>
+        traced("putWithTtl", known(putWithTtl(key, value, ttl, options), options)),
+      delete: (key, options) => {
+        const call = adapter.delete(toBytes(key))
+        return traced("delete", known(requests.run("delete", call, "Quorum", millisOf(options)), options))
+      },
+      transact: (transaction, options) => traced("transact", transact(transaction, options)),
+      grantLease: (ttl, options) => leasing.grant("grantLease", ttl, millisOf(options)),
       compareAndSwap: (key, expected, value, options) =>
         traced(
           "compareAndSwap",
@@ -453,7 +482,8 @@ const build = Effect.fnUntraced(
             millisOf(options)
           )
         ),
-      scan: (prefix, options) => traced("scan", scan(prefix, options)),
+      scan: (prefix, options) => traced("scan", reading.scan(prefix, options)),
+      scanPages: reading.pages,
       watch: (key, options) => watch({ key: toBytes(key), prefix: false }, options),
       watchPrefix: (prefix, options) =>
         Stream.unwrap(
@@ -471,7 +501,7 @@ const build = Effect.fnUntraced(
         (why) =>
           why === "Closed"
             ? RaftError.make("leader", new RaftError.ClientClosed({ message: "the client is closed" }))
-            : noLeader("leader", discovery.evidence(), settings.timeoutMillis)
+            : nobodyLeads("leader", discovery, settings.timeoutMillis)
       ),
       view,
       changes: SubscriptionRef.changes(discovery.view),
@@ -494,6 +524,10 @@ const build = Effect.fnUntraced(
     if (settings.lazy) return client
     return yield* discovery.awaitLeader(settings.readyTimeoutMillis).pipe(
       Effect.mapError(() => noLeader("RaftClient.make", discovery.evidence(), settings.readyTimeoutMillis)),
+      Effect.andThen(Effect.mapError(
+        requests.logIn(0, settings.timeoutMillis),
+        ({ attempts, reason }) => RaftError.make("RaftClient.make", reason, undefined, attempts)
+      )),
       Effect.as(client)
     )
   }
@@ -529,44 +563,28 @@ export const make = (options: RaftClientOptions): Effect.Effect<RaftClient, Raft
 export const layer = (options: RaftClientOptions): Layer.Layer<RaftClient, RaftError.RaftError> =>
   Layer.effect(RaftClient, make(options))
 
-/** Stands for endpoints that could not be read, which are reported once already. */
-const NOWHERE = "localhost:1"
+/**
+ * Options of which every one may be a `Config` too, or be left out: then it is read by its name.
+ *
+ * @category configuration
+ * @since 0.1.0
+ */
+export type FromConfig = Configured.FromConfig
 
 /**
- * The client as a layer, its endpoints and deadlines from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and
- * where they are set `RAFT_TIMEOUT`, `RAFT_READY_TIMEOUT`, `RAFT_ELECTION_TIMEOUT`. All that is wrong is reported at once.
+ * The client as a layer, its options from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and where they are set
+ * `RAFT_ADAPTER` (`etcd` or `d-engine`; default `etcd`), `RAFT_USERNAME`, `RAFT_PASSWORD`, `RAFT_TIMEOUT` and the others of the table
+ * in the README. What is given here goes before what is configured. All that is wrong is reported in one error.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerConfig = (
-  options: Omit<RaftClientOptions, "endpoints"> & { readonly endpoints?: ReadonlyArray<string> }
-): Layer.Layer<RaftClient, RaftError.RaftError> =>
+export const layerConfig = (options: FromConfig = {}): Layer.Layer<RaftClient, RaftError.RaftError> =>
   Layer.effect(
     RaftClient,
     Effect.gen(function*() {
-      const wrong: Array<string> = []
-      const read = Effect.fnUntraced(function*<A>(config: Config.Config<A>) {
-        const result = yield* Effect.result(config)
-        if (Result.isSuccess(result)) return result.success
-        wrong.push(result.failure.message)
-        return undefined
-      })
-      const time = (name: string) => Config.Duration(name).pipe(Config.option, Config.map(Option.getOrUndefined))
-      const endpoints = options.endpoints ?? (yield* read(Config.Array(Schema.String, "RAFT_ENDPOINTS")))
-      const timeout = yield* read(time("RAFT_TIMEOUT"))
-      const readyTimeout = yield* read(time("RAFT_READY_TIMEOUT"))
-      const electionTimeout = yield* read(time("RAFT_ELECTION_TIMEOUT"))
-      const given: RaftClientOptions = {
-        ...options,
-        endpoints: endpoints ?? [NOWHERE],
-        timeout: timeout ?? options.timeout,
-        readyTimeout: readyTimeout ?? options.readyTimeout,
-        electionTimeout: electionTimeout ?? options.electionTimeout
-      }
-      if (wrong.length === 0) return yield* make(given)
-      const settings = resolve(given)
-      if (!("adapter" in settings)) wrong.push(...settings)
-      return yield* invalid("RaftClient.layerConfig", `${wrong.length} wrong setting(s): ${wrong.join("; ")}`)
+      const read = yield* Configured.read(options)
+      if ("adapter" in read) return yield* make(read)
+      return yield* invalid("RaftClient.layerConfig", `${read.length} wrong setting(s): ${read.join("; ")}`)
     })
   )

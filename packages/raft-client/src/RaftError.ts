@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 
 interface Common {
   readonly message: string
@@ -33,6 +35,10 @@ export class PermissionDenied extends Data.TaggedError("PermissionDenied")<Commo
 export class MalformedResponse extends Data.TaggedError("MalformedResponse")<Common> {}
 /** Another cluster answers at an address. @category errors @since 0.1.0 */
 export class OtherCluster extends Data.TaggedError("OtherCluster")<Common> {}
+/** What was to be read at one revision is not there any longer: start again. @category errors @since 0.1.0 */
+export class Compacted extends Data.TaggedError("Compacted")<Common> {}
+/** The lease is gone, or nobody could renew it in time; and with it the lock or the office that rested on it. @category errors @since 0.1.0 */
+export class LeaseLost extends Data.TaggedError("LeaseLost")<Common> {}
 /** The client was closed. @category errors @since 0.1.0 */
 export class ClientClosed extends Data.TaggedError("ClientClosed")<Common> {}
 
@@ -55,6 +61,8 @@ export type RaftReason =
   | PermissionDenied
   | MalformedResponse
   | OtherCluster
+  | Compacted
+  | LeaseLost
   | ClientClosed
 
 /**
@@ -109,12 +117,21 @@ export class RaftError extends Data.TaggedError("RaftError")<{
   readonly outcome: Outcome | undefined
   /** The tries before, oldest first; the last 16 of them. */
   readonly attempts: ReadonlyArray<Attempt>
+  /** The caller has said that doing it again does no harm (`idempotent: true`). */
+  readonly idempotent: boolean
 }> {
   override get message(): string {
     const known = this.outcome === undefined ? "" : ` (the write is ${said[this.outcome]})`
     return `${this.operation}: ${this.reason.message}${known}`
   }
-  /** The same request may be made again without harm, and may succeed then. */
+  /**
+   * The same request may be sent again without harm, and may succeed then: it is a read, or a write that was certainly not applied,
+   * or one whose caller has said `idempotent`; and the reason is one that passes. `retry` goes by this.
+   */
+  get isSafeToRetry(): boolean {
+    return transient.has(this.reason._tag) && (this.outcome !== "Ambiguous" || this.idempotent)
+  }
+  /** The same, whatever the caller has said of the request: an ambiguous write never is. */
   get isRetryable(): boolean {
     return this.outcome !== "Ambiguous" && transient.has(this.reason._tag)
   }
@@ -132,7 +149,8 @@ const transient = new Set<RaftReason["_tag"]>([
   "ConnectionLost",
   "NotServing",
   "Overloaded",
-  "ServerFailure"
+  "ServerFailure",
+  "Compacted"
 ])
 
 /**
@@ -146,4 +164,37 @@ export const make = (
   reason: RaftReason,
   outcome?: Outcome,
   attempts: ReadonlyArray<Attempt> = []
-): RaftError => new RaftError({ operation, reason, outcome, attempts })
+): RaftError => new RaftError({ operation, reason, outcome, attempts, idempotent: false })
+
+/**
+ * The same error of a request whose caller has said that doing it again does no harm.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const asIdempotent = ({ attempts, operation, outcome, reason }: RaftError): RaftError =>
+  new RaftError({ operation, reason, outcome, attempts, idempotent: true })
+
+/**
+ * Pauses that double from 50 milliseconds up to 2 seconds, drawn between 80 and 120 percent of that; 8 of them, about 7 seconds in
+ * all. An operation has a deadline of its own, within which the client tries again by itself: this is for what outlasts it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const retrySchedule: Schedule.Schedule<unknown> = Schedule.min([
+  Schedule.exponential("50 millis"),
+  Schedule.spaced("2 seconds")
+]).pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
+
+/**
+ * Tries again what may be tried again (`isSafeToRetry`), by `retrySchedule` or another. Everything else fails at once: an
+ * ambiguous write most of all.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const retry =
+  (schedule: Schedule.Schedule<unknown> = retrySchedule) =>
+  <A, R>(effect: Effect.Effect<A, RaftError, R>): Effect.Effect<A, RaftError, R> =>
+    Effect.retry(effect, { schedule, while: (error) => error.isSafeToRetry })

@@ -36,7 +36,7 @@ export interface Delete {
 
 /**
  * All that came before is the state at `revision` or later; what comes now are changes. Comes once at the start, and again
- * when the watch had to be put together anew.
+ * after each `Resync`.
  *
  * @category models
  * @since 0.1.0
@@ -47,9 +47,31 @@ export interface Synced {
 }
 
 /**
+ * What was told so far cannot be continued from: what comes now, up to the next `Synced`, is the difference between that and
+ * the present state, found by a scan.
+ *
+ * **Details**
+ *
+ * `WentBack`: the servers are behind what they had told (an emptied volume, a restored backup), or have a lower term than
+ * before; what they had acknowledged since is lost, and new changes count from lower revisions. `Compacted`: the changes in
+ * between are gone from the server. `Reopened`: the server keeps no history (d-engine), and the stream had to be opened anew.
+ *
+ * `seen` is the last revision that was told before, `revision` the present one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Resync {
+  readonly _tag: "Resync"
+  readonly reason: "WentBack" | "Compacted" | "Reopened"
+  readonly seen: bigint
+  readonly revision: bigint
+}
+
+/**
  * One event of a watch.
  *
  * @category models
  * @since 0.1.0
  */
-export type WatchEvent = Put | Delete | Synced
+export type WatchEvent = Put | Delete | Synced | Resync

@@ -1,4 +1,4 @@
-/** The fault cases of the reference that are about finding and following the leader, by their numbers. */
+/** What goes wrong on the way to the leader. Cases with one number are of one fault. */
 import { create, toBinary } from "@bufbuild/protobuf"
 import { DEngineAdapter, RaftClient } from "@effect-scylla/raft-client"
 import { ClientResponseSchema } from "@effect-scylla/raft-client/generated/dengine/client_pb"

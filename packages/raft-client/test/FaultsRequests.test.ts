@@ -1,4 +1,4 @@
-/** The fault cases of the reference that are about what happened to a request, by their numbers. */
+/** What goes wrong with requests, and what is said of them then. Cases with one number are of one fault. */
 import { create, toBinary } from "@bufbuild/protobuf"
 import { DEngineAdapter, EtcdAdapter, type RaftError, type Transport } from "@effect-scylla/raft-client"
 import { ClientResponseSchema } from "@effect-scylla/raft-client/generated/dengine/client_pb"

@@ -1,4 +1,4 @@
-/** The fault cases of the reference that need real sockets, by their numbers. */
+/** What goes wrong on real sockets. Cases with one number are of one fault. */
 import { DEngineAdapter, RaftClient, Transport } from "@effect-scylla/raft-client"
 import * as RaftSimulatedServer from "@effect-scylla/testkit/RaftSimulatedServer"
 import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"

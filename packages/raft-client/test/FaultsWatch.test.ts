@@ -1,4 +1,4 @@
-/** The fault cases of the reference that are about watches, by their numbers. */
+/** What goes wrong with watches. Cases with one number are of one fault. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf"
 import {
   type ClusterAdapter,
@@ -22,6 +22,8 @@ const show = (event: WatchEvent.WatchEvent): string => {
       return `-${text(event.key)}<${text(event.previous)}`
     case "Synced":
       return "synced"
+    case "Resync":
+      return `resync: ${event.reason}`
   }
 }
 
@@ -101,7 +103,13 @@ describe("faults of watches", () => {
       cluster.write("/w/after", "1")
       yield* pass(50)
       assert.deepStrictEqual(events.slice(0, 4), ["/w/goes=1", "/w/stays=1", "synced", "/w/before=1"])
-      assert.deepStrictEqual(events.slice(4).toSorted(), ["-/w/goes<1", "/w/after=1", "/w/during=1", "synced"])
+      assert.deepStrictEqual(events.slice(4).toSorted(), [
+        "-/w/goes<1",
+        "/w/after=1",
+        "/w/during=1",
+        "resync: Reopened",
+        "synced"
+      ])
       assert.deepStrictEqual(folded(raw), stateOf(cluster))
     }))
 
@@ -117,7 +125,7 @@ describe("faults of watches", () => {
       assert.strictEqual(cluster.node(2).watchers.size, 1)
       cluster.write("/w/b", "1")
       yield* pass(50)
-      assert.deepStrictEqual(events.filter((event) => event !== "synced"), ["/w/a=1", "/w/b=1"])
+      assert.deepStrictEqual(events.filter((event) => event.startsWith("/")), ["/w/a=1", "/w/b=1"])
     }))
 
   it.effect("30: a cancellation, which has revision 0 and error 0, leads to a new watch", () =>
@@ -132,7 +140,7 @@ describe("faults of watches", () => {
       yield* pass(300)
       cluster.write("/w/b", "1")
       yield* pass(50)
-      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "resync: Reopened", "/w/lost=1", "synced", "/w/b=1"])
     }))
 
   /** Watches that are resumed by revision, on servers that answer otherwise as the simulated ones. */
@@ -167,7 +175,7 @@ describe("faults of watches", () => {
       yield* pass(300)
       cluster.write("/w/b", "1")
       yield* pass(50)
-      assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/lost=1", "synced", "/w/b=1"])
+      assert.deepStrictEqual(events, ["synced", "/w/a=1", "resync: Compacted", "/w/lost=1", "synced", "/w/b=1"])
       assert.deepStrictEqual(asked.filter((from) => from !== undefined), [1n, 3n])
     }))
 
@@ -204,7 +212,16 @@ describe("faults of watches", () => {
     const refused = said({ canceled: true, cancelReason: "rpc error: code = PermissionDenied desc = no" })
     assert.deepInclude(refused, { compacted: false, why: "PermissionDenied" })
     assert.deepInclude(said({ canceled: true, cancelReason: "etcdserver: no leader" }), { why: undefined })
-    assert.deepStrictEqual(said({ created: true }), { _tag: "Progress" })
+    assert.deepStrictEqual(said({ created: true, header: { revision: 7n, clusterId: 5n } }), {
+      _tag: "Progress",
+      revision: 7n,
+      cluster: "5"
+    })
+    const part = decode(toBinary(
+      WatchResponseSchema,
+      create(WatchResponseSchema, { fragment: true, events: [{ kv: { modRevision: 3n } }] })
+    ))
+    assert.deepStrictEqual(part.map(({ _tag }) => _tag), ["Put", "Fragment"])
   })
 
   it.effect("31: what a stream repeats is dropped, and what it reorders does not go back", () =>
@@ -243,7 +260,139 @@ describe("faults of watches", () => {
       yield* pass(2_000)
       cluster.write("/w/a", "2")
       yield* pass(50)
-      assert.deepStrictEqual(events, ["/w/a=1", "synced", "synced", "/w/a=2<1"])
+      assert.deepStrictEqual(events, ["/w/a=1", "synced", "resync: WentBack", "synced", "/w/a=2<1"])
+    }))
+
+  /** Watches that are resumed by revision, on servers that say theirs with answers and progress, and their identity. */
+  const revealing = (cluster: Simulation["cluster"], said: { cluster: string } = { cluster: "7" }) => {
+    const base = DEngineAdapter.make({ watchProgressMillis: 100_000 })
+    const counted = <A>(call: ClusterAdapter.Call<A>): ClusterAdapter.Call<A> => ({
+      ...call,
+      judge: (answer) => {
+        const verdict = call.judge(answer)
+        return verdict._tag === "Done"
+          ? { ...verdict, revision: BigInt(cluster.index), cluster: BigInt(said.cluster) }
+          : verdict
+      }
+    })
+    return {
+      ...base,
+      capabilities: { ...base.capabilities, resumableWatch: true, linearizableScan: true },
+      readProbe: (address, answers, map) => {
+        const claim = base.readProbe(address, answers, map)
+        return "_tag" in claim ? claim : { ...claim, cluster: "7" }
+      },
+      put: (key, value) => counted(base.put(key, value)),
+      scan: (prefix) => counted(base.scan(prefix)),
+      watch: (target) => {
+        const spec = base.watch(target)
+        return {
+          ...spec,
+          decode: (body) =>
+            spec.decode(body).map((item) =>
+              item._tag === "Progress"
+                ? { _tag: "Progress" as const, revision: BigInt(cluster.index), cluster: said.cluster }
+                : item
+            )
+        }
+      }
+    } satisfies ClusterAdapter.ClusterAdapter as ClusterAdapter.ClusterAdapter
+  }
+
+  /** The servers are as they were at revision 100, in a moment that no connection shows. */
+  const rewind = (cluster: Simulation["cluster"], state: Record<string, string>): void => {
+    const entries = Object.entries(state).map(([key, value]) =>
+      [key, { key: Buffer.from(key), value: Buffer.from(value) }] as const
+    )
+    cluster.index = 100
+    for (const node of cluster.nodes) {
+      node.applied = 100
+      node.data.clear()
+      for (const [key, entry] of entries) node.data.set(key, entry)
+    }
+  }
+
+  it.effect("31: servers that went back are found out by the answer to a write", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      cluster.index = 35_484
+      const client = yield* connect({ adapter: revealing(cluster) })
+      yield* drive(client.put("/w/goes", "1"))
+      yield* drive(client.put("/w/stays", "1"))
+      yield* drive(client.put("/w/changes", "2"))
+      const { events, raw } = yield* watching(client.watchPrefix("/w/"))
+      rewind(cluster, { "/w/stays": "1", "/w/changes": "1" })
+      yield* drive(client.put("/w/a", "1"))
+      yield* pass(3_000)
+      yield* drive(client.put("/w/a", "2"))
+      yield* pass(50)
+      assert.deepStrictEqual(events.slice(4), [
+        "resync: WentBack",
+        "/w/a=1",
+        "/w/changes=1<2",
+        "-/w/goes<1",
+        "synced",
+        "/w/a=2<1"
+      ])
+      const resync = raw.find((event) => event._tag === "Resync")
+      assert.deepStrictEqual([resync?.seen, resync?.revision], [35_487n, 101n])
+    }))
+
+  it.effect("31: servers that went back are found out by the progress of a stream", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0, progressMillis: 1_000 })
+      cluster.index = 35_484
+      const client = yield* connect({ adapter: revealing(cluster) })
+      cluster.write("/w/a", "1")
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      rewind(cluster, {})
+      yield* pass(4_000)
+      assert.deepStrictEqual(events, ["/w/a=1", "synced", "resync: WentBack", "-/w/a<1", "synced"])
+    }))
+
+  it.effect("31: servers whose term went back are compared with, whatever their revision", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ electionMillis: 0 })
+      const client = yield* connect({ adapter: revealing(cluster) })
+      cluster.elect(1, { term: 9 })
+      cluster.write("/w/a", "1")
+      const { events } = yield* watching(client.watchPrefix("/w/"))
+      yield* drive(client.refresh())
+      for (const { id } of cluster.nodes) cluster.kill(id)
+      yield* pass(500)
+      for (const node of cluster.nodes) {
+        node.data.clear()
+        cluster.start(node.id)
+      }
+      cluster.index = 50_000
+      cluster.elect(2, { term: 1 })
+      yield* pass(3_000)
+      assert.deepStrictEqual(events.slice(0, 2), ["/w/a=1", "synced"])
+      assert.deepStrictEqual(events.slice(-3), ["resync: WentBack", "-/w/a<1", "synced"])
+    }))
+
+  it.effect("a stream of another cluster ends the watch", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate({ progressMillis: 1_000 })
+      const said = { cluster: "7" }
+      const client = yield* connect({ adapter: revealing(cluster, said) })
+      const { fiber } = yield* watching(client.watchPrefix("/w/"))
+      yield* pass(2_000)
+      assert.isUndefined(fiber.pollUnsafe())
+      said.cluster = "8"
+      assertError(yield* drive(Effect.flip(Fiber.join(fiber))), "OtherCluster")
+    }))
+
+  it.effect("an answer of another cluster is no success", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const said = { cluster: "7" }
+      const client = yield* connect({ adapter: revealing(cluster, said) })
+      yield* drive(client.put("/k", "1"))
+      said.cluster = "8"
+      const error = yield* drive(Effect.flip(client.put("/k", "2")))
+      assertError(error, "OtherCluster", "Ambiguous")
+      assert.match(error.message, /another cluster answers at node1:9081, and has taken the write/)
     }))
 
   it.effect("32: what the server drops silently comes with the next comparison", () =>
@@ -262,7 +411,7 @@ describe("faults of watches", () => {
       assert.deepStrictEqual(events, ["synced", "/w/a=1"])
       yield* pass(10_000)
       assert.deepStrictEqual(events, ["synced", "/w/a=1", "/w/a=2<1", "/w/b=1"])
-      assert.deepStrictEqual(raw.map((event) => event._tag === "Synced" ? "" : event.source), [
+      assert.deepStrictEqual(raw.map((event) => event._tag === "Put" || event._tag === "Delete" ? event.source : ""), [
         "",
         "Stream",
         "Scan",
@@ -315,7 +464,7 @@ describe("faults of watches", () => {
       assert.deepStrictEqual(events, ["synced"])
       yield* pass(1_500)
       assert.isAbove(cluster.node(1).count("Watch"), opened)
-      assert.deepStrictEqual(events.slice(1), ["/w/a=1", "synced"])
+      assert.deepStrictEqual(events.slice(1), ["resync: Reopened", "/w/a=1", "synced"])
     }))
 
   it.effect("33: progress keeps a quiet stream", () =>

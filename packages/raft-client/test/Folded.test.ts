@@ -33,6 +33,39 @@ describe("Folded", () => {
     assert.deepStrictEqual(told, ["a=1@5", "b=1@5", "a=2@6"])
   })
 
+  it("a message in parts is one: revisions in two parts, and those told before it", () => {
+    const folded = new Folded()
+    const { emit, told } = collector()
+    folded.apply([put("a", "1", 5)], emit)
+    folded.apply([put("a", "old", 4), put("b", "1", 6), put("c", "1", 7)], emit, true)
+    assert.strictEqual(folded.mark, 6n, "of revision 7 there may be more")
+    folded.apply([put("d", "1", 7), put("b", "2", 8)], emit, true)
+    folded.apply([put("e", "1", 8)], emit)
+    assert.strictEqual(folded.mark, 8n)
+    assert.deepStrictEqual(told, ["a=1@5", "b=1@6", "c=1@7", "d=1@7", "b=2@8", "e=1@8"])
+  })
+
+  it("a message of which parts are missing comes again on the next stream, and is told once", () => {
+    const folded = new Folded()
+    const { emit, told } = collector()
+    folded.apply([put("a", "1", 5), put("b", "1", 6), del("a", 7), put("b", "2", 7)], emit, true)
+    folded.interrupted()
+    folded.apply([del("a", 7), put("b", "2", 7), put("c", "1", 7)], emit)
+    assert.deepStrictEqual(told, ["a=1@5", "b=1@6", "-a@7", "b=2@7", "c=1@7"])
+  })
+
+  it("after servers went back, changes count by the revisions they have now", () => {
+    const folded = new Folded()
+    const { emit, told } = collector()
+    folded.apply([put("a", "1", 30), put("b", "1", 31)], emit)
+    const back = { entries: [{ key: bytes("a"), value: bytes("1"), revision: 2n }], revision: 3n }
+    folded.merge(back, 3n, [], true, emit)
+    assert.deepStrictEqual(told.splice(0), ["a=1@30", "b=1@31", "-b@3"])
+    // The same value at the revision that it had before is another write of it.
+    folded.apply([put("a", "1", 30)], emit)
+    assert.deepStrictEqual(told, ["a=1@30"])
+  })
+
   it("a deletion of what is not there tells nothing", () => {
     const folded = new Folded()
     const { emit, told } = collector()

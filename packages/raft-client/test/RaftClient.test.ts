@@ -1,8 +1,33 @@
 /** The client as a service: layers, configuration, gate, shutdown, what it shows. */
-import { DEngineAdapter, EtcdAdapter, Prefix, RaftClient, type RaftError, Transport } from "@effect-scylla/raft-client"
+import {
+  type ClusterAdapter,
+  DEngineAdapter,
+  Election,
+  EtcdAdapter,
+  Lock,
+  Prefix,
+  RaftClient,
+  type RaftError,
+  Transaction,
+  Transport
+} from "@effect-scylla/raft-client"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, Fiber, Layer, Metric, Option, Result, Scope, Stream, Tracer } from "effect"
-import { assertError, drive, failing, pass, simulate } from "./support/simulated.ts"
+import {
+  Config,
+  ConfigProvider,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  Redacted,
+  Result,
+  Scope,
+  Stream,
+  Tracer
+} from "effect"
+import { assertError, drive, failing, pass, simulate, text } from "./support/simulated.ts"
 
 const config = (settings: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(settings))
 
@@ -41,6 +66,156 @@ describe("RaftClient", () => {
       for (const part of ["RAFT_ENDPOINTS", "RAFT_TIMEOUT", "RAFT_ELECTION_TIMEOUT", "maxParked", "keepaliveMillis"]) {
         assert.include(error.message, part)
       }
+    }))
+
+  it.effect("is configured from the environment alone", () =>
+    Effect.gen(function*() {
+      const { cluster, transport } = yield* simulate()
+      const layer = RaftClient.layerConfig().pipe(
+        Layer.provide(config({
+          RAFT_ENDPOINTS: ` ${cluster.endpoints.join(", ")} `,
+          RAFT_ADAPTER: "d-engine",
+          RAFT_D_ENGINE_TTL: "yes",
+          RAFT_TIMEOUT: "250",
+          RAFT_ELECTION_TIMEOUT: "300 millis",
+          RAFT_EVENTUAL_READS: "sticky",
+          RAFT_LEARNERS: "true",
+          RAFT_MAX_IN_FLIGHT: "1",
+          RAFT_PROBE_TIMEOUT: ""
+        })),
+        Layer.provide(Layer.succeed(Transport.Transport, transport))
+      )
+      yield* drive(
+        Effect.gen(function*() {
+          const client = yield* RaftClient.RaftClient
+          assert.isTrue(client.capabilities.ttl)
+          yield* client.put("/k", "v")
+          for (const node of cluster.nodes) node.script("HandleClientWrite", "silence", 100)
+          const [slow, refused] = yield* Effect.forEach([1, 2], () => Effect.flip(client.put("/k", "w")), {
+            concurrency: "unbounded"
+          })
+          assertError(slow!, "RequestTimeout", "Ambiguous")
+          assert.match(refused!.message, /1 requests are under way/)
+        }).pipe(Effect.provide(layer))
+      )
+    }))
+
+  it.effect("what is given in code goes before what is configured, a Config of its own too", () =>
+    Effect.gen(function*() {
+      const { cluster, transport } = yield* simulate()
+      const layer = RaftClient.layerConfig({
+        adapter: DEngineAdapter.make(),
+        endpoints: cluster.endpoints,
+        maxInFlight: Config.Int("MY_LIMIT"),
+        timeout: "100 millis",
+        prefix: "STORE_"
+      }).pipe(
+        Layer.provide(config({ STORE_TIMEOUT: "never", STORE_ADAPTER: "none", MY_LIMIT: "1", RAFT_LAZY: "perhaps" })),
+        Layer.provide(Layer.succeed(Transport.Transport, transport))
+      )
+      yield* drive(Effect.provide(RaftClient.RaftClient.use((client) => client.put("/k", "v")), layer))
+    }))
+
+  it.effect("names every wrong variable at once, in words of its own, and no secret", () =>
+    Effect.gen(function*() {
+      const layer = RaftClient.layerConfig({ idleProbe: Config.Duration("MY_PROBE"), maxParked: 0 }).pipe(
+        Layer.provide(config({
+          RAFT_ENDPOINTS: "nowhere,127.0.0.1:1",
+          RAFT_ADAPTER: "zookeeper",
+          RAFT_PASSWORD: "hush",
+          RAFT_TIMEOUT: "soon",
+          RAFT_READY_TIMEOUT: "0 seconds",
+          RAFT_LAZY: "perhaps",
+          RAFT_MAX_IN_FLIGHT: "-1",
+          RAFT_EVENTUAL_READS: "sometimes",
+          RAFT_ADDRESS_MAP: "a:1",
+          RAFT_TLS_KEY: "hush.pem",
+          RAFT_TLS_CERT: "-----BEGIN CERTIFICATE-----",
+          RAFT_MAX_SEND_BYTES: "0"
+        }))
+      )
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assertError(error, "InvalidRequest")
+      for (
+        const part of [
+          `RAFT_ENDPOINTS: endpoints has "nowhere", which is not host:port`,
+          `RAFT_ADAPTER: "zookeeper" is none of etcd, d-engine`,
+          "RAFT_USERNAME is missing: RAFT_PASSWORD is set",
+          `RAFT_TIMEOUT: "soon" is no time`,
+          "RAFT_READY_TIMEOUT: readyTimeout must be a time of at least 1 ms",
+          `RAFT_LAZY: "perhaps" is neither true nor false`,
+          `RAFT_MAX_IN_FLIGHT: "-1" is no whole number`,
+          `RAFT_EVENTUAL_READS: "sometimes" is none of balanced, sticky`,
+          `RAFT_ADDRESS_MAP: "a:1" is not announced=dialled`,
+          "RAFT_TLS_KEY: is no PEM",
+          "RAFT_MAX_SEND_BYTES: channel.maxSendBytes must be a whole number",
+          "idleProbe: MY_PROBE is missing",
+          "maxParked must be a whole number from 1, not 0",
+          "channel.tls has one of cert and key"
+        ]
+      ) assert.include(error.message, part)
+      assert.include(error.message, "14 wrong setting(s)")
+      assert.notInclude(error.message, "hush")
+      assert.notMatch(error.message, /SchemaError|Expected|undefined|\n/)
+    }))
+
+  it.effect("a user of a store that has none is wrong when it is put together", () =>
+    Effect.gen(function*() {
+      const users = config({
+        RAFT_ENDPOINTS: "127.0.0.1:1",
+        RAFT_ADAPTER: "d-engine",
+        RAFT_USERNAME: "me",
+        RAFT_PASSWORD: "hush"
+      })
+      const layer = Layer.provide(RaftClient.layerConfig(), users)
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+      assert.include(error.message, "1 wrong setting(s): RAFT_USERNAME: d-engine has no users to log in as")
+    }))
+
+  it.effect("what d-engine has not is refused by a typed error, before anything is sent", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const auth = { username: "me", password: Redacted.make("hush") }
+      assertError(yield* failing(connect({ auth })), "Unsupported")
+      const client = yield* connect()
+      const { capabilities } = client
+      assert.deepInclude(capabilities, { login: false, leases: false, transactions: false, pages: false })
+      const service = Effect.provideService(RaftClient.RaftClient, client)
+      const sent = cluster.node(1).received.length
+      for (
+        const [outcome, effect] of [
+          [undefined, Effect.scoped(client.grantLease("5 seconds"))],
+          ["NotSent", client.transact({ compare: [], success: [Transaction.put("/k", "v")] })],
+          ["NotSent", client.put("/k", "v", { lease: { id: 1n } })],
+          [undefined, service(Effect.scoped(Lock.acquire("/locks/a/")))],
+          [undefined, service(Effect.scoped(Election.campaign("/e/", "me")))]
+        ] as const
+      ) assertError(yield* failing<unknown, never>(effect), "Unsupported", outcome)
+      assertError(yield* failing(service(Lock.withLock("locks", () => Effect.void))), "InvalidRequest")
+      assert.strictEqual(cluster.node(1).received.length, sent)
+    }))
+
+  it.effect("a scan in pages, and with a limit, where the server knows neither", () =>
+    Effect.gen(function*() {
+      const { cluster, connect } = yield* simulate()
+      const client = yield* connect()
+      for (const key of ["b", "a", "e", "c", "d"]) cluster.write(`/p/${key}`, key)
+      const keys = (entries: ReadonlyArray<ClusterAdapter.Entry>) => entries.map(({ value }) => text(value)).join("")
+      const pages = yield* drive(Stream.runCollect(client.scanPages("/p/", { pageSize: 2 })))
+      assert.deepStrictEqual(pages.map(({ entries, more }) => [keys(entries), more]), [
+        ["ab", true],
+        ["cd", true],
+        ["e", false]
+      ])
+      const some = yield* drive(client.scan("/p/", { limit: 3 }))
+      assert.deepStrictEqual([keys(some.entries), some.more], ["abc", true])
+      const none = yield* drive(Stream.runCollect(client.scanPages("/none/")))
+      assert.deepStrictEqual(none.map(({ entries, more }) => [entries.length, more]), [[0, false]])
+      assertError(yield* failing(client.scan("/p/", { limit: 0 })), "InvalidRequest")
+      const before = cluster.node(1).count("HandleClientRead")
+      const values = yield* drive(Stream.runCollect(client.getManyStream(["/p/a", "/p/x", "/p/b"], { pageSize: 2 })))
+      assert.strictEqual(cluster.node(1).count("HandleClientRead"), before + 2)
+      assert.deepStrictEqual(values.map((value) => text(Option.getOrUndefined(value))), ["a", undefined, "b"])
     }))
 
   it.effect("lazy: builds with nobody there, and finds them later", () =>

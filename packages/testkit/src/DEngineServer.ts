@@ -4,10 +4,6 @@
  * `build` needs cargo (Rust 1.88 or newer) and protoc (Debian: `protobuf-compiler`), and about 4 minutes on two cores; the
  * binary stays in `$EFFECT_SCYLLA_CACHE`, else `~/.cache/effect-scylla`. Nothing else here builds.
  *
- * **Gotchas**
- *
- * The launcher waits on the clock of its fiber: use `it.live`, or a shared layer with `{ excludeTestServices: true }`.
- *
  * @stability unstable
  * @since 0.1.0
  */
@@ -171,7 +167,8 @@ snapshots_dir = "${directory}/snapshots"
 request_timeout_in_ms = 3000
 `
         )
-        return { name: String(i + 1), endpoint, directory, args: [config, join(directory, "data")] }
+        const data = [join(directory, "data"), join(directory, "db"), join(directory, "snapshots")]
+        return { name: String(i + 1), endpoint, directory, data, args: [config, join(directory, "data")] }
       })
     }, space)
   }

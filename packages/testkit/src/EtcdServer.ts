@@ -1,10 +1,6 @@
 /**
  * A real etcd cluster on loopback, from the `etcd` on the PATH (Debian: `etcd-server`).
  *
- * **Gotchas**
- *
- * The launcher waits on the clock of its fiber: use `it.live`, or a shared layer with `{ excludeTestServices: true }`.
- *
  * @stability unstable
  * @since 0.1.0
  */
@@ -35,6 +31,10 @@ export interface EtcdServerOptions {
   readonly nodes?: number
   /** Election timeout in milliseconds; the heartbeat is a tenth. Default: 500. */
   readonly electionMillis?: number
+  /** Clusters with different tokens are different clusters, even at the same ports. Default: that of etcd. */
+  readonly clusterToken?: string
+  /** Two for each node: for clients those of all nodes, then for their peers. Default: free ones. */
+  readonly ports?: ReadonlyArray<number>
   /** How long the start may take, in milliseconds. Default: 60000. */
   readonly deadlineMillis?: number
 }
@@ -88,10 +88,10 @@ export const make = Effect.fnUntraced(
   ): Effect.fn.Return<RaftServer.RaftServer, RaftServer.RaftServerError, Scope.Scope> {
     const nodes = options.nodes ?? 3
     const electionMillis = options.electionMillis ?? 500
-    const ports = yield* Effect.mapError(
+    const ports = options.ports ?? (yield* Effect.mapError(
       Ports.reservePorts({ count: 2 * nodes }),
       ({ message }) => new RaftServer.RaftServerError({ reason: "Unavailable", message, log: [] })
-    )
+    ))
     const space = yield* Process.workspace("effect-scylla-etcd-")
     const url = (i: number): string => `http://127.0.0.1:${ports[i]}`
     const peers = Array.from({ length: nodes }, (_, i) => `n${i + 1}=${url(nodes + i)}`).join()
@@ -112,6 +112,7 @@ export const make = Effect.fnUntraced(
           "initial-advertise-peer-urls": url(nodes + i),
           "initial-cluster": peers,
           "initial-cluster-state": "new",
+          "initial-cluster-token": options.clusterToken ?? "etcd-cluster",
           "heartbeat-interval": String(Math.ceil(electionMillis / 10)),
           "election-timeout": String(electionMillis),
           "logger": "zap",
@@ -121,6 +122,7 @@ export const make = Effect.fnUntraced(
           name: String(i + 1),
           endpoint: `127.0.0.1:${ports[i]}`,
           directory,
+          data: [join(directory, "data")],
           args: Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
         }
       })

@@ -1,12 +1,17 @@
 /**
  * What the launchers of real Raft clusters have in common: nodes that can be killed, stopped and started again.
  *
+ * Processes live in real time: whatever is waited for here is waited for by the system's clock, also where the clock of the
+ * fiber is a test's (`it.effect`).
+ *
  * @stability unstable
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { readdirSync, readFileSync, rmSync } from "node:fs"
 import * as Process from "./internal/process.ts"
 
 /**
@@ -16,7 +21,7 @@ import * as Process from "./internal/process.ts"
  * @since 0.1.0
  */
 export class RaftServerError extends Data.TaggedError("RaftServerError")<{
-  readonly reason: "Unavailable" | "Exited" | "NotReady" | "NotRunning"
+  readonly reason: "Unavailable" | "Exited" | "NotReady" | "NotRunning" | "Running"
   readonly message: string
   readonly log: ReadonlyArray<string>
 }> {}
@@ -37,12 +42,14 @@ export interface RaftNode {
   readonly log: Effect.Effect<ReadonlyArray<string>>
   /** SIGKILL, waits until the process is gone. */
   readonly kill: Effect.Effect<void>
-  /** SIGSTOP: its connections stay open and nothing answers. */
+  /** SIGSTOP, waits until all of it stands (where there is a /proc): its connections stay open and nothing answers. */
   readonly pause: Effect.Effect<void, RaftServerError>
   /** SIGCONT. */
   readonly resume: Effect.Effect<void, RaftServerError>
   /** Starts it again on the data it had. Does not wait. */
   readonly start: Effect.Effect<void, RaftServerError>
+  /** Removes its data, as when a volume comes back empty; it must not be running. */
+  readonly wipe: Effect.Effect<void, RaftServerError>
 }
 
 /**
@@ -75,19 +82,37 @@ export interface Launch {
     readonly name: string
     readonly endpoint: string
     readonly directory: string
+    /** What it keeps its data in. */
+    readonly data: ReadonlyArray<string>
     readonly args: ReadonlyArray<string>
   }>
   readonly ask: (endpoint: string) => Effect.Effect<Said | undefined>
   readonly deadlineMillis: number
 }
 
+/** The system's clock, whatever the clock of the fiber is. */
+const liveClock: Clock.Clock = Clock.Clock.defaultValue()
+
 const keptLines = 40
 const pollMillis = 20
+
+/** Whether every thread stands. The signal goes to one of them, and the others run on until that one has had its turn. */
+const stands = (pid: number): boolean => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")
+      return /^[TtZX]/.test(stat.slice(stat.lastIndexOf(")") + 2))
+    })
+  } catch {
+    return true
+  }
+}
 
 interface Running {
   readonly name: string
   readonly endpoint: string
   readonly directory: string
+  readonly data: ReadonlyArray<string>
   readonly args: ReadonlyArray<string>
   readonly log: Array<string>
   process: Process.Running | undefined
@@ -141,6 +166,27 @@ export const run = Effect.fnUntraced(
         return Effect.void
       })
 
+    const pause = (member: Running): Effect.Effect<void, RaftServerError> =>
+      Effect.andThen(
+        signal(member, "SIGSTOP"),
+        Effect.gen(function*() {
+          while (alive(member) && !stands(member.process!.pid)) yield* Effect.sleep(1)
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: deadlineMillis,
+            orElse: () => Effect.fail(fail(member, "NotReady", `does not stand ${deadlineMillis} ms after SIGSTOP`))
+          }),
+          Effect.provideService(Clock.Clock, liveClock)
+        )
+      )
+
+    const wipe = (member: Running): Effect.Effect<void, RaftServerError> =>
+      Effect.suspend(() => {
+        if (alive(member)) return Effect.fail(fail(member, "Running", "is running: kill it before its data is removed"))
+        for (const path of member.data) rmSync(path, { recursive: true, force: true })
+        return Effect.void
+      })
+
     const ask = (member: Running): Effect.Effect<Said | undefined> =>
       alive(member) ? launch.ask(member.endpoint) : Effect.undefined
 
@@ -165,11 +211,14 @@ export const run = Effect.fnUntraced(
         if (first !== undefined && said.every((one, i) => !alive(members[i]!) || one?.leader === first)) return
         yield* Effect.sleep(pollMillis)
       }
-    }).pipe(Effect.timeoutOrElse({
-      duration: deadlineMillis,
-      orElse: () =>
-        Effect.fail(fail(members[0]!, "NotReady", `and the others have no leader after ${deadlineMillis} ms`))
-    }))
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: deadlineMillis,
+        orElse: () =>
+          Effect.fail(fail(members[0]!, "NotReady", `and the others have no leader after ${deadlineMillis} ms`))
+      }),
+      Effect.provideService(Clock.Clock, liveClock)
+    )
 
     yield* Effect.addFinalizer(() => Effect.forEach(members, kill, { concurrency: "unbounded", discard: true }))
     yield* Effect.forEach(members, spawn, { discard: true })
@@ -183,9 +232,10 @@ export const run = Effect.fnUntraced(
         isRunning: Effect.sync(() => alive(member)),
         log: Effect.sync(() => [...member.log]),
         kill: kill(member),
-        pause: signal(member, "SIGSTOP"),
+        pause: pause(member),
         resume: signal(member, "SIGCONT"),
-        start: spawn(member)
+        start: spawn(member),
+        wipe: wipe(member)
       })),
       leader,
       awaitReady

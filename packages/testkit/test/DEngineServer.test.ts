@@ -57,6 +57,18 @@ describe("DEngineServer", () => {
       assert.strictEqual(readFileSync(calls, "utf8"), "build\n")
     }))
 
+  it.effect("is waited for by the system's clock, where that of the test stands", () =>
+    Effect.gen(function*() {
+      const { directory } = yield* machine(building)
+      assert.isUndefined(yield* DEngineServer.build)
+      // A node that starts and never answers.
+      const node = join(directory, "dengine-target", "release", "dengine-node")
+      writeFileSync(node, "#!/bin/sh\nexec sleep 60\n")
+      chmodSync(node, 0o755)
+      const error = yield* Effect.flip(Effect.scoped(DEngineServer.make({ deadlineMillis: 300 })))
+      assert.strictEqual(error.reason, "NotReady")
+    }))
+
   it.live("a build that fails says why, and counts for nothing", () =>
     Effect.gen(function*() {
       yield* machine('if [ "$1" = "--version" ]; then exit 0; fi\necho "error: no such crate" >&2\nexit 101')

@@ -5,10 +5,11 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Answer } from "../Channel.ts"
 import type { Claim, Failure, Member } from "../ClusterAdapter.ts"
 import { Belief, type Candidate, type Leader, membershipOf, rank, sameCluster } from "../LeaderBelief.ts"
 import type { Evidence } from "../RaftError.ts"
-import type { Answer } from "../Transport.ts"
+import { idleSleep } from "./idle.ts"
 import { unknown } from "./judge.ts"
 import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
@@ -42,6 +43,12 @@ export interface Discovery {
     millis: number
   ) => Effect.Effect<ReadonlyArray<Evidence> | undefined>
   readonly evidence: () => ReadonlyArray<Evidence>
+  /** The identity of the cluster, where it has one. */
+  readonly cluster: () => string | undefined
+  /** True when an answer comes from a cluster of another identity than the one that is known. */
+  readonly isOther: (cluster: bigint) => boolean
+  /** Why nobody leads here: whoever answers belongs to another cluster. Undefined while that is not so. */
+  readonly strangers: () => string | undefined
   /** A node that was hinted at has answered as only a leader can. */
   readonly adopt: (node: Node, sentAt: number) => void
   /** Called when another leader is believed in. */
@@ -76,6 +83,8 @@ interface Round {
   readonly asked: Set<string>
   /** Candidates that did not pass, by address. */
   readonly failed: Set<string>
+  /** Those that answered as nodes of another cluster. */
+  readonly strangers: Set<string>
   readonly complete: boolean
 }
 
@@ -94,6 +103,8 @@ export const make = Effect.fnUntraced(function*(
   const listeners = new Set<() => void>()
   const waiting = new Set<(result: Leader | Parked) => void>()
   let cluster: string | undefined
+  let identity: bigint | undefined
+  let strangers: string | undefined
   let version = 0n
   let highestTerm: bigint | undefined
   let misses = 0
@@ -143,7 +154,7 @@ export const make = Effect.fnUntraced(function*(
     !sameCluster(nodes.members, claim.members)
 
   /** Sorts a claim in; undefined when it counts for nothing. */
-  const admit = (node: Node, probed: Claim | Failure, strict: boolean): Claim | undefined => {
+  const admit = (node: Node, probed: Claim | Failure, strict: boolean, state: Round): Claim | undefined => {
     if (!isClaim(probed)) {
       node.lastAnswer = probed.message
       if (probed._tag === "NotSent" || (probed._tag === "Unknown" && probed.cause !== "Failed")) {
@@ -155,6 +166,7 @@ export const make = Effect.fnUntraced(function*(
     }
     if (strict && otherCluster(probed)) {
       node.lastAnswer = "is a node of another cluster"
+      state.strangers.add(node.address)
       return undefined
     }
     node.lastAnswer = describe(probed)
@@ -185,7 +197,11 @@ export const make = Effect.fnUntraced(function*(
 
   const believe = (candidate: Candidate, sentAt: number, members: ReadonlyArray<Member>, claim: Claim | undefined) => {
     nodes.setMembers(members)
-    if (claim?.cluster !== undefined) cluster = claim.cluster
+    strangers = undefined
+    if (claim?.cluster !== undefined && claim.cluster !== cluster) {
+      cluster = claim.cluster
+      identity = /^\d+$/.test(cluster) ? BigInt(cluster) : undefined
+    }
     if (claim !== undefined && claim.version > version) version = claim.version
     if (candidate.term !== undefined) highestTerm = candidate.term
     const before = belief.leader?.address
@@ -238,14 +254,14 @@ export const make = Effect.fnUntraced(function*(
   const round = Effect.fnUntraced(
     function*(targets: ReadonlyArray<string>, complete: boolean, strict = true): Effect.fn.Return<boolean> {
       count("rounds")
-      const state: Round = { claims: new Map(), asked: new Set(), failed: new Set(), complete }
+      const state: Round = { claims: new Map(), asked: new Set(), failed: new Set(), strangers: new Set(), complete }
       const visit = (address: string): Effect.Effect<boolean> =>
         Effect.suspend(() => {
           if (state.asked.has(address)) return Effect.succeed(false)
           state.asked.add(address)
           const node = nodes.get(address)
           return Effect.flatMap(probe(node), (probed) => {
-            const claim = admit(node, probed, strict)
+            const claim = admit(node, probed, strict, state)
             if (claim === undefined) return Effect.succeed(false)
             state.claims.set(address, claim)
             const others = claim.members.filter(({ voter }) => voter).map(({ address }) => address)
@@ -253,7 +269,13 @@ export const make = Effect.fnUntraced(function*(
           })
         })
       if (yield* anyOf(targets.map(visit))) return true
-      return yield* consider(state, true)
+      const found = yield* consider(state, true)
+      if (!found) {
+        strangers = state.claims.size > 0 || state.strangers.size === 0
+          ? undefined
+          : `another cluster answers at ${[...state.strangers].join(", ")}`
+      }
+      return found
     }
   )
 
@@ -270,7 +292,8 @@ export const make = Effect.fnUntraced(function*(
     for (let n = 0; belief.leader === undefined; n++) {
       if (n > 0) {
         const longest = n > PATIENT_AFTER ? PATIENT_PAUSE : LONGEST_PAUSE
-        yield* Effect.sleep(Math.min(FIRST_PAUSE * 1.5 ** n, longest) * (0.5 + (yield* Random.next) / 2))
+        const pause = Math.min(FIRST_PAUSE * 1.5 ** n, longest) * (0.5 + (yield* Random.next) / 2)
+        yield* waiting.size === 0 ? idleSleep(pause) : Effect.sleep(pause)
       }
       if (!(yield* round(nodes.known, false))) {
         misses++
@@ -314,7 +337,7 @@ export const make = Effect.fnUntraced(function*(
 
   // Members come and go without anybody saying so.
   yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
-    yield* Effect.sleep(settings.membershipMillis * (0.9 + (yield* Random.next) / 5))
+    yield* idleSleep(settings.membershipMillis * (0.9 + (yield* Random.next) / 5))
     if (belief.leader !== undefined && !verifying) yield* verification(true)
   })))
 
@@ -377,6 +400,9 @@ export const make = Effect.fnUntraced(function*(
     awaitLeader,
     refresh,
     evidence,
+    cluster: () => cluster,
+    isOther: (other) => identity !== undefined && other !== identity,
+    strangers: () => strangers,
     adopt: (node, sentAt) => {
       const { member } = node
       if (member === undefined || belief.leader !== undefined) return

@@ -1,6 +1,7 @@
 /** The state that a watch has told so far, from which come `previous`, differences and the dropping of what was told already. */
 import type { Scanned, WatchItem } from "../ClusterAdapter.ts"
 import type { WatchEvent } from "../WatchEvent.ts"
+import { compareBytes, textOf } from "./bytes.ts"
 
 type Change = Extract<WatchItem, { _tag: "Put" | "Delete" }>
 
@@ -12,20 +13,7 @@ interface Known {
   readonly scanned?: bigint
 }
 
-const latin1 = new TextDecoder("latin1")
-
-/** Bytes as a key of a Map. */
-export const textOf = (key: Uint8Array): string => latin1.decode(key)
-
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
-
-export const compareBytes = (a: Uint8Array, b: Uint8Array): number => {
-  const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) {
-    if (a[i] !== b[i]) return a[i]! - b[i]!
-  }
-  return a.length - b.length
-}
 
 export class Folded {
   private readonly state = new Map<string, Known>()
@@ -33,22 +21,34 @@ export class Folded {
   private readonly deleted = new Map<string, bigint>()
   /** Revisions up to here have been told on the present stream. */
   mark = 0n
+  /** `mark` before the message whose parts are coming. */
+  private floor: bigint | undefined
 
   get size(): number {
     return this.state.size
   }
 
   /**
-   * Changes as they come on the stream, all of one message. A revision is told once, whatever a server repeats; two changes
-   * of one message may share theirs.
+   * Changes as they come on the stream, all of one message, or those of one part of it (`partial`: others follow). A revision
+   * is told once, whatever a server repeats; two changes of one message may share theirs, in different parts too.
    */
-  apply(items: ReadonlyArray<Change>, emit: (event: WatchEvent) => void): void {
-    const { mark } = this
+  apply(items: ReadonlyArray<Change>, emit: (event: WatchEvent) => void, partial = false): void {
+    const floor = this.floor ?? this.mark
+    let last = floor
     for (const item of items) {
-      if (item.revision <= mark) continue
-      if (item.revision > this.mark) this.mark = item.revision
+      if (item.revision <= floor) continue
+      if (item.revision > last) last = item.revision
       this.change(item, "Stream", emit)
     }
+    // The last revision of a part counts as told when the message ends: until then a new stream has to bring it again.
+    this.floor = partial ? floor : undefined
+    const told = partial ? last - 1n : last
+    if (told > this.mark) this.mark = told
+  }
+
+  /** The stream has ended: a message of which parts were missing comes again. */
+  interrupted(): void {
+    this.floor = undefined
   }
 
   private change(item: Change, source: "Stream" | "Scan", emit: (event: WatchEvent) => void): void {
@@ -105,7 +105,8 @@ export class Folded {
         differences.push({ _tag: "Put", key, value, revision: revision ?? scanned.revision })
       } else if (fresh) {
         // The new stream may say it again.
-        this.state.set(text, { ...known, scanned: scanned.revision })
+        // The new stream may say it again, by the revision that it has now: servers that lost their state count anew.
+        this.state.set(text, { ...known, revision: revision ?? known.revision, scanned: scanned.revision })
       }
     }
     for (const [text, { key }] of this.state) {

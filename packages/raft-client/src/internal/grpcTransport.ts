@@ -11,15 +11,15 @@ import {
 import * as Redacted from "effect/Redacted"
 import { Buffer } from "node:buffer"
 import { performance } from "node:perf_hooks"
-import type {
-  Answer,
-  Channel,
-  ChannelOptions,
-  StreamCall,
-  StreamHandlers,
-  TlsOptions,
-  Transport
-} from "../Transport.ts"
+import {
+  type Answer,
+  type Channel,
+  type ChannelOptions,
+  MAX_MESSAGE_BYTES,
+  type StreamCall,
+  type StreamHandlers,
+  type TlsOptions
+} from "../Channel.ts"
 
 const bytes = (value: string | Uint8Array | undefined): Buffer | null =>
   value === undefined ? null : Buffer.from(value as Uint8Array)
@@ -37,12 +37,11 @@ const CLOSED = "the channel is closed"
 const MAX_RECONNECT = 500
 
 const settings = (options: ChannelOptions): ClientOptions => {
-  const limit = 4 * 1024 * 1024
   return {
     // Calls and streams of a node must not meet on one connection: 100 streams block every call behind them.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.service_config_disable_resolution": 1,
-    "grpc.max_receive_message_length": options.maxReceiveBytes ?? limit,
+    "grpc.max_receive_message_length": options.maxReceiveBytes ?? MAX_MESSAGE_BYTES,
     // What is too long is refused before it comes here, by a typed error.
     "grpc.max_send_message_length": -1,
     "grpc.keepalive_time_ms": options.keepaliveMillis ?? 10_000,
@@ -104,6 +103,7 @@ class GrpcChannel implements Channel {
   private readonly open: () => Client
   private readonly longestPause: number
   private readonly metadata: Metadata
+  private readonly more: ChannelOptions["callMetadata"]
   private readonly cancels = new Set<{ cancel(): void }>()
   /** Who waits for the dial that is under way. */
   private readonly waiting = new Set<(error: string | undefined) => void>()
@@ -120,9 +120,19 @@ class GrpcChannel implements Channel {
     this.client = this.open()
     this.longestPause = options.maxReconnectMillis ?? MAX_RECONNECT
     this.metadata = new Metadata()
+    this.more = options.callMetadata
     for (const [name, value] of Object.entries(options.metadata ?? {})) {
       this.metadata.set(name, Redacted.isRedacted(value) ? Redacted.value(value) : value)
     }
+  }
+
+  /** What goes with a call. */
+  private metadataFor(path: string): Metadata {
+    const more = this.more?.(path)
+    if (more === undefined) return this.metadata
+    const metadata = this.metadata.clone()
+    for (const [name, value] of Object.entries(more)) metadata.set(name, Redacted.value(value))
+    return metadata
   }
 
   readonly isReady = (): boolean =>
@@ -210,7 +220,7 @@ class GrpcChannel implements Channel {
       toBuffer,
       identity,
       body,
-      this.metadata,
+      this.metadataFor(path),
       { deadline: Date.now() + timeoutMillis },
       (error, value) => settle(error === null ? succeeded(value!) : failed(error))
     )
@@ -223,8 +233,9 @@ class GrpcChannel implements Channel {
       return { write: () => {}, pause: () => {}, resume: () => {}, cancel: () => {} }
     }
     let ended = false
-    const duplex = both ? this.client.makeBidiStreamRequest(path, toBuffer, identity, this.metadata, {}) : undefined
-    const call = duplex ?? this.client.makeServerStreamRequest(path, toBuffer, identity, body, this.metadata, {})
+    const metadata = this.metadataFor(path)
+    const duplex = both ? this.client.makeBidiStreamRequest(path, toBuffer, identity, metadata, {}) : undefined
+    const call = duplex ?? this.client.makeServerStreamRequest(path, toBuffer, identity, body, metadata, {})
     const write = (message: Uint8Array): void => {
       if (!ended) duplex?.write(message)
     }
@@ -255,4 +266,6 @@ class GrpcChannel implements Channel {
 }
 
 /** Connections of `@grpc/grpc-js`. */
-export const grpcTransport: Transport = { open: (address, options) => new GrpcChannel(address, options) }
+export const grpcTransport = {
+  open: (address: string, options: ChannelOptions): Channel => new GrpcChannel(address, options)
+}

@@ -1,8 +1,8 @@
 /** A stream that plain code fills and an effect empties; when it is full, the server is held back. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Answer, Channel, StreamCall } from "../Channel.ts"
 import type { StreamSpec } from "../ClusterAdapter.ts"
-import type { Answer, Channel, StreamCall } from "../Transport.ts"
 
 const FULL = 1024
 

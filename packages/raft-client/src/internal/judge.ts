@@ -1,6 +1,6 @@
 /** What every adapter makes of answers that no server of its kind has sent, and of bytes that cannot be read. */
+import type { Answer } from "../Channel.ts"
 import type { Failure, Verdict } from "../ClusterAdapter.ts"
-import type { Answer } from "../Transport.ts"
 
 export const unknown = (
   cause: Extract<Failure, { _tag: "Unknown" }>["cause"],

@@ -1,6 +1,7 @@
 /** The connections of a client: one node for each address, one channel for its calls and others for its streams. */
+import type { Channel, ChannelOptions } from "../Channel.ts"
 import type { Member } from "../ClusterAdapter.ts"
-import type { Channel, ChannelOptions, Transport } from "../Transport.ts"
+import type { Transport } from "../Transport.ts"
 import { Latency } from "./latency.ts"
 
 /** Servers take 100 streams on a connection by default; what comes behind them waits without a word. */

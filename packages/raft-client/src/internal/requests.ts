@@ -6,7 +6,9 @@ import * as RaftError from "../RaftError.ts"
 import type { Discovery, Parked } from "./discovery.ts"
 import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
+import { outcomeOf, reasonOf } from "./reasons.ts"
 import { connect, type Sender } from "./sender.ts"
+import type { Session } from "./session.ts"
 import type { Settings } from "./settings.ts"
 import * as Tracing from "./tracing.ts"
 
@@ -34,6 +36,16 @@ interface Trial<A> {
   /** A node to try next, by hint or again. */
   next: Node | undefined
   last: Failure | undefined
+  /** The login that the last try went with, and how often it was made anew for this request. */
+  login: number
+  logins: number
+}
+
+/** How much of what the servers say has been seen, and when they forgot it. */
+interface Seen {
+  readonly revision: bigint
+  readonly period: number
+  readonly lineage: number
 }
 
 export interface Requests {
@@ -54,58 +66,23 @@ export interface Requests {
   /** Looks at the leader when answers stay away; runs while something is under way. */
   readonly watchdog: Effect.Effect<void>
   readonly failure: (operation: string, verdict: Failure, write: boolean) => RaftError.RaftError
+  /** Counts up when the servers turn out to be behind what this client has seen of them. */
+  readonly lineage: () => number
+  /** A watch has told changes up to here. */
+  readonly saw: (revision: bigint) => void
+  /** Logs in unless somebody has since login number `since`; does nothing for who has no password. */
+  readonly logIn: (since: number, timeoutMillis: number) => Effect.Effect<void, RaftError.RaftError>
 }
 
-const reasonOf = (verdict: Failure): RaftError.RaftReason => {
-  const { message } = verdict
-  switch (verdict._tag) {
-    case "NotLeader":
-    case "NotReady":
-    case "NotServing":
-      return new RaftError.NotServing({ message })
-    case "Busy":
-      return new RaftError.Overloaded({ message: `${message}; send less, or later` })
-    case "NotSent":
-      return new RaftError.ConnectionLost({ message })
-    case "Refused":
-      switch (verdict.why) {
-        case "InvalidRequest":
-          return new RaftError.InvalidRequest({ message })
-        case "MessageTooLarge":
-          return new RaftError.MessageTooLarge({ message })
-        case "PermissionDenied":
-          return new RaftError.PermissionDenied({ message })
-        case "ServerFailure":
-          return new RaftError.ServerFailure({ message })
-        case "Unsupported":
-          return new RaftError.Unsupported({
-            message: `the server does not serve this: ${message}`,
-            capability: "server"
-          })
-      }
-      break
-    case "Unknown":
-      switch (verdict.cause) {
-        case "Lost":
-          return new RaftError.ConnectionLost({ message })
-        case "TimedOut":
-          return new RaftError.RequestTimeout({ message })
-        case "Failed":
-          return new RaftError.ServerFailure({ message })
-        case "Unreadable":
-          return new RaftError.MalformedResponse({ message })
-      }
-  }
-}
-
-const outcomeOf = (verdict: Failure): RaftError.Outcome =>
-  verdict._tag === "Unknown" ? "Ambiguous" : verdict._tag === "NotSent" ? "NotSent" : "Rejected"
+/** Logins for one request: a token may end while it is used, but not again at once. */
+const LOGINS = 2
 
 export const make = (
   settings: Settings,
   nodes: Nodes,
   sender: Sender,
   discovery: Discovery,
+  session: Session | undefined,
   count: Count,
   background: (effect: Effect.Effect<void>) => void
 ): Requests => {
@@ -115,12 +92,24 @@ export const make = (
   /** The newest revision that any answer carried. */
   let seen = 0n
   let period = 0
+  /** The newest revision that an answer of a quorum carried, or a watch has told. */
+  let proved = 0n
+  let lineage = 0
+
+  const remember = (): Seen => ({ revision: proved, period, lineage })
 
   const failure = (operation: string, verdict: Failure, write: boolean): RaftError.RaftError =>
     RaftError.make(operation, reasonOf(verdict), write ? outcomeOf(verdict) : undefined)
 
   /** Books what an answer proves. Answers false when it is older than what this client has seen. */
-  const accept = (verdict: Verdict<unknown>, node: Node, route: Route, epoch: number, sentAt: number): boolean => {
+  const accept = (
+    verdict: Verdict<unknown>,
+    node: Node,
+    route: Route,
+    epoch: number,
+    sentAt: number,
+    before: Seen
+  ): boolean => {
     if (verdict._tag !== "Done") return true
     const { leader } = belief
     if (route === "Quorum") {
@@ -130,10 +119,19 @@ export const make = (
     if (leader !== undefined && leader.period !== period) {
       period = leader.period
       seen = 0n
+      proved = 0n
     }
     if (verdict.term !== undefined && leader?.term !== undefined && verdict.term > leader.term) discovery.verify()
     if (verdict.revision === undefined) return true
     if (route === "Any" && verdict.revision < seen) return false
+    if (route === "Quorum") {
+      // What a quorum says after it has said more is the word of servers that have lost their state.
+      if (verdict.revision < before.revision && before.period === period && before.lineage === lineage) {
+        lineage++
+        seen = proved = verdict.revision
+        for (const listen of discovery.listeners) listen()
+      } else if (verdict.revision > proved) proved = verdict.revision
+    }
     if (verdict.revision > seen) seen = verdict.revision
     return true
   }
@@ -144,6 +142,18 @@ export const make = (
     return Effect.fail(
       RaftError.make(trial.operation, reason, write ? outcome : undefined, trial.attempts.slice(-KEPT_ATTEMPTS))
     )
+  }
+
+  /** An answer of a cluster that is not the one that was meant. */
+  const isForeign = (verdict: Verdict<unknown>): boolean =>
+    verdict._tag === "Done" && verdict.cluster !== undefined && discovery.isOther(verdict.cluster)
+
+  const foreign = <A>(trial: Trial<A>, node: Node, epoch: number) => {
+    belief.ignore(node.address, now())
+    discovery.doubt(epoch)
+    const took = trial.call.write ? ", and has taken the write" : ""
+    const message = `another cluster answers at ${node.address}${took}`
+    return end(trial, new RaftError.OtherCluster({ message }), "Ambiguous")
   }
 
   const remaining = <A>(trial: Trial<A>): number => trial.timeoutMillis - (now() - trial.startedAt)
@@ -176,6 +186,8 @@ export const make = (
           outcome
         )
       case "Timeout": {
+        const strangers = discovery.strangers()
+        if (strangers !== undefined) return end(trial, new RaftError.OtherCluster({ message: strangers }), outcome)
         const evidence = discovery.evidence()
         const said = evidence.map(({ address, answer }) => `${address} ${answer}`).join("; ")
         const message = `no leader was found within ${trial.timeoutMillis} ms: ${said}`
@@ -197,7 +209,9 @@ export const make = (
     busy: 0,
     failures: 0,
     next: undefined,
-    last: undefined
+    last: undefined,
+    login: session?.generation ?? 0,
+    logins: 0
   })
 
   /** Nodes that are not connected are connected meanwhile, without anybody waiting for it. */
@@ -306,6 +320,16 @@ export const make = (
         // The one that says so may still be believed in by the next search: not at full speed.
         return Effect.succeed(trial.failures > 1 ? calm : 0)
       }
+      case "Unauthenticated":
+        if (session === undefined || session.isLogin(trial.call) || trial.logins >= LOGINS) {
+          return end(trial, reasonOf(verdict), "Rejected")
+        }
+        trial.logins++
+        trial.next = node
+        return Effect.matchEffect(logIn(trial.login, Math.max(0, remaining(trial))), {
+          onFailure: ({ reason }) => end(trial, reason, "Rejected"),
+          onSuccess: () => Effect.succeed(0)
+        })
       case "NotReady":
         trial.notReady++
         if (trial.notReady * 10 > settings.electionMillis) {
@@ -344,6 +368,11 @@ export const make = (
       const left = remaining(trial)
       if (left <= 0 || left < node.latency.shortest) return yield* timeUp(trial, "not served")
       if (!node.channel.isReady()) {
+        // Whoever listens there now may be of another cluster: it is asked before it gets a request.
+        if (epoch > 0 && discovery.cluster() !== undefined && belief.leader?.epoch === epoch) {
+          discovery.doubt(epoch)
+          continue
+        }
         const error = yield* settings.dialGate(
           node.address,
           connect(node.channel, Math.min(left, settings.probeMillis))
@@ -353,13 +382,16 @@ export const make = (
           continue
         }
       }
+      const before = remember()
+      trial.login = session?.generation ?? 0
       const { sentAt, verdict } = yield* sender.attempt(
         node,
         trial.call,
         patience(trial.route, node, left, trial.failures)
       )
+      if (isForeign(verdict)) return yield* foreign(trial, node, epoch)
       if (verdict._tag === "Done") {
-        if (!accept(verdict, node, trial.route, epoch, sentAt)) {
+        if (!accept(verdict, node, trial.route, epoch, sentAt, before)) {
           note(trial, node.address, "its answer is older than one before")
           // All of them are behind: the leader is not.
           if (trial.attempts.length >= nodes.members.length) {
@@ -406,6 +438,9 @@ export const make = (
       if (refused !== undefined) {
         return resume(Effect.fail(RaftError.make(operation, refused, call.write ? "NotSent" : undefined)))
       }
+      if (session !== undefined && session.generation === 0 && !session.isLogin(call)) {
+        return resume(loggedIn(operation, call, route, timeoutMillis))
+      }
       const current = route === "Any" ? undefined : discovery.current()
       if (
         current === undefined || !current.node.channel.isReady() ||
@@ -425,12 +460,15 @@ export const make = (
         )
       }
       const startedAt = now()
+      const before = remember()
+      const login = session?.generation ?? 0
       const cancel = sender.send(node, call, timeoutMillis, (verdict, sentAt) => {
-        if (verdict._tag === "Done") {
-          accept(verdict, node, route, leader.epoch, sentAt)
+        if (verdict._tag === "Done" && !isForeign(verdict)) {
+          accept(verdict, node, route, leader.epoch, sentAt, before)
           return resume(Exit.succeed(verdict.value))
         }
-        const trial = { ...begin(operation, call, route, timeoutMillis), startedAt }
+        const trial = { ...begin(operation, call, route, timeoutMillis), startedAt, login }
+        if (verdict._tag === "Done") return resume(foreign(trial, node, leader.epoch))
         resume(Effect.andThen(
           Effect.flatMap(
             react(trial, node, leader.epoch, verdict, sentAt),
@@ -440,6 +478,38 @@ export const make = (
         ))
       })
       return Effect.sync(cancel)
+    })
+
+  const logIn: Requests["logIn"] = (since, timeoutMillis) =>
+    session === undefined
+      ? Effect.void
+      : Effect.timeoutOrElse(
+        session.gate.withPermit(Effect.suspend(() =>
+          session.generation !== since ? Effect.void : Effect.map(
+            run("login", session.call, "Quorum", timeoutMillis),
+            (token) => session.accept(token)
+          )
+        )),
+        {
+          duration: timeoutMillis,
+          orElse: () => {
+            const message = `not logged in within ${timeoutMillis} ms`
+            return Effect.fail(RaftError.make("login", new RaftError.RequestTimeout({ message })))
+          }
+        }
+      )
+
+  /** The first request of a client with a password waits until it is logged in. */
+  const loggedIn = <A>(operation: string, call: Call<A>, route: Route, timeoutMillis: number) =>
+    Effect.suspend(() => {
+      const startedAt = now()
+      return Effect.andThen(
+        Effect.mapError(
+          logIn(0, timeoutMillis),
+          ({ attempts, reason }) => RaftError.make(operation, reason, call.write ? "NotSent" : undefined, attempts)
+        ),
+        Effect.suspend(() => run(operation, call, route, timeoutMillis - (now() - startedAt)))
+      )
     })
 
   const anyReader = <A>(operation: string, call: Call<A>, timeoutMillis: number) =>
@@ -487,6 +557,11 @@ export const make = (
     once: (node, call, timeoutMillis) =>
       Effect.map(sender.attempt(node, call, timeoutMillis), ({ verdict }) => verdict),
     watchdog,
-    failure
+    failure,
+    lineage: () => lineage,
+    saw: (revision) => {
+      if (revision > proved) proved = revision
+    },
+    logIn
   }
 }

@@ -1,9 +1,28 @@
 /** What became of an ambiguous compare-and-swap: read, and where it may still come, put a fence before it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { RaftClient, Resolution } from "../RaftClient.ts"
 import type { RaftError } from "../RaftError.ts"
-import { compareBytes } from "./folded.ts"
+import { compareBytes } from "./bytes.ts"
+
+/** `RaftClient.Resolution`. */
+export type Resolution =
+  | { readonly _tag: "Applied" }
+  | { readonly _tag: "NotApplied" }
+  | { readonly _tag: "Superseded"; readonly current: Uint8Array | undefined }
+
+/** What it takes of a client. */
+interface Register {
+  readonly get: (
+    key: Uint8Array,
+    options: { readonly timeout: number }
+  ) => Effect.Effect<Option.Option<Uint8Array>, RaftError>
+  readonly compareAndSwap: (
+    key: Uint8Array,
+    expected: Uint8Array | undefined,
+    value: Uint8Array,
+    options: { readonly timeout: number }
+  ) => Effect.Effect<{ readonly succeeded: boolean }, RaftError>
+}
 
 interface Question {
   readonly key: Uint8Array
@@ -17,7 +36,7 @@ const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
   a === undefined || b === undefined ? a === b : compareBytes(a, b) === 0
 
 export const resolveOutcome = Effect.fnUntraced(function*(
-  client: Pick<RaftClient, "get" | "compareAndSwap">,
+  client: Register,
   { expected, fence, key, timeoutMillis, value }: Question,
   now: () => number
 ): Effect.fn.Return<Resolution, RaftError> {

@@ -1,7 +1,7 @@
 /** Sends calls and keeps account of them, so that a client that closes can end each one with the truth. */
 import * as Effect from "effect/Effect"
+import type { Answer, Channel } from "../Channel.ts"
 import type { Call, Verdict } from "../ClusterAdapter.ts"
-import type { Answer, Channel } from "../Transport.ts"
 import { unknown } from "./judge.ts"
 import type { Node } from "./nodes.ts"
 

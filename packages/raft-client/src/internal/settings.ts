@@ -1,8 +1,10 @@
 /** Options with their defaults, checked all at once. */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { type ChannelOptions, MAX_MESSAGE_BYTES } from "../Channel.ts"
 import type { ClusterAdapter } from "../ClusterAdapter.ts"
-import { type ChannelOptions, MAX_MESSAGE_BYTES } from "../Transport.ts"
+import type { Auth } from "./session.ts"
 
 /** `RaftClient.RaftClientOptions`. */
 export interface Options {
@@ -10,6 +12,8 @@ export interface Options {
   readonly endpoints: ReadonlyArray<string>
   /** `DEngineAdapter.make()` or `EtcdAdapter.make()`. */
   readonly adapter: ClusterAdapter
+  /** Logs in as this user, and again when the token is worth nothing any longer; on servers that have users (etcd). */
+  readonly auth?: Auth | undefined
   /** Deadline of an operation. Default: 3 seconds. */
   readonly timeout?: Duration.Input | undefined
   /** How long building the layer waits for a leader, and `refresh` too. Default: 5 seconds. */
@@ -51,6 +55,7 @@ export type DialGate = <A, E, R>(address: string, dial: Effect.Effect<A, E, R>) 
 export interface Settings {
   readonly endpoints: ReadonlyArray<string>
   readonly adapter: ClusterAdapter
+  readonly auth: Auth | undefined
   readonly timeoutMillis: number
   readonly readyTimeoutMillis: number
   readonly lazy: boolean
@@ -61,6 +66,7 @@ export interface Settings {
   readonly map: (announced: string) => string
   readonly channel: ChannelOptions
   readonly maxSendBytes: number
+  readonly maxReceiveBytes: number
   readonly learners: boolean
   readonly sticky: boolean
   readonly maxParked: number
@@ -112,11 +118,21 @@ export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
       wrong.push(`endpoints has ${JSON.stringify(endpoint)}, which is not host:port (without a scheme)`)
     }
   }
-  const { addressMap, channel = {} } = options
+  const { addressMap, auth, channel = {}, eventualReads } = options
+  if (eventualReads !== undefined && eventualReads !== "balanced" && eventualReads !== "sticky") {
+    wrong.push(`eventualReads must be "balanced" or "sticky", not ${JSON.stringify(eventualReads)}`)
+  }
+  if (auth !== undefined && (auth.username === "" || !Redacted.isRedacted(auth.password))) {
+    wrong.push("auth must have a username, and a password by Redacted.make")
+  }
+  if (channel.tls !== undefined && (channel.tls.cert === undefined) !== (channel.tls.key === undefined)) {
+    wrong.push("channel.tls has one of cert and key: a client certificate needs both")
+  }
   for (const name of CHANNEL_NUMBERS) whole(`channel.${name}`, channel[name], 1)
   const settings: Settings = {
     endpoints: [...new Set(options.endpoints)],
     adapter: options.adapter,
+    auth: options.auth,
     timeoutMillis: millis("timeout", options.timeout, 3_000),
     readyTimeoutMillis: millis("readyTimeout", options.readyTimeout, 5_000),
     lazy: options.lazy ?? false,
@@ -131,8 +147,9 @@ export const resolve = (options: Options): Settings | ReadonlyArray<string> => {
       : (announced) => Object.hasOwn(addressMap, announced) ? addressMap[announced]! : announced,
     channel,
     maxSendBytes: channel.maxSendBytes ?? MAX_MESSAGE_BYTES,
+    maxReceiveBytes: channel.maxReceiveBytes ?? MAX_MESSAGE_BYTES,
     learners: options.learners ?? false,
-    sticky: options.eventualReads === "sticky",
+    sticky: eventualReads === "sticky",
     maxParked: whole("maxParked", options.maxParked, 10_000),
     maxInFlight: whole("maxInFlight", options.maxInFlight, 10_000),
     shutdownMillis: millis("shutdownTimeout", options.shutdownTimeout, 0, 0),

@@ -5,24 +5,32 @@ import * as Queue from "effect/Queue"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { Call, Failure, MemberIds, Scanned, StreamSpec, Verdict, WatchItem } from "../ClusterAdapter.ts"
-import type { Leader } from "../LeaderBelief.ts"
+import type {
+  Call,
+  Entry,
+  Failure,
+  MemberIds,
+  Page,
+  Scanned,
+  StreamSpec,
+  Target,
+  Verdict,
+  WatchItem
+} from "../ClusterAdapter.ts"
 import * as RaftError from "../RaftError.ts"
-import type { WatchEvent } from "../WatchEvent.ts"
+import type { Resync, WatchEvent } from "../WatchEvent.ts"
 import type { Discovery } from "./discovery.ts"
 import { Folded } from "./folded.ts"
 import { Inbox } from "./inbox.ts"
 import { refused } from "./judge.ts"
 import type { Count } from "./metrics.ts"
 import type { Node, Nodes } from "./nodes.ts"
+import * as Paging from "./paging.ts"
 import type { Requests } from "./requests.ts"
-import { connect, type Sender } from "./sender.ts"
+import type { Sender } from "./sender.ts"
+import type { Session } from "./session.ts"
 import type { Settings } from "./settings.ts"
-
-export interface Target {
-  readonly key: Uint8Array
-  readonly prefix: boolean
-}
+import * as Streams from "./streams.ts"
 
 export interface WatchSettings {
   readonly initial: boolean
@@ -44,15 +52,30 @@ const LOOK = 1_000
 /** How many watches may be opened or compared at once: after a leader's death all of them are. */
 const SYNCS = 16
 
+/** How often a first state is read again because the servers turned out to have gone back while it was. */
+const BASELINES = 3
+
 type Change = Extract<WatchItem, { _tag: "Put" | "Delete" }>
 
 const isChange = (item: WatchItem): item is Change => item._tag === "Put" || item._tag === "Delete"
 
-/** Why a stream is left: it failed, or a better one is to be had. */
-type Left = { readonly _tag: "Again"; readonly resync: boolean } | Failure
+/** Why a stream is left: it failed, or a better one is to be had, from where it ended or from a scan. */
+type Left = { readonly _tag: "Again"; readonly resync: Resync["reason"] | undefined } | Failure
 
 const leave = ({ compacted, message, why }: Extract<WatchItem, { _tag: "Canceled" }>): Left =>
-  why === undefined ? { _tag: "Again", resync: compacted } : refused(why, message)
+  why === undefined ? { _tag: "Again", resync: compacted ? "Compacted" : undefined } : refused(why, message)
+
+/** Everything that is watched, and the revision that this has certainly seen. */
+interface Snapshot {
+  readonly scanned: Scanned
+  readonly low: bigint
+}
+
+/** Which servers, with what they remembered, a stream has told from. */
+interface History {
+  readonly lineage: number
+  readonly period: number
+}
 
 export const make = (
   settings: Settings,
@@ -60,6 +83,7 @@ export const make = (
   sender: Sender,
   discovery: Discovery,
   requests: Requests,
+  session: Session | undefined,
   count: Count
 ): Watching => {
   const { adapter } = settings
@@ -82,53 +106,12 @@ export const make = (
     })
   const closed = RaftError.make("watch", new RaftError.ClientClosed({ message: "the client is closed" }))
 
-  /** The leader, however long it takes. */
-  const leading: Effect.Effect<Leader, RaftError.RaftError> = Effect.suspend(() =>
-    Effect.catch(
-      discovery.awaitLeader(60_000),
-      (why) => why === "Closed" ? Effect.fail(closed) : Effect.andThen(Effect.sleep(100), leading)
-    )
-  )
-
   const choose = Effect.fnUntraced(function*(on: "leader" | "any"): Effect.fn.Return<Node, RaftError.RaftError> {
-    const leader = yield* leading
+    const leader = yield* Streams.leading("watch", settings, discovery)
     const others = on === "any"
       ? nodes.readers(settings.learners, settings.sticky, (node) => !discovery.belief.isIgnored(node.address, now()))
       : []
     return others[0] ?? nodes.get(leader.address)
-  })
-
-  const lost = (message: string): Failure => ({ _tag: "Unknown", cause: "Lost", message, doubt: true })
-
-  const over = (inbox: Inbox<unknown>): Failure =>
-    inbox.broken !== undefined
-      ? lost(`an event cannot be read: ${inbox.broken}`)
-      : inbox.ended === undefined || inbox.ended.code === 0
-      ? lost("the server ended the stream")
-      : adapter.judgeStream(inbox.ended)
-
-  /** A stream whose headers have come, or why there is none. */
-  const open = Effect.fnUntraced(function*<A>(node: Node, spec: StreamSpec<A>) {
-    const slot = yield* Effect.acquireRelease(
-      Effect.sync(() => node.streamSlot()),
-      (slot) => Effect.sync(slot.release)
-    )
-    const error = slot.channel.isReady()
-      ? undefined
-      : yield* settings.dialGate(node.address, connect(slot.channel, settings.probeMillis))
-    if (error !== undefined) return lost(error)
-    const inbox = yield* Effect.acquireRelease(
-      Effect.sync(() => new Inbox(slot.channel, spec)),
-      (inbox) => Effect.sync(() => inbox.close())
-    )
-    // A new leader is a reason to look, wherever the stream is.
-    yield* Effect.acquireRelease(
-      Effect.sync(() => discovery.listeners.add(inbox.poke)),
-      () => Effect.sync(() => discovery.listeners.delete(inbox.poke))
-    )
-    const came = yield* inbox.until(() => inbox.opened || inbox.isOver, Math.max(settings.probeMillis, 1_000))
-    if (inbox.isOver) return over(inbox)
-    return came ? inbox : lost("the server does not answer on the stream")
   })
 
   /** What a verdict gives, else the verdict as failure. */
@@ -140,16 +123,15 @@ export const make = (
 
   const nobody = new TextEncoder().encode("/.effect-scylla/none/")
 
-  /** Everything that is watched, and the revision that this has certainly seen. */
   const snapshot = Effect.fnUntraced(
-    function*(target: Target): Effect.fn.Return<{ scanned: Scanned; low: bigint }, Failure | RaftError.RaftError> {
+    function*(target: Target): Effect.fn.Return<Snapshot, Failure | RaftError.RaftError> {
       const { epoch, node } = yield* requests.confirmed("watch", settings.timeoutMillis, false)
       const { revision: low } = yield* must(node, adapter.scan(nobody))
       const entries = target.prefix
         ? (yield* must(node, adapter.scan(target.key))).entries
         : yield* must(node, adapter.get([target.key], "linearizable"))
       const after = yield* requests.confirmed("watch", settings.timeoutMillis, false)
-      if (after.epoch !== epoch) return yield* Effect.fail(lost("the leader changed during a scan"))
+      if (after.epoch !== epoch) return yield* Effect.fail(Streams.lost("the leader changed during a scan"))
       // A server applies, counts and tells one after the other: what the entries show may be newer than the revision that came
       // with them. It was counted before the confirming read was answered.
       const { revision } = yield* must(node, adapter.scan(nobody))
@@ -157,15 +139,39 @@ export const make = (
     }
   )
 
-  /** The state for a stream that is resumed by revision: one read has both, the state and its revision. */
+  /** The state for a stream that is resumed by revision: all pages are of one, and it comes with them. */
   const baseline = Effect.fnUntraced(
-    function*(target: Target): Effect.fn.Return<{ scanned: Scanned; low: bigint }, RaftError.RaftError> {
-      const scanned = target.prefix
-        ? yield* requests.run("watch", adapter.scan(target.key), "Quorum", settings.timeoutMillis)
-        : { entries: [], revision: 0n }
+    function*(target: Target): Effect.fn.Return<Snapshot, RaftError.RaftError> {
+      const { page } = adapter
+      if (page !== undefined) {
+        const entries: Array<Entry> = []
+        let cursor: Paging.Cursor | undefined = Paging.start()
+        let revision = 0n
+        while (cursor !== undefined) {
+          const [found, more]: readonly [Page, Paging.Cursor | undefined] = yield* Paging.next(
+            settings,
+            requests,
+            page,
+            "watch",
+            target,
+            cursor,
+            settings.timeoutMillis
+          )
+          for (const entry of found.entries) entries.push(entry)
+          revision = found.revision
+          cursor = more
+        }
+        return { scanned: { entries, revision }, low: revision }
+      }
+      const scanned = yield* requests.run(
+        "watch",
+        adapter.scan(target.prefix ? target.key : nobody),
+        "Quorum",
+        settings.timeoutMillis
+      )
       if (target.prefix) return { scanned, low: scanned.revision }
-      // The revision first: what changes between the two is told twice and dropped once.
-      const { revision } = yield* requests.run("watch", adapter.scan(nobody), "Quorum", settings.timeoutMillis)
+      // The revision came first: what changes between the two is told twice and dropped once.
+      const { revision } = scanned
       const call = adapter.get([target.key], "linearizable")
       const entries = yield* requests.run("watch", call, "Quorum", settings.timeoutMillis)
       const low = entries.reduce((low, entry) => (entry.revision ?? 0n) > low ? entry.revision ?? low : low, revision)
@@ -173,11 +179,40 @@ export const make = (
     }
   )
 
+  /** The revision that a quorum is at, asked for with a right to `target`. */
+  const presentRevision = (target: Target): Effect.Effect<bigint, RaftError.RaftError> => {
+    const call = adapter.page === undefined
+      ? adapter.scan(target.key)
+      : adapter.page({ ...target, limit: 1, after: undefined, revision: undefined })
+    return Effect.map(
+      requests.run<Scanned>("watch", call, "Quorum", settings.timeoutMillis),
+      ({ revision }) => revision
+    )
+  }
+
   const watch: Watching["watch"] = (target, options) =>
     Stream.callback<WatchEvent, RaftError.RaftError>((queue) => {
       const folded = new Folded()
       let synced = false
       let from: bigint | undefined
+      let history: History | undefined
+      /** Why the next comparison is made, where it is not known from itself. */
+      let because: Resync["reason"] | undefined
+
+      /** The servers that were told from have lost something since, whatever they say now. */
+      const isForgotten = (): boolean => {
+        const { leader } = discovery.belief
+        return history !== undefined &&
+          (history.lineage !== requests.lineage() || (leader !== undefined && leader.period !== history.period))
+      }
+
+      /** A node is behind what was told: so is the cluster, unless it is a follower that will catch up. */
+      const isBehind = Effect.suspend(() =>
+        options.on === "leader"
+          // It answered a linearizable read before it was believed in: it had applied all that was ever told.
+          ? Effect.succeed(true)
+          : Effect.map(presentRevision(target), (revision) => revision < folded.mark)
+      )
 
       const out: Array<WatchEvent> = []
       const emit = (event: WatchEvent): void => void out.push(event)
@@ -186,8 +221,14 @@ export const make = (
         return events.length === 0 ? Effect.void : Effect.asVoid(Queue.offerAll(queue, events))
       })
 
-      const merge = (found: { scanned: Scanned; low: bigint }, items: ReadonlyArray<Change>, fresh: boolean) =>
+      const merge = (found: Snapshot, items: ReadonlyArray<Change>, fresh: boolean) =>
         Effect.suspend(() => {
+          const { revision } = found.scanned
+          if (fresh && synced) {
+            const reason = revision < folded.mark ? "WentBack" : because ?? "Reopened"
+            emit({ _tag: "Resync", reason, seen: folded.mark, revision })
+          }
+          because = undefined
           folded.merge(found.scanned, found.low, items, fresh, emit)
           if (!synced && !options.initial) out.length = 0
           if (fresh) {
@@ -235,20 +276,33 @@ export const make = (
             for (const message of inbox.drain()) {
               // A cancellation has revision 0, so the type comes before any comparison of revisions.
               const canceled = message.find((item) => item._tag === "Canceled")
-              folded.apply(message.filter(isChange), emit)
+              for (const item of message) {
+                if (item._tag !== "Progress") continue
+                if (item.cluster !== undefined && item.cluster !== (discovery.cluster() ?? item.cluster)) {
+                  return refused("OtherCluster", `another cluster answers at ${node.address}`)
+                }
+                if (item.revision !== undefined && item.revision < folded.mark && (yield* isBehind)) {
+                  return { _tag: "Again", resync: "WentBack" }
+                }
+              }
+              folded.apply(message.filter(isChange), emit, message.at(-1)?._tag === "Fragment")
               if (canceled !== undefined) {
                 yield* flush
                 return leave(canceled)
               }
             }
             yield* flush
-            if (inbox.isOver) return over(inbox)
-            if (at - heardAt > silence) return lost(`nothing came for ${silence} ms`)
+            if (adapter.capabilities.resumableWatch) {
+              if (isForgotten()) return { _tag: "Again", resync: "WentBack" }
+              requests.saw(folded.mark)
+            }
+            if (inbox.isOver) return Streams.over(adapter, inbox)
+            if (at - heardAt > silence) return Streams.lost(`nothing came for ${silence} ms`)
             const leader = discovery.belief.leader
             if (options.on === "leader" && leader !== undefined && leader.address !== node.address) {
-              return { _tag: "Again", resync: false }
+              return { _tag: "Again", resync: undefined }
             }
-            if (node.closed) return lost("the node is not a member any longer")
+            if (node.closed) return Streams.lost("the node is not a member any longer")
             if (ping !== undefined && at - pingedAt >= adapter.watchProgressMillis) {
               pingedAt = at
               inbox.write(ping)
@@ -262,15 +316,23 @@ export const make = (
         }
       )
 
-      const session: Effect.Effect<Left, Failure | RaftError.RaftError> = Effect.scoped(Effect.gen(function*() {
+      const attempt: Effect.Effect<Left, Failure | RaftError.RaftError> = Effect.scoped(Effect.gen(function*() {
         const opened = yield* inTurn(Effect.gen(function*() {
-          if (adapter.capabilities.resumableWatch && from === undefined) {
-            const found = yield* baseline(target)
+          if (adapter.capabilities.resumableWatch && (from === undefined || isForgotten())) {
+            if (from !== undefined) because = "WentBack"
+            let found: Snapshot
+            let tries = 0
+            do {
+              // Before the state is read: what is forgotten meanwhile is noticed, be it by this read itself.
+              const { period } = yield* Streams.leading("watch", settings, discovery)
+              history = { lineage: requests.lineage(), period }
+              found = yield* baseline(target)
+            } while (history.lineage !== requests.lineage() && ++tries < BASELINES)
             yield* merge(found, [], true)
             from = folded.mark + 1n
           }
           const node = yield* choose(options.on)
-          const inbox = yield* open(node, adapter.watch({ ...target, from }))
+          const inbox = yield* Streams.open(settings, discovery, node, adapter.watch({ ...target, from }))
           if (!(inbox instanceof Inbox)) return inbox
           const left = adapter.capabilities.resumableWatch ? undefined : yield* compare(inbox, true)
           return left ?? { _tag: "Open" as const, node, inbox }
@@ -282,20 +344,32 @@ export const make = (
 
       return Effect.gen(function*() {
         let failures = 0
+        /** A server may call a token that has ended a want of rights: once it is renewed for that. */
+        let renewed = false
         yield* Effect.acquireRelease(Effect.sync(() => count("watches")), () => Effect.sync(() => count("watches", -1)))
         while (true) {
           const before = folded.mark
+          const login = session?.generation ?? 0
           const left = yield* Effect.catch(
-            session,
+            attempt,
             (error) => error._tag === "RaftError" && !error.isRetryable ? Effect.fail(error) : Effect.succeed(error)
           )
-          if (left._tag === "Refused") return yield* requests.failure("watch", left, false)
+          folded.interrupted()
+          if (folded.mark !== before) renewed = false
+          const denied = left._tag === "Unauthenticated" || (left._tag === "Refused" && left.why === "PermissionDenied")
+          if (denied && session !== undefined && !renewed) {
+            renewed = true
+            yield* requests.logIn(login, settings.timeoutMillis)
+          } else if (left._tag === "Refused" || denied) return yield* requests.failure("watch", left, false)
           if (sender.closed) return yield* closed
           if (left._tag === "Again") {
-            if (left.resync) from = undefined
+            if (left.resync !== undefined) {
+              from = undefined
+              because = left.resync
+            }
           } else if (left._tag === "Unknown" && left.doubt) discovery.verify()
           if (from !== undefined) from = folded.mark + 1n
-          failures = folded.mark > before ? 0 : failures + 1
+          failures = folded.mark !== before ? 0 : failures + 1
           yield* Effect.sleep(Math.min(5 * 2 ** Math.min(failures, 10), LONGEST_PAUSE))
         }
       })
@@ -321,7 +395,7 @@ export const make = (
     Stream.callback<MemberIds, RaftError.RaftError>((queue) => {
       const session = Effect.scoped(Effect.gen(function*() {
         const node = yield* choose("leader")
-        const inbox = yield* open(node, spec)
+        const inbox = yield* Streams.open(settings, discovery, node, spec)
         if (!(inbox instanceof Inbox)) return inbox
         while (true) {
           yield* inbox.next(LOOK)
@@ -330,9 +404,9 @@ export const make = (
             discovery.verify()
             yield* Queue.offerAll(queue, message)
           }
-          if (inbox.isOver) return over(inbox)
+          if (inbox.isOver) return Streams.over(adapter, inbox)
           const leader = discovery.belief.leader
-          if (leader !== undefined && leader.address !== node.address) return lost("another leader")
+          if (leader !== undefined && leader.address !== node.address) return Streams.lost("another leader")
         }
       }))
       return Effect.gen(function*() {
