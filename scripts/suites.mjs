@@ -14,7 +14,7 @@ const SERVERS = {
   container: "ScyllaDB",
   external: "yours"
 }
-/** Skipped tests of a project that are named one by one. */
+/** Skipped tests without a reason that are named of a project. */
 const MAX_NAMED = 5
 
 const sum = (list, of) => list.reduce((total, each) => total + of(each), 0)
@@ -42,9 +42,23 @@ const apart = (task) => {
   return { title: task.name, reason: note, tests }
 }
 
-const row = (suite, tests, millis, servers) => {
+const row = (suite, tests, millis, servers, modules = []) => {
   const count = (state) => tests.filter((test) => test.result().state === state).length
-  return { suite, passed: count("passed"), failed: count("failed"), skipped: count("skipped"), millis, servers }
+  const skipped = count("skipped")
+  // Files that could not be loaded, and hooks that failed.
+  const broken = modules.filter((module) => module.errors().length > 0).length
+  return {
+    suite,
+    tests: [
+      [count("passed"), ""],
+      [count("failed"), " failed"],
+      [broken, " files failed"],
+      [skipped, " skipped"]
+    ].filter(([number], i) => number > 0 || (i === 0 && tests.length > 0)).map(([number, what]) => `${number}${what}`)
+      .join(", "),
+    millis,
+    servers: skipped === tests.length ? "" : servers
+  }
 }
 
 const serversIn = (title) =>
@@ -58,7 +72,7 @@ const moduleTime = (module) => {
 /** A row for a project without real servers. */
 const ofProject = (name, modules) => {
   const tests = modules.flatMap((module) => [...module.children.allTests()])
-  return [row(name, tests, sum(modules, moduleTime), tiers.always[name] ?? "")]
+  return [row(name, tests, sum(modules, moduleTime), tiers.always[name] ?? "", modules)]
 }
 
 /** A row for each suite of a project with them, and one for what is theirs together. */
@@ -71,27 +85,27 @@ const ofServers = (name, modules) => {
   }
   const rows = [...suites].map(([title, tests]) => row(title, tests, timeOf(tests), serversIn(title)))
   const rest = sum(modules, moduleTime) - sum(rows, ({ millis }) => millis)
-  return [...rows, row(`${name}: starts of servers`, [], Math.max(0, rest), "")]
+  return [...rows, row(`${name}: starts of servers, loading`, [], Math.max(0, rest), "", modules)]
 }
 
 const skippedOf = (name, modules, isFiltered) => {
   // Where tests are chosen by their names, all others are skipped, and a colon in a title means nothing.
   if (isFiltered && !(name in tiers.servers)) return []
-  const out = []
+  const reasons = new Set()
+  const others = new Set()
   for (const task of modules.flatMap((module) => topOf(module.children))) {
     const { reason, tests, title } = apart(task)
-    if (reason !== undefined) out.push(`${title}: ${reason}`)
+    if (reason !== undefined) reasons.add(`${title}: ${reason}`)
     else if (!isFiltered) {
       for (const test of tests.filter(isSkipped)) {
         const { note } = test.result()
-        out.push(`${name}: ${test.fullName}${note === undefined ? "" : `: ${note}`}`)
+        if (note === undefined) others.add(`${name}: ${test.fullName}`)
+        else reasons.add(`${name}: ${test.fullName}: ${note}`)
       }
     }
   }
-  const unique = [...new Set(out)]
-  return unique.length <= MAX_NAMED
-    ? unique
-    : [...unique.slice(0, MAX_NAMED), `${name}: ${unique.length - MAX_NAMED} more`]
+  const rest = others.size - MAX_NAMED
+  return [...reasons, ...[...others].slice(0, MAX_NAMED), ...rest > 0 ? [`${name}: ${rest} more`] : []]
 }
 
 const aligned = (cells) => {
@@ -112,9 +126,7 @@ export const report = (modules, isFiltered = false) => {
   const sorted = [...projects].sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))
   const rows = sorted.flatMap(([name, own]) => name in tiers.servers ? ofServers(name, own) : ofProject(name, own))
   const skipped = sorted.flatMap(([name, own]) => skippedOf(name, own, isFiltered))
-  const tests = ({ failed, passed, skipped }) =>
-    [`${passed}`, ...failed > 0 ? [`${failed} failed`] : [], ...skipped > 0 ? [`${skipped} skipped`] : []].join(", ")
-  const cells = rows.map((each) => [each.suite, tests(each), seconds(each.millis), each.servers])
+  const cells = rows.map((each) => [each.suite, each.tests, seconds(each.millis), each.servers])
   return [
     ...aligned([["suite", "tests", "time, added up", "servers"], ...cells]),
     ...skipped.length === 0 ? [] : ["", "skipped", ...skipped.map((line) => `  ${line}`)]

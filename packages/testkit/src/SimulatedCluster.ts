@@ -27,8 +27,9 @@ import {
   snapshot
 } from "./internal/sim/clusterStats.ts"
 import { Engine } from "./internal/sim/engine.ts"
+import type { InterceptContext, Intercepted, Interceptor, Port } from "./internal/sim/host.ts"
 import type { NodeFault } from "./internal/sim/line.ts"
-import { type InterceptContext, type Intercepted, type Interceptor, NodeHost, type Port } from "./internal/sim/node.ts"
+import { NodeHost } from "./internal/sim/node.ts"
 import {
   type Advertised,
   between,
@@ -40,11 +41,12 @@ import {
   wrongIn
 } from "./internal/sim/options.ts"
 import type { Schema } from "./internal/sim/schema.ts"
+import type { SimNode } from "./internal/sim/simNode.ts"
 import { Counters } from "./internal/sim/stats.ts"
 import * as SystemTables from "./internal/sim/systemTables.ts"
 import type { TabletLayout, TabletReplica } from "./internal/sim/tablets.ts"
 import * as Tcp from "./internal/sim/tcp.ts"
-import { type SimNode, Topology } from "./internal/sim/topology.ts"
+import { Topology } from "./internal/sim/topology.ts"
 import { testLayer } from "./internal/testLayer.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
 import * as Ports from "./Ports.ts"

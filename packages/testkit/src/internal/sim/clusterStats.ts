@@ -1,6 +1,6 @@
 /** The counters as tests see them. */
+import type { SimNode } from "./simNode.ts"
 import { type Counters, shardCounters } from "./stats.ts"
-import type { SimNode } from "./topology.ts"
 
 /** Counters of data requests: QUERY, EXECUTE and BATCH on tables of users. */
 export interface RequestStats {

@@ -12,23 +12,12 @@ import { createHash } from "node:crypto"
 import { isRetired } from "./engine.ts"
 import { internal, invalid, protocol, toServerError, unsupported } from "./failure.ts"
 import * as Flavour from "./flavour.ts"
-import type { NodeHost, Port } from "./node.ts"
+import type { Host, Port } from "./host.ts"
 import type { Call, Plan } from "./plan.ts"
 import { checkRequest } from "./requestCheck.ts"
 import { Requests } from "./requests.ts"
 import { isCurrent, isOwner, payloadOf } from "./tablets.ts"
-
-/** What carries the bytes: a TCP socket, or one in memory. */
-export interface Wire {
-  readonly remoteAddress: string
-  readonly remotePort: number
-  /** Takes a copy of its own. */
-  readonly send: (bytes: Uint8Array) => void
-  /** Closes when everything was sent. */
-  readonly end: () => void
-  /** Closes at once. */
-  readonly destroy: () => void
-}
+import type { Wire } from "./wire.ts"
 
 const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
 const LWT_MARK = 0x80000000 | 0
@@ -45,7 +34,7 @@ export class Connection {
   readonly shard: number
   readonly port: Port
   readonly wire: Wire
-  private readonly host: NodeHost
+  private readonly host: Host<Connection>
   private state: State = "Uninitialized"
   private keyspace = ""
   private lwtMark = false
@@ -61,7 +50,7 @@ export class Connection {
   private readonly pushed: Array<Response.ServerResponse> = []
   private isClosed = false
 
-  constructor(host: NodeHost, id: number, shard: number, port: Port, wire: Wire) {
+  constructor(host: Host<Connection>, id: number, shard: number, port: Port, wire: Wire) {
     this.host = host
     this.id = id
     this.shard = shard

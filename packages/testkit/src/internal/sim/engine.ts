@@ -10,8 +10,9 @@ import { type Call, type Plan, VOID } from "./plan.ts"
 import { findTable, type Schema, type Table } from "./schema.ts"
 import type { Environment } from "./schemaChange.ts"
 import { compileSelect } from "./select.ts"
+import type { SimNode } from "./simNode.ts"
 import type { Bound, InName } from "./terms.ts"
-import type { SimNode, Topology } from "./topology.ts"
+import type { Topology } from "./topology.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./write.ts"
 
 /** Where the time comes from. */

@@ -1,5 +1,5 @@
 /** What lies between a connection and its wire: it passes everything on, unless something is wrong with the node. */
-import type { Connection, Wire } from "./connection.ts"
+import type { Wire } from "./wire.ts"
 
 /** What is wrong with a node that runs, for as long as it is said to be. */
 export type NodeFault =
@@ -18,12 +18,19 @@ export interface LineHost {
   readonly delay: (millis: number, task: () => void) => void
 }
 
+/** The connection that a line leads to. */
+export interface LineEnd {
+  receive(bytes: Uint8Array): void
+  closed(): void
+  destroy(): void
+}
+
 export class Line implements Wire {
   readonly remoteAddress: string
   readonly remotePort: number
   private readonly host: LineHost
   private readonly wire: Wire
-  private connection: Connection | undefined
+  private connection: LineEnd | undefined
   /** What a stopped node will find when it goes on: what came, and what it was about to send. */
   private held: Array<() => void> = []
   private heldBytes = 0
@@ -40,7 +47,7 @@ export class Line implements Wire {
     this.remotePort = wire.remotePort
   }
 
-  attach(connection: Connection): void {
+  attach(connection: LineEnd): void {
     this.connection = connection
   }
 

@@ -1,40 +1,17 @@
 /** A node while it runs: its listeners' connections, what it has prepared, what it says about itself. */
 import { METADATA_ID, TABLETS_V1, TABLETS_V2 } from "@effect-scylla/protocol/Features"
-import type { Request } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
-import type { ServerError } from "@effect-scylla/protocol/ServerError"
-import { Connection, type Wire } from "./connection.ts"
+import { Connection } from "./connection.ts"
 import type { Engine } from "./engine.ts"
 import { type Flavour, versionNames } from "./flavour.ts"
+import type { Host, Interceptor, Port } from "./host.ts"
 import { Line, type LineHost, type NodeFault } from "./line.ts"
 import type { Plan } from "./plan.ts"
 import { RATE_LIMIT_CODE } from "./rateLimit.ts"
+import type { SimNode } from "./simNode.ts"
 import type { Counters } from "./stats.ts"
 import type { ClientRow } from "./systemTables.ts"
-import type { SimNode } from "./topology.ts"
-
-/** Which listener a connection came through. */
-export interface Port {
-  readonly kind: "plain" | "shardAware"
-  readonly number: number
-}
-
-export interface InterceptContext {
-  readonly node: number
-  readonly shard: number
-  readonly connection: number
-  readonly opcode: number
-  readonly request: Request
-}
-
-export type Intercepted =
-  | { readonly _tag: "Ignore" }
-  | { readonly _tag: "Error"; readonly error: ServerError }
-  | { readonly _tag: "Close" }
-  | { readonly _tag: "Delay"; readonly millis: number }
-  | { readonly _tag: "Raw"; readonly bytes: Uint8Array }
-
-export type Interceptor = (context: InterceptContext) => Intercepted | undefined
+import type { Wire } from "./wire.ts"
 
 /** What all nodes share. */
 export interface Shared {
@@ -52,7 +29,7 @@ export interface Shared {
   readonly nextConnection: () => number
 }
 
-export class NodeHost implements LineHost {
+export class NodeHost implements Host<Connection>, LineHost {
   readonly node: SimNode
   readonly prepared = new Map<string, Plan>()
   readonly connections = new Set<Connection>()

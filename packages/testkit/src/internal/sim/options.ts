@@ -1,7 +1,8 @@
 /** What a cluster is to be like: the options, what they default to, and what is wrong with them. */
 import * as Duration from "effect/Duration"
 import type { Flavour } from "./flavour.ts"
-import { type SimNode, tokensOf, uuidOf } from "./topology.ts"
+import type { SimNode } from "./simNode.ts"
+import { tokensOf, uuidOf } from "./topology.ts"
 
 export interface Datacenter {
   readonly name: string

@@ -4,14 +4,9 @@ import type { Options } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
 import type { Mutation } from "./modify.ts"
 import type { Table } from "./schema.ts"
+import type { SimNode } from "./simNode.ts"
 import type { Bound } from "./terms.ts"
-import type { SimNode, Topology } from "./topology.ts"
-
-/** A partition key: the values of its columns, and the bytes that are hashed. */
-export interface Key {
-  readonly components: ReadonlyArray<Uint8Array>
-  readonly bytes: Uint8Array
-}
+import type { Topology } from "./topology.ts"
 
 /** One run of a statement. It notes which partitions were asked for, for the counters. */
 export interface Call {

@@ -3,8 +3,6 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { Buffer } from "node:buffer"
 import type { Property } from "./ast.ts"
 import { config } from "./failure.ts"
-import type { Call } from "./plan.ts"
-import type { Table } from "./schema.ts"
 
 export type Operation = "read" | "write"
 
@@ -18,6 +16,17 @@ export const check = (property: Property): void => {
     if (!known.includes(key)) throw config(`Unknown keys in map for per_partition_rate_limit extension: ${key}`)
     if (!/^\d{1,9}$/.test(value)) throw config(`Invalid value for ${key} option: expected a non-negative number`)
   }
+}
+
+/** What is asked of a request, and of the table that it is for. */
+interface Counted {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly hasRateLimitError: boolean
+}
+interface Named {
+  readonly name: string
+  readonly keyspace: { readonly name: string }
 }
 
 /** ScyllaDB estimates; here a second of the clock is counted exactly, by the coordinator. */
@@ -35,7 +44,7 @@ export class RateLimiter {
   }
 
   /** Counts a request; throws when there were too many. */
-  count(operation: Operation, table: Table, key: Uint8Array, call: Call): void {
+  count(operation: Operation, table: Named, key: Uint8Array, call: Counted): void {
     const limit = this.limits[operation]
     if (limit === undefined) return
     const second = Math.floor(call.now / 1000)

@@ -24,6 +24,12 @@ export interface Cell {
   merge?: ((old: Uint8Array, next: Uint8Array) => Uint8Array) | undefined
 }
 
+/** A partition key: the values of its columns, and the bytes that are hashed. */
+export interface Key {
+  readonly components: ReadonlyArray<Uint8Array>
+  readonly bytes: Uint8Array
+}
+
 export type Clustering = ReadonlyArray<Uint8Array>
 
 const live = (cell: Cell, now: number): boolean => cell.value !== null && (cell.expires === 0 || now < cell.expires)

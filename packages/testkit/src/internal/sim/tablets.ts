@@ -3,7 +3,7 @@ import * as TabletRouting from "@effect-scylla/protocol/TabletRouting"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import type * as Replication from "@effect-scylla/sharding/Replication"
 import { createHash } from "node:crypto"
-import type { SimNode } from "./topology.ts"
+import type { SimNode } from "./simNode.ts"
 
 export interface TabletReplica {
   readonly node: SimNode

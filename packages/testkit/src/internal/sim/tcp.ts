@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Buffer } from "node:buffer"
 import * as Net from "node:net"
+import type { Port } from "./host.ts"
 import type { Line } from "./line.ts"
-import type { NodeHost, Port } from "./node.ts"
+import type { NodeHost } from "./node.ts"
 
 /** A client that does not read what it asked for is not read from either, beyond so many bytes that wait for it. */
 const MAX_UNSENT = 4 * 1024 * 1024

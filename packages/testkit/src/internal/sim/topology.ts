@@ -8,22 +8,9 @@ import * as TokenRing from "@effect-scylla/sharding/TokenRing"
 import { createHash } from "node:crypto"
 import { invalid } from "./failure.ts"
 import type { Keyspace, Table } from "./schema.ts"
+import type { SimNode } from "./simNode.ts"
 import type { TableData } from "./storage.ts"
 import { isOwner, TabletLayout } from "./tablets.ts"
-
-/** A node's place in the cluster. The rest of it is the server's. */
-export interface SimNode {
-  readonly index: number
-  address: string
-  readonly hostId: Uuid.Uuid
-  readonly datacenter: string
-  readonly rack: string
-  readonly tokens: ReadonlyArray<bigint>
-  nrShards: number
-  isRunning: boolean
-  /** For good. */
-  hasLeft: boolean
-}
 
 const digest = (text: string): DataView => {
   const bytes = createHash("md5").update(text).digest()
