@@ -18,8 +18,10 @@ import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type * as Batch from "./Batch.ts"
 import { type CqlError, InvalidStatement } from "./CqlError.ts"
 import * as ExecuteOptions from "./ExecuteOptions.ts"
+import { Batching, refused } from "./internal/batching.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
@@ -39,7 +41,7 @@ import { compile, Identifier, InValues, pages, type Runner, type Statement } fro
  * @category models
  * @since 0.1.0
  */
-export type Values = ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
+export type Values = Batch.Values
 
 /**
  * How requests found their way, and what the pools look like.
@@ -108,6 +110,12 @@ export interface CqlClient {
       options?: ExecuteOptions.ExecuteOptions
     ): Effect.Effect<ResultSet, CqlError>
   }
+  /**
+   * Several writes in one request: templates, texts, and prepared statements or texts with their values, in any mixture. It goes
+   * where the first statement whose partition is known goes, and its outcome is that of all of them. Conditional statements in it
+   * give rows and `wasApplied`.
+   */
+  readonly batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => Effect.Effect<ResultSet, CqlError>
   /** The rows of all pages, each page asked for when the one before is used up. */
   readonly stream: {
     (
@@ -226,6 +234,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
   })
 
 const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): CqlClient => {
+  const batching = new Batching(core, cache)
   const isUse = (text: string): boolean => core.texts.of(text).isUse
   /** May throw: values by name may lack one, options may be wrong. */
   const bound = (
@@ -334,6 +343,13 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       return refused === undefined ? cache.prepare(text, options?.keyspace) : Effect.fail(refused)
     },
     execute,
+    batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => {
+      try {
+        return batching.run(items, options)
+      } catch (error) {
+        return Effect.fail(refused(error))
+      }
+    },
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),
     cluster: () => core.snapshot,

@@ -59,6 +59,8 @@ const spelled = (name: string): string => name.replace(/^\w+(?=\()/, (operator) 
  * @since 0.1.0
  */
 export class Prepared {
+  /** @internal */
+  readonly form = "prepared"
   readonly text: string
   /** The keyspace that `prepare` was given for names without one; `undefined`: the client's. */
   readonly givenKeyspace: string | undefined

@@ -44,7 +44,8 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
   readonly text: string
   readonly values: ReadonlyArray<unknown>
   private readonly runner: Runner
-  private readonly options: ExecuteOptions | undefined
+  /** What `with` has set. */
+  readonly options: ExecuteOptions | undefined
 
   constructor(runner: Runner, text: string, values: ReadonlyArray<unknown>, options?: ExecuteOptions) {
     super()

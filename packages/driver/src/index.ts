@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as AddressTranslator from "./AddressTranslator.ts"
+export * as Batch from "./Batch.ts"
 export * as CqlClient from "./CqlClient.ts"
 export * as CqlError from "./CqlError.ts"
 export * as ExecuteOptions from "./ExecuteOptions.ts"

@@ -29,6 +29,7 @@ import {
   writeParameters,
   writeRaw,
   writeTail,
+  writeTimestamp,
   wrongOption
 } from "./internal/parameters.ts"
 import { DecodeError } from "./ProtocolError.ts"
@@ -336,13 +337,6 @@ export const writeQuery = (w: Writer, template: QueryTemplate, query: string, ti
     throw error
   }
   Frame.end(w, start)
-}
-
-/** Whole microseconds in a number, where there is room for 8 bytes. */
-const writeTimestamp = (w: Writer, timestamp: number): void => {
-  w.view.setInt32(w.pos, Math.floor(timestamp / 4_294_967_296))
-  w.view.setUint32(w.pos + 4, timestamp)
-  w.pos += 8
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as BatchFrame from "./BatchFrame.ts"
 export * as BindEncoder from "./BindEncoder.ts"
 export * as Codec from "./Codec.ts"
 export * as Compression from "./Compression.ts"

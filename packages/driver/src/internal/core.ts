@@ -1,5 +1,6 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
+import type { BatchTemplate } from "@effect-scylla/protocol/BatchFrame"
 import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import { emptyPage, type Page, type RowDecoders } from "@effect-scylla/protocol/RowDecoder"
@@ -19,6 +20,8 @@ import type { Node, Snapshot } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import { PlainTexts } from "./plainTexts.ts"
 import { SchemaChanges } from "./schemaChanges.ts"
+import { Templates } from "./templates.ts"
+import { Usual } from "./usual.ts"
 import type { Warnings } from "./warnings.ts"
 
 /** What happens once in a while, and is therefore an effect. */
@@ -64,6 +67,8 @@ export class Core {
   readonly texts: PlainTexts = new PlainTexts()
   readonly schema: SchemaChanges = new SchemaChanges()
   readonly warnings: Warnings
+  /** What all batches have in common. */
+  readonly batches = { usual: new Usual(), templates: new Templates<BatchTemplate>() }
   readonly clock: Clock.Clock
   readonly clientTimestamps: boolean
   readonly maxRows: number

@@ -1,8 +1,9 @@
-import type { Place, Waiter } from "@effect-scylla/pool/Admission"
+import type { Waiter } from "@effect-scylla/pool/Admission"
 import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
 import { type PoolReason, RequestTimeout } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
+import * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
 import type * as Dialect from "@effect-scylla/protocol/Dialect"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
@@ -23,7 +24,6 @@ import {
   CqlError,
   type CqlReason,
   NoNodeAvailable,
-  type Outcome,
   ResultTooLarge,
   shortened,
   StatementChanged
@@ -34,10 +34,12 @@ import { empty, ResultSet } from "../ResultSet.ts"
 import { decide, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
+import type { BatchStatement } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
-import { PlainText } from "./plainTexts.ts"
+import { History } from "./history.ts"
+import type { PlainText } from "./plainTexts.ts"
 
-const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rejected", "Ambiguous"]
+const isSameId = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
 const encodeError = (error: unknown): EncodeError =>
   error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
@@ -46,32 +48,11 @@ const encodeError = (error: unknown): EncodeError =>
 export const preparingTimedOut = (): RequestTimeout =>
   new RequestTimeout({ message: "the statement could not be prepared in the time that the request may take" })
 
-/** What the statement is: prepared with its values, or a text without any. */
-export type Subject = Prepared | PlainText
+/** What the statement is: prepared with its values, a text without any, or a batch of such. */
+export type Subject = Prepared | PlainText | BatchStatement
 
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
-
-/** What a request has been through. */
-class History {
-  readonly attempts: Array<Attempt> = []
-  /** Nodes that are not asked again. */
-  readonly tried: Array<Node> = []
-  sameNode = 0
-  unavailable = 0
-  /** It was answered UNPREPARED so often. */
-  unprepared = 0
-  /** The statement was prepared again so often, and whether because a value did not fit. */
-  prepares = 0
-  refreshed = false
-  /** The gravest outcome of an attempt. */
-  worst: Outcome | undefined = undefined
-  /** The next attempt goes to the same connection, as long as that takes requests. */
-  again: Connection | undefined = undefined
-  node: Node | undefined = undefined
-  /** Where it waits for room. */
-  place: Place | undefined = undefined
-}
 
 /**
  * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
@@ -79,9 +60,10 @@ class History {
  */
 export class ExecuteRequest extends Suspension<any, CqlError> implements ResponseHandler, Waiter {
   private readonly core: Core
+  /** What routes it: the statement itself, or one of a batch. */
   private readonly prepared: Prepared | undefined
-  /** The same, or the text that is sent as it is. */
   private readonly subject: Subject
+  /** Of `prepared`. */
   private readonly values: ReadonlyArray<unknown>
   private readonly options: Resolved
   /** All rows of all pages are wanted, and not a result. */
@@ -118,8 +100,13 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     this.deadline = deadline
     this.core = core
     this.subject = subject
-    this.prepared = subject instanceof PlainText ? undefined : subject
-    this.values = values
+    if (subject.form === "batch") {
+      this.prepared = subject.routing?.statement as Prepared | undefined
+      this.values = subject.routing?.values ?? values
+    } else {
+      this.prepared = subject.form === "prepared" ? subject : undefined
+      this.values = values
+    }
     this.options = options
     this.whole = whole
     this.traced = traced
@@ -187,6 +174,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { core, history, prepared } = this
     if (core.closed) return this.end(new ClientClosed({ message: "the client is closed: its scope has ended" }))
     if (prepared !== undefined && prepared.epoch !== core.schema.epoch) core.schema.check(prepared)
+    const { subject } = this
     let connection = admitted
     let out: Writer | undefined
     let start = 0
@@ -206,32 +194,33 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         // Nobody answers now: those who may again are better than nobody.
         if (waitable.length === 0) connection = core.routeSilent(history?.tried)
       }
-      if (connection !== undefined && prepared?.confirmed !== undefined && !prepared.confirmed.has(core.node!.hostId)) {
-        core.isEncoding = false
-        return this.teach(core.node!, connection)
+      if (connection !== undefined && (prepared?.confirmed !== undefined || subject.form === "batch")) {
+        const stranger = this.strangerTo(core.node!)
+        if (stranger !== undefined) {
+          core.isEncoding = false
+          return this.teach(core.node!, connection, stranger)
+        }
       }
       out = connection?.begin()
       if (out !== undefined) {
         start = out.pos
-        if (prepared !== undefined) {
-          // Nodes of one cluster may speak differently: what is sent is made for the connection at hand, each time.
-          const { dialect } = connection!
-          const { templates } = prepared
+        // Nodes of one cluster may speak differently: what is sent is made for the connection at hand, each time.
+        const { dialect } = connection!
+        if (subject.form === "prepared") {
+          const { templates } = subject
           const kept = templates.options === this.options ? templates.current[layoutOf(dialect)] : undefined
-          const template = kept ?? this.executeTemplate(prepared, dialect)
-          Request.writeExecute(out, template, prepared.encoder, this.values, this.timestamp)
+          const template = kept ?? this.executeTemplate(subject, dialect)
+          Request.writeExecute(out, template, subject.encoder, this.values, this.timestamp)
           if (dialect.tabletVersions) {
-            if (isGiven) core.locate(prepared, this.values)
+            if (isGiven) core.locate(subject, this.values)
             Request.setTabletBlock(out, core.tabletBlock())
           }
-          this.named = dialect.metadataIds ? prepared.known?.decoder : undefined
-        } else {
-          const text = this.subject as PlainText
-          const { dialect } = connection!
-          const { templates } = text
+          this.named = dialect.metadataIds ? subject.known?.decoder : undefined
+        } else if (subject.form === "text") {
+          const { templates } = subject
           const kept = templates.options === this.options ? templates.current[dialect.version] : undefined
-          Request.writeQuery(out, kept ?? this.queryTemplate(text, dialect), text.text, this.timestamp)
-        }
+          Request.writeQuery(out, kept ?? this.queryTemplate(subject, dialect), subject.text, this.timestamp)
+        } else BatchFrame.write(out, this.batchTemplate(subject, dialect), subject.parts, this.timestamp)
       } else if (waitable === undefined || waitable.length === 0) {
         waitable = core.waitable(prepared, this.values, history?.tried, waitable !== undefined)
       }
@@ -288,42 +277,87 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     )
   }
 
+  /** The same of a batch. */
+  private batchTemplate({ kind, templates, type }: BatchStatement, dialect: Dialect.Dialect): BatchFrame.BatchTemplate {
+    const { core, options } = this
+    const { keyspace, tracing } = options
+    templates.select(options)
+    const layout = (dialect.version * 3 + ["logged", "unlogged", "counter"].indexOf(type)) * 2 +
+      (kind.isConditional ? 1 : 0)
+    const { serialConsistency: _, ...unconditional } = options.request
+    const request = kind.isConditional ? options.request : unconditional
+    return templates.current[layout] ??= BatchFrame.template(
+      type,
+      keyspace === undefined ? request : { ...request, keyspace },
+      { dialect, tracing, stamped: core.stamps(kind, options) }
+    )
+  }
+
+  /** A statement that the node has to be asked about before it is sent there. */
+  private strangerTo({ hostId }: Node): Prepared | undefined {
+    const { core, prepared, subject } = this
+    if (subject.form !== "batch") return prepared!.confirmed!.has(hostId) ? undefined : prepared
+    for (const other of subject.prepared) {
+      core.schema.check(other)
+      if (other.confirmed !== undefined && !other.confirmed.has(hostId)) return other
+    }
+    return undefined
+  }
+
   /** A value does not fit: the statement's types may be out of date, unless it was prepared again just now. */
   private unfit(error: EncodeError): void {
-    const { core, prepared } = this
-    if (prepared === undefined || this.history?.refreshed === true || !core.mayHaveChanged(prepared)) {
-      return this.end(error)
-    }
+    const { core, subject } = this
+    const prepared = subject.form === "batch" ? [...subject.prepared] : subject.form === "prepared" ? [subject] : []
+    const doubtful = prepared.filter((statement) => core.mayHaveChanged(statement))
+    if (doubtful.length === 0 || this.history?.refreshed === true) return this.end(error)
     const history = this.history ??= new History()
     history.refreshed = true
-    const before = prepared.encoder
+    const before = doubtful.map(({ encoder }) => encoder)
+    const refreshed = Effect.forEach(doubtful, (statement) => core.slow.refresh(statement), { discard: true })
     this.settle(
-      Effect.matchEffect(this.inTime(core.slow.refresh(prepared)), {
+      Effect.matchEffect(this.inTime(refreshed), {
         // The one error that says what is wrong stays, whatever became of asking.
-        onSuccess: () => prepared.encoder === before ? Effect.fail(this.error(error)) : this.continued(history),
+        onSuccess: () =>
+          doubtful.every(({ encoder }, i) => encoder === before[i])
+            ? Effect.fail(this.error(error))
+            : this.continued(history),
         onFailure: (failure) =>
           Effect.fail(failure.reason._tag === "StatementChanged" ? this.error(failure.reason) : this.error(error))
       })
     )
   }
 
-  /** Prepares the statement on the node before it is sent there: the schema has changed since the node was asked. */
-  private teach(node: Node, connection: Connection): void {
+  /** Different statements that are prepared. */
+  private get statements(): number {
+    const { subject } = this
+    return subject.form === "batch" ? subject.prepared.size : 1
+  }
+
+  /** The statement of that id. */
+  private statementOf(id: Uint8Array): Prepared | undefined {
+    const { subject } = this
+    if (subject.form !== "batch") return this.prepared
+    for (const statement of subject.prepared) if (isSameId(statement.id, id)) return statement
+    return undefined
+  }
+
+  /** Prepares a statement on the node before it is sent there: the schema has changed since the node was asked. */
+  private teach(node: Node, connection: Connection, prepared: Prepared): void {
     const history = this.history ??= new History()
     this.node = node
     this.connection = connection
-    this.prepareAgain(history, node, connection)
+    this.prepareAgain(history, node, connection, prepared)
   }
 
-  private prepareAgain(history: History, node: Node, connection: Connection): void {
-    if (++history.prepares > MAX_PREPARES) {
+  private prepareAgain(history: History, node: Node, connection: Connection, prepared: Prepared): void {
+    if (++history.prepares > MAX_PREPARES + this.statements) {
       const message = "nodes give different types for the statement's variables: they do not agree on the schema"
       return this.end(new StatementChanged({ message }))
     }
     history.again = connection
     history.node = node
     this.settle(
-      Effect.matchEffect(this.inTime(this.core.slow.reprepare(node, connection, this.prepared!)), {
+      Effect.matchEffect(this.inTime(this.core.slow.reprepare(node, connection, prepared)), {
         onSuccess: () => this.continued(history),
         onFailure: ({ reason }) => this.unprepared(history, node, reason)
       })
@@ -499,11 +533,15 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const node = this.node!
     const history = this.history ??= new History()
     const outcome = outcomeOf({ reason, sent, kind })
-    if (SEVERITY.indexOf(outcome) > SEVERITY.indexOf(history.worst)) history.worst = outcome
-    if (reason._tag === "Unprepared" && this.prepared !== undefined && history.unprepared < 2) {
-      this.record(history, node, reason, sent, "Prepare")
-      history.unprepared++
-      return this.prepareAgain(history, node, this.connection!)
+    history.came(outcome)
+    // A batch may hold several that the node does not know, and is told one at a time.
+    if (reason._tag === "Unprepared" && history.unprepared < 1 + this.statements) {
+      const unknown = this.statementOf(reason.id)
+      if (unknown !== undefined) {
+        this.record(history, node, reason, sent, "Prepare")
+        history.unprepared++
+        return this.prepareAgain(history, node, this.connection!, unknown)
+      }
     }
     const { sameNode, unavailable } = history
     const decision = decide({

@@ -13,6 +13,7 @@ const USE = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*use\b/i
 
 /** A statement that is sent as a text, and what can be told of it. */
 export class PlainText {
+  readonly form = "text"
   readonly text: string
   readonly kind: StatementKind.StatementKind
   readonly hasVariables: boolean

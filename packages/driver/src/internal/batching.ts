@@ -1,0 +1,177 @@
+import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
+import type { Item, Options, Values } from "../Batch.ts"
+import { MAX_STATEMENTS } from "../Batch.ts"
+import { type CqlError, InvalidStatement } from "../CqlError.ts"
+import { Prepared } from "../Prepared.ts"
+import type { ResultSet } from "../ResultSet.ts"
+import { Statement } from "../Statement.ts"
+import { BatchStatement, type Entry } from "./batchStatement.ts"
+import type { Core } from "./core.ts"
+import { ExecuteRequest } from "./executeRequest.ts"
+import { notSent } from "./notSent.ts"
+import type { PreparedCache } from "./preparedCache.ts"
+
+/** An item taken apart. */
+interface Given {
+  readonly statement: Prepared | string
+  readonly values: Values
+  readonly isIdempotent: boolean
+}
+
+const TYPES: ReadonlySet<unknown> = new Set(["logged", "unlogged", "counter"])
+const NO_VALUES: ReadonlyArray<unknown> = []
+
+const wrong = (message: string): never => {
+  throw new InvalidStatement({ message })
+}
+
+const isEmpty = (values: Values): boolean =>
+  Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
+
+/** Throws `InvalidStatement` for what is no statement. */
+const givenOf = (item: Item, at: number): Given => {
+  if (item instanceof Statement) {
+    const { idempotent, ...others } = item.options ?? {}
+    const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
+    if (other !== undefined) wrong(`statement ${at + 1} of the batch has the option ${other}: give it to the batch`)
+    return { statement: item.text, values: item.values, isIdempotent: idempotent === true }
+  }
+  if (item instanceof Prepared || typeof item === "string") {
+    return { statement: item, values: NO_VALUES, isIdempotent: false }
+  }
+  if (!Array.isArray(item)) {
+    return wrong(
+      `statement ${at + 1} of the batch is ${
+        format(item)
+      }: a template, a text, a prepared statement, or one with its values ` +
+        "as [statement, values]"
+    )
+  }
+  const [statement, values = NO_VALUES] = item as readonly [Prepared | string, Values?]
+  if (!(statement instanceof Prepared) && typeof statement !== "string") {
+    wrong(`statement ${at + 1} of the batch is ${format(statement)}: a text or a prepared statement was expected`)
+  }
+  if (typeof values !== "object" || values === null) {
+    wrong(
+      `statement ${at + 1} of the batch: values are a list, or an object with a value for each name, got ${
+        format(values)
+      }`
+    )
+  }
+  return { statement, values, isIdempotent: false }
+}
+
+/** Batches of a client. */
+export class Batching {
+  private readonly core: Core
+  private readonly cache: PreparedCache
+
+  constructor(core: Core, cache: PreparedCache) {
+    this.core = core
+    this.cache = cache
+  }
+
+  run(items: ReadonlyArray<Item>, options: Options | undefined): Effect.Effect<ResultSet, CqlError> {
+    const { core } = this
+    if (!Array.isArray(items)) wrong(`a batch is a list of statements, got ${format(items)}`)
+    if (items.length === 0) wrong("a batch has at least one statement")
+    if (items.length > MAX_STATEMENTS) {
+      wrong(`a batch has at most ${MAX_STATEMENTS} statements, got ${items.length}: split it`)
+    }
+    const { type = "logged", ...rest } = options ?? {}
+    if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
+    const given = items.map(givenOf)
+    const idempotent = rest.idempotent ?? given.every(({ isIdempotent }) => isIdempotent)
+    const resolved = core.resolver.resolve({ ...rest, idempotent })
+    const keyspace = rest.keyspace
+    const send = (entries: ReadonlyArray<Entry>): ExecuteRequest =>
+      new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false)
+    const known: Array<Entry> = []
+    for (const [at, { statement, values }] of given.entries()) {
+      const entry = this.entryOf(statement, values, keyspace, at)
+      if (entry === undefined) break
+      known.push(entry)
+    }
+    if (known.length === given.length) return send(known)
+    return Effect.suspend(() => {
+      const texts = new Set(given.flatMap(({ statement }) => typeof statement === "string" ? [statement] : []))
+      const unknown = [...texts].filter((text) => given.some((one) => one.statement === text && this.isToPrepare(one)))
+      return Effect.flatMap(
+        Effect.forEach(
+          unknown,
+          (text) => Effect.map(this.cache.prepare(text, keyspace), (prepared) => [text, prepared] as const),
+          {
+            concurrency: PREPARING
+          }
+        ),
+        (prepared) => {
+          const byText = new Map(prepared)
+          try {
+            return send(given.map(({ statement, values }, at) => {
+              const found = typeof statement === "string" ? byText.get(statement) : statement
+              return found === undefined ? this.entryOf(statement, values, keyspace, at)! : entry(found, values, at)
+            }))
+          } catch (error) {
+            return Effect.fail(refused(error))
+          }
+        }
+      )
+    })
+  }
+
+  private isToPrepare({ statement, values }: Given): boolean {
+    return typeof statement === "string" && (!isEmpty(values) || this.core.texts.of(statement).hasVariables)
+  }
+
+  /** An entry as far as nothing has to be prepared for it. Throws `InvalidStatement` and `EncodeError`. */
+  private entryOf(
+    statement: Prepared | string,
+    values: Values,
+    keyspace: string | undefined,
+    at: number
+  ): Entry | undefined {
+    if (typeof statement !== "string") {
+      if (keyspace !== undefined && keyspace !== statement.givenKeyspace) {
+        wrong(
+          `statement ${
+            at + 1
+          } of the batch was prepared for another keyspace than ${keyspace}: give that to \`prepare\``
+        )
+      }
+      return entry(statement, values, at)
+    }
+    if (!isEmpty(values)) {
+      const prepared = this.cache.get(statement, keyspace)
+      return prepared === undefined ? undefined : entry(prepared, values, at)
+    }
+    const text = this.core.texts.of(statement)
+    if (text.hasVariables) return undefined
+    return { statement: writing(text, at), values: NO_VALUES }
+  }
+}
+
+/** Statements of a batch that are prepared at a time. */
+const PREPARING = 16
+
+/** The error of a batch of which nothing was sent. */
+export const refused = (error: unknown): CqlError => {
+  if (
+    error instanceof Error && "_tag" in error && (error._tag === "InvalidStatement" || error._tag === "EncodeError")
+  ) {
+    return notSent(error as never, "BEGIN BATCH")
+  }
+  throw error
+}
+
+const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
+  statement.kind.type === "write"
+    ? statement
+    : wrong(`statement ${at + 1} of the batch is no INSERT, UPDATE or DELETE: ${statement.text.slice(0, 60)}`)
+
+const entry = (prepared: Prepared, values: Values, at: number): Entry => ({
+  statement: writing(prepared, at),
+  values: Array.isArray(values)
+    ? values
+    : prepared.encoder.order(values as Readonly<Record<string, unknown>>)
+})
