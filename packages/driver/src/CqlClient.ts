@@ -25,10 +25,12 @@ import { Batching, refused } from "./internal/batching.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
+import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import { Warnings } from "./internal/warnings.ts"
+import type * as Many from "./Many.ts"
 import * as Options from "./Options.ts"
 import { Prepared } from "./Prepared.ts"
 import type { ResultSet } from "./ResultSet.ts"
@@ -116,6 +118,22 @@ export interface CqlClient {
    * give rows and `wasApplied`.
    */
   readonly batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => Effect.Effect<ResultSet, CqlError>
+  /**
+   * One statement with many rows of values, of an array, an iterable or a stream: so many at a time, each to the shard that owns it,
+   * and the fiber is suspended once for all of them. Rows are taken when there is room, so they may be endless.
+   */
+  readonly executeMany: {
+    (
+      statement: Prepared | string,
+      rows: Iterable<Values> | AsyncIterable<Values>,
+      options?: Many.Options
+    ): Effect.Effect<Many.Summary, CqlError>
+    <E, R>(
+      statement: Prepared | string,
+      rows: Stream.Stream<Values, E, R>,
+      options?: Many.Options
+    ): Effect.Effect<Many.Summary, CqlError | E, R>
+  }
   /** The rows of all pages, each page asked for when the one before is used up. */
   readonly stream: {
     (
@@ -350,6 +368,8 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
         return Effect.fail(refused(error))
       }
     },
+    executeMany: (statement: Prepared | string, rows: any, options: Many.Options = {}) =>
+      executeMany(core, cache, statement, rows, options),
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),
     cluster: () => core.snapshot,

@@ -86,6 +86,19 @@ export interface Attempt {
   readonly decision: "Fail" | "SameNode" | "NextNode" | "Prepare"
 }
 
+/**
+ * How far the execution of many rows got.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Progress {
+  /** Rows that were taken, those that failed before anything was sent included. */
+  readonly sent: number
+  readonly succeeded: number
+  readonly failed: number
+}
+
 const RETRYABLE: ReadonlySet<string> = new Set([
   "Unavailable",
   "Overloaded",
@@ -124,6 +137,8 @@ export class CqlError extends Data.TaggedError("CqlError")<{
   readonly statement?: string | undefined
   /** Whether it was said to be idempotent. */
   readonly idempotent?: boolean | undefined
+  /** Of many rows: how far it got when all that was sent had ended, and the place, from 0, of the row that failed. */
+  readonly progress?: (Progress & { readonly index: number }) | undefined
 }> {
   /** What was wrong, what became of a write, where it was tried, and a part of the statement. */
   override get message(): string {
@@ -135,7 +150,11 @@ export class CqlError extends Data.TaggedError("CqlError")<{
       ? ` on ${last.node}`
       : ` (after ${attempts.length} attempts, the last on ${last.node})`
     const what = statement === undefined || statement === "" ? "" : `: ${shortened(statement)}`
-    return `${reason.message}${outcome === undefined ? "" : ` [${outcome}]`}${tried}${what}`
+    const { progress } = this
+    const row = progress === undefined
+      ? ""
+      : `row ${progress.index} of ${progress.sent} that were sent, of which ${progress.succeeded} succeeded: `
+    return `${row}${reason.message}${outcome === undefined ? "" : ` [${outcome}]`}${tried}${what}`
   }
   /**
    * Whether the same request may be sent again and can do no harm: what went wrong may pass, and it was a read, was certainly not

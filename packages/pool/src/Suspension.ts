@@ -127,6 +127,26 @@ export abstract class Suspension<A, E> {
     ticker.resume(this)
   }
 
+  /**
+   * Starts it without a fiber, for work on many of them: `waiter` is told once. It gets the suspension itself where there is a value,
+   * which {@link Suspension.delivered} then takes, else an effect that ends the work, an `Exit` in most cases. Only of a fresh one.
+   */
+  startFor(waiter: { evaluate(effect: Effect.Effect<A, E>): void }): void {
+    this.state = STARTING
+    this.start()
+    if (this.outcome !== undefined) return waiter.evaluate(this.outcome as Effect.Effect<A, E>)
+    this.state = WAITING
+    this.waiter = waiter as RunningFiber
+  }
+
+  /** The value that `waiter` of {@link Suspension.startFor} was told of. */
+  delivered(): A {
+    const { outcome } = this
+    this.state = SETTLED
+    this.outcome = undefined
+    return outcome as A
+  }
+
   /** @internal */
   resume(): void {
     if (this.state !== ANSWERED) return
