@@ -496,7 +496,7 @@ export class Connection implements Handlers {
     if (this.reason !== undefined) return
     const { ticker } = this
     ticker.beginRead()
-    if (this.liveness.read(ticker.now, this.inFlightCount > 0)) this.heard()
+    if (this.liveness.read(ticker.now)) this.heard()
     try {
       this.framing.push(bytes, view, 0, length)
     } catch (cause) {
