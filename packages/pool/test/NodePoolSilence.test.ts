@@ -17,7 +17,7 @@ const paced = Effect.fnUntraced(function*(
   options: Partial<NodePool.Options> = {},
   around: Parameters<typeof setup>[3] = {}
 ) {
-  const world = yield* setup(nodeOptions, options, {}, around)
+  const world = yield* setup(nodeOptions, { shutdownTimeout: 0, ...options }, {}, around)
   const server = new PacedNode(world.node)
   const pool = yield* world.start
   yield* pool.awaitFull
@@ -104,7 +104,7 @@ describe("NodePool: one connection is silent", () => {
 
   it.effect("in excess, it is closed, and takes no slot that becomes free", () =>
     Effect.gen(function*() {
-      const { network, node, start } = yield* setup({ shards: 4 })
+      const { network, node, start } = yield* setup({ shards: 4 }, { shutdownTimeout: 0 })
       node.others = [0, 0, 1_000, 0]
       const pool = yield* start
       yield* until(() => pool.stats.excess >= 5)
@@ -159,14 +159,14 @@ describe("NodePool: the whole node is silent", () => {
       const { asker, connections, dials, moods, pool, server } = yield* paced()
       const before = dials()
       const askers = Array.from({ length: 3_000 }, (_, i) => asker(i % 8))
-      for (const asker of askers) asker.ask()
-      yield* pass(300, [server])
       server.isStopped = true
+      for (const asker of askers) asker.ask()
       yield* pass(700, [server])
       assert.isFalse(pool.isUp)
       assert.isUndefined(pool.pick(3))
-      assert.isTrue(connections.every(({ isSilent, orphans }) => isSilent && orphans > 300))
-      assert.isTrue(askers.every(({ failures }) => failures.join() === "NodeSilent"))
+      assert.isTrue(connections.every(({ isSilent }) => isSilent))
+      assert.isTrue(connections.some(({ orphans }) => orphans > 256), "as many as usually make it worth replacing")
+      assert.deepStrictEqual([...new Set(askers.flatMap(({ failures }) => failures))], ["NodeSilent"])
       server.isStopped = false
       yield* pass(20, [server])
       assert.isTrue(isSame(pool, connections))
@@ -227,7 +227,7 @@ describe("NodePool: the whole node is silent", () => {
       const { asker, pool, server } = yield* paced()
       server.isStopped = true
       asker(1).ask()
-      yield* pass(700, [server])
+      yield* pass(1_200, [server])
       yield* pool.awaitFull
       assert.deepStrictEqual([pool.isFull, pool.isOpen, pool.isUp], [true, true, false])
       assert.isTrue(pool.stats.slots.every(({ isSilent, state }) => isSilent && state === "Ready"))
@@ -235,21 +235,15 @@ describe("NodePool: the whole node is silent", () => {
 
   it.effect("`pickSilent` gives the least busy of its connections, and none that is full", () =>
     Effect.gen(function*() {
-      const { pool, server, ticker } = yield* paced({ shards: 2 }, {})
+      const { connections, pool, server } = yield* paced({ shards: 2 })
       assert.isUndefined(pool.pickSilent(), "it is heard")
       server.isStopped = true
-      for (let i = 0; i < 3; i++) new Asker(pool, ticker, 0, 600_000).ask(pool.pick(0))
-      yield* pass(700, [server])
-      const [first, second] = [pool.pickSilent()!, pool.stats.slots]
-      assert.isTrue(first.isSilent)
-      assert.strictEqual(second.length, 2)
-      assert.strictEqual(first.shard, 1)
-      for (const connection of [0, 1].map(() => pool.pickSilent()!)) connection.limitTo(1)
-      for (let i = 0; i < 2; i++) {
-        const connection = pool.pickSilent()
-        if (connection === undefined) break
-        connection.limitTo(1)
-      }
+      for (let i = 0; i < 3; i++) yield* Effect.forkChild(query(pool, 0), { startImmediately: true })
+      yield* pass(1_200, [server])
+      assert.strictEqual(pool.pickSilent(), connections[1])
+      connections[1]!.limitTo(1)
+      assert.strictEqual(pool.pickSilent(), connections[0])
+      connections[0]!.limitTo(1)
       assert.isUndefined(pool.pickSilent())
     }))
 
@@ -414,7 +408,7 @@ describe("NodePool: silence and other changes", () => {
       const { asker, connections, node, pool } = yield* paced()
       for (const socket of node.open) socket.deaf = true
       asker(1).ask()
-      yield* TestClock.adjust(700)
+      yield* TestClock.adjust(1_200)
       assert.isFalse(pool.isUp)
       node.shards = 3
       yield* TestClock.adjust("20 seconds")
@@ -476,7 +470,7 @@ describe("NodePool: silence and other changes", () => {
 
   it.effect("who waits for room is refused once, may wait again, and is let in when it is heard", () =>
     Effect.gen(function*() {
-      const world = yield* setup({ shards: 2 }, {}, { limits: { maxInFlight: 2 } })
+      const world = yield* setup({ shards: 2 }, { shutdownTimeout: 0 }, { limits: { maxInFlight: 2 } })
       const server = new PacedNode(world.node)
       const pool = yield* world.start
       yield* pool.awaitFull
@@ -498,7 +492,7 @@ describe("NodePool: silence and other changes", () => {
       const { asker, node, pool, server, ticker } = yield* paced({ shards: 2 })
       server.isStopped = true
       asker(0).ask()
-      yield* pass(700, [server])
+      yield* pass(1_200, [server])
       assert.isUndefined(pool.pick(0))
       const waiter = new Patient(pool, ticker.deadline(60_000))
       assert.deepStrictEqual(waiter.log, [])
