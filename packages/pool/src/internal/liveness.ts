@@ -62,7 +62,8 @@ export class Liveness {
   /** Heartbeats that were answered since the last request was sent: one that takes long is not asked for all the time. */
   private beats = 0
   private beatAt = -1
-  private hasRead = true
+  /** Bytes came since the last heartbeat was sent; before there was any, since the beginning. */
+  hasRead = false
   private askedAt = -1
   /** Requests in a row whose time was over. */
   private unanswered = 0
@@ -82,6 +83,7 @@ export class Liveness {
   begin(now: number): void {
     this.lastRead = now
     this.stepped = now
+    this.hasRead = true
   }
 
   /** A heartbeat is under way. */
