@@ -33,6 +33,7 @@ import { switchKeyspace } from "./internal/keyspace.ts"
 import { Liveness } from "./internal/liveness.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
 import { StreamIds } from "./internal/streamIds.ts"
+import { isTlsAlert } from "./internal/tlsErrors.ts"
 import type { Limits } from "./Limits.ts"
 import {
   ConnectionClosed,
@@ -494,9 +495,10 @@ export class Connection implements Handlers {
   /** Called by the socket. */
   onData(bytes: Buffer, view: DataView, length: number): void {
     if (this.reason !== undefined) return
+    if (this.handshaking && isTlsAlert(bytes, length)) return this.fail(speaksTls(this.where))
     const { ticker } = this
     ticker.beginRead()
-    if (this.liveness.read(ticker.now, this.inFlightCount > 0)) this.heard()
+    if (this.liveness.read(ticker.now)) this.heard()
     try {
       this.framing.push(bytes, view, 0, length)
     } catch (cause) {
@@ -510,9 +512,12 @@ export class Connection implements Handlers {
 
   /** Called by the socket. */
   onClose(error: Error | undefined): void {
+    const hint = this.handshaking && !this.liveness.hasRead
+      ? ", before it said anything: is it a CQL server, and is `tls` set if, and only if, it speaks TLS there?"
+      : ""
     this.fail(
       new ConnectionLost({
-        message: `the connection to ${this.where} was lost: ${error?.message ?? "the server closed it"}`,
+        message: `the connection to ${this.where} was lost: ${error?.message ?? "the server closed it"}${hint}`,
         cause: error
       })
     )
@@ -891,6 +896,8 @@ export class Connection implements Handlers {
   }
 }
 
+const speaksTls = (where: string): ProtocolViolation =>
+  new ProtocolViolation({ message: `${where} speaks TLS: set \`tls\`, or use the port without TLS (9042, mostly)` })
 /** native_protocol_v4.spec, section 9: the coordinator cannot take more. */
 const OVERLOADED = 0x1001
 /** Requests that are worth a write of their own: see `docs/decisions/0011-when-requests-are-written.md`. */

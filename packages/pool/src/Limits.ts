@@ -22,14 +22,20 @@ export interface Limits {
   readonly maxFrame: number
   /** Silence after which the peer is asked whether it lives. Default 30 000. */
   readonly heartbeatInterval: number
-  /** How long the answer to that may take, before the connection is given up. Default 5 000. */
+  /**
+   * How long the answer to that may take, before another connection is wanted in place of this one. Where none can be made, it is
+   * closed after six times as long, unless somebody still waits for an answer on it. Default 5 000.
+   */
   readonly heartbeatTimeout: number
   /**
-   * The same silence while requests are in flight. Default 200, or three times as long as it is usually quiet between answers, at most
-   * 2 seconds.
+   * The same silence while the peer owes answers. Default 200; doubled, up to 2 seconds, with each time that it was asked about the
+   * same requests.
    */
   readonly silence: number
-  /** How long the answer to that may take, before requests go elsewhere until it comes. Default 300, and longer as `silence`. */
+  /**
+   * How long anything may take to come after that, before requests go elsewhere until something does. Default 300, or three times as
+   * long as answers usually take, at most 2 seconds.
+   */
   readonly silenceGrace: number
   /** How long the socket may hold on to bytes without getting rid of any: the peer does not read. Default 15 000. */
   readonly writeTimeout: number

@@ -47,7 +47,10 @@ export interface Options {
   readonly port: number
   /** Absent: plain TCP. Nothing ever falls back from one to the other. */
   readonly tls?: Tls.Input | undefined
-  /** The name by which the node is reached: certificates have to be for it, where the TLS options say none. */
+  /**
+   * The name by which the node was reached, such as a contact point that is one. Its certificates are verified by it, instead of by
+   * `address`, where `tls` says nothing else; see `Endpoint`.
+   */
   readonly servername?: string | undefined
   /** Who has to be there: a connection that reaches another node is closed and reported as `WrongNode`. */
   readonly expect?: Handshake.Expected | undefined
@@ -249,8 +252,9 @@ export class NodePool implements Host, Supervised, Tickable {
     )
     const belief = new PortBelief((belief) => this.publish({ _tag: "ShardAwarePort", belief }))
     this.belief = belief
-    const { address, expect, localPorts, port, session, tls } = options
-    this.dialer = new SlotDialer(this, { address, expect, localPorts, port, session, tls }, { ...services, belief })
+    const { address, expect, localPorts, port, servername, session, tls } = options
+    const target = { address, expect, localPorts, port, servername, session, tls }
+    this.dialer = new SlotDialer(this, target, { ...services, belief })
     const { dialer, table, waiters } = this
     this.supervisor = new SlotSupervisor(this, { table, dialer, waiters, reconnect: options.reconnect })
   }
@@ -504,9 +508,7 @@ export class NodePool implements Host, Supervised, Tickable {
     for (const connection of silent) {
       const ticks = now - connection.silentSince
       if (connection.isDeaf ? ticks >= DEAF_TICKS : isHeard) this.countLost(connection)
-      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) {
-        continue
-      }
+      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) continue
       this.replace(connection, true)
     }
   }

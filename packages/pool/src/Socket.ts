@@ -21,7 +21,10 @@ export interface Endpoint {
   readonly localPort?: number | undefined
   /** TLS of this dial. Absent: plain TCP. Nothing ever falls back from one to the other. */
   readonly tls?: Tls.Input | undefined
-  /** The name that certificates have to be for, where the TLS options say none. */
+  /**
+   * The name by which the node was reached: it is sent (SNI), and the certificate is verified by it instead of the address, where the
+   * options of `tls` have neither `servername` nor `checkServerIdentity`. An address is no name.
+   */
   readonly servername?: string | undefined
   /** Told of TLS sessions that later dials to the node may resume, as `session` of their `tls`. */
   readonly onSession?: ((session: Buffer) => void) | undefined

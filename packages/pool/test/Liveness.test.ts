@@ -33,7 +33,7 @@ class Peer {
   }
 
   private read(): void {
-    if (this.liveness.read(this.now, this.inFlight)) this.back.push(this.now - 100)
+    if (this.liveness.read(this.now)) this.back.push(this.now - 100)
   }
 
   tell(event: Event): void {
@@ -91,9 +91,7 @@ interface Row {
 
 /** The same events every so many ticks. */
 const every = (ticks: number, until: number, events: ReadonlyArray<Event>, from = ticks): Row["events"] =>
-  Object.fromEntries(
-    Array.from({ length: Math.floor((until - from) / ticks) + 1 }, (_, i) => [from + i * ticks, events])
-  )
+  Object.fromEntries(Array.from({ length: Math.floor((until - from) / ticks) + 1 }, (_, i) => [from + i * ticks, events]))
 
 const rows: ReadonlyArray<Row> = [
   { name: "nothing is in flight: asked after the interval only", events: {}, ticks: 299, steps: {}, silent: false },
@@ -121,20 +119,17 @@ const rows: ReadonlyArray<Row> = [
     back: [20]
   },
   {
-    name:
-      "the heartbeat is answered, the request is slow: not aside, and asked again only when it has been quiet again",
-    events: { 1: ["send"], 4: ["beaten"] },
-    ticks: 14,
-    // Three times the quiet of 300 ms.
-    steps: { 3: "beat", 13: "beat" },
+    name: "heartbeats are answered, the request is slow: not aside, and asked again after twice the time, up to 2 seconds",
+    events: { 1: ["send"], 4: ["beaten"], 9: ["beaten"], 18: ["beaten"], 35: ["beaten"], 56: ["beaten"] },
+    ticks: 76,
+    steps: { 3: "beat", 8: "beat", 17: "beat", 34: "beat", 55: "beat", 76: "beat" },
     silent: false
   },
   {
-    name: "an answer after the heartbeat was sent is not an answer for ever: quiet again, it is asked again and aside",
+    name: "bytes after the heartbeat was sent are no answer for ever: quiet again, it is asked again and aside",
     events: { 1: ["send"], 3: ["send"], 4: ["bytes"] },
     ticks: 40,
-    // Three times the quiet of 300 ms.
-    steps: { 3: "beat", 13: "beat", 22: "aside" },
+    steps: { 3: "beat", 6: "beat", 9: "aside" },
     silent: true
   },
   {
@@ -145,25 +140,32 @@ const rows: ReadonlyArray<Row> = [
     silent: true
   },
   {
-    name: "usually quiet for 400 ms: three times as long is no silence",
+    name: "answers, and those to heartbeats, usually take 400 ms: three times as long is no silence",
     events: { 1: ["send"], 5: ["answer", "send"], 9: ["answer", "send"], 13: ["answer", "send"], 25: ["answer"] },
     ticks: 30,
-    steps: { 3: "beat" },
+    steps: { 3: "beat", 7: "beat", 11: "beat", 15: "beat" },
     silent: false
   },
   {
-    name: "usually quiet for 400 ms, and then for good",
+    name: "answers usually take 400 ms, and then none comes: aside after three times as long",
     events: { 1: ["send"], 5: ["answer", "send"], 9: ["answer", "send"] },
     ticks: 60,
-    // 400 ms times three, twice; the first answer came after a heartbeat.
-    steps: { 3: "beat", 21: "beat", 33: "aside" },
+    steps: { 3: "beat", 7: "beat", 11: "beat", 23: "aside" },
     silent: true
   },
   {
-    name: "one that is usually quiet for long is not waited for longer than 2 seconds",
+    name: "answers usually take 1.5 seconds: it is not waited for longer than 2 seconds",
+    patience: { grace: 1_600 },
+    events: { 1: ["send"], 16: ["answer", "send"], 31: ["answer", "send"] },
+    ticks: 100,
+    steps: { 3: "beat", 18: "beat", 33: "beat", 53: "aside" },
+    silent: true
+  },
+  {
+    name: "silence of 4 seconds is not learned as usual",
     events: { 1: ["send"], 41: ["answer", "send"] },
     ticks: 100,
-    steps: { 3: "beat", 6: "aside", 56: "beat", 71: "aside" },
+    steps: { 3: "beat", 6: "aside", 43: "beat", 46: "aside" },
     silent: true,
     back: [41]
   },
@@ -197,8 +199,7 @@ const rows: ReadonlyArray<Row> = [
     silent: false
   },
   {
-    name:
-      "three requests in a row are overdue, heartbeats are answered: asked a question, aside without an answer, asked again",
+    name: "three requests in a row are overdue, heartbeats are answered: asked a question, aside without an answer, asked again",
     events: { 1: ["send", "bytes", "miss"], 2: ["bytes", "miss"], 3: ["bytes", "miss"], ...every(1, 30, ["bytes"], 4) },
     ticks: 30,
     steps: { 3: "ask", 6: "aside", 13: "ask", 23: "ask" },
@@ -231,8 +232,7 @@ const rows: ReadonlyArray<Row> = [
     name: "deaf, and then not even heartbeats are answered: silent, and back with the first byte",
     events: { 1: ["send", "miss", "miss", "miss", "bytes"], 3: ["bytes"], 20: ["bytes"] },
     ticks: 20,
-    // The quiet of 200 ms counts three times.
-    steps: { 1: "ask", 7: "aside", 9: "beat", 11: "ask", 20: "ask" },
+    steps: { 1: "ask", 4: "aside", 5: "beat", 20: "ask" },
     silent: false,
     back: [20]
   }

@@ -9,6 +9,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type * as NodeTls from "node:tls"
 import { TlsSessions } from "../src/internal/tlsSessions.ts"
+import { frame } from "./support/network.ts"
+import { error } from "./support/node.ts"
 import { cql, listen } from "./support/tcpNode.ts"
 
 const ADDRESS = "127.0.0.1"
@@ -213,5 +215,94 @@ describe("TCP", () => {
         const mine = lines.find((fields) => fields[2]?.endsWith(`:${remote}`) && fields[3] === "01")
         assert.strictEqual(mine?.[5]?.slice(0, 2), "02")
       }
+    }))
+})
+
+describe("TLS: names, and what goes wrong in words", () => {
+  const failure = (port: number, tls: NodePool.Options["tls"], options: Partial<NodePool.Options> = {}) =>
+    Effect.gen(function*() {
+      const one = yield* pool(port, tls, options)
+      yield* one.awaitFirst
+      assert.isFalse(one.isUp)
+      return one.lastReason!
+    })
+
+  it.live("the name by which the node was reached is verified and sent, unless the options say by what", () =>
+    Effect.gen(function*() {
+      const { port, seen } = yield* node()
+      yield* (yield* pool(port, { ca: cert }, { servername: "localhost" })).awaitFull
+      assert.strictEqual(seen.at(-1)!.servername, "localhost")
+      const other = yield* failure(port, { ca: cert }, { servername: "db.example.org" })
+      assert.include(other.message, "not for db.example.org")
+      // The user's own.
+      yield* (yield* pool(port, { ca: cert, servername: "localhost" }, { servername: "db.example.org" })).awaitFull
+      assert.strictEqual(seen.at(-1)!.servername, "localhost")
+      const checked: Array<string> = []
+      const checkServerIdentity = (name: string): undefined => void checked.push(name)
+      yield* (yield* pool(port, { ca: cert, checkServerIdentity }, { servername: "db.example.org" })).awaitFull
+      assert.strictEqual(checked.at(-1), ADDRESS)
+      // Certificates that are renewed, and a name that is none.
+      const renewed = yield* Tls.make(Effect.succeed({ ca: cert }))
+      yield* (yield* pool(port, renewed, { servername: "localhost" })).awaitFull
+      yield* (yield* pool(port, { ca: cert }, { servername: ADDRESS })).awaitFull
+      assert.isFalse(seen.at(-1)!.servername)
+    }))
+
+  it.live("a certificate for others: its names, and the options that help", () =>
+    Effect.gen(function*() {
+      const { port } = yield* node()
+      const reason = yield* failure(port, { ca: cert, servername: "db.example.org" })
+      assert.strictEqual(reason._tag === "DialFailed" && reason.kind, "Tls")
+      for (const part of ["DNS:localhost", "IP Address:127.0.0.1", "db.example.org", "`servername`", "`checkServerIdentity`"]) {
+        assert.include(reason.message, part)
+      }
+    }))
+
+  it.live("nobody vouches for it: `ca`", () =>
+    Effect.gen(function*() {
+      const { port } = yield* node()
+      const reason = yield* failure(port, {})
+      assert.strictEqual(reason._tag === "DialFailed" && reason.kind, "Tls")
+      assert.match(reason.message, /vouches for the certificate of 127.0.0.1:\d+ .*`ca`/)
+    }))
+
+  /** Answers as Cassandra does to what is no frame, by closing, or as an HTTP server. */
+  const plain: ReadonlyArray<readonly [name: string, accept: (socket: Net.Socket) => void]> = [
+    ["a CQL server that answers with an error", (socket) =>
+      void socket.once("data", () =>
+        socket.end(frame(0, error("ProtocolError", "Invalid or unsupported protocol version (22)"))))],
+    ["a server that closes", (socket) => void socket.once("data", () => socket.end())],
+    ["a server of something else", (socket) =>
+      void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))]
+  ]
+  for (const [name, accept] of plain) {
+    it.live(`TLS is dialled where none is spoken: ${name}`, () =>
+      Effect.gen(function*() {
+        const { port } = yield* listen(accept)
+        const reason = yield* failure(port, { ca: cert })
+        assert.strictEqual(reason._tag, "DialFailed")
+        assert.match(reason.message, /^127.0.0.1:\d+ .*speaks no TLS.*set `tls` to false, or use the port for TLS \(9142/)
+      }))
+  }
+
+  it.live("TLS is spoken where none is dialled: a server that says so in TLS", () =>
+    Effect.gen(function*() {
+      const { port } = yield* node()
+      const reason = yield* failure(port, undefined)
+      assert.match(reason.message, /`tls`/)
+      const alert = yield* listen((socket) =>
+        void socket.once("data", () => socket.end(Uint8Array.of(0x15, 3, 1, 0, 2, 2, 70)))
+      )
+      const said = yield* failure(alert.port, undefined)
+      assert.strictEqual(said._tag, "ProtocolViolation")
+      assert.match(said.message, /^127.0.0.1 speaks TLS: set `tls`, or use the port without TLS \(9042/)
+    }))
+
+  it.live("TLS may be spoken where none is dialled: a server that closes without a word", () =>
+    Effect.gen(function*() {
+      const { port } = yield* listen((socket) => void socket.once("data", () => socket.destroy()))
+      const reason = yield* failure(port, undefined)
+      assert.strictEqual(reason._tag, "ConnectionLost")
+      assert.match(reason.message, /before it said anything.*`tls`/)
     }))
 })

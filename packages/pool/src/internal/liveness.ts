@@ -23,21 +23,13 @@ export interface Patience {
 
 /** So many times longer than usual is silence: a peer whose answers take three times as long is slow. */
 const FACTOR = 3
-/** In ticks: longer times are not learned as usual, or longer silence not waited for. */
+/** In ticks: longer times are not learned as usual, and longer silence is not waited for. */
 const MOST_USUAL = 10
 const MOST_PATIENCE = 20
 /** Requests in a row without an answer that make a peer suspect although it answers heartbeats. */
 const SEVERAL = 3
 /** Ticks after which a peer that answers no requests is tried again. */
 const TRIAL = 10
-
-/** The longer ones of the last few times, in ticks: up at once, down by a part. */
-const learned = (usual: number, ticks: number, isSilent: boolean): number => {
-  const seen = Math.min(MOST_USUAL, ticks)
-  // What made it silent says only half as much.
-  const next = seen > usual ? (isSilent ? (usual + seen) / 2 : seen) : usual - (usual - seen) / 16
-  return next < 0.1 ? 0 : next
-}
 
 /**
  * Whether a peer is there: asked at the first silence, set aside when it says nothing to that either, and back when it says
@@ -65,11 +57,13 @@ export class Liveness {
   private readonly idle: number
   /** The tick since which something is owed. */
   private since: number
-  /** How long it usually is quiet while something is in flight, and how long an answer usually takes, in ticks. */
-  private quiet = 0
+  /** Ticks that an answer usually takes: the longer ones of the last few. */
   private latency = 0
+  /** Heartbeats that were answered since the last request was sent: one that takes long is not asked for all the time. */
+  private beats = 0
   private beatAt = -1
-  private hasRead = true
+  /** Bytes came since the last heartbeat was sent; before there was any, since the beginning. */
+  hasRead = false
   private askedAt = -1
   /** Requests in a row whose time was over. */
   private unanswered = 0
@@ -89,6 +83,7 @@ export class Liveness {
   begin(now: number): void {
     this.lastRead = now
     this.stepped = now
+    this.hasRead = true
   }
 
   /** A heartbeat is under way. */
@@ -109,6 +104,7 @@ export class Liveness {
   /** Request `id` is the first that is sent since bytes came; `isFirst`: and the only one in flight. Called while not `isOwing`. */
   owes(id: number, now: number, isFirst: boolean): void {
     this.isOwing = true
+    this.beats = 0
     if (isFirst) this.since = now
     if (this.timed >= 0) return
     this.timed = id
@@ -117,14 +113,15 @@ export class Liveness {
 
   /** The answer to the request that is `timed`. */
   timedOne(now: number): void {
-    this.latency = learned(this.latency, now - this.timedAt, this.isSilent)
+    const { latency } = this
+    const took = Math.min(MOST_USUAL, now - this.timedAt)
     this.timed = -1
+    if (took > latency) this.latency = took
+    else if (latency > 0) this.latency = latency < 0.1 ? 0 : latency - (latency - took) / 16
   }
 
   /** Bytes came. Answers whether the peer is back. */
-  read(now: number, isWaiting: boolean): boolean {
-    const quiet = isWaiting ? now - Math.max(this.lastRead, this.since) : 0
-    if (quiet > 0 || this.quiet > 0) this.quiet = learned(this.quiet, quiet, this.isSilent)
+  read(now: number): boolean {
     this.lastRead = now
     this.isOwing = false
     this.hasRead = true
@@ -164,6 +161,7 @@ export class Liveness {
   /** The heartbeat was answered. */
   beaten(): void {
     this.beatAt = -1
+    this.beats++
   }
 
   ask(now: number): void {
@@ -171,7 +169,11 @@ export class Liveness {
   }
 
   private get gracePatience(): number {
-    return Math.max(this.grace, Math.min(FACTOR * Math.max(this.quiet, this.latency), MOST_PATIENCE))
+    return Math.max(this.grace, Math.min(FACTOR * this.latency, MOST_PATIENCE))
+  }
+
+  private get silencePatience(): number {
+    return Math.min(this.idle, Math.max(this.silence, Math.min(this.silence * 2 ** this.beats, MOST_PATIENCE)))
   }
 
   /** Time in which this process did not run says nothing about the peer. */
@@ -197,8 +199,7 @@ export class Liveness {
     const isOwed = isWaiting || this.isOwing
     if (!this.isBeating || (this.hasRead && isOwed)) {
       const quiet = now - (isOwed ? Math.max(this.lastRead, this.since) : this.lastRead)
-      const silence = Math.max(this.silence, Math.min(FACTOR * this.quiet, MOST_PATIENCE))
-      if (quiet >= (isOwed ? Math.min(silence, this.idle) : this.idle)) return "beat"
+      if (quiet >= (isOwed ? this.silencePatience : this.idle)) return "beat"
     } else if (!this.hasRead && (!this.isSilent || this.isDeaf) && now - this.beatAt >= this.gracePatience) {
       // Not even heartbeats any more.
       this.isDeaf = false

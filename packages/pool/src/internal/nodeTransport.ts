@@ -5,6 +5,7 @@ import * as Net from "node:net"
 import * as Tls from "node:tls"
 import { DialError, type Endpoint, type Handlers, type Socket } from "../Socket.ts"
 import * as PoolTls from "../Tls.ts"
+import { explain, nameFor } from "./tlsErrors.ts"
 
 /**
  * One read buffer for all sockets of the process: bytes are decoded before the read callback returns, so no two reads
@@ -99,6 +100,13 @@ const kindOf = (error: Error, endpoint: Endpoint): DialError["kind"] => {
   return endpoint.tls === undefined || isSystem ? "Unreachable" : "Tls"
 }
 
+/** Of this dial: whoever says by what a certificate is verified has the last word. */
+const tlsOptions = (endpoint: Endpoint, tls: PoolTls.Input): Tls.ConnectionOptions => {
+  const options = PoolTls.current(tls)
+  const isDecided = options.servername !== undefined || options.checkServerIdentity !== undefined
+  return isDecided ? options : { ...options, ...nameFor(endpoint) }
+}
+
 /** Dials with `node:net` or `node:tls`. */
 export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
   Effect.callback<Socket, DialError>((resume) => {
@@ -112,15 +120,10 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
       onread: { buffer: READ_BUFFER, callback: (length) => wrapped.onRead(length) }
     }
     const failed = (cause: Error): void => {
-      const where = `${endpoint.address}:${endpoint.port}`
-      resume(Exit.fail(
-        new DialError({
-          kind: kindOf(cause, endpoint),
-          endpoint,
-          message: `cannot connect to ${where}: ${cause.message}`,
-          cause
-        })
-      ))
+      const message = endpoint.tls === undefined
+        ? `cannot connect to ${endpoint.address}:${endpoint.port}: ${cause.message}`
+        : explain(cause, endpoint)
+      resume(Exit.fail(new DialError({ kind: kindOf(cause, endpoint), endpoint, message, cause })))
     }
     let socket: Net.Socket
     try {
@@ -128,7 +131,7 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
         ? Net.connect(options)
         // Where the dial goes is the endpoint's alone.
         : Tls.connect(
-          { ...PoolTls.current(endpoint.tls), ...options, path: undefined, socket: undefined } as Tls.ConnectionOptions
+          { ...tlsOptions(endpoint, endpoint.tls), ...options, path: undefined, socket: undefined } as Tls.ConnectionOptions
         )
     } catch (cause) {
       // A port that is none, a certificate that cannot be read.

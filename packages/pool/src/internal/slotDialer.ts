@@ -46,6 +46,7 @@ export interface Target {
   readonly address: string
   readonly port: number
   readonly tls: Tls.Input | undefined
+  readonly servername: string | undefined
   readonly expect: Handshake.Expected | undefined
   readonly localPorts: PortRange | undefined
 }
@@ -222,7 +223,7 @@ export class SlotDialer {
         host.onProgress(slot, "Dialing")
         return Handshake.connect({
           session: { ...target.session, keyspace: host.keyspace },
-          endpoint: { ...endpoint, ...this.sessions.of(target.tls) },
+          endpoint: { ...endpoint, servername: target.servername, ...this.sessions.of(target.tls) },
           owner: host,
           expect: target.expect,
           onDialed: () => host.onProgress(slot, "Handshaking"),
