@@ -513,7 +513,9 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { connection, history, node, subject } = this
     const isSilent = connection!.isSilent
     const others = core.waitable(this.prepared, this.values, [...history?.tried ?? [], node!])
-    if (others.length === 0 || !(isSilent || core.mayMove())) return this.attemptDeadline()
+    // Away from a node of which nothing is heard it may go once: where the next one is no better, all of them may be slow.
+    const isFree = isSilent && history?.hasMoved !== true
+    if (others.length === 0 || !(isFree || core.mayMove())) return this.attemptDeadline()
     // Of a node that nothing is heard of it says nothing.
     if (!isSilent) subject.usual.observe(2 * (now - this.sentAt))
     this.isMoving = true
@@ -523,6 +525,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   onFailure(reason: PoolReason, sent: boolean): void {
     if (!this.isMoving) return this.failed(reason, sent)
     this.isMoving = false
+    const history = this.history ??= new History()
+    history.hasMoved = true
     const millis = (this.core.ticker.now - this.sentAt) * TICK_MILLIS
     const { address, port } = this.node!
     this.failed(new AttemptTimeout({ message: `${address}:${port} did not answer within ${millis} ms` }), sent)
