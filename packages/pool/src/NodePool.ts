@@ -508,7 +508,9 @@ export class NodePool implements Host, Supervised, Tickable {
     for (const connection of silent) {
       const ticks = now - connection.silentSince
       if (connection.isDeaf ? ticks >= DEAF_TICKS : isHeard) this.countLost(connection)
-      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) continue
+      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) {
+        continue
+      }
       this.replace(connection, true)
     }
   }

@@ -29,7 +29,7 @@ export interface Dialect {
    * `SCYLLA_USE_METADATA_ID`.
    */
   readonly metadataIds: boolean
-  /** Whether every EXECUTE ends with a tablet version block: where STARTUP echoed `TABLETS_ROUTING_V2_EXPERIMENTAL`. */
+  /** Whether every EXECUTE ends with a tablet version block: where STARTUP echoed `TABLETS_ROUTING_V2`, under either of its names. */
   readonly tabletVersions: boolean
   /** The code of ScyllaDB's rate-limit error: where STARTUP echoed `SCYLLA_RATE_LIMIT_ERROR`. */
   readonly rateLimitCode: number | undefined

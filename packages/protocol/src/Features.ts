@@ -77,15 +77,16 @@ export interface Features {
   readonly rateLimitCode: number | undefined
   /** Whether results may tell tablets: {@link TABLETS_V1}. */
   readonly tabletsV1: boolean
-  /** Whether they may with versions: {@link TABLETS_V2}. */
-  readonly tabletsV2: boolean
+  /** The name under which they may with versions, {@link TABLETS_V2} or {@link TABLETS_V2_EXPERIMENTAL}: the one to echo. */
+  readonly tabletsV2: typeof TABLETS_V2 | typeof TABLETS_V2_EXPERIMENTAL | undefined
   /** Whether v4 may have ids of result metadata: {@link METADATA_ID}. */
   readonly metadataId: boolean
   /**
-   * Whether STARTUP may carry `CLIENT_OPTIONS`, JSON about this client. ScyllaDB has that since 2026.1, and since then, too,
-   * events of type CLIENT_ROUTES_CHANGE, which SUPPORTED does not tell.
+   * The key of STARTUP for JSON about this client, which servers show in their lists of clients: `DRIVER_CONFIG` where that is offered,
+   * or the older `CLIENT_OPTIONS`, which ScyllaDB has since 2026.1 (and since then, too, events of type CLIENT_ROUTES_CHANGE, which
+   * SUPPORTED does not tell). `undefined` where neither is; Apache Cassandra wants none.
    */
-  readonly clientOptions: boolean
+  readonly driverConfig: "DRIVER_CONFIG" | "CLIENT_OPTIONS" | undefined
   /** The node's host id, canonical text. */
   readonly hostId: string | undefined
   /** Compression algorithms, lower case. */
@@ -129,13 +130,29 @@ export const METADATA_ID = "SCYLLA_USE_METADATA_ID"
 export const TABLETS_V1 = "TABLETS_ROUTING_V1"
 
 /**
- * The key for the same with versions: every EXECUTE then ends with a tablet version block. Experimental in ScyllaDB, and
- * exclusive of {@link TABLETS_V1}.
+ * The key for the same with versions: every EXECUTE then ends with a tablet version block. Exclusive of {@link TABLETS_V1}.
  *
  * @category constants
  * @since 0.1.0
  */
-export const TABLETS_V2 = "TABLETS_ROUTING_V2_EXPERIMENTAL"
+export const TABLETS_V2 = "TABLETS_ROUTING_V2"
+
+/**
+ * What builds of ScyllaDB call {@link TABLETS_V2} that have it as an experiment: whichever name is offered is the one to echo
+ * (scylladb `docs/dev/tablets-routing-v2.md`).
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const TABLETS_V2_EXPERIMENTAL = "TABLETS_ROUTING_V2_EXPERIMENTAL"
+
+/** The offered name of the second version. */
+const tabletsV2Of = (supported: Supported): Features["tabletsV2"] =>
+  supported.has(TABLETS_V2)
+    ? TABLETS_V2
+    : supported.has(TABLETS_V2_EXPERIMENTAL)
+    ? TABLETS_V2_EXPERIMENTAL
+    : undefined
 
 type Supported = ReadonlyMap<string, ReadonlyArray<string>>
 
@@ -218,9 +235,13 @@ export const fromSupported = (supported: Supported): Features => {
     lwtMask: assigned(supported, "lwtMask", LWT, "LWT_OPTIMIZATION_META_BIT_MASK", wrong),
     rateLimitCode: assigned(supported, "rateLimitCode", RATE_LIMIT, "ERROR_CODE", wrong),
     tabletsV1: supported.has(TABLETS_V1),
-    tabletsV2: supported.has(TABLETS_V2),
+    tabletsV2: tabletsV2Of(supported),
     metadataId: supported.has(METADATA_ID),
-    clientOptions: supported.has("CLIENT_OPTIONS"),
+    driverConfig: supported.has("DRIVER_CONFIG")
+      ? "DRIVER_CONFIG"
+      : supported.has("CLIENT_OPTIONS")
+      ? "CLIENT_OPTIONS"
+      : undefined,
     hostId: readHostId(supported, wrong),
     compression: (supported.get("COMPRESSION") ?? []).map((name) => name.toLowerCase()),
     protocolVersions: (supported.get("PROTOCOL_VERSIONS") ?? []).flatMap((text) => {
@@ -280,7 +301,7 @@ export const startupOptions = (features: Features, extensions: Extensions = {}):
   if (features.rateLimitCode !== undefined) options[RATE_LIMIT] = ""
   if (extensions.metadataIds === true && features.metadataId) options[METADATA_ID] = ""
   // The two exclude each other.
-  if (extensions.tablets === "v2" && features.tabletsV2) options[TABLETS_V2] = ""
+  if (extensions.tablets === "v2" && features.tabletsV2 !== undefined) options[features.tabletsV2] = ""
   else if ((extensions.tablets === "v1" || extensions.tablets === "v2") && features.tabletsV1) options[TABLETS_V1] = ""
   return options
 }

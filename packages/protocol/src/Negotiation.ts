@@ -114,11 +114,15 @@ export const agree = (
   return {
     dialect: Dialect.make(version, {
       metadataIds: Features.METADATA_ID in extensions,
-      tabletVersions: Features.TABLETS_V2 in extensions,
+      tabletVersions: features.tabletsV2 !== undefined && features.tabletsV2 in extensions,
       rateLimitCode: features.rateLimitCode
     }),
     compressor,
-    tablets: Features.TABLETS_V2 in extensions ? "v2" : Features.TABLETS_V1 in extensions ? "v1" : "none",
+    tablets: features.tabletsV2 !== undefined && features.tabletsV2 in extensions
+      ? "v2"
+      : Features.TABLETS_V1 in extensions
+      ? "v1"
+      : "none",
     startup: {
       CQL_VERSION: "3.0.0",
       ...(compressor === undefined ? {} : { COMPRESSION: compressor.name }),

@@ -48,9 +48,9 @@ describe("fromSupported", () => {
       lwtMask: 0x80000000,
       rateLimitCode: 61440,
       tabletsV1: true,
-      tabletsV2: true,
+      tabletsV2: "TABLETS_ROUTING_V2_EXPERIMENTAL",
       metadataId: true,
-      clientOptions: true,
+      driverConfig: "CLIENT_OPTIONS",
       hostId: "550e8400-e29b-41d4-a716-446655440000",
       compression: ["lz4", "snappy"],
       protocolVersions: [],
@@ -259,7 +259,29 @@ describe("startupOptions", () => {
     // v1 is the next best thing.
     const older = features(without("TABLETS_ROUTING_V2_EXPERIMENTAL"))
     assert.deepStrictEqual(Features.startupOptions(older, { tablets: "v2" }), { ...always, TABLETS_ROUTING_V1: "" })
+    // The name that is offered, and the new one where both are.
+    const stable = Features.fromSupported(new Map([["TABLETS_ROUTING_V2", [""]]]))
+    assert.deepStrictEqual(Features.startupOptions(stable, { tablets: "v2" }), { TABLETS_ROUTING_V2: "" })
+    const both = Features.fromSupported(
+      new Map([["TABLETS_ROUTING_V2_EXPERIMENTAL", [""]], ["TABLETS_ROUTING_V2", [""]]])
+    )
+    assert.deepStrictEqual(Features.startupOptions(both, { tablets: "v2" }), { TABLETS_ROUTING_V2: "" })
     const only2 = features(without("TABLETS_ROUTING_V1"))
     assert.deepStrictEqual(Features.startupOptions(only2, { tablets: "v1" }), always)
   })
+})
+
+describe("the name of the options that servers show", () => {
+  for (
+    const [offered, name] of [
+      [["DRIVER_CONFIG"], "DRIVER_CONFIG"],
+      [["CLIENT_OPTIONS"], "CLIENT_OPTIONS"],
+      [["CLIENT_OPTIONS", "DRIVER_CONFIG"], "DRIVER_CONFIG"],
+      [["COMPRESSION"], undefined]
+    ] as const
+  ) {
+    it(`${offered.join(" and ")}: ${name}`, () => {
+      assert.strictEqual(Features.fromSupported(new Map(offered.map((key) => [key, [""]]))).driverConfig, name)
+    })
+  }
 })

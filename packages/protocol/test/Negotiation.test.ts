@@ -28,7 +28,7 @@ const supported = (file: string): Features.Features => {
 const scylla = supported("cql-v4-scylla-6.0.4")
 const cassandra = supported("cql-v4-cassandra-5.0.5")
 /** Everything that a ScyllaDB of 2026.3 offers. */
-const newest: Features.Features = { ...scylla, metadataId: true, tabletsV2: true }
+const newest: Features.Features = { ...scylla, metadataId: true, tabletsV2: "TABLETS_ROUTING_V2_EXPERIMENTAL" }
 
 const protocolError = (message: string) => new ServerError.ProtocolError({ code: 0x000a, message })
 
