@@ -285,6 +285,21 @@ export const layer = (options: Options): Layer.Layer<All, AlternatorError.Altern
 export type FromConfig = Partial<Leaves<Options>>
 
 /**
+ * The options of {@link layerConfig}: what is given goes before what is configured, and all that is wrong is in one error.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const optionsFromConfig = (options: FromConfig = {}): Effect.Effect<Options, AlternatorError.AlternatorError> =>
+  Effect.gen(function*() {
+    const read = yield* fromConfig<Options>(options)
+    const issues = new Issues()
+    checkAll(read.options, issues)
+    yield* read.failWith(issues)
+    return read.options
+  })
+
+/**
  * {@link layer} of the configuration: `ALTERNATOR_SEEDS` (a list), and what else is set of `ALTERNATOR_SCHEME`, `_PORT`,
  * `_DATACENTER`, `_RACK`, `_DISCOVERY`, `_DEADLINE`, `_ATTEMPT_TIMEOUT`, `_MAX_ATTEMPTS`, `_BALANCING`, `_AFFINITY`,
  * `_AFFINITY_ORDER`, `_ACCESS_KEY_ID` and `_SECRET_ACCESS_KEY`. An option that is given here is not read, and may be a
@@ -295,10 +310,4 @@ export type FromConfig = Partial<Leaves<Options>>
  * @since 0.1.0
  */
 export const layerConfig = (options: FromConfig = {}): Layer.Layer<All, AlternatorError.AlternatorError> =>
-  Layer.unwrap(Effect.gen(function*() {
-    const read = yield* fromConfig<Options>(options)
-    const issues = new Issues()
-    checkAll(read.options, issues)
-    yield* read.failWith(issues)
-    return assemble(read.options)
-  }))
+  Layer.unwrap(Effect.map(optionsFromConfig(options), assemble))

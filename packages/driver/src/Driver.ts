@@ -271,17 +271,19 @@ type Common = Pick<Options, "shutdownTimeout" | "labels">
  * @since 0.1.0
  */
 export interface FromConfig {
-  /** What is not given is read by its name, as with `CqlClient.layerConfig`. */
+  /** What is not given is read by its name, as with `CqlClient.layerConfig`: `CQL_CONTACT_POINTS` and others. */
   readonly cql?: CqlFromConfig | undefined
-  readonly alternator?: Leaves<AlternatorClient.Options> | undefined
-  readonly raft?: Leaves<RaftClient.RaftClientOptions> | undefined
+  /** As with `AlternatorClient.layerConfig`: `ALTERNATOR_SEEDS` and others. */
+  readonly alternator?: AlternatorClient.FromConfig | undefined
+  /** As with `RaftClient.layerConfig`: `RAFT_ENDPOINTS` and others. */
+  readonly raft?: RaftClient.FromConfig | undefined
   readonly limiter?: Leaves<ConnectLimiter.Options> | undefined
   readonly shutdownTimeout?: Leaves<Options>["shutdownTimeout"]
   readonly labels?: Leaves<Options>["labels"]
 }
 
 /**
- * {@link layer} with options from the configuration. One error names every field of every part that cannot be read.
+ * {@link layer} with options from the configuration. One error names every field of every part that is wrong.
  *
  * @category layers
  * @since 0.1.0
@@ -290,20 +292,28 @@ export const layerConfig = <const O extends FromConfig>(options: O): Layer.Layer
   Layer.effectContext(
     Effect.gen(function*() {
       const issues: Array<Issue> = []
+      const reasons: Array<Reason> = []
       const { alternator, cql, limiter, raft, ...common } = options
-      const part = <A extends object>(leaves: Leaves<A> | undefined, prefix: string) =>
+      const own = <A extends object>(leaves: Partial<Leaves<A>> | undefined, prefix: string) =>
         leaves === undefined
           ? Effect.undefined
-          : Effect.map(readLeaves<A>(leaves as Partial<Leaves<A>>, prefix, issues), ({ options }) => options)
-      const read = yield* Effect.all({
-        cql: cql === undefined ? Effect.undefined : readOptions(cql, "cql.", issues),
-        alternator: part(alternator, "alternator."),
-        raft: part(raft, "raft."),
-        limiter: part(limiter, "limiter."),
-        common: part(common as Leaves<Common>, "")
-      })
-      if (issues.length > 0) return yield* new DriverError({ reasons: [configuration(issues)] })
-      const { common: rest, ...parts } = read
-      return yield* make({ ...rest, ...parts } as Options)
+          : Effect.map(readLeaves<A>(leaves, prefix, issues), ({ options }) => options)
+      const other = <A, E extends Reason["error"]>(part: Reason["part"], read: Effect.Effect<A, E>) =>
+        Effect.catch(read, (error) => {
+          reasons.push({ part, error } as unknown as Reason)
+          return Effect.undefined
+        })
+      const read = {
+        cql: cql === undefined ? undefined : yield* readOptions(cql, "cql.", issues),
+        alternator: alternator === undefined
+          ? undefined
+          : yield* other("alternator", AlternatorClient.optionsFromConfig(alternator)),
+        raft: raft === undefined ? undefined : yield* other("raft", RaftClient.optionsFromConfig(raft)),
+        limiter: yield* own<ConnectLimiter.Options>(limiter, "limiter."),
+        ...yield* own<Common>(common as Partial<Leaves<Common>>, "")
+      }
+      const wrong = issues.length === 0 ? reasons : [configuration(issues), ...reasons]
+      if (wrong.length > 0) return yield* new DriverError({ reasons: wrong })
+      return yield* make(read as Options)
     })
   ) as Layer.Layer<Services<O>, DriverError>

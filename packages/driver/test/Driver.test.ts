@@ -47,6 +47,9 @@ const wrongOf = <A, R>(effect: Effect.Effect<A, unknown, R>) =>
     return { message: error.message, parts: error.reasons.map(({ part }) => part) }
   })
 
+const from = (env: Record<string, string>) =>
+  Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+
 describe("Driver", () => {
   it.effect("gives the services of all parts, over simulated clusters by one more line", () =>
     Effect.gen(function*() {
@@ -257,13 +260,11 @@ describe("Driver", () => {
         alternator: { seeds: Config.Array(Schema.String, "ALTERNATOR_SEEDS") },
         shutdownTimeout: Config.Duration("SHUTDOWN")
       }
-      const from = (env: Record<string, string>) =>
-        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
       const { message, parts } = yield* wrongOf(
         from({ CQL_PAGE: "many", SHUTDOWN: "soon" })(build(Driver.layerConfig(options)))
       )
-      assert.deepStrictEqual(parts, ["configuration"])
-      for (const field of ["cql.contactPoints", "cql.pageSize", "alternator.seeds", "shutdownTimeout"]) {
+      assert.deepStrictEqual(parts, ["configuration", "alternator"])
+      for (const field of ["cql.contactPoints", "cql.pageSize", "alternator: ", "seeds", "shutdownTimeout"]) {
         assert.include(message, field)
       }
       const env = {
@@ -274,5 +275,26 @@ describe("Driver", () => {
       }
       const built = yield* passing(from(env)(build(Layer.provide(Driver.layerConfig(options), simulated))))
       assert.strictEqual(Context.get(built, AlternatorClient.AlternatorClient).nodes.current().nodes.length, 2)
+    }))
+
+  it.effect("from the environment by each part's own names, and everything that is wrong at once", () =>
+    Effect.gen(function*() {
+      const all = Driver.layerConfig({ cql: {}, alternator: {}, raft: {} })
+      const { message, parts } = yield* wrongOf(
+        from({ CQL_PORT: "x", ALTERNATOR_PORT: "y", RAFT_TIMEOUT: "z" })(build(all))
+      )
+      assert.deepStrictEqual(parts, ["configuration", "alternator", "raft"])
+      for (
+        const name of [
+          "CQL_CONTACT_POINTS",
+          "CQL_PORT",
+          "ALTERNATOR_SEEDS",
+          "ALTERNATOR_PORT",
+          "RAFT_ENDPOINTS",
+          "RAFT_TIMEOUT"
+        ]
+      ) {
+        assert.include(message, name)
+      }
     }))
 })

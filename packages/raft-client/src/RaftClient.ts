@@ -572,6 +572,19 @@ export const layer = (options: RaftClientOptions): Layer.Layer<RaftClient, RaftE
 export type FromConfig = Configured.FromConfig
 
 /**
+ * The options of {@link layerConfig}: what is given goes before what is configured, and all that is wrong is in one error.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const optionsFromConfig = (options: FromConfig = {}): Effect.Effect<RaftClientOptions, RaftError.RaftError> =>
+  Effect.gen(function*() {
+    const read = yield* Configured.read(options)
+    if ("adapter" in read) return read
+    return yield* invalid("RaftClient.layerConfig", `${read.length} wrong setting(s): ${read.join("; ")}`)
+  })
+
+/**
  * The client as a layer, its options from the configuration: `RAFT_ENDPOINTS` (`host:port,host:port`), and where they are set
  * `RAFT_ADAPTER` (`etcd` or `d-engine`; default `etcd`), `RAFT_USERNAME`, `RAFT_PASSWORD`, `RAFT_TIMEOUT` and the others of the table
  * in the README. What is given here goes before what is configured. All that is wrong is reported in one error.
@@ -580,11 +593,4 @@ export type FromConfig = Configured.FromConfig
  * @since 0.1.0
  */
 export const layerConfig = (options: FromConfig = {}): Layer.Layer<RaftClient, RaftError.RaftError> =>
-  Layer.effect(
-    RaftClient,
-    Effect.gen(function*() {
-      const read = yield* Configured.read(options)
-      if ("adapter" in read) return yield* make(read)
-      return yield* invalid("RaftClient.layerConfig", `${read.length} wrong setting(s): ${read.join("; ")}`)
-    })
-  )
+  Layer.effect(RaftClient, Effect.flatMap(optionsFromConfig(options), make))
