@@ -39,6 +39,16 @@ import type { Core } from "./core.ts"
 import { History } from "./history.ts"
 import type { PlainText } from "./plainTexts.ts"
 
+const withoutStack = <A>(make: () => A): A => {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 const isSameId = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
 const encodeError = (error: unknown): EncodeError =>
@@ -626,12 +636,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { history } = this
     // An earlier attempt may have been applied even where the last one was not even sent.
     const outcome = history?.worst ?? outcomeOf({ reason, sent: false, kind: this.kind })
-    return new CqlError({
+    const fields = {
       reason,
       outcome,
       attempts: history?.attempts ?? [],
       statement: this.subject.text,
       idempotent: this.options.idempotent
-    })
+    }
+    // Of those there may be a hundred thousand at once, and a stack costs more than the rest of the request.
+    return reason._tag === "ClientOverloaded" ? withoutStack(() => new CqlError(fields)) : new CqlError(fields)
   }
 }
