@@ -146,6 +146,13 @@ const requestsOf = (client: ClientName, operation: Operation, inflight: number):
   return client === "cassandraDriver" ? base / 2 : client === "rust" ? base : base * 4
 }
 
+/** What a worker prints in the end, behind what its client logs. */
+const lastLine = (stdout: string): unknown => {
+  const lines = stdout.trim().split("\n")
+  if (lines.length > 1) say(lines.slice(0, -1).join("\n"))
+  return JSON.parse(lines.at(-1)!)
+}
+
 const runClient = async (
   prefix: ReadonlyArray<string>,
   rust: string | undefined,
@@ -160,7 +167,7 @@ const runClient = async (
   const [command, ...args] = [...prefix, ...program]
   try {
     const { stdout } = await promisify(execFile)(command!, args, { timeout: 60_000 })
-    return JSON.parse(stdout) as Measured
+    return lastLine(stdout) as Measured
   } catch (cause) {
     const { killed, stderr } = cause as { readonly killed?: boolean; readonly stderr?: string }
     const why = killed === true ? "it did not end within 60 s" : stderr?.trim() ?? String(cause)
@@ -181,7 +188,7 @@ const runStyle = async (prefix: ReadonlyArray<string>, style: Style, inflight: n
   ].map(String)
   const [command, ...args] = [...prefix, process.execPath, ...program]
   const { stdout } = await promisify(execFile)(command!, args, { timeout: 60_000 })
-  return JSON.parse(stdout) as MeasuredStyle
+  return lastLine(stdout) as MeasuredStyle
 }
 
 const median = (values: ReadonlyArray<number>): number => {
