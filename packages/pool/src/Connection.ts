@@ -32,6 +32,7 @@ import { type Answer, Ask } from "./internal/ask.ts"
 import { switchKeyspace } from "./internal/keyspace.ts"
 import { Liveness } from "./internal/liveness.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
+import type { ResponseHandler } from "./internal/responseHandler.ts"
 import { StreamIds } from "./internal/streamIds.ts"
 import { isTlsAlert } from "./internal/tlsErrors.ts"
 import type { Limits } from "./Limits.ts"
@@ -49,27 +50,7 @@ import {
 import type { Handlers, Socket } from "./Socket.ts"
 import { TICK_MILLIS, type Ticker } from "./Ticker.ts"
 
-/**
- * Who waits for an answer. Exactly one of the two is called, once; both run on the event loop's stack and must leave
- * their own state in order before they resume anybody.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ResponseHandler {
-  /** The answer; the bytes are valid only during the call. What it throws fails this one request. */
-  onResponse(flags: number, opcode: number, body: Reader): void
-  /**
-   * No answer. `sent` tells whether the frame was ever given to the socket: only `false` is certain to have had no
-   * effect.
-   */
-  onFailure(reason: PoolReason, sent: boolean): void
-  /**
-   * Its deadline has passed, or the peer was set aside: the tick until which it goes on waiting, or one that is not after `now`
-   * where it gives up; `onFailure` follows then. Without this it gives up at its deadline.
-   */
-  onOverdue?(now: number): number
-}
+export type { ResponseHandler } from "./internal/responseHandler.ts"
 
 /**
  * What a connection tells its owner.
@@ -177,6 +158,7 @@ export class Connection implements Handlers {
   private readonly heartbeat: ResponseHandler = {
     onResponse: () => {
       this.beatId = -1
+      this.lostBeats = 0
       this.liveness.beaten()
     },
     onFailure() {}
@@ -186,6 +168,9 @@ export class Connection implements Handlers {
   /** Waits for the answer to a question that any server answers: `take` sees it. */
   private readonly trial: ResponseHandler = { onResponse() {}, onFailure() {} }
   private trialId = -1
+  /** Of both kinds: those that were not answered before another one was sent, in a row. */
+  private lostBeats = 0
+  private lostTrials = 0
   /** Orphans are not looked at before this tick. */
   private calmUntil = 0
 
@@ -713,11 +698,15 @@ export class Connection implements Handlers {
 
   /** Asks the peer whether it lives. */
   private beat(): void {
-    // The last one is behind others that were answered since, or lost.
-    if (this.beatId >= 0) this.orphan(this.beatId)
-    this.beatId = this.ids.acquire()
-    // Where all ids are taken, what has them is question enough.
     this.liveness.beat(this.ticker.now)
+    if (this.beatId >= 0) {
+      // It is behind others that were answered since, or lost. After some of them that is question enough.
+      if (this.lostBeats >= MAX_LOST) return
+      this.lostBeats++
+      this.orphan(this.beatId)
+    }
+    this.beatId = this.ids.acquire()
+    // So is what has all ids.
     if (this.beatId < 0) return
     this.put(this.beatId, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
     this.count(-1)
@@ -727,11 +716,14 @@ export class Connection implements Handlers {
   private try(now: number): void {
     // Who waits here has a deadline.
     if (this.draining) return
+    if (!this.liveness.isAsking) this.lostTrials = 0
+    // As with heartbeats: enough is asked where there is no id left, or several are not answered.
+    this.liveness.ask(now)
+    if (this.lostTrials >= MAX_LOST) return
     if (this.trialId >= 0) this.abandon(this.trialId, this.trial)
     const id = this.ids.acquire()
-    // As with heartbeats: where there is no id left, enough is asked.
-    this.liveness.ask(now)
     if (id < 0) return
+    this.lostTrials++
     this.trialId = id
     this.put(id, TRIAL, this.trial, TRIAL_MILLIS)
   }
@@ -909,6 +901,7 @@ const TRIAL: Request.Request = {
   options: { consistency: "ONE" }
 }
 const TRIAL_MILLIS = 1_000
+const MAX_LOST = 4
 const SECOND = 1_000 / TICK_MILLIS
 /** So many times `heartbeatTimeout`, and a connection on which nobody waits is closed, though there is no other. */
 const GIVE_UP = 6

@@ -22,7 +22,7 @@ import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
 import type * as Backoff from "./internal/backoff.ts"
-import { PoolKeyspace } from "./internal/keyspace.ts"
+import { PoolKeyspace } from "./internal/poolKeyspace.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
 import { type Host, SlotDialer } from "./internal/slotDialer.ts"
@@ -508,7 +508,9 @@ export class NodePool implements Host, Supervised, Tickable {
     for (const connection of silent) {
       const ticks = now - connection.silentSince
       if (connection.isDeaf ? ticks >= DEAF_TICKS : isHeard) this.countLost(connection)
-      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) continue
+      else if (connection.isDeaf || ticks < SCOUT_TICKS || connections.some((other) => table.isExhausted(other))) {
+        continue
+      }
       this.replace(connection, true)
     }
   }

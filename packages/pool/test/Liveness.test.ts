@@ -91,7 +91,9 @@ interface Row {
 
 /** The same events every so many ticks. */
 const every = (ticks: number, until: number, events: ReadonlyArray<Event>, from = ticks): Row["events"] =>
-  Object.fromEntries(Array.from({ length: Math.floor((until - from) / ticks) + 1 }, (_, i) => [from + i * ticks, events]))
+  Object.fromEntries(
+    Array.from({ length: Math.floor((until - from) / ticks) + 1 }, (_, i) => [from + i * ticks, events])
+  )
 
 const rows: ReadonlyArray<Row> = [
   { name: "nothing is in flight: asked after the interval only", events: {}, ticks: 299, steps: {}, silent: false },
@@ -119,7 +121,8 @@ const rows: ReadonlyArray<Row> = [
     back: [20]
   },
   {
-    name: "heartbeats are answered, the request is slow: not aside, and asked again after twice the time, up to 2 seconds",
+    name:
+      "heartbeats are answered, the request is slow: not aside, and asked again after twice the time, up to 2 seconds",
     events: { 1: ["send"], 4: ["beaten"], 9: ["beaten"], 18: ["beaten"], 35: ["beaten"], 56: ["beaten"] },
     ticks: 76,
     steps: { 3: "beat", 8: "beat", 17: "beat", 34: "beat", 55: "beat", 76: "beat" },
@@ -199,7 +202,8 @@ const rows: ReadonlyArray<Row> = [
     silent: false
   },
   {
-    name: "three requests in a row are overdue, heartbeats are answered: asked a question, aside without an answer, asked again",
+    name:
+      "three requests in a row are overdue, heartbeats are answered: asked a question, aside without an answer, asked again",
     events: { 1: ["send", "bytes", "miss"], 2: ["bytes", "miss"], 3: ["bytes", "miss"], ...every(1, 30, ["bytes"], 4) },
     ticks: 30,
     steps: { 3: "ask", 6: "aside", 13: "ask", 23: "ask" },

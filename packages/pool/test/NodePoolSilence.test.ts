@@ -121,106 +121,122 @@ describe("NodePool: one connection is silent", () => {
       assertFull(pool, node)
     }))
 
-  it.effect("one shard of 64 hangs: its requests go to the others, it is back without a storm of dials", () =>
-    Effect.gen(function*() {
-      const { asker, connections, dials, moods, pool, server } = yield* paced({ shards: 64, shardAwarePort: 19_042 })
-      const before = dials()
-      const askers = Array.from({ length: 64 }, (_, shard) => asker(shard))
-      const each = (): void => {
-        for (const asker of askers) asker.ask()
-      }
-      server.latency = 10
-      yield* pass(200, [server], { each })
-      server.isHeld = (socket) => socket.shard === 7
-      yield* pass(1_000, [server], { each })
-      const answered = askers.map(({ answers }) => answers)
-      yield* pass(15_000, [server], { each, step: 50 })
-      assert.isTrue(askers.every(({ answers }, i) => answers > answered[i]!))
-      assert.deepStrictEqual([...new Set(askers.flatMap(({ failures }) => failures))], ["NodeSilent"])
-      assert.isAtMost(dials() - before, 8)
-      assert.deepStrictEqual(moods, [])
-      // The port is not to blame.
-      assert.strictEqual(pool.stats.shardAwarePort, "trusted")
-      assert.strictEqual(pool.stats.slots.filter(({ isSilent }) => isSilent).length, 1)
-      server.isHeld = () => false
-      yield* pass(200, [server], { each })
-      assert.isFalse(connections[7]!.isSilent)
-      assert.isTrue(connections[7]!.isOpen)
-      yield* pass(20_000, [server], { each, step: 50 })
-      assert.isTrue(pool.isFull)
-      assert.strictEqual(pool.stats.excess, 0)
-      for (let shard = 0; shard < 64; shard++) assert.isTrue(pool.stats.slots[shard]!.state === "Ready")
-    }), 60_000)
+  it.effect(
+    "one shard of 64 hangs: its requests go to the others, it is back without a storm of dials",
+    () =>
+      Effect.gen(function*() {
+        const { asker, connections, dials, moods, pool, server } = yield* paced({ shards: 64, shardAwarePort: 19_042 })
+        const before = dials()
+        const askers = Array.from({ length: 64 }, (_, shard) => asker(shard))
+        const each = (): void => {
+          for (const asker of askers) asker.ask()
+        }
+        server.latency = 10
+        yield* pass(200, [server], { each })
+        server.isHeld = (socket) => socket.shard === 7
+        yield* pass(1_000, [server], { each })
+        const answered = askers.map(({ answers }) => answers)
+        yield* pass(15_000, [server], { each, step: 50 })
+        assert.isTrue(askers.every(({ answers }, i) => answers > answered[i]!))
+        assert.deepStrictEqual([...new Set(askers.flatMap(({ failures }) => failures))], ["NodeSilent"])
+        assert.isAtMost(dials() - before, 8)
+        assert.deepStrictEqual(moods, [])
+        // The port is not to blame.
+        assert.strictEqual(pool.stats.shardAwarePort, "trusted")
+        assert.strictEqual(pool.stats.slots.filter(({ isSilent }) => isSilent).length, 1)
+        server.isHeld = () => false
+        yield* pass(200, [server], { each })
+        assert.isFalse(connections[7]!.isSilent)
+        assert.isTrue(connections[7]!.isOpen)
+        yield* pass(20_000, [server], { each, step: 50 })
+        assert.isTrue(pool.isFull)
+        assert.strictEqual(pool.stats.excess, 0)
+        for (let shard = 0; shard < 64; shard++) assert.isTrue(pool.stats.slots[shard]!.state === "Ready")
+      }),
+    60_000
+  )
 })
 
 describe("NodePool: the whole node is silent", () => {
-  it.effect("a pause of 700 ms with hundreds in flight: aside and back, nothing is closed and nothing is dialled", () =>
-    Effect.gen(function*() {
-      const { asker, connections, dials, moods, pool, server } = yield* paced()
-      const before = dials()
-      const askers = Array.from({ length: 3_000 }, (_, i) => asker(i % 8))
-      server.isStopped = true
-      for (const asker of askers) asker.ask()
-      yield* pass(700, [server])
-      assert.isFalse(pool.isUp)
-      assert.isUndefined(pool.pick(3))
-      assert.isTrue(connections.every(({ isSilent }) => isSilent))
-      assert.isTrue(connections.some(({ orphans }) => orphans > 256), "as many as usually make it worth replacing")
-      assert.deepStrictEqual([...new Set(askers.flatMap(({ failures }) => failures))], ["NodeSilent"])
-      server.isStopped = false
-      yield* pass(20, [server])
-      assert.isTrue(isSame(pool, connections))
-      assert.deepStrictEqual(moods, ["Down", "Up"])
-      for (const asker of askers) asker.ask()
-      yield* pass(3_000, [server], { step: 50 })
-      assert.isTrue(isSame(pool, connections))
-      assert.strictEqual(dials(), before)
-    }), 60_000)
+  it.effect(
+    "a pause of 700 ms with hundreds in flight: aside and back, nothing is closed and nothing is dialled",
+    () =>
+      Effect.gen(function*() {
+        const { asker, connections, dials, moods, pool, server } = yield* paced()
+        const before = dials()
+        const askers = Array.from({ length: 3_000 }, (_, i) => asker(i % 8))
+        server.isStopped = true
+        for (const asker of askers) asker.ask()
+        yield* pass(700, [server])
+        assert.isFalse(pool.isUp)
+        assert.isUndefined(pool.pick(3))
+        assert.isTrue(connections.every(({ isSilent }) => isSilent))
+        assert.isTrue(connections.some(({ orphans }) => orphans > 256), "as many as usually make it worth replacing")
+        assert.deepStrictEqual([...new Set(askers.flatMap(({ failures }) => failures))], ["NodeSilent"])
+        server.isStopped = false
+        yield* pass(20, [server])
+        assert.isTrue(isSame(pool, connections))
+        assert.deepStrictEqual(moods, ["Down", "Up"])
+        for (const asker of askers) asker.ask()
+        yield* pass(3_000, [server], { step: 50 })
+        assert.isTrue(isSame(pool, connections))
+        assert.strictEqual(dials(), before)
+      }),
+    60_000
+  )
 
-  it.effect("stopped for 15 seconds: one dial at a time, and back at once on the connections that were there", () =>
-    Effect.gen(function*() {
-      const { asker, connections, dials, moods, network, node, pool, server } = yield* paced()
-      const before = dials()
-      const askers = Array.from({ length: 16 }, (_, i) => asker(i % 8))
-      for (const asker of askers) asker.ask()
-      server.isStopped = true
-      yield* pass(600, [server])
-      assert.isFalse(pool.isUp)
-      let most = 0
-      yield* pass(14_400, [server], {
-        step: 50,
-        each: () => {
-          most = Math.max(most, node.open.length - 8, network.dialing)
-        }
-      })
-      assert.strictEqual(most, 1)
-      assert.isAtMost(dials() - before, 6)
-      assert.isTrue(connections.every(({ isOpen }) => isOpen))
-      assert.strictEqual(pool.stats.shardAwarePort, "trusted")
-      server.isStopped = false
-      yield* pass(10, [server])
-      assert.isTrue(isSame(pool, connections))
-      assert.deepStrictEqual(moods, ["Down", "Up"])
-      yield* pass(20_000, [server], { step: 50 })
-      // Those of the dial that was under way are not kept.
-      assertFull(pool, node)
-      assert.isTrue(isSame(pool, connections))
-    }), 60_000)
+  it.effect(
+    "stopped for 15 seconds: one dial at a time, and back at once on the connections that were there",
+    () =>
+      Effect.gen(function*() {
+        const { asker, connections, dials, moods, network, node, pool, server } = yield* paced()
+        const before = dials()
+        const askers = Array.from({ length: 16 }, (_, i) => asker(i % 8))
+        for (const asker of askers) asker.ask()
+        server.isStopped = true
+        yield* pass(600, [server])
+        assert.isFalse(pool.isUp)
+        let most = 0
+        yield* pass(14_400, [server], {
+          step: 50,
+          each: () => {
+            most = Math.max(most, node.open.length - 8, network.dialing)
+          }
+        })
+        assert.strictEqual(most, 1)
+        assert.isAtMost(dials() - before, 6)
+        assert.isTrue(connections.every(({ isOpen }) => isOpen))
+        assert.strictEqual(pool.stats.shardAwarePort, "trusted")
+        server.isStopped = false
+        yield* pass(10, [server])
+        assert.isTrue(isSame(pool, connections))
+        assert.deepStrictEqual(moods, ["Down", "Up"])
+        yield* pass(20_000, [server], { step: 50 })
+        // Those of the dial that was under way are not kept.
+        assertFull(pool, node)
+        assert.isTrue(isSame(pool, connections))
+      }),
+    60_000
+  )
 
-  it.effect("for good: one dial at a time, all is closed in the end, and it comes back by itself", () =>
-    Effect.gen(function*() {
-      const { asker, connections, dials, node, pool, server } = yield* paced()
-      const before = dials()
-      asker(1).ask()
-      server.isStopped = true
-      yield* pass(60_000, [server], { step: 100 })
-      assert.isTrue(connections.every(({ closeReason }) => closeReason?._tag === "HeartbeatTimeout"))
-      assert.isFalse(pool.isOpen)
-      assert.isAtMost(dials() - before, 20)
-      server.isStopped = false
-      yield* pass(20_000, [server], { step: 100 })
-      assertFull(pool, node)
-    }), 60_000)
+  it.effect(
+    "for good: one dial at a time, all is closed in the end, and it comes back by itself",
+    () =>
+      Effect.gen(function*() {
+        const { asker, connections, dials, node, pool, server } = yield* paced()
+        const before = dials()
+        asker(1).ask()
+        server.isStopped = true
+        yield* pass(60_000, [server], { step: 100 })
+        assert.isTrue(connections.every(({ closeReason }) => closeReason?._tag === "HeartbeatTimeout"))
+        assert.isFalse(pool.isOpen)
+        assert.isAtMost(dials() - before, 20)
+        server.isStopped = false
+        yield* pass(20_000, [server], { step: 100 })
+        assertFull(pool, node)
+      }),
+    60_000
+  )
 
   it.effect("`awaitFull` does not wait for it, `isFull` says that connections are there, `isUp` that they are heard", () =>
     Effect.gen(function*() {
@@ -292,26 +308,30 @@ describe("NodePool: the whole node is silent", () => {
 })
 
 describe("NodePool: a node that answers heartbeats only", () => {
-  it.effect("three lost requests and a question: all its connections are aside, and back with the first answer", () =>
-    Effect.gen(function*() {
-      const { asker, connections, dials, moods, pool, server } = yield* paced()
-      const before = dials()
-      server.isHeld = (_, { request }) => request._tag === "Query"
-      const askers = [asker(1, 500), asker(1, 500), asker(1, 500)]
-      for (const asker of askers) asker.ask()
-      yield* pass(800, [server])
-      assert.isTrue(pool.isUp, "they may have been slow")
-      yield* pass(1_000, [server])
-      assert.isFalse(pool.isUp)
-      assert.isTrue(connections.every(({ isDeaf, isSilent }) => isDeaf && isSilent))
-      yield* pass(40_000, [server], { step: 100 })
-      assert.deepStrictEqual(moods, ["Down"], "heartbeats do not bring it back")
-      assert.strictEqual(dials(), before, "another connection would be no better")
-      server.isHeld = () => false
-      yield* pass(200, [server])
-      assert.isTrue(isSame(pool, connections))
-      assert.deepStrictEqual(moods, ["Down", "Up"])
-    }), 60_000)
+  it.effect(
+    "three lost requests and a question: all its connections are aside, and back with the first answer",
+    () =>
+      Effect.gen(function*() {
+        const { asker, connections, dials, moods, pool, server } = yield* paced()
+        const before = dials()
+        server.isHeld = (_, { request }) => request._tag === "Query"
+        const askers = [asker(1, 500), asker(1, 500), asker(1, 500)]
+        for (const asker of askers) asker.ask()
+        yield* pass(800, [server])
+        assert.isTrue(pool.isUp, "they may have been slow")
+        yield* pass(1_000, [server])
+        assert.isFalse(pool.isUp)
+        assert.isTrue(connections.every(({ isDeaf, isSilent }) => isDeaf && isSilent))
+        yield* pass(40_000, [server], { step: 100 })
+        assert.deepStrictEqual(moods, ["Down"], "heartbeats do not bring it back")
+        assert.strictEqual(dials(), before, "another connection would be no better")
+        server.isHeld = () => false
+        yield* pass(200, [server])
+        assert.isTrue(isSame(pool, connections))
+        assert.deepStrictEqual(moods, ["Down", "Up"])
+      }),
+    60_000
+  )
 
   it.effect("one connection only: the others answer the question, and stay", () =>
     Effect.gen(function*() {
@@ -344,64 +364,76 @@ describe("NodePool: a node that answers heartbeats only", () => {
 describe("NodePool: a node that is slow", () => {
   for (const latency of [5, 100, 400]) {
     for (const concurrency of [1, 40]) {
-      it.effect(`all answers three times as late as the usual ${latency} ms, ${concurrency} at a time: never set aside`, () =>
-        Effect.gen(function*() {
-          const { asker, connections, moods, pool, server } = yield* paced({ shards: 2, shardAwarePort: 19_042 })
-          server.latency = latency
-          const askers = Array.from({ length: concurrency }, (_, i) => asker(i % 2))
-          const each = (): void => {
-            for (const asker of askers) asker.ask()
-          }
-          yield* pass(4_000, [server], { step: 5, each })
-          const answers = askers.map(({ answers }) => answers)
-          server.latency = 3 * latency
-          yield* pass(6_000, [server], { step: 5, each })
-          assert.isTrue(askers.every((asker, i) => asker.answers > answers[i]! && asker.failures.length === 0))
-          assert.deepStrictEqual(moods, [])
-          assert.isTrue(isSame(pool, connections))
-        }), 60_000)
+      it.effect(
+        `all answers three times as late as the usual ${latency} ms, ${concurrency} at a time: never set aside`,
+        () =>
+          Effect.gen(function*() {
+            const { asker, connections, moods, pool, server } = yield* paced({ shards: 2, shardAwarePort: 19_042 })
+            server.latency = latency
+            const askers = Array.from({ length: concurrency }, (_, i) => asker(i % 2))
+            const each = (): void => {
+              for (const asker of askers) asker.ask()
+            }
+            yield* pass(4_000, [server], { step: 5, each })
+            const answers = askers.map(({ answers }) => answers)
+            server.latency = 3 * latency
+            yield* pass(6_000, [server], { step: 5, each })
+            assert.isTrue(askers.every((asker, i) => asker.answers > answers[i]! && asker.failures.length === 0))
+            assert.deepStrictEqual(moods, [])
+            assert.isTrue(isSame(pool, connections))
+          }),
+        60_000
+      )
     }
   }
 
-  it.effect("a whole datacenter that is slow at once leaves something to ask at all times", () =>
-    Effect.gen(function*() {
-      const worlds = yield* Effect.forEach([1, 2, 3], () => paced({ shards: 2 }))
-      const servers = worlds.map(({ server }) => server)
-      const askers = worlds.flatMap(({ asker }) => [asker(0), asker(1)])
-      const each = (): void => {
-        for (const asker of askers) asker.ask()
-        const some = worlds.map(({ pool }) => pool.pickAny() ?? pool.pickSilent())
-        assert.isTrue(some.every((connection) => connection?.begin() !== undefined))
-      }
-      for (const server of servers) server.latency = 10
-      yield* pass(500, servers, { each })
-      for (const server of servers) server.latency = 1_500
-      yield* pass(6_000, servers, { each })
-      // They answer, however late.
-      assert.isTrue(worlds.every(({ connections, pool }) => isSame(pool, connections) || !pool.isUp))
-      for (const server of servers) server.latency = 10
-      yield* pass(3_000, servers, { each })
-      assert.isTrue(worlds.every(({ pool }) => pool.isUp))
-    }), 60_000)
+  it.effect(
+    "a whole datacenter that is slow at once leaves something to ask at all times",
+    () =>
+      Effect.gen(function*() {
+        const worlds = yield* Effect.forEach([1, 2, 3], () => paced({ shards: 2 }))
+        const servers = worlds.map(({ server }) => server)
+        const askers = worlds.flatMap(({ asker }) => [asker(0), asker(1)])
+        const each = (): void => {
+          for (const asker of askers) asker.ask()
+          const some = worlds.map(({ pool }) => pool.pickAny() ?? pool.pickSilent())
+          assert.isTrue(some.every((connection) => connection?.begin() !== undefined))
+        }
+        for (const server of servers) server.latency = 10
+        yield* pass(500, servers, { each })
+        for (const server of servers) server.latency = 1_500
+        yield* pass(6_000, servers, { each })
+        // They answer, however late.
+        assert.isTrue(worlds.every(({ connections, pool }) => isSame(pool, connections) || !pool.isUp))
+        for (const server of servers) server.latency = 10
+        yield* pass(3_000, servers, { each })
+        assert.isTrue(worlds.every(({ pool }) => pool.isUp))
+      }),
+    60_000
+  )
 })
 
 describe("NodePool: silence and other changes", () => {
-  it.effect("the node moves while it is silent: what is heard again from the old address is replaced all the same", () =>
-    Effect.gen(function*() {
-      const { asker, connections, node, pool, server } = yield* paced()
-      asker(1).ask()
-      server.isStopped = true
-      yield* pass(6_500, [server], { step: 50 })
-      // All of them are to be replaced for their silence.
-      assert.isTrue(pool.stats.slots.every(({ state }) => state === "Draining" || state === "Handshaking"))
-      pool.moveTo("10.0.0.9")
-      yield* pass(100, [server])
-      server.isStopped = false
-      yield* pass(5_000, [server], { step: 50 })
-      assert.isTrue(connections.every(({ isOpen }) => !isOpen))
-      assert.isTrue(node.open.every(({ endpoint }) => endpoint.address === "10.0.0.9"))
-      assertFull(pool, node)
-    }), 60_000)
+  it.effect(
+    "the node moves while it is silent: what is heard again from the old address is replaced all the same",
+    () =>
+      Effect.gen(function*() {
+        const { asker, connections, node, pool, server } = yield* paced()
+        asker(1).ask()
+        server.isStopped = true
+        yield* pass(6_500, [server], { step: 50 })
+        // All of them are to be replaced for their silence.
+        assert.isTrue(pool.stats.slots.every(({ state }) => state === "Draining" || state === "Handshaking"))
+        pool.moveTo("10.0.0.9")
+        yield* pass(100, [server])
+        server.isStopped = false
+        yield* pass(5_000, [server], { step: 50 })
+        assert.isTrue(connections.every(({ isOpen }) => !isOpen))
+        assert.isTrue(node.open.every(({ endpoint }) => endpoint.address === "10.0.0.9"))
+        assertFull(pool, node)
+      }),
+    60_000
+  )
 
   it.effect("the node is restarted with other shards while its connections are silent", () =>
     Effect.gen(function*() {

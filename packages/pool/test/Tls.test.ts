@@ -253,7 +253,15 @@ describe("TLS: names, and what goes wrong in words", () => {
       const { port } = yield* node()
       const reason = yield* failure(port, { ca: cert, servername: "db.example.org" })
       assert.strictEqual(reason._tag === "DialFailed" && reason.kind, "Tls")
-      for (const part of ["DNS:localhost", "IP Address:127.0.0.1", "db.example.org", "`servername`", "`checkServerIdentity`"]) {
+      for (
+        const part of [
+          "DNS:localhost",
+          "IP Address:127.0.0.1",
+          "db.example.org",
+          "`servername`",
+          "`checkServerIdentity`"
+        ]
+      ) {
         assert.include(reason.message, part)
       }
     }))
@@ -268,12 +276,19 @@ describe("TLS: names, and what goes wrong in words", () => {
 
   /** Answers as Cassandra does to what is no frame, by closing, or as an HTTP server. */
   const plain: ReadonlyArray<readonly [name: string, accept: (socket: Net.Socket) => void]> = [
-    ["a CQL server that answers with an error", (socket) =>
-      void socket.once("data", () =>
-        socket.end(frame(0, error("ProtocolError", "Invalid or unsupported protocol version (22)"))))],
+    [
+      "a CQL server that answers with an error",
+      (socket) =>
+        void socket.once(
+          "data",
+          () => socket.end(frame(0, error("ProtocolError", "Invalid or unsupported protocol version (22)")))
+        )
+    ],
     ["a server that closes", (socket) => void socket.once("data", () => socket.end())],
-    ["a server of something else", (socket) =>
-      void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))]
+    [
+      "a server of something else",
+      (socket) => void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))
+    ]
   ]
   for (const [name, accept] of plain) {
     it.live(`TLS is dialled where none is spoken: ${name}`, () =>
@@ -281,7 +296,10 @@ describe("TLS: names, and what goes wrong in words", () => {
         const { port } = yield* listen(accept)
         const reason = yield* failure(port, { ca: cert })
         assert.strictEqual(reason._tag, "DialFailed")
-        assert.match(reason.message, /^127.0.0.1:\d+ .*speaks no TLS.*set `tls` to false, or use the port for TLS \(9142/)
+        assert.match(
+          reason.message,
+          /^127.0.0.1:\d+ .*speaks no TLS.*set `tls` to false, or use the port for TLS \(9142/
+        )
       }))
   }
 

@@ -131,7 +131,12 @@ export const dial = (endpoint: Endpoint): Effect.Effect<Socket, DialError> =>
         ? Net.connect(options)
         // Where the dial goes is the endpoint's alone.
         : Tls.connect(
-          { ...tlsOptions(endpoint, endpoint.tls), ...options, path: undefined, socket: undefined } as Tls.ConnectionOptions
+          {
+            ...tlsOptions(endpoint, endpoint.tls),
+            ...options,
+            path: undefined,
+            socket: undefined
+          } as Tls.ConnectionOptions
         )
     } catch (cause) {
       // A port that is none, a certificate that cannot be read.

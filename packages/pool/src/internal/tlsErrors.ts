@@ -35,7 +35,9 @@ export const explain = (cause: Error, { address, port }: Endpoint): string => {
   }
   const where = `${address}:${port}`
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID" && cert !== undefined) {
-    return `the certificate of ${where} is for ${namesOf(cert)}, and not for ${host ?? address}: set \`servername\` of ` +
+    return `the certificate of ${where} is for ${namesOf(cert)}, and not for ${
+      host ?? address
+    }: set \`servername\` of ` +
       "`tls` to the name that is to be verified, or decide in its `checkServerIdentity`"
   }
   if (UNTRUSTED.has(code)) {
