@@ -293,7 +293,11 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   /** Asks, and where it `goesOn` again with the answer, on the stack of the read or at the end of the turn. */
   const ask = (pool: NodePool.NodePool, shard: number, goesOn: boolean): void => {
     const deadline = ticker.deadline(pick(100, 300, 1_000, 3_000))
-    const stages = { sendsLater: random.below(2) === 0, resumesLater: random.below(2) === 0 }
+    const stages = {
+      sendsLater: random.below(2) === 0,
+      resumesLater: random.below(2) === 0,
+      movesOn: random.below(2) === 0
+    }
     const request = new ChaosRequest(`q${all.length}`, pool, deadline, { ledger, ticker, stages })
     all.push(request)
     live.push(request)
@@ -366,7 +370,11 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   for (const server of servers) server.forgets = 300
   for (let i = 0; i < 20; i++) {
     const pool = pick(...pools)
-    const stages = { sendsLater: random.below(2) === 0, resumesLater: random.below(2) === 0 }
+    const stages = {
+      sendsLater: random.below(2) === 0,
+      resumesLater: random.below(2) === 0,
+      movesOn: random.below(2) === 0
+    }
     const request = new ChaosRequest(`q-last${i}`, pool, ticker.deadline(60_000), { ledger, ticker, stages })
     all.push(request)
     request.start(random.below(pool.nrShards), false)
