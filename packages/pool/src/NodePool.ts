@@ -492,6 +492,8 @@ export class NodePool implements Host, Supervised, Tickable {
   onHeard(connection: Connection): void {
     this.lost.delete(connection)
     this.table.restore(connection)
+    // What a dial has brought meanwhile may be too much now.
+    this.closeExcess()
     this.checkUp()
     this.waiters.signalLater()
   }
