@@ -316,7 +316,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       ask(pool, random.below(pool.nrShards), random.below(8) === 0)
     }
     // Many callers of one shard: their next requests are written in the middle of a read.
-    if (random.below(16) === 0) {
+    if (random.below(6) === 0) {
       const pool = pick(...pools)
       const shard = random.below(pool.nrShards)
       for (let i = 10 + random.below(30); i > 0 && all.length < requests; i--) ask(pool, shard, true)
