@@ -103,21 +103,35 @@ describe("Connection: silence", () => {
       assert.deepStrictEqual(owner.exhausted, [connection])
     }))
 
-  it.effect("without an id for it the question counts as asked, and heartbeats go on", () =>
-    Effect.gen(function*() {
-      const { connection, owner, query } = yield* Fake.open({
-        maxInFlight: 32_766,
-        maxOrphans: 40_000,
-        maxOldOrphans: 40_000
-      })
-      for (let i = 0; i < 32_766; i++) query("x", 300)
-      const rest = connection.request({ _tag: "Options" }, { timeoutMillis: 300, decoders: new RowDecoders() })
-      assert.strictEqual((yield* Effect.flip(rest)).reason._tag, "ConnectionBusy")
-      yield* TestClock.adjust(1_500)
-      assert.isTrue(connection.isSilent)
-      assert.isAtMost(connection.load, 32_767)
-      assert.deepStrictEqual(owner.moods, ["silent"])
-    }))
+  for (
+    const [what, silence] of [["a question", 200], [
+      "a heartbeat, because the question has the last one",
+      1_000
+    ]] as const
+  ) {
+    it.effect(`without an id for ${what} it counts as asked`, () =>
+      Effect.gen(function*() {
+        const { connection, owner, query, socket } = yield* Fake.open({
+          silence,
+          maxInFlight: 32_766,
+          maxOrphans: 40_000,
+          maxOldOrphans: 40_000
+        })
+        for (let i = 0; i < 32_766; i++) query("x", 100)
+        const rest = connection.request({ _tag: "Options" }, { timeoutMillis: 300, decoders: new RowDecoders() })
+        assert.strictEqual((yield* Effect.flip(rest)).reason._tag, "ConnectionBusy")
+        yield* TestClock.adjust(2_500)
+        assert.isTrue(connection.isSilent)
+        assert.strictEqual(connection.load, 32_767)
+        assert.strictEqual(socket.received.at(-1)!.request._tag, silence === 200 ? "Options" : "Query")
+        assert.deepStrictEqual(owner.moods, ["silent"])
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(owner.exhausted, [connection])
+        assert.isTrue(connection.isOpen)
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual(connection.closeReason?._tag, "HeartbeatTimeout")
+      }))
+  }
 
   it.effect("questions that are lost take no more than a few ids", () =>
     Effect.gen(function*() {

@@ -71,6 +71,8 @@ export class Vigil {
 
   /** Called with each tick: sees to it that silence is noticed. */
   watch(now: number, isDraining: boolean): void {
+    // There was no id for a heartbeat, so none will be overdue.
+    if (this.beatId < 0 && this.liveness.isUnheard && this.beatOverdue(now) === 0) return
     switch (this.liveness.step(now, this.watched.inFlight() > 0)) {
       case "beat":
         return this.beat(now)
