@@ -22,7 +22,7 @@ import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
 import type * as Backoff from "./internal/backoff.ts"
-import { PoolKeyspace } from "./internal/keyspace.ts"
+import { PoolKeyspace } from "./internal/poolKeyspace.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
 import { type Host, SlotDialer } from "./internal/slotDialer.ts"
@@ -492,6 +492,8 @@ export class NodePool implements Host, Supervised, Tickable {
   onHeard(connection: Connection): void {
     this.lost.delete(connection)
     this.table.restore(connection)
+    // What a dial has brought meanwhile may be too much now.
+    this.closeExcess()
     this.checkUp()
     this.waiters.signalLater()
   }

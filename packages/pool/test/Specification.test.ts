@@ -1,6 +1,6 @@
 /**
- * What the suites of other drivers say of a pool (cql-features.md 6.1), where no other test here says it: names behind
- * "Java" are those of the cases in ChannelPool*Test, those behind "Rust" are steps of its refiller (3.4 there).
+ * What the suites of other drivers say of a pool, where no other test here says it: names behind "Java" are those of the cases in
+ * its ChannelPool*Test, those behind "Rust" are steps of the refiller of the Rust driver's connection pool.
  */
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { assert, describe, it } from "@effect/vitest"

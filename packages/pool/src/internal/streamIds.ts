@@ -2,7 +2,7 @@
 const SMALL = 64
 
 /**
- * Stream ids 1..32767 of a connection (DESIGN invariant 4.2): fresh ones while the table is small, then the one that was
+ * Stream ids 1..32767 of a connection: fresh ones while the table is small, then the one that was
  * freed longest ago, so that an answer which comes twice meets a free id rather than another request. 0 is the
  * handshake's.
  */
