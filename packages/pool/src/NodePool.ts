@@ -17,6 +17,7 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
+import * as Background from "./Background.ts"
 import type { Connection } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
@@ -710,7 +711,7 @@ export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Sco
     const supervise = yield* FiberMap.makeRuntime<never, number>()
     const spawn = (): void => {
       for (let slot = 0; slot < pool.slotCount; slot++) {
-        supervise(slot, pool.supervisor.run(slot, spawn), { onlyIfMissing: true })
+        supervise(slot, Background.run(pool.supervisor.run(slot, spawn)), { onlyIfMissing: true })
       }
     }
     pool.onResized = spawn
