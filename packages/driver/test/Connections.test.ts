@@ -332,7 +332,7 @@ describe("credentials", () => {
 describe("what servers are told", () => {
   it.effect("every connection names client and session, the control connection the options", () =>
     Effect.gen(function*() {
-      const cluster = yield* make({ credentials })
+      const cluster = yield* make({ credentials, supported: (supported) => supported.set("DRIVER_CONFIG", [""]) })
       const seen = yield* startups(cluster)
       const options = { ...given, localDatacenter: "datacenter1", requestTimeout: "3 seconds" } as const
       const cql = yield* passing(clientOf(cluster, options))

@@ -176,6 +176,10 @@ export class Connection implements Handlers {
         orphan: (id) => this.orphan(id),
         abandon: (id, handler) => this.abandon(id, handler),
         onSilent: (now) => this.setAside(now),
+        onBack: () => {
+          this.heard()
+          this.checkRoom()
+        },
         onOverdue: () => this.exhaust(),
         onDead: () => this.dead()
       },
@@ -205,6 +209,11 @@ export class Connection implements Handlers {
   /** Whether it was asked whether it lives and has said nothing so far. */
   get isUnheard(): boolean {
     return this.liveness.isUnheard
+  }
+
+  /** Whether several requests in a row were given up on it, though it may answer heartbeats. */
+  get isSuspect(): boolean {
+    return this.liveness.isSuspect
   }
 
   /** Whether it is set aside although it answers heartbeats: it answers no requests, and is back when it does. */
@@ -545,7 +554,7 @@ export class Connection implements Handlers {
     else if (handler !== this.heartbeat) this.count(-1)
     const { liveness } = this
     if (stream === liveness.timed) liveness.timedOne(this.ticker.now)
-    if (handler !== this.heartbeat && liveness.answered()) this.heard()
+    if (handler !== this.heartbeat && liveness.answered(handler === this.vigil.trial)) this.heard()
     return handler
   }
 
@@ -658,6 +667,7 @@ export class Connection implements Handlers {
         if (until < earliest) earliest = until
         continue
       }
+      if (handler !== this.vigil.trial) this.liveness.gaveUp()
       this.abandon(id, handler)
       timedOut ??= new RequestTimeout({ message: `${this.where} did not answer in time` })
       this.refuse(handler, timedOut, true)

@@ -65,7 +65,10 @@ export interface Session {
   /** CLIENT_ID and SESSION_ID, which servers show in their lists of clients: of this client, of this run of it. */
   readonly clientId?: string | undefined
   readonly sessionId?: string | undefined
-  /** DRIVER_CONFIG, a JSON text of at most 32 KiB; sent on control connections only. */
+  /**
+   * A JSON text of at most 32 KiB about this client, for servers to show; sent on control connections only, and under the name that the
+   * server offers (`Features.driverConfig`).
+   */
   readonly driverConfig?: string | undefined
   /**
    * Further STARTUP options, such as APPLICATION_NAME; the driver's own win. What changes the wire format (COMPRESSION,
@@ -181,11 +184,12 @@ const unchallenged = (session: Session, where: string): Effect.Effect<void, Pool
 }
 
 /** Not to be set by `startup`. */
-const OWN = /^(COMPRESSION$|DRIVER_CONFIG$|SCYLLA_|TABLETS_)/
+const OWN = /^(COMPRESSION$|DRIVER_CONFIG$|CLIENT_OPTIONS$|SCYLLA_|TABLETS_)/
 
 const startupOptions = (
   options: Options,
-  negotiated: Readonly<Record<string, string>>
+  negotiated: Readonly<Record<string, string>>,
+  features: Features.Features
 ): Record<string, string> => {
   const { clientId, driverConfig, sessionId, startup } = options.session
   return {
@@ -194,7 +198,9 @@ const startupOptions = (
     DRIVER_VERSION: driver.version,
     ...(clientId === undefined ? {} : { CLIENT_ID: clientId }),
     ...(sessionId === undefined ? {} : { SESSION_ID: sessionId }),
-    ...(driverConfig === undefined || options.events === undefined ? {} : { DRIVER_CONFIG: driverConfig }),
+    ...(driverConfig === undefined || options.events === undefined || features.driverConfig === undefined
+      ? {}
+      : { [features.driverConfig]: driverConfig }),
     ...negotiated
   }
 }
@@ -301,7 +307,7 @@ const greet = Effect.fnUntraced(
     const { compressor, dialect, startup, warnings } = yield* agree(features, session, attempt, where)
     for (const warning of warnings) yield* Effect.logDebug(`${where}: ${warning}`)
     connection.startup(dialect, compressor)
-    const started = yield* ask({ _tag: "Startup", options: startupOptions(options, startup) })
+    const started = yield* ask({ _tag: "Startup", options: startupOptions(options, startup, features) })
     if (started._tag === "Error") {
       const next = again(dialect.version, "STARTUP", started.error, session, attempt)
       if (next !== undefined) return next

@@ -275,6 +275,11 @@ export class NodePool implements Host, Supervised, Tickable {
     return this.table.isUp
   }
 
+  /** Whether no connection is beyond doubt: each is silent, or several requests in a row were given up on it. */
+  get isSuspect(): boolean {
+    return this.table.all.every(({ isSilent, isSuspect }) => isSilent || isSuspect)
+  }
+
   /** Whether any connection is open, though nothing may be heard of the node. */
   get isOpen(): boolean {
     return this.table.isOpen

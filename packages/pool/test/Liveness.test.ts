@@ -3,6 +3,10 @@ import { Liveness, type Step } from "../src/internal/liveness.ts"
 
 /** What happens in a tick, before its step. */
 type Event =
+  /** A request is given up, eight of them, and a question of our own is answered. */
+  | "lose"
+  | "lose 8"
+  | "trial"
   /** A request is sent: the only one in flight. */
   | "send"
   /** Its answer comes. */
@@ -47,7 +51,7 @@ class Peer {
         this.read()
         if (liveness.timed === this.id) liveness.timedOne(this.now)
         this.inFlight = false
-        if (liveness.answered()) this.back.push(this.now - 100)
+        if (liveness.answered(false)) this.back.push(this.now - 100)
         break
       case "give up":
         this.inFlight = false
@@ -61,6 +65,20 @@ class Peer {
         break
       case "miss":
         liveness.missed()
+        break
+      case "lose 8":
+        for (let i = 0; i < 8; i++) {
+          liveness.missed()
+          liveness.gaveUp()
+        }
+        break
+      case "lose":
+        liveness.missed()
+        liveness.gaveUp()
+        break
+      case "trial":
+        this.read()
+        if (liveness.answered(true)) this.back.push(this.now - 100)
         break
       case "stop":
         this.now += 100
@@ -230,6 +248,28 @@ const rows: ReadonlyArray<Row> = [
     events: { 1: ["miss", "miss", "bytes", "answer", "miss", "miss"] },
     ticks: 20,
     steps: {},
+    silent: false
+  },
+  {
+    name: "our questions are answered, requests are not: aside for a second, then tried again, then for two",
+    events: { 1: ["lose 8"], 2: ["trial"], 13: ["lose"], 14: ["trial"] },
+    ticks: 40,
+    steps: { 1: "ask", 2: "aside", 12: "back", 13: "ask", 14: "aside", 34: "back" },
+    silent: false
+  },
+  {
+    name: "our questions are answered, requests are not, and one is in the end: back at once",
+    events: { 1: ["lose 8"], 2: ["trial"], 6: ["answer"], 20: ["lose 8"], 21: ["trial"] },
+    ticks: 35,
+    steps: { 1: "ask", 2: "aside", 20: "ask", 21: "aside", 31: "back" },
+    silent: false,
+    back: [6]
+  },
+  {
+    name: "a few that were given up, and our question is answered: nothing",
+    events: { 1: ["lose", "lose", "lose"], 2: ["trial"] },
+    ticks: 20,
+    steps: { 1: "ask" },
     silent: false
   },
   {

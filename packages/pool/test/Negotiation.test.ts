@@ -299,7 +299,7 @@ describe("STARTUP", () => {
 
   it.effect("says who the client is; its configuration on control connections only", () =>
     Effect.gen(function*() {
-      const s = yield* setup()
+      const s = yield* setup({ supported: { DRIVER_CONFIG: [""] } })
       yield* s.connect({ ...session, startup: { APPLICATION_NAME: "shop", SESSION_ID: "not mine" } })
       yield* s.connect(session, { events: ["STATUS_CHANGE"] })
       const [plain, control] = s.asked().filter(({ _tag }) => _tag === "Startup")
@@ -312,6 +312,18 @@ describe("STARTUP", () => {
         SESSION_ID: "s-1"
       })
       assert.strictEqual(control?._tag === "Startup" ? control.options["DRIVER_CONFIG"] : "", '{"version":1}')
+    }))
+
+  it.effect("the configuration goes under the name that is offered, and nowhere where none is", () =>
+    Effect.gen(function*() {
+      for (const name of ["CLIENT_OPTIONS", undefined]) {
+        const s = yield* setup(name === undefined ? {} : { supported: { [name]: [""] } })
+        yield* s.connect(session, { events: ["STATUS_CHANGE"] })
+        const startup = s.asked().find(({ _tag }) => _tag === "Startup")
+        const options = startup?._tag === "Startup" ? startup.options : {}
+        const sent = Object.entries(options).filter(([, value]) => value === session.driverConfig)
+        assert.deepStrictEqual(sent.map(([key]) => key), name === undefined ? [] : [name])
+      }
     }))
 
   it.effect("a configuration that is too long is refused before anybody is dialled", () =>
@@ -328,9 +340,10 @@ describe("STARTUP", () => {
   it.effect("the configuration has one way in, and its bound", () =>
     Effect.gen(function*() {
       const s = yield* setup()
-      yield* s.connect({ startup: { DRIVER_CONFIG: "x".repeat(40_000) } })
+      yield* s.connect({ startup: { DRIVER_CONFIG: "x".repeat(40_000), CLIENT_OPTIONS: "y" } })
       const startup = s.asked().find(({ _tag }) => _tag === "Startup")
       assert.notProperty(startup?._tag === "Startup" ? startup.options : {}, "DRIVER_CONFIG")
+      assert.notProperty(startup?._tag === "Startup" ? startup.options : {}, "CLIENT_OPTIONS")
     }))
 })
 

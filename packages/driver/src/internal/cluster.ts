@@ -171,6 +171,8 @@ export class Cluster {
           this.core.schema.add(event.schema)
           this.schemaVersion = undefined
         }
+        // What it says of a node that is known is for its pool, at once.
+        if (event._tag === "StatusChange" && this.hint(event)) return
         Queue.offerUnsafe(inbox, { _tag: "Event", event })
       }
     }

@@ -521,10 +521,11 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { core, deadline } = this
     if (now >= deadline || !this.isRepeatable) return deadline
     const { connection, history, node, subject } = this
-    const isSilent = connection!.isSilent
+    // Nothing is heard of it, or it has answered none of several requests.
+    const isSilent = connection!.isSilent || connection!.isSuspect
     const others = core.waitable(this.prepared, this.values, [...history?.tried ?? [], node!])
-    // Away from a node of which nothing is heard it may go once: where the next one is no better, all of them may be slow.
-    const isFree = isSilent && history?.hasMoved !== true
+    // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
+    const isFree = isSilent && history?.hasMoved !== true && others.some(({ pool }) => pool?.isSuspect === false)
     if (others.length === 0 || !(isFree || core.mayMove())) return this.attemptDeadline()
     // Of a node that nothing is heard of it says nothing.
     if (!isSilent) subject.usual.observe(2 * (now - this.sentAt))

@@ -10,6 +10,8 @@ export type Step =
   | "ask"
   /** Nothing is heard of it: it has been set aside. */
   | "aside"
+  /** It is to be tried again by requests. */
+  | "back"
 
 /** How long a peer may be silent, in milliseconds. */
 export interface Patience {
@@ -30,6 +32,10 @@ const MOST_PATIENCE = 20
 const SEVERAL = 3
 /** Ticks after which a peer that answers no requests is tried again. */
 const TRIAL = 10
+/** Requests in a row that were given up, after which answers to our own questions count for nothing. */
+const MANY = 8
+/** Ticks for which such a peer is set aside: at first, and at most, doubled each time. */
+const HOLD = { first: 10, most: 300 }
 
 /**
  * Whether a peer is there: asked at the first silence, set aside when it says nothing to that either, and back when it says
@@ -67,6 +73,12 @@ export class Liveness {
   private askedAt = -1
   /** Requests in a row whose time was over. */
   private unanswered = 0
+  /** Requests in a row that were given up; our own questions are none of them. */
+  private unheeded = 0
+  /** It answers our own questions and no others: until when it is set aside, 0 for not; for how long the next time. */
+  private heldUntil = 0
+  private hold = HOLD.first
+  private isToHold = false
   /** The tick of the last step. */
   private stepped: number
 
@@ -132,11 +144,23 @@ export class Liveness {
     return true
   }
 
-  /** A request, not a heartbeat, was answered. Answers whether the peer is back. */
-  answered(): boolean {
-    if (this.unanswered === 0) return false
+  /** Whether several requests in a row were given up. */
+  get isSuspect(): boolean {
+    return this.unheeded >= SEVERAL
+  }
+
+  /** A request, not a heartbeat, was answered; `isTrial`: our own. Answers whether the peer is back. */
+  answered(isTrial: boolean): boolean {
+    if (!isTrial) this.unheeded = 0
+    if (this.unanswered === 0 && !this.isDeaf) return false
     this.unanswered = 0
     this.askedAt = -1
+    if (isTrial && this.unheeded >= MANY) {
+      this.isToHold = this.heldUntil === 0
+      return false
+    }
+    this.hold = HOLD.first
+    this.heldUntil = 0
     if (!this.isDeaf) return false
     this.isDeaf = false
     this.isSilent = false
@@ -146,6 +170,11 @@ export class Liveness {
   /** The time of a request is over, or that of an attempt. */
   missed(): void {
     this.unanswered++
+  }
+
+  /** Nobody waits for the answer any more, because the time was over. */
+  gaveUp(): void {
+    this.unheeded++
   }
 
   /** Others have found that it does not answer: it is to be asked. */
@@ -215,6 +244,22 @@ export class Liveness {
 
   /** Sees to a peer that answers heartbeats. */
   private hear(now: number): Step {
+    if (this.isToHold) {
+      this.isToHold = false
+      this.heldUntil = now + this.hold
+      this.hold = Math.min(2 * this.hold, HOLD.most)
+      this.isDeaf = true
+      return this.isSilent ? "none" : this.setAside(now)
+    }
+    if (this.heldUntil > 0) {
+      if (now < this.heldUntil) return "none"
+      // The next requests are the trial: one more that is given up is enough.
+      this.heldUntil = 0
+      this.unanswered = SEVERAL - 1
+      this.isDeaf = false
+      this.isSilent = false
+      return "back"
+    }
     if (this.unanswered < SEVERAL || (this.isSilent && !this.isDeaf)) return "none"
     if (this.askedAt < 0 || now - this.askedAt >= TRIAL) return "ask"
     if (this.isSilent || this.isUnheard || now - this.askedAt < this.gracePatience) return "none"

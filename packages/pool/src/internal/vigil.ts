@@ -13,6 +13,10 @@ const TRIAL: Request.Request = {
 const TRIAL_MILLIS = 1_000
 /** Questions of a kind that are sent while earlier ones are not answered. */
 const MAX_LOST = 4
+/** After those, trials become rarer by this: each keeps an id. */
+const RARER = 5
+/** And this many are enough. */
+const MAX_TRIALS = 24
 /** So many times `heartbeatTimeout`, and a connection on which nobody waits is closed, though there is no other. */
 const GIVE_UP = 6
 
@@ -28,6 +32,8 @@ export interface Watched {
   abandon(id: number, handler: ResponseHandler): void
   /** The peer is set aside. */
   onSilent(now: number): void
+  /** It is to be tried again. */
+  onBack(): void
   /** A heartbeat is not answered in time: another connection is wanted. */
   onOverdue(): void
   /** Nothing was heard for long, and nobody waits. */
@@ -57,6 +63,7 @@ export class Vigil {
   /** Of both kinds: those that were not answered before another one was sent, in a row. */
   private lostBeats = 0
   private lostTrials = 0
+  private turns = 0
 
   constructor(watched: Watched, limits: Limits, now: number) {
     this.watched = watched
@@ -82,6 +89,8 @@ export class Vigil {
         return
       case "aside":
         return this.watched.onSilent(now)
+      case "back":
+        return this.watched.onBack()
     }
   }
 
@@ -100,10 +109,13 @@ export class Vigil {
 
   /** Asks a peer that answers heartbeats, and nothing else. */
   private try(now: number): void {
-    if (!this.liveness.isAsking) this.lostTrials = 0
+    if (!this.liveness.isAsking) {
+      this.lostTrials = 0
+      this.turns = 0
+    }
     // As with heartbeats: enough is asked where there is no id left, or several are not answered.
     this.liveness.ask(now)
-    if (this.lostTrials >= MAX_LOST) return
+    if (this.lostTrials >= MAX_LOST && (this.turns++ % RARER !== 0 || this.lostTrials >= MAX_TRIALS)) return
     this.end()
     this.trialId = this.watched.send(TRIAL, this.trial, TRIAL_MILLIS)
     if (this.trialId >= 0) this.lostTrials++
