@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { type Measured as MeasuredStyle, type Style, styles } from "./cql/styles.ts"
 import type { Measured } from "./cql/worker.ts"
-import { type Operation, operations } from "./cql/workload.ts"
+import { type Bulk, bulks, type Operation, type Single, singles } from "./cql/workload.ts"
 
 export const clients = ["ours", "cassandraDriver", "rust", "raw"] as const
 export type ClientName = typeof clients[number]
@@ -24,6 +24,11 @@ const budget: Readonly<Record<number, { readonly cassandraDriver: number; readon
   32: { cassandraDriver: 0.2, rust: 0.6 },
   256: { cassandraDriver: 0.12, rust: 0.6 }
 }
+
+/** The same for work in bulk, at 32 and more in flight. */
+const bulkBudget: Readonly<Record<Bulk, number>> = { batch: 0.15, manySelect: 0.07, manyInsert: 0.09 }
+
+const isSingle = (operation: Operation): operation is Single => operation === "select" || operation === "insert"
 
 export interface Options {
   readonly json: boolean
@@ -44,7 +49,7 @@ export type Figures =
   }
 
 /** By requests in flight. */
-export type Operations = { readonly [K in Operation]: Record<string, Figures> }
+export type Operations = { readonly [K in Single]: Record<string, Figures> }
 
 /** What a request costs over the prepared statement with the client's own options, by how it is written. */
 export interface StyleFigures {
@@ -59,7 +64,12 @@ export interface StyleFigures {
 export type Styles = Record<string, Record<Style, StyleFigures>>
 
 /** Plain v4, where every result carries its metadata; beside it the same where the server has ids for metadata. */
-export type Result = Operations & { readonly withMetadataIds: Operations; readonly styles: Styles }
+export type Result = Operations & {
+  readonly withMetadataIds: Operations
+  readonly styles: Styles
+  /** On plain v4, beside cassandra-driver; of many rows, each row is a request. */
+  readonly bulk: { readonly [K in Bulk]: Record<string, Figures> }
+}
 
 const modes = ["plain", "withMetadataIds"] as const
 type Mode = typeof modes[number]
@@ -128,10 +138,19 @@ const startServer = async (prefix: ReadonlyArray<string>, mode: Mode): Promise<S
 }
 
 /** Sized for half a second to a second of work, so that one run is long enough to measure and 240 of them are bearable. */
-const requestsOf = (client: ClientName, inflight: number): number => {
+const requestsOf = (client: ClientName, operation: Operation, inflight: number): number => {
+  if (operation === "batch") return client === "cassandraDriver" ? 10_000 : 60_000
+  if (operation !== "select" && operation !== "insert") return client === "cassandraDriver" ? 60_000 : 400_000
   if (inflight === 1) return client === "cassandraDriver" ? 10_000 : 20_000
   const base = inflight < 256 ? 100_000 : 200_000
   return client === "cassandraDriver" ? base / 2 : client === "rust" ? base : base * 4
+}
+
+/** What a worker prints in the end, behind what its client logs. */
+const lastLine = (stdout: string): unknown => {
+  const lines = stdout.trim().split("\n")
+  if (lines.length > 1) say(lines.slice(0, -1).join("\n"))
+  return JSON.parse(lines.at(-1)!)
 }
 
 const runClient = async (
@@ -142,13 +161,13 @@ const runClient = async (
   inflight: number,
   port: number
 ): Promise<Measured> => {
-  const requests = requestsOf(client, inflight)
+  const requests = requestsOf(client, operation, inflight)
   const run = [operation, inflight, port, requests].map(String)
   const program = client === "rust" ? [rust!, ...run] : [process.execPath, here("cql/worker.ts"), client, ...run]
   const [command, ...args] = [...prefix, ...program]
   try {
     const { stdout } = await promisify(execFile)(command!, args, { timeout: 60_000 })
-    return JSON.parse(stdout) as Measured
+    return lastLine(stdout) as Measured
   } catch (cause) {
     const { killed, stderr } = cause as { readonly killed?: boolean; readonly stderr?: string }
     const why = killed === true ? "it did not end within 60 s" : stderr?.trim() ?? String(cause)
@@ -169,7 +188,7 @@ const runStyle = async (prefix: ReadonlyArray<string>, style: Style, inflight: n
   ].map(String)
   const [command, ...args] = [...prefix, process.execPath, ...program]
   const { stdout } = await promisify(execFile)(command!, args, { timeout: 60_000 })
-  return JSON.parse(stdout) as MeasuredStyle
+  return lastLine(stdout) as MeasuredStyle
 }
 
 const median = (values: ReadonlyArray<number>): number => {
@@ -180,7 +199,11 @@ const median = (values: ReadonlyArray<number>): number => {
 
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
 
-const figuresOf = (inflight: number, runs: ReadonlyMap<ClientName, ReadonlyArray<Measured>>): Figures => {
+const figuresOf = (
+  operation: Operation,
+  inflight: number,
+  runs: ReadonlyMap<ClientName, ReadonlyArray<Measured>>
+): Figures => {
   const p99: Figures["p99"] = {}
   const figures: Omit<Figures, "p99"> = {}
   for (const [client, measured] of runs) {
@@ -193,7 +216,7 @@ const figuresOf = (inflight: number, runs: ReadonlyMap<ClientName, ReadonlyArray
     if (ours === undefined || theirs === undefined) return undefined
     return rounded(median(ours.map(({ cpuMicros }, round) => cpuMicros / theirs[round]!.cpuMicros)), 3)
   }
-  const limits = budget[inflight]
+  const limits = isSingle(operation) ? budget[inflight] : { cassandraDriver: bulkBudget[operation] }
   for (
     const [key, other, limit] of [
       ["ratio", "cassandraDriver", limits?.cassandraDriver],
@@ -206,6 +229,27 @@ const figuresOf = (inflight: number, runs: ReadonlyMap<ClientName, ReadonlyArray
     if (limit !== undefined) figures.withinBudget = figures.withinBudget !== false && ratio <= limit
   }
   return { ...figures, p99 }
+}
+
+const bulkTitles: Readonly<Record<Bulk, string>> = {
+  batch: "batch of ten INSERTs of one partition, unlogged, a batch",
+  manySelect: "executeMany of the SELECT beside executeConcurrent, a row",
+  manyInsert: "executeMany of the INSERT beside executeConcurrent, a row"
+}
+
+const printBulk = (bulk: Result["bulk"], ran: ReadonlyArray<ClientName>): void => {
+  for (const operation of bulks) {
+    const levels = Object.entries(bulk[operation])
+    if (levels.length === 0) continue
+    console.log(`\n${bulkTitles[operation]}: client CPU µs`)
+    for (const [inflight, figures] of levels) {
+      const cells = ran.map((client) => `${titles[client]} ${figures[client]?.toFixed(2) ?? "-"}`)
+      const ratio = figures.ratio === undefined
+        ? ""
+        : `   ratio ${figures.ratio.toFixed(3)} (goal ${bulkBudget[operation]})`
+      console.log(`  ${inflight.padStart(5)} in flight   ${cells.join("   ")}${ratio}`)
+    }
+  }
 }
 
 /** Levels for the styles of writing, and what each may cost over the prepared statement. */
@@ -272,7 +316,7 @@ const print = (result: Result, ran: ReadonlyArray<ClientName>, rounds: number): 
     console.log(cells.map((cell, i) => cell.padStart(i === 0 ? 9 : 17)).join(""))
   const compared = (["cassandraDriver", "rust"] as const).filter((other) => ran.includes("ours") && ran.includes(other))
   const tables = modes.flatMap((mode) =>
-    operations.map((operation) => ({
+    singles.map((operation) => ({
       mode,
       what: (operation === "select" ? "SELECT of one row" : "INSERT of four values") +
         (mode === "plain" ? "" : ", the server has metadata ids"),
@@ -331,8 +375,17 @@ export const run = async (options: Options): Promise<Result> => {
   const keyOf = (mode: Mode, operation: Operation, inflight: number, client: ClientName) =>
     `${mode} ${operation} ${inflight} ${client}`
   const runs = modes.flatMap((mode) =>
-    operations.flatMap((operation) =>
+    singles.flatMap((operation: Operation) =>
       levels.flatMap((inflight) => ran.map((client) => ({ mode, operation, inflight, client })))
+    )
+  )
+  const inBulk = ran.filter((client) => client === "ours" || client === "cassandraDriver")
+  const levelsOfBulk = levels.filter((level) => level > 1)
+  runs.push(
+    ...bulks.flatMap((operation) =>
+      levelsOfBulk.flatMap((inflight) =>
+        inBulk.map((client) => ({ mode: "plain" as const, operation, inflight, client }))
+      )
     )
   )
   const styled = new Map<string, Map<Style, Array<MeasuredStyle>>>()
@@ -357,13 +410,14 @@ export const run = async (options: Options): Promise<Result> => {
     for (const server of Object.values(servers)) await server.stop()
   }
 
-  const figuresFor = (mode: Mode, operation: Operation) =>
+  const figuresFor = (mode: Mode, operation: Operation, of = ran, at = levels) =>
     Object.fromEntries(
-      levels.map((inflight) => [
+      at.map((inflight) => [
         inflight,
         figuresOf(
+          operation,
           inflight,
-          new Map(ran.map((client) => [client, measured.get(keyOf(mode, operation, inflight, client))!]))
+          new Map(of.map((client) => [client, measured.get(keyOf(mode, operation, inflight, client))!]))
         )
       ])
     )
@@ -374,11 +428,15 @@ export const run = async (options: Options): Promise<Result> => {
   const result: Result = {
     ...operationsOf("plain"),
     withMetadataIds: operationsOf("withMetadataIds"),
+    bulk: Object.fromEntries(
+      bulks.map((operation) => [operation, figuresFor("plain", operation, inBulk, levelsOfBulk)])
+    ) as Result["bulk"],
     styles: Object.fromEntries([...styled].map(([level, runs]) => [level, styleFigures(runs)]))
   }
   if (options.json) console.log(JSON.stringify(result))
   else {
     print(result, ran, rounds)
+    printBulk(result.bulk, inBulk)
     if (styled.size > 0) printStyles(result.styles)
   }
   return result

@@ -201,7 +201,9 @@ class Connection {
       const size = (bytes[pos + 5]! << 24) | (bytes[pos + 6]! << 16) | (bytes[pos + 7]! << 8) | bytes[pos + 8]!
       const next = pos + Frame.HEADER_SIZE + size
       if (next > end) break
-      if (!this.fast(bytes, pos, size) && !this.fastText(bytes, pos, size)) this.slow(bytes, pos, next)
+      if (!this.fast(bytes, pos, size) && !this.fastText(bytes, pos, size) && !this.fastBatch(bytes, pos)) {
+        this.slow(bytes, pos, next)
+      }
       pos = next
     }
     if (pos < end) this.carry = bytes.subarray(pos)
@@ -220,14 +222,25 @@ class Connection {
     if (bytes[pos + Frame.HEADER_SIZE + 1] !== idSize || number < 0 || number >= canned.length) return false
     const skips = (bytes[pos + flagsAt]! & SKIP_METADATA) !== 0
     if (metadataIds ? !this.names(number, bytes, pos + RESULT_ID_AT) : skips) return false
-    const frame = (skips ? cannedBare : canned)[number]!
+    this.copy((skips ? cannedBare : canned)[number]!, bytes, pos)
+    return true
+  }
+
+  /** Any BATCH without flags is done. */
+  private fastBatch(bytes: Buffer, pos: number): boolean {
+    if (bytes[pos + 4] !== Frame.Opcode.BATCH || bytes[pos + 1] !== 0) return false
+    this.copy(canned[1]!, bytes, pos)
+    return true
+  }
+
+  /** A canned frame on the stream of the request at `pos`. */
+  private copy(frame: Uint8Array, bytes: Buffer, pos: number): void {
     this.reserve(frame.length)
     const { out, outEnd } = this
     out.set(frame, outEnd)
     out[outEnd + 2] = bytes[pos + 2]!
     out[outEnd + 3] = bytes[pos + 3]!
     this.outEnd = outEnd + frame.length
-    return true
   }
 
   /** QUERY of the one text that has a canned frame. */
@@ -235,12 +248,7 @@ class Connection {
     const from = pos + Frame.HEADER_SIZE + 4
     if (bytes[pos + 4] !== Frame.Opcode.QUERY || bytes[pos + 1] !== 0 || size < TEXT.length + 7) return false
     if (TEXT.compare(bytes, from, from + TEXT.length) !== 0) return false
-    this.reserve(canned[0]!.length)
-    const { out, outEnd } = this
-    out.set(canned[0]!, outEnd)
-    out[outEnd + 2] = bytes[pos + 2]!
-    out[outEnd + 3] = bytes[pos + 3]!
-    this.outEnd = outEnd + canned[0]!.length
+    this.copy(canned[0]!, bytes, pos)
     return true
   }
 

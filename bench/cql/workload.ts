@@ -9,8 +9,19 @@ export const INSERT = "INSERT INTO ks.t (id, name, age, score) VALUES (?, ?, ?, 
 /** Without values: a text that nobody prepares. */
 export const SELECT_TEXT = "SELECT id, name, age, score FROM ks.t WHERE id = 01020304-0506-4708-8910-111200000000"
 
-export type Operation = "select" | "insert"
-export const operations: ReadonlyArray<Operation> = ["select", "insert"]
+/** What all clients run. */
+export type Single = "select" | "insert"
+export const singles: ReadonlyArray<Single> = ["select", "insert"]
+
+/**
+ * What only clients of this language run: a batch of {@link batchSize} INSERTs, a request each, and one call with many rows, where each
+ * row counts.
+ */
+export type Bulk = "batch" | "manySelect" | "manyInsert"
+export const bulks: ReadonlyArray<Bulk> = ["batch", "manySelect", "manyInsert"]
+export const batchSize = 10
+
+export type Operation = Single | Bulk
 
 /** The keys are sent in turn, so that no client can keep a routed or encoded request. */
 export const keyCount = 256

@@ -2,7 +2,7 @@
 import { CqlClient } from "@effect-scylla/driver"
 import { Uuid } from "@effect-scylla/protocol"
 import { Effect, Exit, Scope } from "effect"
-import { INSERT, keyCount, keys, name, row, SELECT } from "../workload.ts"
+import { batchSize, INSERT, keyCount, keys, name, row, SELECT } from "../workload.ts"
 import type { Connect, Sampler } from "./client.ts"
 
 export const connect: Connect = async (port, operation) => {
@@ -17,7 +17,7 @@ export const connect: Connect = async (port, operation) => {
         contactPoints: [`127.0.0.1:${port}`],
         localDatacenter: "datacenter1"
       })
-      return { client, statement: yield* client.prepare(operation === "select" ? SELECT : INSERT) }
+      return { client, statement: yield* client.prepare(/select/i.test(operation) ? SELECT : INSERT) }
     }).pipe(Effect.provideService(Scope.Scope, scope))
   )
 
@@ -40,11 +40,34 @@ export const connect: Connect = async (port, operation) => {
     }
   }
 
+  const batch = function*(sampler: Sampler) {
+    while (state.remaining > 0) {
+      const id = ids[--state.remaining % keyCount]
+      const start = sampler.due() ? performance.now() : 0
+      const items = scores.slice(0, batchSize).map((score, i) => [statement, [id, name, i, score]] as const)
+      yield* client.batch(items, { type: "unlogged" })
+      if (start !== 0) sampler.record(start)
+    }
+  }
+
+  const rows = function*(requests: number) {
+    for (let n = 0; n < requests; n++) {
+      yield operation === "manySelect" ? [ids[n % keyCount]] : [ids[n % keyCount], name, n, scores[n % keyCount]]
+    }
+  }
+
   return {
     run: (inflight, requests, sampler) => {
+      if (operation.startsWith("many")) {
+        return Effect.runPromise(
+          Effect.asVoid(client.executeMany(statement, rows(requests), { concurrency: inflight }))
+        )
+      }
       state.remaining = requests
       const worker = operation === "select"
         ? Effect.gen(() => select(sampler))
+        : operation === "batch"
+        ? Effect.gen(() => batch(sampler))
         : Effect.gen(() => insert(sampler))
       return Effect.runPromise(
         Effect.all(Array.from({ length: inflight }, () => worker), { concurrency: "unbounded", discard: true })

@@ -11,6 +11,7 @@ import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import type { Uuid } from "@effect-scylla/protocol/Uuid"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -29,6 +30,7 @@ import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
+import { traceOf } from "./internal/tracing.ts"
 import { Warnings } from "./internal/warnings.ts"
 import type * as Many from "./Many.ts"
 import * as Options from "./Options.ts"
@@ -36,6 +38,7 @@ import { Prepared } from "./Prepared.ts"
 import type { ResultSet } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
 import { compile, Identifier, InValues, pages, type Runner, type Statement } from "./Statement.ts"
+import type { Trace } from "./Trace.ts"
 
 /**
  * Values of a prepared statement: in its order, or by the variables' names.
@@ -134,6 +137,11 @@ export interface CqlClient {
       options?: Many.Options
     ): Effect.Effect<Many.Summary, CqlError | E, R>
   }
+  /**
+   * What servers noted of a request that was executed with `tracing: true`, by its result or the id in that. Servers write it a moment
+   * later, so it is looked for again for some seconds; fails with `TraceMissing` then.
+   */
+  readonly trace: (of: ResultSet<any> | Uuid) => Effect.Effect<Trace, CqlError>
   /** The rows of all pages, each page asked for when the one before is used up. */
   readonly stream: {
     (
@@ -368,6 +376,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
         return Effect.fail(refused(error))
       }
     },
+    trace: (of: ResultSet<any> | Uuid) => traceOf(execute, of),
     executeMany: (statement: Prepared | string, rows: any, options: Many.Options = {}) =>
       executeMany(core, cache, statement, rows, options),
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>

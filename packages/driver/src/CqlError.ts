@@ -34,6 +34,10 @@ export class StatementChanged extends Data.TaggedError("StatementChanged")<{ rea
 export class InvalidStatement extends Data.TaggedError("InvalidStatement")<{ readonly message: string }> {}
 /** A statement that is read as a whole has more rows than `maxRows`. @category errors @since 0.1.0 */
 export class ResultTooLarge extends Data.TaggedError("ResultTooLarge")<{ readonly message: string }> {}
+/** Exactly one row was asked for, and there is none, or more than one. @category errors @since 0.1.0 */
+export class NotOneRow extends Data.TaggedError("NotOneRow")<{ readonly message: string }> {}
+/** What a trace tells is not there, or not yet. @category errors @since 0.1.0 */
+export class TraceMissing extends Data.TaggedError("TraceMissing")<{ readonly message: string }> {}
 /** The client was closed. @category errors @since 0.1.0 */
 export class ClientClosed extends Data.TaggedError("ClientClosed")<{ readonly message: string }> {}
 
@@ -54,6 +58,8 @@ export type CqlReason =
   | StatementChanged
   | InvalidStatement
   | ResultTooLarge
+  | NotOneRow
+  | TraceMissing
   | ClientClosed
 
 /**

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { CqlError } from "./CqlError.ts"
+import { CqlError, NotOneRow } from "./CqlError.ts"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
 import type { ResultSet } from "./ResultSet.ts"
 
@@ -74,6 +74,28 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
   /** The first row, if there is one. Reads pages only until then. */
   get first(): Effect.Effect<Option.Option<A>, CqlError> {
     return Stream.runHead(this.stream)
+  }
+
+  /** The one row that there is; fails with `NotOneRow` where there is none, or more than one. */
+  get one(): Effect.Effect<A, CqlError> {
+    return Effect.flatMap(
+      Stream.runCollect(Stream.take(this.stream, 2)),
+      (rows) =>
+        rows.length === 1 ? Effect.succeed(rows[0]!) : Effect.fail(
+          new CqlError({
+            reason: new NotOneRow({
+              message: `exactly one row was expected, there ${rows.length === 0 ? "is none" : "are more"}`
+            }),
+            attempts: [],
+            statement: this.text
+          })
+        )
+    )
+  }
+
+  /** Whether a conditional statement was applied; true for all others. */
+  get applied(): Effect.Effect<boolean, CqlError> {
+    return Effect.map(this.page(), ({ wasApplied }) => wasApplied)
   }
 
   /** All rows, page by page: the next page is asked for when this one is used up. */

@@ -17,6 +17,7 @@ export * as RetryPolicy from "./RetryPolicy.ts"
 export * as Snapshot from "./Snapshot.ts"
 export * as Statement from "./Statement.ts"
 export * as StatementKind from "./StatementKind.ts"
+export * as Trace from "./Trace.ts"
 
 /** What programs need of the protocol: values that JavaScript has no type for, and the servers' errors. */
 export * as ServerError from "@effect-scylla/protocol/ServerError"

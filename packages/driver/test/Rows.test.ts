@@ -58,4 +58,19 @@ describe("rows", () => {
       assert.deepStrictEqual(more, [])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("`one`: exactly one; `applied`: whether it was", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* setup
+      yield* passing(cql.execute("INSERT INTO ks.u (id, v) VALUES (2, 3)"))
+      assert.deepStrictEqual(yield* passing(cql`SELECT v FROM ks.u WHERE id = ${1}`.one), { v: 2 })
+      const none = yield* Effect.flip(passing(cql`SELECT v FROM ks.u WHERE id = ${7}`.one))
+      assert.deepStrictEqual([none.reason._tag, none.outcome], ["NotOneRow", undefined])
+      const more = yield* Effect.flip(passing(cql`SELECT v FROM ks.u`.with({ pageSize: 1 }).one))
+      assert.include(more.message, "there are more")
+      const insert = cql`INSERT INTO ks.u (id, v) VALUES (${9}, ${1}) IF NOT EXISTS`
+      assert.isTrue(yield* passing(insert.applied))
+      assert.isFalse(yield* passing(insert.applied))
+      assert.isTrue(yield* passing(cql`INSERT INTO ks.u (id, v) VALUES (${9}, ${1})`.applied))
+    }))
 })

@@ -45,7 +45,7 @@ describe("an upgrade under way", () => {
         yield* check
         // The table changes in the midst of it, by another client.
         yield* passing(other.execute(`ALTER TABLE ks.u ADD b${node} text`))
-        expected = { ...expected, [`b${node}`]: null }
+        expected = Object.assign({}, expected, { [`b${node}`]: null })
         yield* check
         assert.deepStrictEqual([...withIds].sort(), Array.from({ length: node + 1 }, (_, i) => i))
       }

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Semaphore from "effect/Semaphore"
+import * as Background from "./Background.ts"
 
 /**
  * Bounds of a limiter.
@@ -111,7 +112,8 @@ export const make = (options: Options = {}): ConnectLimiter => {
   // Entries live while somebody dials the node, so the map is as small as what is under way.
   const nodes = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
   const buckets = new WeakMap<Clock.Clock, Bucket>()
-  const bucketOf = (clock: Clock.Clock): Bucket => {
+  const bucketOf = (given: Clock.Clock): Bucket => {
+    const clock = Background.baseOf(given)
     let bucket = buckets.get(clock)
     if (bucket === undefined) buckets.set(clock, bucket = new Bucket(rate, burst, slowStartAfter))
     return bucket

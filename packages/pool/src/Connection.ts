@@ -30,10 +30,12 @@ import * as Semaphore from "effect/Semaphore"
 import type { Buffer } from "node:buffer"
 import { type Answer, Ask } from "./internal/ask.ts"
 import { switchKeyspace } from "./internal/keyspace.ts"
-import { Liveness } from "./internal/liveness.ts"
+import type { Liveness } from "./internal/liveness.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
+import type { ResponseHandler } from "./internal/responseHandler.ts"
 import { StreamIds } from "./internal/streamIds.ts"
 import { isTlsAlert } from "./internal/tlsErrors.ts"
+import { Vigil } from "./internal/vigil.ts"
 import type { Limits } from "./Limits.ts"
 import {
   ConnectionClosed,
@@ -49,27 +51,7 @@ import {
 import type { Handlers, Socket } from "./Socket.ts"
 import { TICK_MILLIS, type Ticker } from "./Ticker.ts"
 
-/**
- * Who waits for an answer. Exactly one of the two is called, once; both run on the event loop's stack and must leave
- * their own state in order before they resume anybody.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ResponseHandler {
-  /** The answer; the bytes are valid only during the call. What it throws fails this one request. */
-  onResponse(flags: number, opcode: number, body: Reader): void
-  /**
-   * No answer. `sent` tells whether the frame was ever given to the socket: only `false` is certain to have had no
-   * effect.
-   */
-  onFailure(reason: PoolReason, sent: boolean): void
-  /**
-   * Its deadline has passed, or the peer was set aside: the tick until which it goes on waiting, or one that is not after `now`
-   * where it gives up; `onFailure` follows then. Without this it gives up at its deadline.
-   */
-  onOverdue?(now: number): number
-}
+export type { ResponseHandler } from "./internal/responseHandler.ts"
 
 /**
  * What a connection tells its owner.
@@ -165,7 +147,6 @@ export class Connection implements Handlers {
   private exhausted = false
   /** Whose turn it is to set the keyspace; made when somebody does. */
   private switching: Semaphore.Semaphore | undefined = undefined
-  private readonly liveness: Liveness
   private reason: PoolReason | undefined
   private readonly closed = Deferred.makeUnsafe<PoolReason>()
   private readonly drained = Deferred.makeUnsafe<void>()
@@ -173,19 +154,10 @@ export class Connection implements Handlers {
   private maxInFlight: number
   private busyAbove: number
   private readonly maxOutput: number
+  private readonly vigil: Vigil
+  private readonly liveness: Liveness
   /** Waits for the answer to a heartbeat. No request: it is not counted, and a close does not wait for it. */
-  private readonly heartbeat: ResponseHandler = {
-    onResponse: () => {
-      this.beatId = -1
-      this.liveness.beaten()
-    },
-    onFailure() {}
-  }
-  /** Of the last heartbeat, -1 when it was answered or there was no id for it. */
-  private beatId = -1
-  /** Waits for the answer to a question that any server answers: `take` sees it. */
-  private readonly trial: ResponseHandler = { onResponse() {}, onFailure() {} }
-  private trialId = -1
+  private readonly heartbeat: ResponseHandler
   /** Orphans are not looked at before this tick. */
   private calmUntil = 0
 
@@ -197,10 +169,21 @@ export class Connection implements Handlers {
     this.busyAbove = this.maxInFlight >> 1
     this.maxOutput = Math.min(limits.maxOutput, MAX_OUTPUT - MAX_FRAME)
     this.owner = owner
-    this.liveness = new Liveness(
-      { silence: limits.silence, grace: limits.silenceGrace, idle: limits.heartbeatInterval },
+    this.vigil = new Vigil(
+      {
+        inFlight: () => this.inFlightCount,
+        send: (request, handler, timeoutMillis) => this.sendOwn(request, handler, timeoutMillis),
+        orphan: (id) => this.orphan(id),
+        abandon: (id, handler) => this.abandon(id, handler),
+        onSilent: (now) => this.setAside(now),
+        onOverdue: () => this.exhaust(),
+        onDead: () => this.dead()
+      },
+      limits,
       ticker.now
     )
+    this.liveness = this.vigil.liveness
+    this.heartbeat = this.vigil.heartbeat
     this.framing = new Framing(this, { maxBody: limits.maxFrame })
     this.out = new Output(this.release)
     socket.start(this)
@@ -644,7 +627,7 @@ export class Connection implements Handlers {
     if (now >= this.earliest) this.expire(now)
     if (this.held > 0 && (now - this.lastWritten) * TICK_MILLIS >= this.limits.writeTimeout) this.stalled()
     if (this.reason === undefined && !this.handshaking) {
-      if (!this.draining || this.inFlightCount > 0) this.watch(now)
+      if (!this.draining || this.inFlightCount > 0) this.vigil.watch(now, this.draining)
       this.checkOrphans()
     }
     // Once the handshake is over the heartbeat waits for ever.
@@ -666,10 +649,10 @@ export class Connection implements Handlers {
       }
       const handler = this.handlers[id]
       if (handler === undefined) continue
-      const until = handler === this.heartbeat ? this.beatOverdue(now) : handler.onOverdue?.(now) ?? 0
+      const until = handler === this.heartbeat ? this.vigil.beatOverdue(now) : handler.onOverdue?.(now) ?? 0
       if (this.reason !== undefined) return
       // Of a trial it is known already.
-      if (handler !== this.heartbeat && handler !== this.trial) this.liveness.missed()
+      if (handler !== this.heartbeat && handler !== this.vigil.trial) this.liveness.missed()
       if (until > now) {
         this.deadlines[id] = until
         if (until < earliest) earliest = until
@@ -683,57 +666,13 @@ export class Connection implements Handlers {
     if (earliest < this.earliest) this.earliest = earliest
   }
 
-  /** A heartbeat was not answered in its time: until when to wait for it. */
-  private beatOverdue(now: number): number {
-    // Bytes that came meanwhile are a sign of life too: the answer may be behind a large one.
-    const { quietSince } = this.liveness
-    const timeout = Math.ceil(this.limits.heartbeatTimeout / TICK_MILLIS) + 1
-    if (quietSince + timeout > now) return quietSince + timeout
-    // Who waits here may still be answered, and knows best for how long; everybody else wants another connection. This one serves
-    // again at once where the peer was stopped for a while.
-    if (this.inFlightCount === 0 && quietSince + GIVE_UP * timeout <= now) {
-      this.dead()
-      return 0
-    }
-    this.exhaust()
-    return now + 1
-  }
-
-  /** Sees to it that silence is noticed. */
-  private watch(now: number): void {
-    switch (this.liveness.step(now, this.inFlightCount > 0)) {
-      case "beat":
-        return this.beat()
-      case "ask":
-        return this.try(now)
-      case "aside":
-        return this.setAside(now)
-    }
-  }
-
-  /** Asks the peer whether it lives. */
-  private beat(): void {
-    // The last one is behind others that were answered since, or lost.
-    if (this.beatId >= 0) this.orphan(this.beatId)
-    this.beatId = this.ids.acquire()
-    // Where all ids are taken, what has them is question enough.
-    this.liveness.beat(this.ticker.now)
-    if (this.beatId < 0) return
-    this.put(this.beatId, { _tag: "Options" }, this.heartbeat, this.limits.heartbeatTimeout)
-    this.count(-1)
-  }
-
-  /** Asks a peer that answers heartbeats, and nothing else, what any server has an answer to. */
-  private try(now: number): void {
-    // Who waits here has a deadline.
-    if (this.draining) return
-    if (this.trialId >= 0) this.abandon(this.trialId, this.trial)
+  /** A question of the connection's own. Answers its id, -1 where none is left. */
+  private sendOwn(request: Request.Request, handler: ResponseHandler, timeoutMillis: number): number {
     const id = this.ids.acquire()
-    // As with heartbeats: where there is no id left, enough is asked.
-    this.liveness.ask(now)
-    if (id < 0) return
-    this.trialId = id
-    this.put(id, TRIAL, this.trial, TRIAL_MILLIS)
+    if (id < 0) return id
+    this.put(id, request, handler, timeoutMillis)
+    if (handler === this.heartbeat) this.count(-1)
+    return id
   }
 
   /** Nothing is heard of the peer: whoever can go elsewhere does. */
@@ -782,7 +721,7 @@ export class Connection implements Handlers {
 
   /** Looks at once whether the peer lives, for example because another node says that it is down. */
   probe(): void {
-    if (this.reason === undefined && !this.liveness.isUnheard && !this.handshaking) this.beat()
+    if (this.reason === undefined && !this.liveness.isUnheard && !this.handshaking) this.vigil.beat(this.ticker.now)
   }
 
   /** Looks with the next tick whether it answers requests, for example because another connection of the node does not. */
@@ -847,8 +786,7 @@ export class Connection implements Handlers {
     return Effect.suspend(() => {
       this.draining = true
       this.accepts = false
-      // Nobody waits for that.
-      if (this.trialId >= 0) this.abandon(this.trialId, this.trial)
+      this.vigil.end()
       const end = Effect.sync(() =>
         this.fail(new ConnectionClosed({ message: `the connection to ${this.where} was closed by this client` }))
       )
@@ -902,16 +840,7 @@ const speaksTls = (where: string): ProtocolViolation =>
 const OVERLOADED = 0x1001
 /** Requests that are worth a write of their own: see `docs/decisions/0011-when-requests-are-written.md`. */
 const EAGER = 8
-/** What a peer is asked that answers heartbeats, and nothing else: every server has an answer at hand. */
-const TRIAL: Request.Request = {
-  _tag: "Query",
-  query: "SELECT key FROM system.local WHERE key = 'local'",
-  options: { consistency: "ONE" }
-}
-const TRIAL_MILLIS = 1_000
 const SECOND = 1_000 / TICK_MILLIS
-/** So many times `heartbeatTimeout`, and a connection on which nobody waits is closed, though there is no other. */
-const GIVE_UP = 6
 /** One id stays for the heartbeat. */
 const bounded = (maxInFlight: number): number => Math.max(1, Math.min(maxInFlight, StreamIds.MAX - 1))
 const NO_ROWS = new RowDecoders()

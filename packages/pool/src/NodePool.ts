@@ -17,12 +17,13 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Admission, type Place, type Waiter } from "./Admission.ts"
+import * as Background from "./Background.ts"
 import type { Connection } from "./Connection.ts"
 import { ConnectLimiter } from "./ConnectLimiter.ts"
 import type * as Handshake from "./Handshake.ts"
 import { type Adaptive, AdaptiveLimits } from "./internal/adaptiveLimit.ts"
 import type * as Backoff from "./internal/backoff.ts"
-import { PoolKeyspace } from "./internal/keyspace.ts"
+import { PoolKeyspace } from "./internal/poolKeyspace.ts"
 import { PoolRecorder } from "./internal/poolRecorder.ts"
 import { type Belief, PortBelief } from "./internal/portBelief.ts"
 import { type Host, SlotDialer } from "./internal/slotDialer.ts"
@@ -492,6 +493,8 @@ export class NodePool implements Host, Supervised, Tickable {
   onHeard(connection: Connection): void {
     this.lost.delete(connection)
     this.table.restore(connection)
+    // What a dial has brought meanwhile may be too much now.
+    this.closeExcess()
     this.checkUp()
     this.waiters.signalLater()
   }
@@ -708,7 +711,7 @@ export const make = (options: Options): Effect.Effect<NodePool, never, Scope.Sco
     const supervise = yield* FiberMap.makeRuntime<never, number>()
     const spawn = (): void => {
       for (let slot = 0; slot < pool.slotCount; slot++) {
-        supervise(slot, pool.supervisor.run(slot, spawn), { onlyIfMissing: true })
+        supervise(slot, Background.run(pool.supervisor.run(slot, spawn)), { onlyIfMissing: true })
       }
     }
     pool.onResized = spawn

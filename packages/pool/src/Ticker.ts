@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as FiberHandle from "effect/FiberHandle"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
+import * as Background from "./Background.ts"
 
 /**
  * Milliseconds of a tick. Deadlines are coarse: a request expires up to two ticks late and never early.
@@ -132,6 +133,8 @@ class Impl implements Ticker {
   private readonly makeDispatcher: () => Scheduler.SchedulerDispatcher
   private readonly dispatcher: Scheduler.SchedulerDispatcher
   private readonly start: () => void
+  /** The process stays while an answer is out. */
+  private readonly hold = new Background.Hold()
 
   constructor(
     clock: Clock.Clock,
@@ -224,6 +227,7 @@ class Impl implements Ticker {
     this.flushSome(dirty, false)
     this.behind = -1
     this.scheduled = false
+    if ((this.inFlight > 0) !== this.hold.isHeld) this.hold.set(this.inFlight > 0)
     // What came too late for its stage.
     if (this.isDue) this.schedule()
   }
@@ -293,6 +297,11 @@ class Impl implements Ticker {
     return Math.floor((this.millis - this.last) / TICK_MILLIS)
   }
 
+  /** Nothing is waited for any more. */
+  end(): void {
+    this.hold.end()
+  }
+
   /** Counts what has passed; answers whether anything still waits. */
   advance(): boolean {
     const { due } = this
@@ -309,6 +318,8 @@ class Impl implements Ticker {
       }
     }
     this.running = this.waiting.size > 0
+    // What was given up, or came to its end without a turn.
+    if (this.inFlight === 0) this.hold.set(false)
     return this.running
   }
 }
@@ -331,5 +342,7 @@ export const make: Effect.Effect<Ticker, never, Scope.Scope> = Effect.gen(functi
         if (ticker.due > 1) yield* Effect.yieldNow
       } while (ticker.advance())
     })
-  return new Impl(clock, () => scheduler.makeDispatcher(), (ticker) => run(loop(ticker)))
+  const ticker = new Impl(clock, () => scheduler.makeDispatcher(), (ticker) => run(Background.run(loop(ticker))))
+  yield* Effect.addFinalizer(() => Effect.sync(() => ticker.end()))
+  return ticker
 })

@@ -14,6 +14,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Fs from "node:fs/promises"
 import * as NodeTls from "node:tls"
+import * as Background from "./Background.ts"
 
 /**
  * Certificates or keys cannot be read or used.
@@ -82,7 +83,9 @@ export const make = Effect.fnUntraced(function*(
     (error) => Effect.logWarning(`TLS goes on with the certificates that it has: ${error.message}`)
   )
   yield* Effect.forkScoped(
-    Effect.delay(Effect.repeat(attempt, Schedule.spaced(options?.every ?? "1 hour")), options?.every ?? "1 hour")
+    Background.run(
+      Effect.delay(Effect.repeat(attempt, Schedule.spaced(options?.every ?? "1 hour")), options?.every ?? "1 hour")
+    )
   )
   return tls
 })

@@ -5,6 +5,7 @@
  */
 export * as Admission from "./Admission.ts"
 export * as Authenticator from "./Authenticator.ts"
+export * as Background from "./Background.ts"
 export * as Connection from "./Connection.ts"
 export * as ConnectLimiter from "./ConnectLimiter.ts"
 export * as Handshake from "./Handshake.ts"

@@ -399,6 +399,34 @@ describe("NodePool: waiting for room", () => {
       assert.strictEqual(asked(), before)
     }))
 
+  it.effect("200 000 at once: each refusal is the same object, those who were let in are served first, in order", () =>
+    Effect.gen(function*() {
+      const { held, log, network, pool, ticker } = yield* full({ maxWaiting: 100 })
+      const deadline = ticker.deadline(60_000)
+      const refusals = new Set<unknown>()
+      const waiters = Array.from({ length: 200_000 }, (_, i) => new Waiting(String(i), log))
+      for (const waiter of waiters) {
+        const place = pool.wait(waiter, deadline)
+        if ("_tag" in place) refusals.add(place)
+        // Nobody overtakes those who wait.
+        assert.isUndefined(pool.pickAny())
+      }
+      assert.strictEqual(refusals.size, 1)
+      const [reason] = [...refusals] as [PoolReason]
+      assert.strictEqual(reason._tag, "ClientOverloaded")
+      assert.include(reason.message, "100 requests wait")
+      assert.strictEqual(pool.stats.waiting, 100)
+      for (const answer of held.splice(0)) answer()
+      yield* until(() => log.length >= 4)
+      assert.deepStrictEqual(log.slice(0, 4).map((line) => line.split(":")[0]), ["0", "1", "2", "3"])
+      assert.strictEqual(network.sockets.length, 2)
+      // What is said of the node's old address is not said of the new one.
+      pool.moveTo("10.0.0.9")
+      for (let i = 0; i < 100; i++) pool.wait(waiters[i]!, deadline)
+      const moved = pool.wait(waiters[0]!, deadline)
+      assert.include("message" in moved ? moved.message : "", "10.0.0.9")
+    }))
+
   it.effect("past the bound: ClientOverloaded, at once", () =>
     Effect.gen(function*() {
       const { pool, wait } = yield* full({ maxWaiting: 2 })

@@ -244,7 +244,7 @@ const rows: ReadonlyArray<Row> = [
 
 describe("Liveness", () => {
   for (const { back = [], deaf = false, events, name, patience, silent, steps, ticks } of rows) {
-    it(name, () => {
+    it(`${name}`, () => {
       const peer = new Peer(patience)
       const seen: Record<number, Step> = {}
       for (let tick = 1; tick <= ticks; tick++) {

@@ -102,6 +102,22 @@ describe("NodePool: one connection is silent", () => {
       assert.strictEqual(node.open.length, 1)
     }))
 
+  it.effect("dials for it land elsewhere: what they brought is let go when it is heard again", () =>
+    Effect.gen(function*() {
+      const { asker, connections, node, pool, server } = yield* paced({ shards: 4 })
+      node.others = [0, 1_000, 0, 0]
+      server.isHeld = (socket) => socket.client === connections[1]
+      asker(1).ask()
+      yield* pass(3_000, [server])
+      assert.isAbove(pool.stats.excess, 0)
+      assert.isTrue(connections[1]!.isSilent)
+      server.isHeld = () => false
+      yield* pass(100, [server])
+      yield* turns()
+      assert.isTrue(isSame(pool, connections))
+      assertFull(pool, node)
+    }))
+
   it.effect("in excess, it is closed, and takes no slot that becomes free", () =>
     Effect.gen(function*() {
       const { network, node, start } = yield* setup({ shards: 4 }, { shutdownTimeout: 0 })

@@ -295,13 +295,49 @@ describe("NodePool: what happens", () => {
       const pool = yield* Effect.withSpan(start, "startup").pipe(Effect.provideService(Tracer.Tracer, tracer))
       yield* pool.awaitFull
       yield* turns()
-      assert.strictEqual(spans.shift()!.name, "startup")
+      const { name, spanId: startup } = spans.shift()!
+      assert.strictEqual(name, "startup")
       assert.strictEqual(spans.length, 8)
       assert.isTrue(spans.every(({ name, status }) => name === "cql.dial" && status._tag === "Ended"))
       assert.strictEqual(spans.filter(({ attributes }) => attributes.get("scylla.shard_aware") === true).length, 7)
       assert.strictEqual(spans[0]!.attributes.get("server.address"), "10.0.0.1")
-      // A dial is nobody's child: what the pool was made in is over long before the last one.
-      assert.isTrue(spans.every(({ parent }) => Option.isNone(parent)))
+      // What the pool was made in is soon over.
+      const belongs = spans.map(({ links, parent }) => Option.getOrUndefined(parent) ?? links[0]?.span)
+      assert.deepStrictEqual([...new Set(belongs.map((span) => span?.spanId))], [startup])
+    }))
+
+  it.effect("dials are part of the span that asked for the pool as long as that lasts, and have a link to it later", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const { node, start } = yield* setup(sharded)
+      const pool = yield* Effect.tap(start, (pool) => pool.awaitFull).pipe(
+        Effect.withSpan("startup"),
+        Effect.provideService(Tracer.Tracer, tracer)
+      )
+      const [startup, ...dials] = spans
+      assert.strictEqual(dials.length, 8)
+      assert.isTrue(dials.every(({ parent }) => Option.getOrUndefined(parent) === startup))
+      assert.isTrue(dials.every(({ traceId }) => traceId === startup!.traceId))
+      node.open[0]!.end()
+      yield* until(() => !pool.isFull)
+      yield* TestClock.adjust(100)
+      const later = spans.at(-1)!
+      assert.strictEqual(spans.length, 10)
+      assert.isTrue(Option.isNone(later.parent))
+      assert.notStrictEqual(later.traceId, startup!.traceId)
+      assert.deepStrictEqual(later.links.map(({ span }) => span), [startup!])
+      // Where nobody asked for it there is nothing to belong to.
+      const other = yield* setup({})
+      yield* Effect.tap(other.start, (pool) => pool.awaitFull).pipe(Effect.provideService(Tracer.Tracer, tracer))
+      assert.strictEqual(spans.length, 11)
+      assert.deepStrictEqual([spans.at(-1)!.parent, spans.at(-1)!.links], [Option.none(), []])
     }))
 
   it.effect("a local port is not used again as long as there are others that rest", () =>

@@ -6,11 +6,12 @@ import { type Size, SlotTable } from "../src/internal/slotTable.ts"
 const LOST = new ConnectionLost({ message: "lost" })
 
 /** What the table looks at. */
-const connection = (shard: number): Connection => {
+const connection = (shard: number, isSilent = false): Connection => {
   const fields = {
     shard,
     isOpen: true,
-    isAvailable: true,
+    isSilent,
+    isAvailable: !isSilent,
     isBusy: false,
     load: 0,
     requests: 0,
@@ -51,6 +52,31 @@ describe("SlotTable", () => {
     assert.deepStrictEqual(table.exhaust(spare, 0), [spare], "at once")
     assert.strictEqual(table.pick(1, true), last)
     assert.strictEqual(table.excess.length, 1)
+  })
+
+  it("a connection in excess on which nothing is heard takes nobody's place", () => {
+    const { table } = make(2)
+    const [own, silent, spare] = [connection(1), connection(1, true), connection(1)]
+    for (const one of [own, silent, spare]) table.add(one, 0)
+    table.remove(own, LOST, 0)
+    assert.strictEqual(table.slots[1], spare)
+    assert.deepStrictEqual(table.excess, [silent])
+  })
+
+  it("where nothing is heard one slot at a time wants a connection: the first that has none, or one to be replaced", () => {
+    const { table } = make(4)
+    const all = [0, 1, 2].map((shard) => connection(shard, true))
+    for (const one of all) table.add(one, 0)
+    const wants = () => [0, 1, 2, 3].filter((slot) => table.needs(slot))
+    assert.deepStrictEqual(wants(), [3])
+    table.exhaust(all[1]!, 0, true)
+    table.exhaust(all[2]!, 0, true)
+    assert.deepStrictEqual(wants(), [1])
+    // Something is heard: only what was to be replaced for its silence alone need not be.
+    table.exhaust(all[2]!, 0)
+    for (const one of all) table.restore(Object.assign(one, { isSilent: false, isAvailable: true }))
+    assert.deepStrictEqual(wants(), [2, 3])
+    assert.deepStrictEqual(table.stats.map(({ state }) => state), ["Ready", "Ready", "Draining", "Idle"])
   })
 
   it("a connection in excess that is to be replaced itself takes nobody's place", () => {

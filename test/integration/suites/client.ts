@@ -70,6 +70,20 @@ export const client = (it: Vitest.MethodsNonLive<TestServer.TestServer>, provide
           assert.deepStrictEqual(row, values)
         }))
 
+      if (provider !== "simulated") {
+        it.effect("a trace is there in the end", () =>
+          Effect.gen(function*() {
+            const cql = yield* CqlClient.CqlClient
+            const result = yield* cql.execute("SELECT * FROM system.local", [], { tracing: true })
+            const trace = yield* cql.trace(result)
+            assert.isAbove(trace.durationMicros, 0)
+            assert.isAbove(trace.events.length, 0)
+            assert.isTrue(trace.events.every(({ activity, source }) => activity !== "" && source !== ""))
+            const without = yield* cql.execute("SELECT * FROM system.local")
+            assert.strictEqual((yield* Effect.flip(cql.trace(without))).reason._tag, "TraceMissing")
+          }))
+      }
+
       it.effect("null deletes, Unset leaves alone", () =>
         Effect.gen(function*() {
           const cql = yield* CqlClient.CqlClient

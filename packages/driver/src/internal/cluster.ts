@@ -1,3 +1,4 @@
+import * as Background from "@effect-scylla/pool/Background"
 import { type Connection, type Owner } from "@effect-scylla/pool/Connection"
 import * as Handshake from "@effect-scylla/pool/Handshake"
 import * as NodePool from "@effect-scylla/pool/NodePool"
@@ -634,6 +635,6 @@ export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.S
     const cluster = new Cluster(options, inbox, published, scope, yield* Effect.context<never>())
     yield* Effect.addFinalizer(() => cluster.shutdown)
     yield* cluster.start()
-    yield* Effect.forkScoped(cluster.run)
+    yield* Effect.forkScoped(Background.run(cluster.run))
     return cluster
   })

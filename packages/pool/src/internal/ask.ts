@@ -1,25 +1,36 @@
+import type { Dialect } from "@effect-scylla/protocol/Dialect"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import type * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import type { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Exit from "effect/Exit"
-import type { Connection, ResponseHandler } from "../Connection.ts"
 import { ConnectionBusy, ConnectionClosed, PoolError, type PoolReason } from "../PoolError.ts"
 import { Suspension } from "../Suspension.ts"
+import type { ResponseHandler } from "./responseHandler.ts"
 
 /** A response, and what is in front of it. */
 export type Answer = { readonly response: Response.Response; readonly prefix: Response.Prefix }
 
+/** What a question needs of a connection. */
+export interface Asked {
+  readonly dialect: Dialect
+  readonly isOpen: boolean
+  readonly closeReason: PoolReason | undefined
+  /** The id of the request, -1 when none can be sent now. */
+  askNow(request: Request.Request, handler: ResponseHandler, timeoutMillis: number): number
+  abandon(id: number, handler: ResponseHandler): void
+}
+
 /** One question, its answer decoded in the general way. */
 export class Ask extends Suspension<Answer, PoolError> implements ResponseHandler {
-  private readonly connection: Connection
+  private readonly connection: Asked
   private readonly message: Request.Request
   private readonly timeoutMillis: number
   private readonly decoders: RowDecoders
   private stream = -1
 
-  constructor(connection: Connection, message: Request.Request, timeoutMillis: number, decoders: RowDecoders) {
+  constructor(connection: Asked, message: Request.Request, timeoutMillis: number, decoders: RowDecoders) {
     super()
     this.connection = connection
     this.message = message

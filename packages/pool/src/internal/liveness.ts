@@ -164,6 +164,11 @@ export class Liveness {
     this.beats++
   }
 
+  /** It was asked a question, and has answered nothing since. */
+  get isAsking(): boolean {
+    return this.askedAt >= 0
+  }
+
   ask(now: number): void {
     this.askedAt = now
   }

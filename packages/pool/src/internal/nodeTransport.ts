@@ -45,6 +45,8 @@ class NodeSocket implements Socket {
     // Here, because `tls.connect` does not take them as options.
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, KEEPALIVE_MILLIS)
+    // Whoever waits for an answer holds the process: an open connection alone does not.
+    this.socket.unref()
     this.localPort = this.socket.localPort
     this.remoteAddress = this.socket.remoteAddress ?? endpoint.address
   }

@@ -15,6 +15,17 @@ import type { PoolRecorder } from "./poolRecorder.ts"
 import type { PortBelief } from "./portBelief.ts"
 import { TlsSessions } from "./tlsSessions.ts"
 
+/**
+ * Whoever asked for the pool: a dial is part of that as long as it lasts. Later ones are traces of their own, so that the first does
+ * not grow as long as the client lives, with a link to it.
+ */
+const belongingTo = (asker: Tracer.AnySpan | undefined): Tracer.SpanOptionsNoTrace =>
+  asker === undefined
+    ? { root: true }
+    : asker._tag === "Span" && asker.status._tag === "Started"
+    ? { parent: asker }
+    : { root: true, links: [{ span: asker, attributes: {} }] }
+
 /** Local ports in use that are passed over before the plain port is tried. */
 const MAX_LOCAL_PORTS = 8
 
@@ -276,7 +287,8 @@ export class SlotDialer {
   private traced(slot: number, endpoint: Endpoint) {
     return <A, E>(dial: Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.withFiber((fiber) => {
-        if (fiber.cache.tracer === undefined) return dial
+        const { span: asker, tracer } = fiber.cache
+        if (tracer === undefined) return dial
         const shard = this.host.shardOf(slot)
         const attributes = {
           "server.address": endpoint.address,
@@ -284,8 +296,7 @@ export class SlotDialer {
           ...(shard === undefined ? {} : { "scylla.shard": shard }),
           "scylla.shard_aware": endpoint.localPort !== undefined
         }
-        // A root: what the client was built in has long ended.
-        return Effect.useSpan("cql.dial", { kind: "client", root: true, attributes }, (span) =>
+        return Effect.useSpan("cql.dial", { kind: "client", ...belongingTo(asker), attributes }, (span) =>
           Effect.provideService(dial, Tracer.ParentSpan, span))
       })
   }

@@ -2,9 +2,9 @@
 const SMALL = 64
 
 /**
- * Stream ids 1..32767 of a connection: fresh ones while the table is small, then the one that was freed longest ago, so
- * that an answer which comes twice meets a free id rather than another request. 0 is the handshake's: servers report broken
- * framing on it (`docs/architecture.md`, what must always hold: stream ids).
+ * Stream ids 1..32767 of a connection: fresh ones while the table is small, then the one that was
+ * freed longest ago, so that an answer which comes twice meets a free id rather than another request. 0 is the
+ * handshake's.
  */
 export class StreamIds {
   static readonly MAX = 32_767

@@ -193,6 +193,23 @@ export const mutants: ReadonlyArray<Mutant> = [
     }
   },
   {
+    name: "a silent connection is picked",
+    apply: () => {
+      const original = Object.getOwnPropertyDescriptor(Connection.prototype, "isAvailable")!
+      const hasRoom = Object.getOwnPropertyDescriptor(Connection.prototype, "hasRoom")!
+      Object.defineProperty(Connection.prototype, "isAvailable", hasRoom)
+      return () => void Object.defineProperty(Connection.prototype, "isAvailable", original)
+    }
+  },
+  {
+    name: "who waits although nothing is heard is forgotten when the connections are gone",
+    apply: () =>
+      replace(NodePool.prototype, "checkUp", (original) =>
+        function(reason) {
+          if (this["isUp"] !== this["wasUp"]) original.call(this, reason)
+        })
+  },
+  {
     name: "a waiter never expires",
     apply: () =>
       replace(Admission.prototype, "onTick", () =>

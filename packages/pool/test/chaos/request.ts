@@ -23,6 +23,8 @@ export interface Ledger {
 
 /** Which of its steps wait for the end of the turn. */
 export interface Stages {
+  /** It goes elsewhere, here: fails, when nothing is heard of its peer. */
+  readonly movesOn: boolean
   readonly sendsLater: boolean
   readonly resumesLater: boolean
 }
@@ -156,6 +158,11 @@ export class ChaosRequest implements ResponseHandler, Waiter, Sendable, Resumabl
     if (this.isResuming) this.ledger.violated(`${this.text}: failed after it was answered`)
     if (!this.settle("failed")) return
     if (!sent) this.isUnsent()
+  }
+
+  onOverdue(now: number): number {
+    if (now >= this.deadline) return 0
+    return this.stages.movesOn && this.connection!.isSilent ? 0 : this.deadline
   }
 
   onAdmitted(connection: Connection): void {

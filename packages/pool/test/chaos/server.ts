@@ -17,6 +17,10 @@ export class ChaosServer {
   private readonly ledger: Ledger
   /** Answers nothing and forgets nothing: stopped, or collecting garbage. */
   isHung = false
+  /** Answers heartbeats and handshakes, and nothing else. */
+  isDeaf = false
+  /** A shard that hangs; -1 for none. */
+  hungShard = -1
   /** Accepts and closes. */
   isShedding = false
   /** Refuses dials. */
@@ -72,7 +76,7 @@ export class ChaosServer {
     }
     const isOurs = request._tag === "Query" && request.query.startsWith("q")
     if (isOurs && this.random.below(1000) < this.forgets) return true
-    if (this.isHung || (isOurs && this.random.below(3) === 0)) this.late.push({ socket, received })
+    if (this.isLate(socket, received) || (isOurs && this.random.below(3) === 0)) this.late.push({ socket, received })
     else this.answer({ socket, received })
     return true
   }
@@ -86,12 +90,18 @@ export class ChaosServer {
     if (this.random.below(400) === 0) this.condemn(socket, stream, request.query)
   }
 
+  /** Stopped, all of it or what has to do with this. */
+  private isLate(socket: FakeSocket, { request }: Received): boolean {
+    if (this.isHung || (this.hungShard >= 0 && socket.shard === this.hungShard)) return true
+    return this.isDeaf && request._tag === "Query"
+  }
+
   /** Answers some of what it owes, in any order. */
   catchUp(count = this.late.length): void {
-    if (this.isHung) return
     for (let i = 0; i < count && this.late.length > 0; i++) {
       const at = this.random.below(this.late.length)
       const debt = this.late[at]!
+      if (this.isLate(debt.socket, debt.received)) continue
       this.late[at] = this.late.at(-1)!
       this.late.pop()
       this.answer(debt)
@@ -163,6 +173,8 @@ export class ChaosServer {
   /** Everything is well again, but for connections that are half open. */
   heal(): void {
     this.isHung = false
+    this.isDeaf = false
+    this.hungShard = -1
     this.isShedding = false
     this.isDown = false
     this.isFiltered = false

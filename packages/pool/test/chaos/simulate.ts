@@ -183,13 +183,19 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
         if (isSound && connection.load !== owed) {
           violations.push(`${connection.load} ids are taken, and the server owes ${owed}`)
         }
-        // The heartbeat, and a switch of the keyspace.
-        if (connection.load > maxInFlight + 2) violations.push(`${connection.load} in flight, at most ${maxInFlight}`)
+        // The heartbeat, a switch of the keyspace, and questions that were not answered: four of each kind.
+        if (connection.load > maxInFlight + 2 + 8) {
+          violations.push(`${connection.load} in flight, at most ${maxInFlight}`)
+        }
       }
       // Two lives of a node at a time, and what is being made of the next.
       if (network.open.length > 2 * slots + 2 * bound + PER_NODE + 32) {
         violations.push(`${network.open.length} sockets are open`)
       }
+      if (pool.isUp && !pool.isOpen) violations.push("up without a connection")
+      if (stats.waiting > 0 && !pool.isOpen) violations.push(`${stats.waiting} wait for connections that are gone`)
+      if (pool.pickSilent()?.isSilent === false) violations.push("what is heard was picked as silent")
+      if (pool.pickAny()?.isSilent) violations.push("a silent connection was picked")
       for (const socket of condemned) {
         if (!socket.isDestroyed) violations.push("a connection that lied is still used")
       }
@@ -215,7 +221,20 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   )
 
   const upset = (server: ChaosServer, pool: NodePool.NodePool): string => {
-    switch (random.below(17)) {
+    switch (random.below(20)) {
+      case 19:
+        server.hungShard = random.below(Math.max(1, server.node.shards))
+        return "a shard hangs"
+      case 18:
+        server.isDeaf = true
+        return "answers heartbeats only"
+      case 17:
+        // Stopped, and it goes on: what it had is answered.
+        server.isHung = false
+        server.isDeaf = false
+        server.hungShard = -1
+        server.catchUp()
+        return "resume"
       case 16:
         server.isFiltered = true
         return "filter"
@@ -275,7 +294,11 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   /** Asks, and where it `goesOn` again with the answer, on the stack of the read or at the end of the turn. */
   const ask = (pool: NodePool.NodePool, shard: number, goesOn: boolean): void => {
     const deadline = ticker.deadline(pick(100, 300, 1_000, 3_000))
-    const stages = { sendsLater: random.below(2) === 0, resumesLater: random.below(2) === 0 }
+    const stages = {
+      sendsLater: random.below(2) === 0,
+      resumesLater: random.below(2) === 0,
+      movesOn: random.below(2) === 0
+    }
     const request = new ChaosRequest(`q${all.length}`, pool, deadline, { ledger, ticker, stages })
     all.push(request)
     live.push(request)
@@ -294,7 +317,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       ask(pool, random.below(pool.nrShards), random.below(8) === 0)
     }
     // Many callers of one shard: their next requests are written in the middle of a read.
-    if (random.below(16) === 0) {
+    if (random.below(6) === 0) {
       const pool = pick(...pools)
       const shard = random.below(pool.nrShards)
       for (let i = 10 + random.below(30); i > 0 && all.length < requests; i--) ask(pool, shard, true)
@@ -329,6 +352,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     const { node } = servers[i]!
     const { excess, slots, waiting } = pool.stats
     if (!pool.isFull) violations.push(`not full: ${slots.map(({ state }) => state).join(" ")}`)
+    if (slots.some(({ isSilent, state }) => isSilent || state !== "Ready")) violations.push("something is silent still")
     if (excess > 0 || waiting > 0) violations.push(`${excess} in excess, ${waiting} waiting`)
     if (pool.nrShards !== Math.max(1, node.shards)) violations.push(`${pool.nrShards} shards, not ${node.shards}`)
     const open = node.open
@@ -347,7 +371,11 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   for (const server of servers) server.forgets = 300
   for (let i = 0; i < 20; i++) {
     const pool = pick(...pools)
-    const stages = { sendsLater: random.below(2) === 0, resumesLater: random.below(2) === 0 }
+    const stages = {
+      sendsLater: random.below(2) === 0,
+      resumesLater: random.below(2) === 0,
+      movesOn: random.below(2) === 0
+    }
     const request = new ChaosRequest(`q-last${i}`, pool, ticker.deadline(60_000), { ledger, ticker, stages })
     all.push(request)
     request.start(random.below(pool.nrShards), false)
