@@ -1,6 +1,6 @@
 /**
  * Results without their metadata: a row is read with the columns that its request named, whatever happens to the table in
- * the meantime (DESIGN 4.3).
+ * the meantime (`docs/architecture.md`, what must always hold: rows).
  */
 import type { CqlClient } from "@effect-scylla/driver"
 import { Frame } from "@effect-scylla/protocol"

@@ -1,4 +1,4 @@
-/** The table of DESIGN 4.4 and of cql-features 3.11, a test for each row. */
+/** What became of a request, and whether it is sent again: a test for each row (`docs/architecture.md`, what must always hold: writes). */
 import { type CqlError, RetryPolicy, type StatementKind } from "@effect-scylla/driver"
 import { PoolError } from "@effect-scylla/pool"
 import { ProtocolError, ServerError } from "@effect-scylla/protocol"

@@ -1,6 +1,7 @@
 /**
- * What the suites of other drivers say of a pool, where no other test here says it: names behind "Java" are those of the cases in
- * its ChannelPool*Test, those behind "Rust" are steps of the refiller of the Rust driver's connection pool.
+ * What other drivers say of a pool, where no other test here says it. Names behind "Java" are those of the cases in
+ * `ChannelPool*Test` of apache/cassandra-java-driver, those behind "Rust" are steps of the refiller in
+ * `scylla/src/network/connection_pool.rs` of scylladb/scylla-rust-driver.
  */
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,7 +1,7 @@
 import { Features } from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
 
-/** SUPPORTED of ScyllaDB 2026.3 (scylla-server.md 1). */
+/** SUPPORTED of ScyllaDB 2026.3, whose keys are those of its `docs/dev/protocol-extensions.md`. */
 const full: Readonly<Record<string, ReadonlyArray<string>>> = {
   CLIENT_OPTIONS: [""],
   COMPRESSION: ["lz4", "snappy"],

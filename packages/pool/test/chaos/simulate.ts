@@ -1,6 +1,7 @@
 /**
  * A few pools and their nodes in memory, under a clock and a scheduler that follow a seed: nodes crash, hang, shed, reshard
- * and lie; callers come and go. After every step it is looked at whether what always has to hold does.
+ * and lie; callers come and go. After every step it is checked what must always hold
+ * (`docs/architecture.md`): ids, slots, bounds, deadlines, and that everybody is told once.
  */
 import { ConnectLimiter, make as makeLimiter } from "@effect-scylla/pool/ConnectLimiter"
 import * as NodePool from "@effect-scylla/pool/NodePool"
