@@ -3,6 +3,8 @@
  * in an empty project of its own, with its siblings' tarballs. Those that shared API definitions need are bundled for browsers, too, and
  * the bundle is run where there is nothing but the web's globals.
  *
+ * Where `BUN` or `DENO` name those, something real is done with every package on them (test/runtimes/smoke.mjs).
+ *
  * Prints a line with PASS or FAIL for the build, for each package and for the bundle. FILE gets the same as JSON:
  * `{"passed", "failed", "results": [{"name", "ok", "detail"}]}`.
  */
@@ -171,6 +173,19 @@ const useInBrowser = (tarballs) => {
   } KiB, not minified), run with web globals only`
 }
 
+/** Other runtimes than Node that are here. */
+const runtimes = [["bun", process.env.BUN, ["run"]], ["deno", process.env.DENO, ["run", "--allow-all", "--no-check"]]]
+  .filter(([, path]) => path !== undefined)
+
+/** Does something real with every package, on another runtime. Gives a line of what was seen. */
+const useOn = ([name, path, options], directories, project) => {
+  for (const directory of directories) {
+    const said = capture(`${directory} on ${name}`, [path, ...options, "smoke.mjs", directory], project)
+    if (!said.includes(`ok ${directory}`)) throw new Failure(`${directory} on ${name}: it ended without a word`)
+  }
+  return `${directories.join(", ")}: something real with each`
+}
+
 await runMain(async () => {
   try {
     await ensureInstalled()
@@ -201,6 +216,18 @@ await runMain(async () => {
           (name) => report(name, true, `${useInBrowser(tarballs)} (${seconds(begun)})`),
           "browser bundle"
         )
+      }
+      if (failed.size === 0 && runtimes.length > 0) {
+        const project = projectWith("runtimes", [...tarballs.keys()], tarballs)
+        copyFileSync(join(root, "test", "runtimes", "smoke.mjs"), join(project, "smoke.mjs"))
+        for (const runtime of [["node", nodeBinary(), []], ...runtimes]) {
+          const begun = performance.now()
+          attempt(
+            `runtime ${runtime[0]}`,
+            (name) => report(name, true, `${useOn(runtime, directories, project)} (${seconds(begun)})`),
+            `all packages on ${runtime[0]}`
+          )
+        }
       }
     } else {
       for (const directory of directories) attempt(directory, (name) => report(name, false, "not built, so not packed"))

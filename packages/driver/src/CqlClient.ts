@@ -253,7 +253,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
     core.slow = { reprepare: cache.reprepare, refresh: cache.refresh, schemaChanged: cluster.schemaChanged }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        core.closed = true
+        core.close()
       })
     )
     return fromCore(core, cache, cluster)
@@ -266,7 +266,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
   const bound = (
     prepared: Prepared,
     values: Values,
-    options: ExecuteOptions.ExecuteOptions | undefined,
+    options: ExecuteOptions.Resolved,
     whole: boolean,
     deadline?: number
   ): ExecuteRequest =>
@@ -274,7 +274,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       core,
       prepared,
       Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>),
-      core.resolver.resolve(options),
+      options,
       whole,
       deadline
     )
@@ -295,7 +295,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       })
       return Effect.flatMap(preparing, (prepared) => {
         try {
-          return bound(prepared, values, options, whole, deadline)
+          return bound(prepared, values, resolved, whole, deadline)
         } catch (error) {
           return failed(error, text)
         }
@@ -315,8 +315,12 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     }
     const keyspace = options?.keyspace
     if (statement instanceof Prepared) {
+      // Of another client, which is told of other changes: by its text.
+      if (statement.owner !== core.schema) {
+        return run(statement.text, values, { ...options, keyspace: keyspace ?? statement.givenKeyspace }, whole)
+      }
       return keyspace === undefined || keyspace === statement.givenKeyspace
-        ? bound(statement, values, options, whole)
+        ? bound(statement, values, core.resolver.resolve(options), whole)
         : Effect.fail(misplaced(statement, keyspace))
     }
     if (typeof statement !== "string") {
@@ -327,7 +331,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
     if (!isEmpty) {
       const known = cache.get(statement, keyspace)
-      if (known !== undefined) return bound(known, values, options, whole)
+      if (known !== undefined) return bound(known, values, core.resolver.resolve(options), whole)
     }
     const refused = refuse(statement, isUse)
     if (refused !== undefined) return Effect.fail(refused)
@@ -366,7 +370,11 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
     prepare: (text: string, options?: { readonly keyspace?: string | undefined }) => {
       const refused = refuse(text, isUse)
-      return refused === undefined ? cache.prepare(text, options?.keyspace) : Effect.fail(refused)
+      if (refused !== undefined) return Effect.fail(refused)
+      return Effect.timeoutOrElse(cache.prepare(text, options?.keyspace), {
+        duration: core.defaults.timeoutMillis,
+        orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
+      })
     },
     execute,
     batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => {
@@ -377,7 +385,7 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       }
     },
     trace: (of: ResultSet<any> | Uuid) => traceOf(execute, of),
-    executeMany: (statement: Prepared | string, rows: any, options: Many.Options = {}) =>
+    executeMany: (statement: Prepared | string, rows: any, options?: Many.Options) =>
       executeMany(core, cache, statement, rows, options),
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),

@@ -167,7 +167,10 @@ export class CqlError extends Data.TaggedError("CqlError")<{
    * applied, or is idempotent. `Retry.schedule` goes by it.
    */
   get isSafeToRetry(): boolean {
-    return this.isRetryable && (this.outcome !== "Ambiguous" || this.idempotent === true)
+    if (!this.isRetryable) return false
+    if (this.outcome === undefined || this.idempotent === true) return true
+    // Of many rows, others may have been applied.
+    return this.outcome !== "Ambiguous" && this.progress === undefined
   }
   /**
    * Whether what went wrong may pass, so that the same request may succeed later. It says nothing about whether sending it again

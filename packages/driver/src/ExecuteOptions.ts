@@ -154,8 +154,9 @@ export class Resolver {
   }
 
   /** Throws `InvalidStatement`. */
-  resolve(given: ExecuteOptions | undefined): Resolved {
-    if (given === undefined) return this.defaults
+  resolve(given: ExecuteOptions | null | undefined): Resolved {
+    // Null comes from callers without types.
+    if (given === undefined || given === null) return this.defaults
     const options = typeof given.timeout === "object" || typeof given.attemptTimeout === "object" ? plain(given) : given
     const { known } = this
     for (let i = 0; i < known.length; i++) if (isAlike(known[i]!.given, options)) return known[i]!.resolved

@@ -348,6 +348,9 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
   if (serialConsistency !== "SERIAL" && serialConsistency !== "LOCAL_SERIAL") {
     issue("serialConsistency", `SERIAL or LOCAL_SERIAL, got ${format(serialConsistency)}`)
   }
+  if (options.timestamps !== undefined && options.timestamps !== "client" && options.timestamps !== "server") {
+    issue("timestamps", `"client" or "server", got ${format(options.timestamps)}`)
+  }
   for (const name of ["keyspace", "clusterName", "clientId"] as const) {
     if (options[name] === "") issue(name, "a name, or leave it out")
   }

@@ -35,6 +35,8 @@ export interface Asked {
   readonly epoch: number
   readonly millis: number
   readonly node: Node | undefined
+  /** The client's, by whose changes it is looked at. */
+  readonly owner: unknown
 }
 
 /** How an EXECUTE is laid out: a small number, the same for all dialects that lay it out alike. @internal */
@@ -103,13 +105,15 @@ export class Prepared {
   preparedEpoch: number
   /** @internal */
   preparedBy: Node | undefined
+  /** What the client is told by that prepared it: to another one it is a text. @internal */
+  readonly owner: unknown
 
   constructor(
     text: string,
     response: Response.Prepared,
     features: Features.Features,
     keyspace?: string,
-    asked: Asked = { epoch: 0, millis: 0, node: undefined }
+    asked: Asked = { epoch: 0, millis: 0, node: undefined, owner: undefined }
   ) {
     this.text = text
     this.givenKeyspace = keyspace
@@ -117,6 +121,7 @@ export class Prepared {
     this.preparedEpoch = asked.epoch
     this.preparedAt = asked.millis
     this.preparedBy = asked.node
+    this.owner = asked.owner
     const variables = response.variables.columns
     const kind = StatementKind.of(text)
     const marked = features.lwtMask !== undefined && (response.variables.flags & features.lwtMask) !== 0

@@ -1,7 +1,7 @@
 /**
  * Sending a request again that failed, where that can do no harm.
  *
- * The client repeats attempts by itself, on other nodes, until the request's deadline; this is for what still fails then: a cluster
+ * The client repeats attempts by itself, once on each of the other nodes; this is for what still fails then: a cluster
  * that restarts, a datacenter that is overloaded.
  *
  * @since 0.1.0

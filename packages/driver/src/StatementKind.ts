@@ -49,7 +49,11 @@ const COUNTS = new RegExp(
 )
 const SKIPPED_TEXT = new RegExp(String.raw`'(?:[^']|'')*'|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/`, "g")
 
+/** Longer texts are not looked at for counters: what a counter is stamped with does no harm. */
+const LONGEST = 4_096
+
 const counts = (text: string): boolean => {
+  if (text.length > LONGEST) return false
   const bare = text.replace(SKIPPED_TEXT, " ")
   const set = /\bset\b([\s\S]*?)(?:\bwhere\b|$)/i.exec(bare)
   return set !== null && /[+-]/.test(set[1]!) && COUNTS.test(set[1]!)

@@ -39,6 +39,18 @@ describe("attempts", () => {
       assert.isTrue(stamps.slice(0, 3).every((timestamp) => timestamp === stamps[0]))
     }))
 
+  it.effect("have the gravest outcome of them all, not the last", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world()
+      const insert = yield* passing(cql.prepare(INSERT))
+      const refused = new ServerError.InvalidRequest({ code: 0x2200, message: "not like this" })
+      yield* executes(cluster, (count) => count === 1 ? { _tag: "Close" } : { _tag: "Error", error: refused })
+      const error = yield* Effect.flip(passing(cql.execute(insert, [Uuid.random(), 1], { idempotent: true })))
+      assert.deepStrictEqual(error.attempts!.map(({ reason }) => reason._tag), ["ConnectionLost", "InvalidRequest"])
+      // The last one was certainly not applied; the first may have been.
+      assert.strictEqual(error.outcome, "Ambiguous")
+    }))
+
   it.effect("name a serial consistency only where there is a condition", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world({ nodes: 1 })

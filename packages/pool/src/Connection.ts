@@ -658,7 +658,7 @@ export class Connection implements Handlers {
       }
       const handler = this.handlers[id]
       if (handler === undefined) continue
-      const until = handler === this.heartbeat ? this.vigil.beatOverdue(now) : handler.onOverdue?.(now) ?? 0
+      const until = handler === this.heartbeat ? this.vigil.beatOverdue(now) : this.untilOf(handler, now)
       if (this.reason !== undefined) return
       // Of a trial it is known already.
       if (handler !== this.heartbeat && handler !== this.vigil.trial) this.liveness.missed()
@@ -674,6 +674,16 @@ export class Connection implements Handlers {
       if (this.reason !== undefined) return
     }
     if (earliest < this.earliest) this.earliest = earliest
+  }
+
+  /** Until when a handler whose time is over goes on waiting. One that throws does not. */
+  private untilOf(handler: ResponseHandler, now: number): number {
+    try {
+      return handler.onOverdue?.(now) ?? 0
+    } catch (error) {
+      this.ticker.raise(error)
+      return 0
+    }
   }
 
   /** A question of the connection's own. Answers its id, -1 where none is left. */
@@ -695,7 +705,7 @@ export class Connection implements Handlers {
     for (let id = 1; id <= issued && this.reason === undefined; id++) {
       const handler = this.handlers[id]
       if (handler?.onOverdue === undefined) continue
-      const until = handler.onOverdue(now)
+      const until = this.untilOf(handler, now)
       if (until > now) this.deadlines[id] = until
       else {
         this.abandon(id, handler)

@@ -78,7 +78,10 @@ export class Addresses {
       return Effect.as(Effect.logWarning(line), undefined)
     }
     const place = yield* Effect.catchCause(
-      Effect.map(asked, (place) => ({ place })),
+      Effect.timeoutOrElse(Effect.map(asked, (place) => ({ place })), {
+        duration: LONGEST,
+        orElse: () => warn(`no answer within ${LONGEST} ms`)
+      }),
       (cause) => warn(format(cause))
     )
     if (place?.place === undefined) return undefined
@@ -96,6 +99,8 @@ export class Addresses {
   })
 }
 
+/** Milliseconds for an answer: the whole cluster waits for it. */
+const LONGEST = 5_000
 /** Different lines that are logged of translators. */
 const WARNINGS = 100
 

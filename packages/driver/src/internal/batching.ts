@@ -3,12 +3,13 @@ import { format } from "effect/Formatter"
 import type { Item, Options, Values } from "../Batch.ts"
 import { MAX_STATEMENTS } from "../Batch.ts"
 import { type CqlError, InvalidStatement } from "../CqlError.ts"
+import { timeoutOf } from "../ExecuteOptions.ts"
 import { Prepared } from "../Prepared.ts"
 import type { ResultSet } from "../ResultSet.ts"
 import { Statement } from "../Statement.ts"
 import { BatchStatement, type Entry } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
-import { ExecuteRequest } from "./executeRequest.ts"
+import { ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
 import { notSent } from "./notSent.ts"
 import type { PreparedCache } from "./preparedCache.ts"
 
@@ -81,12 +82,19 @@ export class Batching {
     }
     const { type = "logged", ...rest } = options ?? {}
     if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
-    const given = items.map(givenOf)
+    // A hole in the list is no statement, and would be passed over by `map`.
+    const given = Array.from(items, givenOf)
     const idempotent = rest.idempotent ?? given.every(({ isIdempotent }) => isIdempotent)
     const resolved = core.resolver.resolve({ ...rest, idempotent })
     const keyspace = rest.keyspace
-    const send = (entries: ReadonlyArray<Entry>): ExecuteRequest =>
-      new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false)
+    const send = (entries: ReadonlyArray<Entry>, deadline?: number): ExecuteRequest =>
+      new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false, deadline)
+    for (const [at, one] of given.entries()) {
+      // Of another client, which is told of other changes: by its text.
+      if (typeof one.statement !== "string" && one.statement.owner !== core.schema) {
+        given[at] = { ...one, statement: one.statement.text }
+      }
+    }
     const known: Array<Entry> = []
     for (const [at, { statement, values }] of given.entries()) {
       const entry = this.entryOf(statement, values, keyspace, at)
@@ -95,23 +103,30 @@ export class Batching {
     }
     if (known.length === given.length) return send(known)
     return Effect.suspend(() => {
-      const texts = new Set(given.flatMap(({ statement }) => typeof statement === "string" ? [statement] : []))
-      const unknown = [...texts].filter((text) => given.some((one) => one.statement === text && this.isToPrepare(one)))
+      const unknown = new Set<string>()
+      for (const one of given) if (this.isToPrepare(one)) unknown.add(one.statement as string)
+      const millis = timeoutOf(resolved, BATCH)
+      const deadline = core.ticker.deadline(millis)
+      const preparing = Effect.forEach(
+        unknown,
+        (text) => Effect.map(this.cache.prepare(text, keyspace), (prepared) => [text, prepared] as const),
+        { concurrency: PREPARING }
+      )
       return Effect.flatMap(
-        Effect.forEach(
-          unknown,
-          (text) => Effect.map(this.cache.prepare(text, keyspace), (prepared) => [text, prepared] as const),
-          {
-            concurrency: PREPARING
-          }
-        ),
+        Effect.timeoutOrElse(preparing, {
+          duration: millis,
+          orElse: () => Effect.fail(notSent(preparingTimedOut(), "BEGIN BATCH"))
+        }),
         (prepared) => {
           const byText = new Map(prepared)
           try {
-            return send(given.map(({ statement, values }, at) => {
-              const found = typeof statement === "string" ? byText.get(statement) : statement
-              return found === undefined ? this.entryOf(statement, values, keyspace, at)! : entry(found, values, at)
-            }))
+            return send(
+              given.map(({ statement, values }, at) => {
+                const found = typeof statement === "string" ? byText.get(statement) : statement
+                return found === undefined ? this.entryOf(statement, values, keyspace, at)! : entry(found, values, at)
+              }),
+              deadline
+            )
           } catch (error) {
             return Effect.fail(refused(error))
           }
@@ -151,6 +166,8 @@ export class Batching {
   }
 }
 
+/** What counts for the time of a batch. */
+const BATCH = { type: "batch", isConditional: false, isSinglePartition: false } as const
 /** Statements of a batch that are prepared at a time. */
 const PREPARING = 16
 

@@ -102,6 +102,15 @@ const WAIT_INTERVAL = 1_000
 /** How long nodes have to agree on a schema, in milliseconds, as with Java. */
 export const AGREEMENT_MILLIS = 10_000
 
+/** Looks at the schema versions after a change of somebody else's. */
+const HEARD_LOOKS = 25
+
+/** A change of the schema that does not change where anything lies. */
+const isOfTables = (message: Message): boolean =>
+  message._tag === "Event" && message.event._tag === "SchemaChange" && message.event.schema.target !== "KEYSPACE"
+
+const keyOf = ({ keyspace, name = "", target }: Response.SchemaChange): string => `${target} ${keyspace}.${name}`
+
 const cqlError = (reason: CqlReason): CqlError => new CqlError({ reason, attempts: [] })
 const reasonOf = (error: PoolError | ServerError): PoolReason | ServerError =>
   error instanceof PoolError ? error.reason : error
@@ -130,6 +139,8 @@ export class Cluster {
   /** `undefined` before the first control connection. */
   negotiated: Negotiated | undefined
   private keyspaces: ReadonlyArray<Snapshot.KeyspaceRow> = []
+  /** Changes that were heard of, until the nodes agree. */
+  private readonly heard = new Map<string, Response.SchemaChange>()
   /** That of the last look at the cluster, `undefined` after a change that was heard of. */
   private schemaVersion: string | undefined
 
@@ -170,6 +181,7 @@ export class Cluster {
           this.forget(event.schema)
           this.core.schema.add(event.schema)
           this.schemaVersion = undefined
+          if (this.heard.size < CHANGES) this.heard.set(keyOf(event.schema), event.schema)
         }
         // What it says of a node that is known is for its pool, at once.
         if (event._tag === "StatusChange" && this.hint(event)) return
@@ -279,10 +291,13 @@ export class Cluster {
     this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
-    for (const row of topology.nodes) {
+    const places = yield* Effect.forEach(topology.nodes, (row) => this.addresses.of(row, port), {
+      concurrency: "unbounded"
+    })
+    for (const [i, row] of topology.nodes.entries()) {
       seen.add(row.hostId)
       const member = this.members.get(row.hostId)
-      const reached = yield* this.addresses.of(row, port)
+      const reached = places[i]!
       const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack &&
         member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect
       if (member !== undefined && !same) yield* this.remove(row.hostId)
@@ -523,19 +538,22 @@ export class Cluster {
     const message = yield* Queue.take(this.inbox)
     if (this.isLost) return yield* this.failOver()
     if (message._tag === "Lost" || (message._tag === "Event" && this.hint(message.event))) return
+    let isRefreshed = !isOfTables(message)
     // What arrives meanwhile is answered by the same refresh.
     yield* Effect.sleep(DEBOUNCE.least + (yield* Random.next) * DEBOUNCE.spread)
     for (const other of yield* Queue.clear(this.inbox)) {
-      if (other._tag === "Event") this.hint(other.event)
+      if (other._tag === "Lost" || (other._tag === "Event" && this.hint(other.event))) continue
+      isRefreshed ||= !isOfTables(other)
     }
-    yield* Effect.ignore(this.refresh())
+    if (!this.isLost) yield* this.settleHeard()
+    if (isRefreshed) yield* Effect.ignore(this.refresh())
     if (this.isLost) yield* this.failOver()
   })
 
   /** Lets the pool of a known node know; answers whether that is all there is to do. */
   private hint(event: Response.Event): boolean {
     if (event._tag === "UnknownEvent") return true
-    if (event._tag === "SchemaChange") return event.schema.target !== "KEYSPACE"
+    if (event._tag === "SchemaChange") return false
     if (event._tag !== "StatusChange") return false
     if (event.change === "DOWN") this.down.add(event.address)
     else this.down.delete(event.address)
@@ -585,7 +603,7 @@ export class Cluster {
     return Effect.gen({ self: this }, function*() {
       let interval = AGREEMENT_INTERVAL.first
       const until = (yield* Clock.currentTimeMillis) + AGREEMENT_MILLIS
-      while ((yield* Clock.currentTimeMillis) < until) {
+      while (!this.core.closed && (yield* Clock.currentTimeMillis) < until) {
         const { control } = this
         if (control !== undefined) {
           const asked = connection.isOpen ? connection : control.connection
@@ -604,12 +622,33 @@ export class Cluster {
         yield* Effect.sleep(interval)
         interval = Math.min(2 * interval, AGREEMENT_INTERVAL.longest)
       }
-      yield* Effect.logWarning("the nodes did not agree on the schema within 10 seconds")
+      if (!this.core.closed) yield* Effect.logWarning("the nodes did not agree on the schema within 10 seconds")
     }).pipe(
       // Nodes that were asked meanwhile may not have had it yet.
-      Effect.ensuring(Effect.sync(() => this.core.schema.add(change)))
+      Effect.ensuring(Effect.sync(() => {
+        this.heard.delete(keyOf(change))
+        this.core.schema.add(change)
+      }))
     )
   }
+
+  /**
+   * The same of what others have changed: the event comes from one node, and another one that is asked at once may not have it yet. So it
+   * counts again when the nodes agree.
+   */
+  private readonly settleHeard = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    for (let look = 0; look < HEARD_LOOKS && this.heard.size > 0; look++) {
+      const { control } = this
+      if (control === undefined) return
+      const versions = yield* Effect.option(
+        SystemTables.schemaVersions(control.connection, this.decoders, () => true, () => undefined)
+      )
+      if (versions._tag === "Some" && versions.value.size <= 1) break
+      yield* Effect.sleep(AGREEMENT_INTERVAL.longest)
+    }
+    for (const change of this.heard.values()) this.core.schema.add(change)
+    this.heard.clear()
+  })
 
   /** Closes everything, requests in flight drained. */
   get shutdown(): Effect.Effect<void> {

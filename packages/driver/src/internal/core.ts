@@ -75,6 +75,8 @@ export class Core {
   readonly decoders: RowDecoders
   snapshot: Snapshot
   closed = false
+  /** Told once, when the client is closed. */
+  readonly closing = new Set<() => void>()
   slow!: SlowPath
 
   readonly page: Page = emptyPage()
@@ -120,6 +122,13 @@ export class Core {
     this.decoders = options.decoders
     this.warnings = options.warnings
     this.snapshot = options.snapshot
+  }
+
+  /** No request is taken any more. */
+  close(): void {
+    this.closed = true
+    for (const tell of this.closing) tell()
+    this.closing.clear()
   }
 
   /** Whether this client stamps such a statement: where the caller gives no time of its own. */

@@ -6,13 +6,13 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { format } from "effect/Formatter"
 import * as Stream from "effect/Stream"
-import { CqlError, InvalidStatement } from "../CqlError.ts"
+import { ClientClosed, CqlError, InvalidStatement } from "../CqlError.ts"
 import type { Resolved } from "../ExecuteOptions.ts"
 import type { Failure, Options, Summary } from "../Many.ts"
 import { Prepared } from "../Prepared.ts"
 import type { ResultSet } from "../ResultSet.ts"
 import type { Core } from "./core.ts"
-import { ExecuteRequest } from "./executeRequest.ts"
+import { encodeError, ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
 import { notSent } from "./notSent.ts"
 import type { PreparedCache } from "./preparedCache.ts"
 
@@ -127,11 +127,30 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
     } catch (cause) {
       this.stopped = Effect.die(cause)
     }
+    this.core.closing.add(this.onClose)
+    this.fill()
+  }
+
+  /** Rows that wait for room are told by themselves; a source that is asked may never answer. */
+  private readonly onClose = (): void => {
+    const reason = new ClientClosed({ message: "the client was closed before all rows were sent" })
+    this.stopped ??= Effect.suspend(() =>
+      Effect.fail(
+        new CqlError({
+          reason,
+          outcome: this.prepared.kind.type === "read" ? undefined : "NotSent",
+          attempts: [],
+          statement: this.prepared.text,
+          progress: { ...this.standing, index: this.sent }
+        })
+      )
+    )
     this.fill()
   }
 
   protected abandon(): void {
     this.stopped ??= Effect.interrupt
+    this.core.closing.delete(this.onClose)
     for (const row of this.under) row.drop()
     this.under.clear()
     this.leave()
@@ -149,7 +168,8 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
       this.next()
     }
     this.isFilling = false
-    if (this.inFlight === 0 && !this.isAsking && (this.stopped !== undefined || this.isExhausted)) this.finish()
+    // Whoever gives rows may be long in giving the next one, which nobody wants any more.
+    if (this.inFlight === 0 && (this.stopped !== undefined || (this.isExhausted && !this.isAsking))) this.finish()
   }
 
   private next(): void {
@@ -177,6 +197,10 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
   }
 
   private take(result: IteratorResult<unknown>): void {
+    if (typeof result !== "object" || result === null) {
+      this.stopped ??= Effect.die(new TypeError(`an iterator of rows gave ${format(result)} instead of a result`))
+      return
+    }
     if (result.done === true) {
       this.isExhausted = true
       return
@@ -194,10 +218,8 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
       values = Array.isArray(value) ? value : prepared.encoder.order(value as Readonly<Record<string, unknown>>)
     } catch (error) {
       this.done++
-      return this.failed(
-        index,
-        new CqlError({ reason: error as InvalidStatement, outcome: "NotSent", attempts: [], statement: prepared.text })
-      )
+      const reason = error instanceof InvalidStatement ? error : encodeError(error)
+      return this.failed(index, new CqlError({ reason, outcome: "NotSent", attempts: [], statement: prepared.text }))
     }
     const row = new Row(this, index, core, prepared, values, resolved)
     this.under.add(row)
@@ -259,6 +281,7 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
 
   private finish(): void {
     if (this.isSettled) return
+    this.core.closing.delete(this.onClose)
     this.leave()
     this.tell(() => this.options.onProgress?.(this.standing))
     this.settle(this.stopped ?? Exit.succeed({ succeeded: this.standing.succeeded, failures: this.failures }))
@@ -283,9 +306,10 @@ export const executeMany = (
   cache: PreparedCache,
   statement: Prepared | string,
   rows: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, unknown, unknown>,
-  options: Options
+  given: Options | null | undefined
 ): Effect.Effect<Summary, any, any> =>
   Effect.suspend(() => {
+    const options = given ?? {}
     let resolved: Resolved
     try {
       check(options)
@@ -304,9 +328,13 @@ export const executeMany = (
       if (!(error instanceof InvalidStatement)) throw error
       return Effect.fail(notSent(error, typeof statement === "string" ? statement : ""))
     }
-    const prepared = statement instanceof Prepared
-      ? Effect.succeed(statement)
-      : cache.prepare(statement, options.keyspace)
+    const isOwn = statement instanceof Prepared && statement.owner === core.schema
+    const text = typeof statement === "string" ? statement : statement.text
+    const keyspace = typeof statement === "string" ? options.keyspace : options.keyspace ?? statement.givenKeyspace
+    const prepared = isOwn ? Effect.succeed(statement) : Effect.timeoutOrElse(cache.prepare(text, keyspace), {
+      duration: resolved.timeoutMillis,
+      orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
+    })
     return Effect.flatMap(prepared, (prepared) =>
       Effect.contextWith((context: Context.Context<never>) => {
         if (Stream.isStream(rows)) {
@@ -316,9 +344,16 @@ export const executeMany = (
             Effect.sync(() => {
               broken = Exit.failCause(cause)
             }))
-          const makeRows = () => Stream.toAsyncIterableWith(noted, context)[Symbol.asyncIterator]()
+          let left: Promise<unknown> | undefined
+          const makeRows = (): Rows => {
+            const source = Stream.toAsyncIterableWith(noted, context)[Symbol.asyncIterator]()
+            return { next: () => source.next(), return: () => left = source.return!() } as AsyncIterator<unknown>
+          }
+          const request = new ManyRequest(core, prepared, makeRows, resolved, options, context)
+          // What the stream has opened is closed before this is over.
+          const closed = Effect.suspend(() => left === undefined ? Effect.void : Effect.promise(() => left!))
           return Effect.catchCause(
-            new ManyRequest(core, prepared, makeRows, resolved, options, context),
+            Effect.ensuring(request, closed),
             (cause): Effect.Effect<never, unknown> => broken ?? Effect.failCause(cause)
           )
         }

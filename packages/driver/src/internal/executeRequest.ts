@@ -51,7 +51,8 @@ const withoutStack = <A>(make: () => A): A => {
 
 const isSameId = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 
-const encodeError = (error: unknown): EncodeError =>
+/** What is wrong with a value, whatever threw it. */
+export const encodeError = (error: unknown): EncodeError =>
   error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
 
 /** The time of a request was over before its statement was prepared. */
@@ -250,7 +251,9 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** The tick after which another node is asked. */
   private attemptDeadline(): number {
     const { core, deadline, options, subject } = this
-    const millis = options.attemptMillis === 0 ? subject.usual.attemptMillis : options.attemptMillis
+    // Where the time of an attempt was too short once, it may be the statement that takes long.
+    const patience = 2 ** (this.history?.moves ?? 0)
+    const millis = options.attemptMillis === 0 ? subject.usual.attemptMillis * patience : options.attemptMillis
     return millis === Infinity ? deadline : Math.min(deadline, core.ticker.deadline(millis))
   }
 
@@ -347,8 +350,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private statementOf(id: Uint8Array): Prepared | undefined {
     const { subject } = this
     if (subject.form !== "batch") return this.prepared
-    for (const statement of subject.prepared) if (isSameId(statement.id, id)) return statement
-    return undefined
+    const { prepared } = subject
+    for (const statement of prepared) if (isSameId(statement.id, id)) return statement
+    // It was renewed meanwhile, and has another id: whichever is asked about, the batch is sent again as it is now.
+    return prepared.values().next().value
   }
 
   /** Prepares a statement on the node before it is sent there: the schema has changed since the node was asked. */
@@ -452,12 +457,9 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       if (kind === Response.ResultKind.SCHEMA_CHANGE) {
         const change = Response.readSchemaChange(body)
         core.schema.add(change)
-        return this.settle(
-          Effect.as(
-            core.slow.schemaChanged(this.connection!, change),
-            this.whole ? [] : empty(prefix, node)
-          )
-        )
+        // It is done, whether the nodes agree on it in time or not.
+        const agreed = Effect.timeoutOption(core.slow.schemaChanged(this.connection!, change), this.left)
+        return this.settle(Effect.as(agreed, this.whole ? [] : empty(prefix, node)))
       }
       return this.succeedLater(core.ticker, this.whole ? [] : empty(prefix, node))
     }
@@ -520,15 +522,13 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   onOverdue(now: number): number {
     const { core, deadline } = this
     if (now >= deadline || !this.isRepeatable) return deadline
-    const { connection, history, node, subject } = this
+    const { connection, history, node } = this
     // Nothing is heard of it, or it has answered none of several requests.
     const isSilent = connection!.isSilent || connection!.isSuspect
-    const others = core.waitable(this.prepared, this.values, [...history?.tried ?? [], node!])
+    const others = core.waitable(undefined, this.values, [...history?.tried ?? [], node!])
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
-    const isFree = isSilent && history?.hasMoved !== true && others.some(({ pool }) => pool?.isSuspect === false)
+    const isFree = isSilent && (history?.moves ?? 0) === 0 && others.some(({ pool }) => pool?.isSuspect === false)
     if (others.length === 0 || !(isFree || core.mayMove())) return this.attemptDeadline()
-    // Of a node that nothing is heard of it says nothing.
-    if (!isSilent) subject.usual.observe(2 * (now - this.sentAt))
     this.isMoving = true
     return 0
   }
@@ -537,7 +537,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (!this.isMoving) return this.failed(reason, sent)
     this.isMoving = false
     const history = this.history ??= new History()
-    history.hasMoved = true
+    history.moves++
     const millis = (this.core.ticker.now - this.sentAt) * TICK_MILLIS
     const { address, port } = this.node!
     this.failed(new AttemptTimeout({ message: `${address}:${port} did not answer within ${millis} ms` }), sent)
@@ -584,22 +584,31 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** What is waited for on the way of this request: it goes on for others when this one's time is over. */
   private inTime(waiting: Effect.Effect<void, CqlError>): Effect.Effect<void, CqlError> {
     return Effect.timeoutOrElse(waiting, {
-      duration: Math.max(0, this.deadline - this.core.ticker.now) * TICK_MILLIS,
+      duration: this.left,
       orElse: () => Effect.fail(new CqlError({ reason: preparingTimedOut() }))
     })
   }
 
+  /** Milliseconds that the request has left. */
+  private get left(): number {
+    return Math.max(0, this.deadline - this.core.ticker.now) * TICK_MILLIS
+  }
+
   /** A node could not be taught the statement: the others can still be asked, unless the statement is what is wrong. */
   private unprepared(history: History, node: Node, reason: CqlReason): Effect.Effect<ResultSet, CqlError> {
-    const decision = decide({
-      reason,
-      sent: reason._tag !== "ConnectionBusy",
-      kind: StatementKind.read,
-      isIdempotent: true,
-      isSerial: false,
-      sameNode: 0,
-      unavailable: 0
-    })
+    // That a node does not answer a PREPARE in its time is no reason to ask nobody else; the end of the request's own time is.
+    const isLate = reason._tag === "RequestTimeout" || reason._tag === "NodeSilent"
+    const decision = isLate && this.core.ticker.now < this.deadline
+      ? "NextNode"
+      : decide({
+        reason,
+        sent: reason._tag !== "ConnectionBusy",
+        kind: StatementKind.read,
+        isIdempotent: true,
+        isSerial: false,
+        sameNode: 0,
+        unavailable: 0
+      })
     this.record(history, node, reason, true, decision)
     if (decision !== "NextNode") return Effect.fail(this.error(reason))
     history.tried.push(node)

@@ -93,10 +93,7 @@ export const defaultNames: Readonly<Record<string, Named>> = {
   maxInFlight: count("CQL_MAX_IN_FLIGHT"),
   timestamps: text("CQL_TIMESTAMPS"),
   compression: text("CQL_COMPRESSION"),
-  protocolVersion: named(
-    "CQL_PROTOCOL_VERSION",
-    (name) => Config.map(Config.String(name), (text) => text.trim() === "auto" ? "auto" : Number(text))
-  ),
+  protocolVersion: count("CQL_PROTOCOL_VERSION"),
   applicationName: text("CQL_APPLICATION_NAME"),
   applicationVersion: text("CQL_APPLICATION_VERSION")
 }

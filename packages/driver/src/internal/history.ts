@@ -17,8 +17,8 @@ export class History {
   /** Statements were prepared again so often, and whether because a value did not fit. */
   prepares = 0
   refreshed = false
-  /** It was sent to another node because the one that had it did not answer in time. */
-  hasMoved = false
+  /** It was sent to another node so often because the one that had it did not answer in time. */
+  moves = 0
   /** The gravest outcome of an attempt. */
   worst: Outcome | undefined = undefined
   /** The next attempt goes to the same connection, as long as that takes requests. */

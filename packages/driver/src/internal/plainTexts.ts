@@ -9,8 +9,6 @@ const KEPT = 1_000
 /** Longer ones are hardly sent twice. */
 const LONGEST = 16_384
 
-const USE = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*use\b/i
-
 /** A statement that is sent as a text, and what can be told of it. */
 export class PlainText {
   readonly form = "text"
@@ -27,7 +25,7 @@ export class PlainText {
     this.text = text
     this.kind = StatementKind.of(text)
     this.hasVariables = StatementKind.hasVariables(text)
-    this.isUse = USE.test(text)
+    this.isUse = this.kind.type === "use"
   }
 }
 

@@ -69,8 +69,14 @@ export class PreparedCache {
   /** Teaches a node that has forgotten the statement, or that may have other types for it since the schema changed. */
   readonly reprepare = (node: Node, connection: Connection, prepared: Prepared): Effect.Effect<void, CqlError> => {
     const { givenKeyspace, text } = prepared
+    const { core } = this
+    // Where others can be asked, one node does not take all the time.
+    const { timeoutMillis } = core.defaults
+    const millis = core.waitable(undefined, [], [node]).length > 0
+      ? Math.min(ATTEMPT_MILLIS, timeoutMillis)
+      : timeoutMillis
     return Effect.flatMap(
-      this.once(`${node.hostId} ${keyOf(text, givenKeyspace)}`, this.on(node, connection, text, givenKeyspace)),
+      this.once(`${node.hostId} ${keyOf(text, givenKeyspace)}`, this.on(node, connection, text, givenKeyspace, millis)),
       (again) => this.compare(prepared, again)
     )
   }
@@ -119,6 +125,11 @@ export class PreparedCache {
   /** Runs `prepare` unless somebody does already; it goes on when the caller is interrupted. */
   private once(key: string, prepare: Effect.Effect<Prepared, CqlError>): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
+      if (this.core.closed) {
+        return Effect.fail(
+          new CqlError({ reason: new ClientClosed({ message: "the client is closed: its scope has ended" }) })
+        )
+      }
       const running = this.preparing.get(key)
       if (running !== undefined) return Deferred.await(running)
       const deferred = Deferred.makeUnsafe<Prepared, CqlError>()
@@ -161,7 +172,7 @@ export class PreparedCache {
         "name the keyspace in the statement"
       return fail(new EncodeError({ message, path: "", cqlType: "" }))
     }
-    const asked = { epoch: core.schema.epoch, millis: core.millis, node }
+    const asked = { epoch: core.schema.epoch, millis: core.millis, node, owner: core.schema }
     return Effect.matchEffect(
       connection.request({ _tag: "Prepare", query: text, keyspace }, { timeoutMillis, decoders: core.decoders }),
       {
@@ -183,14 +194,16 @@ export class PreparedCache {
       const { timeoutMillis } = core.defaults
       let last: CqlError | undefined
       let isLate = false
+      const begun = core.millis
       let tried: Array<Node> = []
       let millis = Math.min(ATTEMPT_MILLIS, timeoutMillis)
       while (true) {
         const connection = core.route(undefined, [], false, tried) ?? core.routeReserved(tried) ??
           core.routeSilent(tried)
         if (connection === undefined) {
-          if (!isLate || millis === timeoutMillis) break
-          millis = timeoutMillis
+          if (!isLate || core.closed || core.millis - begun >= timeoutMillis) break
+          // All are late. One that has recovered is not found out about by waiting for another one for long.
+          millis = Math.min(millis * 1.5, timeoutMillis)
           tried = []
           continue
         }
@@ -200,7 +213,7 @@ export class PreparedCache {
         if (attempt._tag === "Success") return attempt.success
         last = attempt.failure
         const { reason } = last
-        if (reason._tag === "RequestTimeout") {
+        if (reason._tag === "RequestTimeout" || reason._tag === "NodeSilent") {
           isLate = true
           continue
         }

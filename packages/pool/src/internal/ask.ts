@@ -69,6 +69,11 @@ export class Ask extends Suspension<Answer, PoolError> implements ResponseHandle
     this.settle(Exit.succeed({ response, prefix }))
   }
 
+  /** What others wait for is asked of somebody else, where nothing is heard of this one. */
+  onOverdue(): number {
+    return 0
+  }
+
   onFailure(reason: PoolReason): void {
     this.settle(Exit.fail(new PoolError({ reason })))
   }
