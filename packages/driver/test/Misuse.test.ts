@@ -16,7 +16,10 @@ describe("misuse", () => {
       const any = cql as any
       const calls: ReadonlyArray<readonly [string, () => Effect.Effect<unknown, any>]> = [
         ["execute, options null", () => any.execute(insert, [id, 1], null)],
-        ["a hole in a batch", () => any.batch([, [insert, [id, 1]]])],
+        [
+          "a hole in a batch",
+          () => any.batch(Object.assign([] as Array<unknown>, { 1: [insert, [id, 1]], length: 2 }))
+        ],
         ["executeMany, options null", () => any.executeMany(insert, [[id, 1]], null)]
       ]
       const wrong: Array<string> = []
