@@ -1,0 +1,129 @@
+/** One client under load, in a process of its own: `worker.ts <client>`. It is asked by messages, {@link WorkerQuestion}. */
+import { monitorEventLoopDelay } from "node:perf_hooks"
+import { answer } from "./child.ts"
+import { type Client, type ClientName, connect } from "./clients.ts"
+import { type Figures, figuresOf, type Moments, Recorded } from "./figures.ts"
+import { NODE, now, PARTITIONS, WORKERS } from "./plan.ts"
+import type { Place } from "./server.ts"
+
+export type WorkerQuestion =
+  /** Connects and begins; `run` chooses the partitions, so that runs on one cluster do not meet. */
+  | { readonly do: "start"; readonly place: Place; readonly proxied: boolean; readonly run: number }
+  /** Takes the load away, and answers when the last request has ended. */
+  | { readonly do: "stop" }
+  | { readonly do: "result"; readonly moments: Moments }
+
+export interface Result extends Figures {
+  readonly reasons: Readonly<Record<string, number>>
+  /** Writes that were acknowledged, those of them that are missing at the end, and those that a read in between missed. */
+  readonly acknowledged: number
+  readonly missing: number
+  readonly unseen: number
+  /** The longest that this process itself was held up while the fault lasted, in milliseconds. */
+  readonly pause: number
+  /** What the client said of its nodes, with milliseconds from the beginning of the fault. */
+  readonly notices: ReadonlyArray<string>
+}
+
+const NOTICES = 200
+const RECENT = 1_000
+
+const record = new Recorded()
+const reasons: { [reason: string]: number } = {}
+const notices: Array<{ readonly at: number; readonly what: string }> = []
+/** Of each worker, the turns whose writes were acknowledged. */
+const acknowledged: Array<Array<number>> = Array.from({ length: WORKERS }, () => [])
+const pauses = monitorEventLoopDelay({ resolution: 5 })
+let client: Client
+let base = 0
+let isRunning = true
+let unseen = 0
+let workers: Promise<unknown> = Promise.resolve()
+
+const idOf = (worker: number, turn: number): number => base + worker * PARTITIONS + turn % PARTITIONS
+const seqOf = (turn: number): number => Math.floor(turn / PARTITIONS)
+const indexOf = (address: string): number => Number(address.split(".")[3]) - 1
+
+/** A fixed order of numbers below a bound, another one for each seed. */
+const draws = (seed: number) => {
+  let state = seed
+  return (bound: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor(state / 2 ** 32 * bound)
+  }
+}
+
+/** A write, then a read of something that was written before, and again. */
+const work = async (worker: number): Promise<void> => {
+  const mine = acknowledged[worker]!
+  const draw = draws(worker)
+  for (let turn = 0; isRunning; turn++) {
+    for (const isRead of [false, true]) {
+      const of = isRead ? mine[Math.max(0, mine.length - RECENT) + draw(Math.min(RECENT, mine.length))] : turn
+      if (of === undefined) continue
+      const start = now()
+      try {
+        const { from, value } = await client[isRead ? "read" : "write"](idOf(worker, of), seqOf(of))
+        record.add(start, now(), isRead, indexOf(from))
+        if (!isRead) mine.push(of)
+        else if (value === false) unseen++
+      } catch (error) {
+        record.add(start, now(), isRead, -1)
+        const why = client.why(error)
+        reasons[why] = (reasons[why] ?? 0) + 1
+        // One that fails at once shall not fill the record.
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    }
+  }
+}
+
+/** How many acknowledged writes are not there. */
+const missing = async (): Promise<number> => {
+  let found = 0
+  const check = async (worker: number): Promise<void> => {
+    const mine = new Set(acknowledged[worker])
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const seqs = await client.rows(idOf(worker, partition))
+      for (const seq of seqs) mine.delete(seq * PARTITIONS + partition)
+    }
+    found += mine.size
+  }
+  await Promise.all(acknowledged.map((_, worker) => check(worker)))
+  return found
+}
+
+await answer(async (question: WorkerQuestion) => {
+  switch (question.do) {
+    case "start": {
+      const { place, proxied, run } = question
+      base = run * WORKERS * PARTITIONS
+      client = await connect(process.argv[2] as ClientName, {
+        place,
+        proxied,
+        notice: (what) => void (notices.length < NOTICES && notices.push({ at: now(), what }))
+      })
+      pauses.enable()
+      workers = Promise.all(acknowledged.map((_, worker) => work(worker)))
+      return
+    }
+    case "stop":
+      isRunning = false
+      await workers
+      pauses.disable()
+      return
+    case "result": {
+      const { moments } = question
+      return {
+        ...figuresOf(record, moments, NODE),
+        reasons,
+        acknowledged: acknowledged.reduce((sum, { length }) => sum + length, 0),
+        missing: await missing(),
+        unseen,
+        pause: pauses.max / 1e6,
+        notices: notices.map(({ at, what }) => `${Math.round(at - moments.began)} ${what}`)
+      } satisfies Result
+    }
+  }
+})
+process.exit(0)
