@@ -32,6 +32,8 @@ export interface Run extends Result {
   readonly fault: FaultName
   readonly seconds: number
   readonly client: ClientName
+  /** The longest that the simulated cluster's process was held up, in milliseconds. */
+  readonly serverPause: number
 }
 
 const clients: ReadonlyArray<ClientName> = ["ours", "cassandra-driver"]
@@ -63,9 +65,9 @@ const measure = async (
     const stopped = now()
     await load({ do: "stop" }, 60)
     // What is missing is missing of the whole cluster, not of one that is still being mended.
-    await ask({ do: "heal" }, 180)
+    const serverPause = await ask<number>({ do: "heal" }, 180)
     const moments = { began, ended, millis: seconds * 1000, stopped }
-    return { on, fault: name, seconds, client, ...await load<Result>({ do: "result", moments }, 60) }
+    return { on, fault: name, seconds, client, serverPause, ...await load<Result>({ do: "result", moments }, 60) }
   } finally {
     await worker.end()
     await ask({ do: "end", fault: name }, 180)
@@ -140,10 +142,12 @@ export const run = async (options: Options): Promise<ReadonlyArray<Run>> => {
         const run = await measure(server, place!, chosen, client, on, turn * clients.length + at)
         runs.push(run)
         say(line(cellsOf(run)))
-        const { acknowledged, pause, reasons, share } = run
+        const { acknowledged, pause, reasons, serverPause, share } = run
         console.error(
           `  ${acknowledged} writes acknowledged, its part at the end ${(share * 100).toFixed(0)} %, ` +
-            `own longest pause ${Math.round(pause)} ms, failures ${JSON.stringify(reasons)}`
+            `longest pause ${Math.round(pause)} ms (the servers' process: ${Math.round(serverPause)} ms), failures ${
+              JSON.stringify(reasons)
+            }`
         )
       }
     }

@@ -40,7 +40,7 @@ export interface Figures {
   readonly before: { readonly p50: number; readonly p99: number; readonly max: number }
   /** From the beginning of the fault, in milliseconds: half the throughput is back. 0 if it was never less. */
   readonly half: number | null
-  /** From the end of the fault, in milliseconds: the first answer of the node. `null`: none came. */
+  /** From the end of the fault, in milliseconds: the first answer of the node to a request from after it. `null`: none came. */
   readonly again: number | null
   /** The node's part in the answers of the last five seconds. */
   readonly share: number
@@ -81,8 +81,8 @@ export const figuresOf = (record: Recorded, moments: Moments, node: number): Fig
   }
   const answered = (from: number, to: number): number => count(from, to, (at) => nodes[at]! >= 0)
   const rate = (from: number, to: number): number => answered(from, to) * 1000 / (to - from)
-  const under = (from: number, to: number): Array<number> =>
-    starts.flatMap((start, at) => start < to && ends[at]! >= from ? [ends[at]! - start] : [])
+  const took = (which: (start: number, end: number) => boolean): Array<number> =>
+    starts.flatMap((start, at) => which(start, ends[at]!) ? [ends[at]! - start] : [])
 
   const from = began - BEFORE_SECONDS * 1000
   const over = began + millis
@@ -95,9 +95,9 @@ export const figuresOf = (record: Recorded, moments: Moments, node: number): Fig
     reads: count(began, Infinity, (at) => kinds[at] === 3),
     writes: count(began, Infinity, (at) => kinds[at] === 2)
   }
-  const during = quantiles(under(began, over))
+  const during = quantiles(took((start, end) => start < over && end >= began))
   const half = backAtHalf((a, b) => answered(began + a, began + b), perSecond.before / 2, millis)
-  const first = ends.findIndex((end, at) => end >= ended && nodes[at] === node)
+  const first = starts.findIndex((start, at) => start >= ended && nodes[at] === node)
   const again = first < 0 ? null : ends[first]! - ended
   const lastFrom = stopped - 5_000
   const share = count(lastFrom, stopped, (at) => nodes[at] === node) / Math.max(1, answered(lastFrom, stopped))
@@ -118,7 +118,7 @@ export const figuresOf = (record: Recorded, moments: Moments, node: number): Fig
     failed,
     failedBefore: count(-Infinity, began, (at) => kinds[at]! >= 2),
     during,
-    before: quantiles(under(from, began)),
+    before: quantiles(took((_, end) => end >= from && end < began)),
     half,
     again,
     share,

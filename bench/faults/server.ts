@@ -3,6 +3,7 @@ import { CqlClient } from "@effect-scylla/driver"
 import { CassandraServer, FaultProxy, SimulatedCluster } from "@effect-scylla/testkit"
 import { Effect, Exit, Scope } from "effect"
 import { connect } from "node:net"
+import { monitorEventLoopDelay } from "node:perf_hooks"
 import { answer } from "./child.ts"
 import {
   type FaultName,
@@ -20,7 +21,7 @@ export type ServerQuestion =
   | { readonly do: "start" }
   | { readonly do: "begin"; readonly fault: FaultName }
   | { readonly do: "end"; readonly fault: FaultName }
-  /** Waits until all is as it was. */
+  /** Waits until all is as it was, and answers the longest that this process was held up since it was last asked. */
   | { readonly do: "heal" }
 
 /** Where clients find the cluster. */
@@ -168,11 +169,8 @@ const makeTable = (place: Place) =>
 
 const scope = Effect.runSync(Scope.make())
 let cluster: Cluster | undefined
-/** When what was asked for has been done: of a fault's beginning just before, so that nothing of it is left out. */
-const timed = async (task: Promise<unknown>): Promise<number> => {
-  await task
-  return now()
-}
+const pauses = monitorEventLoopDelay({ resolution: 5 })
+pauses.enable()
 
 await answer(async (question: ServerQuestion) => {
   if (question.do === "start") {
@@ -193,9 +191,14 @@ await answer(async (question: ServerQuestion) => {
       return at
     }
     case "end":
-      return timed(cluster.end(question.fault))
-    case "heal":
-      return timed(cluster.heal())
+      await cluster.end(question.fault)
+      return now()
+    case "heal": {
+      await cluster.heal()
+      const longest = pauses.max / 1e6
+      pauses.reset()
+      return longest
+    }
   }
 })
 await run(Scope.close(scope, Exit.void))

@@ -19,7 +19,7 @@ export interface Result extends Figures {
   readonly acknowledged: number
   readonly missing: number
   readonly unseen: number
-  /** The longest that this process itself was held up while the fault lasted, in milliseconds. */
+  /** The longest that this process itself was held up, in milliseconds. */
   readonly pause: number
   /** What the client said of its nodes, with milliseconds from the beginning of the fault. */
   readonly notices: ReadonlyArray<string>
