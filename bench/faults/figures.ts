@@ -60,15 +60,24 @@ const quantiles = (times: Array<number>) => {
   return { p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
-/** The end of the last stretch of windows with less than half that begins within the time allowed for it. */
+/**
+ * The end of the longest stretch of windows with less than half that begins within the time allowed for it: a single window
+ * may be short because the machine did something else.
+ */
 const backAtHalf = (answered: (from: number, to: number) => number, half: number, millis: number): number | null => {
   const windows = Math.floor(millis / WINDOW)
-  const isLow = (window: number): boolean => answered(window * WINDOW, (window + 1) * WINDOW) < half * WINDOW / 1000
-  let window = Math.min(windows, reach.half / WINDOW) - 1
-  while (window >= 0 && !isLow(window)) window--
-  if (window < 0) return 0
-  while (window < windows && isLow(window)) window++
-  return window === windows ? null : window * WINDOW
+  const isLow = Array.from(
+    { length: windows },
+    (_, window) => answered(window * WINDOW, (window + 1) * WINDOW) < half * WINDOW / 1000
+  )
+  let longest = { length: 0, end: 0 }
+  for (let window = 0; window < Math.min(windows, reach.half / WINDOW); window++) {
+    let end = window
+    while (isLow[end] === true) end++
+    if (end - window > longest.length) longest = { length: end - window, end }
+    window = Math.max(window, end)
+  }
+  return longest.length > 0 && longest.end === windows ? null : longest.end * WINDOW
 }
 
 export const figuresOf = (record: Recorded, moments: Moments, node: number): Figures => {
