@@ -128,7 +128,8 @@ const cassandra = Effect.gen(function*() {
       case "cut":
         return proxy.set(node.address, { _tag: "Hold" })
       case "slow":
-        return proxy.set(node.address, { _tag: "Delay", minMillis: SLOW_MILLIS, maxMillis: SLOW_MILLIS })
+        // In each direction.
+        return proxy.set(node.address, { _tag: "Delay", minMillis: SLOW_MILLIS / 2, maxMillis: SLOW_MILLIS / 2 })
       default:
         return not(fault)
     }
