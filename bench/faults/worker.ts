@@ -15,10 +15,12 @@ export type WorkerQuestion =
 
 export interface Result extends Figures {
   readonly reasons: Readonly<Record<string, number>>
-  /** Writes that were acknowledged, those of them that are missing at the end, and those that a read in between missed. */
+  /** Writes that were acknowledged, those of them that are missing at the end, and those that a read missed before. */
   readonly acknowledged: number
   readonly missing: number
   readonly unseen: number
+  /** Partitions that lacked something at the end, and what became of it when they were read again. */
+  readonly gaps: ReadonlyArray<string>
   /** The longest that this process itself was held up, in milliseconds. */
   readonly pause: number
   /** What the client said of its nodes, with milliseconds from the beginning of the fault. */
@@ -27,10 +29,14 @@ export interface Result extends Figures {
 
 const NOTICES = 200
 const RECENT = 1_000
+/** Of a partition at the end, until all is there. */
+const READS = 5
+const GAPS = 20
 
 const record = new Recorded()
 const reasons: { [reason: string]: number } = {}
 const notices: Array<{ readonly at: number; readonly what: string }> = []
+const gaps: Array<string> = []
 /** Of each worker, the turns whose writes were acknowledged. */
 const acknowledged: Array<Array<number>> = Array.from({ length: WORKERS }, () => [])
 const pauses = monitorEventLoopDelay({ resolution: 5 })
@@ -78,19 +84,31 @@ const work = async (worker: number): Promise<void> => {
   }
 }
 
-/** How many acknowledged writes are not there. */
+/** Reads all partitions, those that lack something again: what is missing never came, what is unseen came later. */
 const missing = async (): Promise<number> => {
-  let found = 0
-  const check = async (worker: number): Promise<void> => {
-    const mine = new Set(acknowledged[worker])
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      const seqs = await client.rows(idOf(worker, partition))
-      for (const seq of seqs) mine.delete(seq * PARTITIONS + partition)
+  let never = 0
+  const check = async (worker: number, partition: number): Promise<void> => {
+    const lacking = new Set(acknowledged[worker]!.filter((turn) => turn % PARTITIONS === partition).map(seqOf))
+    const id = idOf(worker, partition)
+    const counts: Array<string> = []
+    for (let reads = 0; reads < READS; reads++) {
+      const rows = await client.rows(id)
+      for (const seq of rows) lacking.delete(seq)
+      if (lacking.size === 0 && reads === 0) return
+      if (reads === 0) unseen += lacking.size
+      counts.push(`${rows.length} rows, ${lacking.size} lacking`)
+      if (lacking.size === 0) break
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
     }
-    found += mine.size
+    never += lacking.size
+    unseen -= lacking.size
+    if (gaps.length < GAPS) gaps.push(`partition ${id}: ${counts.join("; ")}: ${[...lacking].join(" ")}`)
   }
-  await Promise.all(acknowledged.map((_, worker) => check(worker)))
-  return found
+  const all = async (worker: number): Promise<void> => {
+    for (let partition = 0; partition < PARTITIONS; partition++) await check(worker, partition)
+  }
+  await Promise.all(acknowledged.map((_, worker) => all(worker)))
+  return never
 }
 
 await answer(async (question: WorkerQuestion) => {
@@ -114,12 +132,14 @@ await answer(async (question: WorkerQuestion) => {
       return
     case "result": {
       const { moments } = question
+      const lost = await missing()
       return {
         ...figuresOf(record, moments, NODE),
         reasons,
         acknowledged: acknowledged.reduce((sum, { length }) => sum + length, 0),
-        missing: await missing(),
+        missing: lost,
         unseen,
+        gaps,
         pause: pauses.max / 1e6,
         notices: notices.map(({ at, what }) => `${Math.round(at - moments.began)} ${what}`)
       } satisfies Result
