@@ -147,9 +147,9 @@ export const run = async (options: Options): Promise<ReadonlyArray<Run>> => {
           `  ${acknowledged} writes acknowledged, its part at the end ${(share * 100).toFixed(0)} %, ` +
             `longest pause ${Math.round(pause)} ms (the servers' process: ${Math.round(serverPause)} ms), failures ${
               JSON.stringify(reasons)
-        for (const gap of run.gaps) console.error(`  ${gap}`)
             }`
         )
+        for (const gap of run.gaps) console.error(`  ${gap}`)
       }
     }
   } finally {
