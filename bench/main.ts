@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- <name> [--json] [--rounds N]`: runs the benchmark of that name, a module beside this one.
  *
- * `cql` takes `--inflight 1,32` and `--only ours,raw` too.
+ * `cql` takes `--inflight 1,32` and `--only ours,raw` too, `faults` `--on cassandra`, `--seconds N` and `--only stopped,ours`.
  */
 import { readdirSync } from "node:fs"
 import { parseArgs } from "node:util"
@@ -11,6 +11,8 @@ interface Options {
   readonly rounds: number | undefined
   readonly inflight: ReadonlyArray<number> | undefined
   readonly only: ReadonlyArray<string> | undefined
+  readonly on: string | undefined
+  readonly seconds: number | undefined
 }
 
 const names = readdirSync(import.meta.dirname)
@@ -30,7 +32,9 @@ const main = async (): Promise<void> => {
       json: { type: "boolean", default: false },
       rounds: { type: "string" },
       inflight: { type: "string" },
-      only: { type: "string" }
+      only: { type: "string" },
+      on: { type: "string" },
+      seconds: { type: "string" }
     }
   })
   const [name, ...others] = positionals
@@ -45,7 +49,9 @@ const main = async (): Promise<void> => {
     json: values.json,
     rounds: values.rounds === undefined ? undefined : positive("rounds", values.rounds),
     inflight: values.inflight?.split(",").map((text) => positive("inflight", text)),
-    only: values.only?.split(",")
+    only: values.only?.split(","),
+    on: values.on,
+    seconds: values.seconds === undefined ? undefined : positive("seconds", values.seconds)
   })
 }
 
