@@ -86,10 +86,10 @@ describe("a node that hangs", () => {
             if (aside < 0 && !isUp(cql, address)) aside = at
           }))
         assert.deepStrictEqual(failures(ended), [])
-        assert.isAtMost(slowest(ended), 2_000)
+        assert.isAtMost(slowest(ended), fault._tag === "HeartbeatsOnly" ? 2_500 : 2_000)
         // With the node aside nobody waits for it any more.
         assert.isAtLeast(aside, 0)
-        assert.isAtMost(aside, 2_000)
+        assert.isAtMost(aside, fault._tag === "HeartbeatsOnly" ? 3_000 : 1_000)
         const after = ended.slice(aside / 10 + 10)
         assert.isAbove(after.length, 1_000)
         if (fault._tag === "Stopped") assert.isAtMost(slowest(after), 100)
@@ -134,7 +134,7 @@ describe("a node that hangs", () => {
       yield* cluster.setFault(1, { _tag: "Stopped" })
       const ended = yield* load(300, (n) => cql.execute(insert, [id(n), n]))
       const failed = ended.filter(({ exit }) => Exit.isFailure(exit))
-      assert.isAbove(failed.length, 3)
+      assert.isAbove(failed.length, 0)
       for (const { exit, millis } of failed) {
         const error = Exit.isFailure(exit) ? (exit.cause as any).reasons[0].error as CqlError.CqlError : undefined
         assert.strictEqual(error?.outcome, "Ambiguous")

@@ -137,9 +137,13 @@ describe("a change of the schema", () => {
         if (query(request).startsWith("SELECT schema_version FROM system.local")) asked.push(node)
         return undefined
       })
-      for (let i = 0; i < 3; i++) yield* passing(cql.execute(createKeyspace()))
+      for (let i = 0; i < 3; i++) {
+        // What the control connection looks after is asked later.
+        asked.length = 0
+        yield* passing(cql.execute(createKeyspace()))
+        assert.strictEqual(asked[0], made.at(-1))
+      }
       assert.deepStrictEqual([...made].sort(), [0, 1, 2])
-      assert.deepStrictEqual(asked, made)
     }))
 })
 

@@ -114,6 +114,8 @@ export class Connection implements Handlers {
   requests = 0
   /** Abandoned requests whose answer is still out. */
   orphans = 0
+  /** The tick at which a request was answered last, -1 for none. */
+  answeredAt = -1
   /** Set by the owner while somebody waits for room. */
   isAwaited = false
   /** Told of each answer that says that the server has too much to do; set by an owner who wants to know. */
@@ -554,7 +556,11 @@ export class Connection implements Handlers {
     else if (handler !== this.heartbeat) this.count(-1)
     const { liveness } = this
     if (stream === liveness.timed) liveness.timedOne(this.ticker.now)
-    if (handler !== this.heartbeat && liveness.answered(handler === this.vigil.trial)) this.heard()
+    if (handler !== this.heartbeat) {
+      const isTrial = handler === this.vigil.trial
+      if (!isTrial) this.answeredAt = this.ticker.now
+      if (liveness.answered(isTrial)) this.heard()
+    }
     return handler
   }
 

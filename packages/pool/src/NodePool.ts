@@ -280,6 +280,11 @@ export class NodePool implements Host, Supervised, Tickable {
     return this.table.all.every(({ isSilent, isSuspect }) => isSilent || isSuspect)
   }
 
+  /** The tick at which a request was answered last, -1 for none. */
+  get answeredAt(): number {
+    return Math.max(-1, ...this.table.all.map(({ answeredAt }) => answeredAt))
+  }
+
   /** Whether any connection is open, though nothing may be heard of the node. */
   get isOpen(): boolean {
     return this.table.isOpen

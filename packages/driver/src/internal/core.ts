@@ -199,8 +199,8 @@ export class Core {
   }
 
   /**
-   * The connection for a request: a local replica's, the one that lands on the owning shard; else any local
-   * node's. Leaves its node in `node`. `skip` holds nodes that were tried. `undefined` when no connection takes requests.
+   * The connection for a request: a local replica's, the one that lands on the owning shard, of two replicas the less busy one; else
+   * any local node's. Leaves its node in `node`. `skip` holds nodes that were tried. `undefined` when no connection takes requests.
    */
   route(
     prepared: Prepared | undefined,
@@ -227,8 +227,11 @@ export class Core {
       if (replicas !== undefined && replicas.length > 0) {
         const { hi, lo } = token
         const count = replicas.length
-        // Conditional statements always start at the primary replica, so that Paxos rounds for a row do not contend.
-        const start = isSerial || prepared.kind.isConditional ? 0 : this.turn++ % count
+        // Conditional statements go to the primary replica, so that Paxos rounds for a row do not contend; others take turns.
+        const isPinned = isSerial || prepared.kind.isConditional
+        const start = isPinned ? 0 : this.turn++ % count
+        let best: Connection | undefined
+        let isOwned = false
         for (let i = 0; i < count; i++) {
           const at = start + i
           const node = replicas[at < count ? at : at - count]!
@@ -236,13 +239,21 @@ export class Core {
           if (pool === undefined || (skip !== undefined && skip.includes(node))) continue
           const { sharding } = pool
           const shard = sharding === undefined ? 0 : shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
-          const connection = pool.pick(shard, isSerial || prepared.kind.isConditional)
-          if (connection !== undefined) {
-            if (connection.shard === shard) counters.owned++
-            else counters.otherShard++
+          const connection = pool.pick(shard, isPinned)
+          if (connection === undefined) continue
+          const isSecond = best !== undefined
+          if (best === undefined || connection.inFlight < best.inFlight) {
+            best = connection
+            isOwned = connection.shard === shard
             this.node = node
-            return connection
           }
+          // The less busy of two: what a slow node has under way keeps others from it.
+          if (isSecond || isPinned || best.inFlight === 0) break
+        }
+        if (best !== undefined) {
+          if (isOwned) counters.owned++
+          else counters.otherShard++
+          return best
         }
       }
     }
@@ -280,18 +291,28 @@ export class Core {
     const count = replicas.length
     // In the server's order, which all clients know alike: the leader first, where there is one.
     const start = pinned ? 0 : this.turn++ % count
+    let best: Connection | undefined
+    let isOwned = false
     for (let i = 0; i < count; i++) {
       const at = start + i
       const { host, shard } = replicas[at < count ? at : at - count]!
       const node = snapshot.hosts.get(host)
       if (node?.pool === undefined || (skip !== undefined && skip.includes(node))) continue
       const connection = node.pool.pick(shard, pinned)
-      if (connection !== undefined) {
-        if (connection.shard === shard) counters.owned++
-        else counters.otherShard++
+      if (connection === undefined) continue
+      const isSecond = best !== undefined
+      if (best === undefined || connection.inFlight < best.inFlight) {
+        best = connection
+        isOwned = connection.shard === shard
         this.node = node
-        return connection
       }
+      // As above.
+      if (isSecond || pinned || best.inFlight === 0) break
+    }
+    if (best !== undefined) {
+      if (isOwned) counters.owned++
+      else counters.otherShard++
+      return best
     }
     return this.routeAnywhere("otherNode", skip)
   }

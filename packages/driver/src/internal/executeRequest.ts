@@ -62,6 +62,9 @@ export const preparingTimedOut = (): RequestTimeout =>
 /** What the statement is: prepared with its values, a text without any, or a batch of such. */
 export type Subject = Prepared | PlainText | BatchStatement
 
+/** Ticks: a node that has answered somebody within them is well. */
+const LATELY = 5
+
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
 
@@ -527,7 +530,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const isSilent = connection!.isSilent || connection!.isSuspect
     const others = core.waitable(undefined, this.values, [...history?.tried ?? [], node!])
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
-    const isFree = isSilent && (history?.moves ?? 0) === 0 && others.some(({ pool }) => pool?.isSuspect === false)
+    const isFree = isSilent && (history?.moves ?? 0) === 0 &&
+      others.some(({ pool }) => pool !== undefined && !pool.isSuspect && now - pool.answeredAt <= LATELY)
     if (others.length === 0 || !(isFree || core.mayMove())) return this.attemptDeadline()
     this.isMoving = true
     return 0
