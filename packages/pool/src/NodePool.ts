@@ -285,6 +285,11 @@ export class NodePool implements Host, Supervised, Tickable {
     return Math.max(-1, ...this.table.all.map(({ answeredAt }) => answeredAt))
   }
 
+  /** The tick at which a connection of it was set aside last, 0 for never. */
+  get silentSince(): number {
+    return Math.max(0, ...this.table.all.map(({ silentSince }) => silentSince))
+  }
+
   /** Whether any connection is open, though nothing may be heard of the node. */
   get isOpen(): boolean {
     return this.table.isOpen
@@ -612,7 +617,7 @@ export class NodePool implements Host, Supervised, Tickable {
 
   /** @internal */
   onProgress(slot: number, state: "Dialing" | "Handshaking"): void {
-    this.table.become(slot, state)
+    this.table.progress(slot, state)
   }
 
   /** @internal */

@@ -79,6 +79,24 @@ describe("SlotTable", () => {
     assert.deepStrictEqual(table.stats.map(({ state }) => state), ["Ready", "Ready", "Draining", "Idle"])
   })
 
+  it("a slot whose silent connection is heard again is ready, whatever becomes of the dial for it", () => {
+    const { table, told } = make(1)
+    const own = connection(0)
+    table.add(own, 0)
+    table.exhaust(own, 0, true)
+    table.progress(0, "Dialing")
+    table.restore(own)
+    table.progress(0, "Handshaking")
+    table.add(connection(0), 0)
+    assert.strictEqual(table.stateOf(0), "Ready")
+    assert.deepStrictEqual(told, [
+      "0 Idle Ready",
+      "0 Ready Draining",
+      "0 Draining Dialing",
+      "0 Dialing Ready"
+    ])
+  })
+
   it("a connection in excess that is to be replaced itself takes nobody's place", () => {
     const { table } = make(2, { perShard: 1 })
     const [old, own] = [connection(0), connection(0)]

@@ -39,8 +39,10 @@ export interface SlowPath {
 /** Milliseconds after which a statement is not taken for what it was without asking, before a value is refused. */
 const DOUBT_AFTER = 1_000
 
-/** Requests that may be sent to another node at once, while the node that has them is alive. */
-const MOVES = 100
+/** Requests that may be sent to another node while the one that has them is alive: a part of all, and some at once. */
+const MOVES = { share: 0.1, first: 100, most: 100 }
+/** The same away from a node that seems to be gone: of three nodes one has a third, and all that is under way there at once. */
+const ESCAPES = { share: 0.34, first: 100, most: 4_096 }
 
 /** How requests found their way, for stats. */
 export interface RoutingCounters {
@@ -98,7 +100,8 @@ export class Core {
   private readonly key = Writer.over(keyBuffer(1024))
   private readonly token = new TokenWords()
   private turn = 0
-  private moves = MOVES
+  private moves = MOVES.first
+  private escapes = ESCAPES.first
   private movesAt = 0
   private lastTimestamp = 0
   private stampedTurn = -1
@@ -388,14 +391,20 @@ export class Core {
   }
 
   /**
-   * Whether a request may be sent to another node although the one that has it is alive: one in ten requests, and some at once. When
-   * all nodes become slow, asking each for what the others have under way makes it worse.
+   * Whether a request may be sent to another node that one has already. Away from a node that seems to be gone (`isGone`) more often than
+   * from one that is alive; where all nodes are slow, asking each for what the others have under way makes it worse.
    */
-  mayMove(): boolean {
+  mayMove(isGone: boolean): boolean {
     const { otherNode, otherShard, owned, unknownTablet, unrouted } = this.counters
     const requests = otherNode + otherShard + owned + unknownTablet + unrouted
-    this.moves = Math.min(MOVES, this.moves + (requests - this.movesAt) / 10)
+    const more = requests - this.movesAt
     this.movesAt = requests
+    this.moves = Math.min(MOVES.most, this.moves + more * MOVES.share)
+    this.escapes = Math.min(ESCAPES.most, this.escapes + more * ESCAPES.share)
+    if (isGone && this.escapes >= 1) {
+      this.escapes--
+      return true
+    }
     if (this.moves < 1) return false
     this.moves--
     return true

@@ -1,5 +1,6 @@
 import type { Waiter } from "@effect-scylla/pool/Admission"
 import type { Connection, ResponseHandler } from "@effect-scylla/pool/Connection"
+import type { NodePool } from "@effect-scylla/pool/NodePool"
 import { type PoolReason, RequestTimeout } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
@@ -62,8 +63,11 @@ export const preparingTimedOut = (): RequestTimeout =>
 /** What the statement is: prepared with its values, a text without any, or a batch of such. */
 export type Subject = Prepared | PlainText | BatchStatement
 
-/** Ticks: a node that has answered somebody within them is well. */
-const LATELY = 5
+/** Ticks within which a node that is well has answered somebody, and for which it was never set aside. */
+const WELL = { answered: 5, heard: 50 }
+
+const isWell = ({ answeredAt, isSuspect, silentSince }: NodePool, now: number): boolean =>
+  !isSuspect && now - answeredAt <= WELL.answered && (silentSince === 0 || now - silentSince > WELL.heard)
 
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
@@ -530,9 +534,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const isSilent = connection!.isSilent || connection!.isSuspect
     const others = core.waitable(undefined, this.values, [...history?.tried ?? [], node!])
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
-    const isFree = isSilent && (history?.moves ?? 0) === 0 &&
-      others.some(({ pool }) => pool !== undefined && !pool.isSuspect && now - pool.answeredAt <= LATELY)
-    if (others.length === 0 || !(isFree || core.mayMove())) return this.attemptDeadline()
+    const isFree = isSilent && (history?.moves ?? 0) === 0 && others.some(({ pool }) => isWell(pool!, now))
+    if (others.length === 0 || !core.mayMove(isFree)) return this.attemptDeadline()
     this.isMoving = true
     return 0
   }

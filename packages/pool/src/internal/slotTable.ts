@@ -219,6 +219,12 @@ export class SlotTable {
     this.changed(slot, from, to, reason)
   }
 
+  /** A dial for the slot goes on: that is its state, unless its connection has turned out to be good meanwhile. */
+  progress(slot: number, to: "Dialing" | "Handshaking"): void {
+    const connection = this.slots[slot]
+    if (connection === undefined || this.exhausted.has(connection)) this.become(slot, to)
+  }
+
   /**
    * The node came back with other shards: all connections are of the past, and each is replaced after the delay that its life
    * was worth. Answers them.
