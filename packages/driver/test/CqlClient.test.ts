@@ -259,6 +259,10 @@ describe("requests", () => {
       assert.deepStrictEqual(spans.map((span) => span.name), ["cql.execute"])
       assert.strictEqual(spans[0]!.attributes.get("db.query.text"), SELECT)
       assert.isDefined(spans[0]!.attributes.get("server.address"))
+      // That of a request that failed has the node that was asked last, too.
+      yield* Effect.flip(passing(Effect.withTracer(cql.execute("SELECT nothing FROM ks.t"), tracer)))
+      assert.match(String(spans.at(-1)!.attributes.get("server.address")), /^127\.0\.0\.\d$/)
+      assert.strictEqual(spans.at(-1)!.status._tag, "Ended")
     }))
 })
 
