@@ -28,7 +28,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
 import type { Buffer } from "node:buffer"
-import { type Answer, Ask } from "./internal/ask.ts"
+import { type Answer, Ask, RepeatableAsk } from "./internal/ask.ts"
 import { switchKeyspace } from "./internal/keyspace.ts"
 import type { Liveness } from "./internal/liveness.ts"
 import { KEEP_OUTPUT, KEEP_OUTPUTS, MAX_OUTPUT, Output } from "./internal/output.ts"
@@ -823,13 +823,21 @@ export class Connection implements Handlers {
 
   /**
    * Sends a request that is not on anybody's fast path and waits for its answer, an ERROR included. It may take one of the
-   * {@link RESERVED} ids.
+   * {@link RESERVED} ids. `isRepeatable`: it fails with `NodeSilent` as soon as nothing is heard of the peer, because it may be asked
+   * of another one; otherwise it waits for its whole time.
    */
   request(
     request: Request.Request,
-    options: { readonly timeoutMillis: number; readonly decoders: RowDecoders }
+    options: {
+      readonly timeoutMillis: number
+      readonly decoders: RowDecoders
+      readonly isRepeatable?: boolean | undefined
+    }
   ): Effect.Effect<Answer, PoolError> {
-    return new Ask(this, request, options.timeoutMillis, options.decoders)
+    const { decoders, isRepeatable = false, timeoutMillis } = options
+    return isRepeatable
+      ? new RepeatableAsk(this, request, timeoutMillis, decoders)
+      : new Ask(this, request, timeoutMillis, decoders)
   }
 
   /**

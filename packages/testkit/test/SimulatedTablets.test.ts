@@ -9,7 +9,7 @@ import { connect, decode, parseFrame, payloadOf, type RawClient, type RawFrame, 
 
 const OPTIONS = { nodes: 3, shards: 2, transport: "memory" } as const
 const V1 = { TABLETS_ROUTING_V1: "" }
-const V2 = { TABLETS_ROUTING_V2_EXPERIMENTAL: "" }
+const V2 = { TABLETS_ROUTING_V2: "" }
 const CREATE = [
   "CREATE KEYSPACE tab WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 2} " +
   "AND tablets = {'enabled': true, 'initial': 8}",

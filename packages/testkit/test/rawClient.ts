@@ -157,7 +157,7 @@ export const connect = Effect.fnUntraced(
       agreed.dialect = Dialect.make(version, {
         rateLimitCode: 0xf000,
         metadataIds: options["SCYLLA_USE_METADATA_ID"] !== undefined,
-        tabletVersions: options["TABLETS_ROUTING_V2_EXPERIMENTAL"] !== undefined
+        tabletVersions: options["TABLETS_ROUTING_V2"] !== undefined
       })
       if (version === 5) toSegments()
       return read(frame)

@@ -101,7 +101,13 @@ export const deaths = (it: Vitest.MethodsNonLive<FaultyCluster>, name: string): 
           yield* work.slowly(last!.start)
           yield* work.well
           yield* work.stop
-          const known = new Set(["RequestTimeout", "HeartbeatTimeout", "ConnectionLost", "ConnectionClosed"])
+          const known = new Set([
+            "RequestTimeout",
+            "HeartbeatTimeout",
+            "NodeSilent",
+            "ConnectionLost",
+            "ConnectionClosed"
+          ])
           for (const reason of work.reasons.flatMap((counts) => Object.keys(counts))) {
             assert.isTrue(known.has(reason) || reason.startsWith("server: "), reason)
           }

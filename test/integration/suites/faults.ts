@@ -39,25 +39,25 @@ const ofTheNetwork: ReadonlyArray<{
   {
     name: "half-open",
     begin: (proxy, node) => proxy.strike(node, "HalfOpen"),
-    reasons: ["RequestTimeout", "HeartbeatTimeout", "ConnectionClosed"],
+    reasons: ["RequestTimeout", "HeartbeatTimeout", "NodeSilent", "ConnectionClosed"],
     loses: true
   },
   {
     name: "a partition",
     begin: (proxy, node) => proxy.set(node, { _tag: "Hold" }),
-    reasons: ["RequestTimeout", "HeartbeatTimeout", "ConnectionClosed", "ConnectionLost"],
+    reasons: ["RequestTimeout", "HeartbeatTimeout", "NodeSilent", "ConnectionClosed", "ConnectionLost"],
     loses: true
   },
   {
     name: "late answers",
     begin: (proxy, node) => proxy.set(node, { _tag: "Delay", minMillis: 1, maxMillis: 60 }),
-    reasons: ["RequestTimeout"],
+    reasons: ["RequestTimeout", "NodeSilent"],
     loses: false
   },
   {
     name: "answers drop by drop",
     begin: (proxy, node) => proxy.set(node, { _tag: "Drip", bytes: 100, everyMillis: 2 }),
-    reasons: ["RequestTimeout"],
+    reasons: ["RequestTimeout", "NodeSilent"],
     loses: false
   }
 ]
@@ -95,7 +95,7 @@ export const faults = (it: Vitest.MethodsNonLive<FaultyCluster>, name: string): 
             for (const [other, counts] of work.reasons.entries()) {
               for (const [reason, count] of Object.entries(counts)) {
                 if (count === (known[other]![reason] ?? 0) || reason.startsWith("server: ")) continue
-                const allowed = other === at ? fault.reasons : ["RequestTimeout"]
+                const allowed = other === at ? fault.reasons : ["RequestTimeout", "NodeSilent"]
                 assert.include(allowed, reason, `${fault.name}: on node ${other}, and it was done to node ${at}`)
               }
             }

@@ -174,7 +174,11 @@ export class PreparedCache {
     }
     const asked = { epoch: core.schema.epoch, millis: core.millis, node, owner: core.schema }
     return Effect.matchEffect(
-      connection.request({ _tag: "Prepare", query: text, keyspace }, { timeoutMillis, decoders: core.decoders }),
+      connection.request({ _tag: "Prepare", query: text, keyspace }, {
+        timeoutMillis,
+        decoders: core.decoders,
+        isRepeatable: true
+      }),
       {
         onFailure: (error) => fail(error.reason),
         onSuccess: ({ response }) =>

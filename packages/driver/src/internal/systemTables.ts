@@ -44,7 +44,8 @@ export const query = (
   return Effect.flatMap(
     connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE" } }, {
       timeoutMillis,
-      decoders
+      decoders,
+      isRepeatable: true
     }),
     ({ response }) =>
       response._tag === "Rows"

@@ -24,10 +24,10 @@ export interface Asked {
 
 /** One question, its answer decoded in the general way. */
 export class Ask extends Suspension<Answer, PoolError> implements ResponseHandler {
-  private readonly connection: Asked
-  private readonly message: Request.Request
-  private readonly timeoutMillis: number
-  private readonly decoders: RowDecoders
+  protected readonly connection: Asked
+  protected readonly message: Request.Request
+  protected readonly timeoutMillis: number
+  protected readonly decoders: RowDecoders
   private stream = -1
 
   constructor(connection: Asked, message: Request.Request, timeoutMillis: number, decoders: RowDecoders) {
@@ -69,12 +69,18 @@ export class Ask extends Suspension<Answer, PoolError> implements ResponseHandle
     this.settle(Exit.succeed({ response, prefix }))
   }
 
-  /** What others wait for is asked of somebody else, where nothing is heard of this one. */
-  onOverdue(): number {
-    return 0
-  }
-
   onFailure(reason: PoolReason): void {
     this.settle(Exit.fail(new PoolError({ reason })))
+  }
+}
+
+/** One that may be asked of somebody else as well: it gives up when nothing is heard of the peer. */
+export class RepeatableAsk extends Ask {
+  protected override renew(): RepeatableAsk {
+    return new RepeatableAsk(this.connection, this.message, this.timeoutMillis, this.decoders)
+  }
+
+  onOverdue(): number {
+    return 0
   }
 }
