@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { toServerError } from "../src/internal/sim/failure.ts"
-import { parse } from "../src/internal/sim/parser.ts"
+import { parse } from "../src/internal/sim/parse/parser.ts"
 
 const WORDS = [
   ..."SELECT INSERT UPDATE DELETE BEGIN APPLY BATCH CREATE TABLE KEYSPACE TYPE ALTER DROP USE TRUNCATE FROM INTO VALUES WHERE AND"

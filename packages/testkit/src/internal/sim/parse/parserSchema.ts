@@ -1,0 +1,173 @@
+/** CREATE, ALTER and DROP. */
+import { invalid, unsupported } from "../failure.ts"
+import type * as Ast from "./ast.ts"
+import type { Cursor } from "./tokens.ts"
+
+const ifNotExists = (c: Cursor): boolean => c.accept("if", "not", "exists")
+const ifExists = (c: Cursor): boolean => c.accept("if", "exists")
+
+/** What can be created, altered or dropped in CQL and is not simulated. */
+const OTHER = new Set([
+  "index",
+  "custom",
+  "materialized",
+  "function",
+  "aggregate",
+  "role",
+  "user",
+  "trigger",
+  "service",
+  "service_level"
+])
+
+const refuseOther = (c: Cursor, verb: string): never => {
+  const word = c.token.text
+  if (c.token.kind === "ident" && (OTHER.has(word) || (word === "or" && c.isKeyword("replace", 1)))) {
+    throw unsupported(`${verb} ${word.toUpperCase()}`)
+  }
+  return c.fail()
+}
+
+const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: boolean } => {
+  const name = c.name()
+  const type = c.type()
+  return { name, type, isStatic: c.accept("static") }
+}
+
+const keyspaceProperties = (c: Cursor): Map<string, Ast.Property> => {
+  c.expect("with")
+  return c.properties()
+}
+
+const createTable = (c: Cursor): Ast.SchemaStatement => {
+  const exists = ifNotExists(c)
+  const table = c.qualified()
+  const columns: Array<Ast.ColumnDefinition & { readonly isStatic: boolean }> = []
+  const partitionKey: Array<string> = []
+  const clustering: Array<string> = []
+  let keys = 0
+  c.expectOp("(")
+  do {
+    if (c.isKeyword("primary") && c.isKeyword("key", 1) && c.isOp("(", 2)) {
+      c.at += 2
+      c.expectOp("(")
+      keys++
+      if (c.acceptOp("(")) {
+        partitionKey.push(...c.list(() => c.name()))
+        c.expectOp(")")
+      } else partitionKey.push(c.name())
+      while (c.acceptOp(",")) clustering.push(c.name())
+      c.expectOp(")")
+      continue
+    }
+    const column = definition(c)
+    columns.push(column)
+    if (c.accept("primary", "key")) {
+      keys++
+      partitionKey.push(column.name)
+    }
+  } while (c.acceptOp(","))
+  c.expectOp(")")
+  if (keys > 1) throw invalid("Multiple PRIMARY KEYs specifed (exactly one required)")
+  const order: Array<{ readonly column: string; readonly descending: boolean }> = []
+  const properties = c.accept("with")
+    ? c.properties(() => {
+      if (c.accept("clustering", "order", "by")) {
+        c.expectOp("(")
+        order.push(...c.list(() => {
+          const column = c.name()
+          const descending = c.accept("desc")
+          if (!descending) c.accept("asc")
+          return { column, descending }
+        }))
+        c.expectOp(")")
+        return true
+      }
+      if (c.accept("compact", "storage")) throw unsupported("COMPACT STORAGE")
+      return false
+    })
+    : new Map<string, Ast.Property>()
+  return { _tag: "CreateTable", table, ifNotExists: exists, columns, partitionKey, clustering, order, properties }
+}
+
+const alterTable = (c: Cursor): Ast.SchemaStatement => {
+  const table = c.qualified()
+  const none = { add: [], drop: [], properties: new Map<string, Ast.Property>() }
+  const listOrOne = <A>(item: () => A): Array<A> => {
+    if (!c.acceptOp("(")) return c.list(item)
+    const items = c.list(item)
+    c.expectOp(")")
+    return items
+  }
+  if (c.accept("add")) return { _tag: "AlterTable", table, ...none, add: listOrOne(() => definition(c)) }
+  if (c.accept("drop")) return { _tag: "AlterTable", table, ...none, drop: listOrOne(() => c.name()) }
+  if (c.accept("with")) return { _tag: "AlterTable", table, ...none, properties: c.properties() }
+  if (c.isKeyword("alter") || c.isKeyword("rename")) throw unsupported(`ALTER TABLE … ${c.token.raw.toUpperCase()}`)
+  return c.fail()
+}
+
+const create = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("keyspace") || c.accept("schema")) {
+    const exists = ifNotExists(c)
+    const name = c.name()
+    return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: keyspaceProperties(c) }
+  }
+  if (c.accept("table") || c.accept("columnfamily")) return createTable(c)
+  if (c.accept("type")) {
+    const exists = ifNotExists(c)
+    const type = c.qualified()
+    c.expectOp("(")
+    const fields = c.list(() => ({ name: c.name(), type: c.type() }))
+    c.expectOp(")")
+    return { _tag: "CreateType", type, ifNotExists: exists, fields }
+  }
+  return refuseOther(c, "CREATE")
+}
+
+const alterType = (c: Cursor): Ast.SchemaStatement => {
+  const type = c.qualified()
+  if (c.accept("add")) {
+    return { _tag: "AlterType", type, change: { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] } }
+  }
+  if (c.accept("alter")) throw invalid("Altering field types is no longer supported")
+  c.expect("rename")
+  const fields: Array<readonly [string, string]> = []
+  do {
+    const from = c.name()
+    c.expect("to")
+    fields.push([from, c.name()])
+  } while (c.accept("and"))
+  return { _tag: "AlterType", type, change: { _tag: "Rename", fields } }
+}
+
+const alter = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("keyspace") || c.accept("schema")) {
+    return { _tag: "AlterKeyspace", name: c.name(), properties: keyspaceProperties(c) }
+  }
+  if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
+  if (c.accept("type")) return alterType(c)
+  return refuseOther(c, "ALTER")
+}
+
+const drop = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("keyspace") || c.accept("schema")) {
+    const exists = ifExists(c)
+    return { _tag: "DropKeyspace", name: c.name(), ifExists: exists }
+  }
+  if (c.accept("table") || c.accept("columnfamily")) {
+    const exists = ifExists(c)
+    return { _tag: "DropTable", table: c.qualified(), ifExists: exists }
+  }
+  if (c.accept("type")) {
+    const exists = ifExists(c)
+    return { _tag: "DropType", type: c.qualified(), ifExists: exists }
+  }
+  return refuseOther(c, "DROP")
+}
+
+export const parseSchemaStatement = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("create")) return create(c)
+  if (c.accept("alter")) return alter(c)
+  c.expect("drop")
+  return drop(c)
+}

@@ -1,0 +1,299 @@
+/** A cursor over tokens, with the steps that every grammar rule is made of. */
+import { syntax, unsupported } from "../failure.ts"
+import type { Property, Term, TypeNode } from "./ast.ts"
+import { position, type Token, tokenize } from "./lexer.ts"
+
+/** Nesting past this is not a statement but an attack on the stack. */
+const MAX_DEPTH = 64
+
+/** Reserved words of CQL. */
+const RESERVED = new Set(
+  ("add allow alter and apply asc authorize batch begin by columnfamily create delete desc describe drop entries execute " +
+    "from full grant if in index infinity insert into is keyspace limit materialized modify nan norecursive not null of on " +
+    "or order primary rename replace revoke schema select set table to token truncate unlogged update use using view where " +
+    "with").split(" ")
+)
+
+/** `P1Y2M3DT4H5M6S` and `P4W`. */
+const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
+
+export class Cursor {
+  readonly source: string
+  readonly tokens: ReadonlyArray<Token>
+  at = 0
+  readonly markers: Array<string> = []
+  private depth = 0
+
+  constructor(source: string) {
+    this.source = source
+    this.tokens = tokenize(source)
+  }
+
+  get token(): Token {
+    return this.tokens[this.at]!
+  }
+
+  peek(ahead: number): Token {
+    return this.tokens[Math.min(this.at + ahead, this.tokens.length - 1)]!
+  }
+
+  next(): Token {
+    const token = this.token
+    if (token.kind !== "eof") this.at++
+    return token
+  }
+
+  fail(token: Token = this.token): never {
+    throw syntax(`line ${position(this.source, token.at)} no viable alternative at input '${token.raw}'`)
+  }
+
+  isKeyword(word: string, ahead = 0): boolean {
+    const token = this.peek(ahead)
+    return token.kind === "ident" && token.text === word
+  }
+
+  isOp(op: string, ahead = 0): boolean {
+    const token = this.peek(ahead)
+    return token.kind === "op" && token.text === op
+  }
+
+  /** Takes the words if they all come next. */
+  accept(...words: ReadonlyArray<string>): boolean {
+    for (let i = 0; i < words.length; i++) {
+      if (!this.isKeyword(words[i]!, i)) return false
+    }
+    this.at += words.length
+    return true
+  }
+
+  expect(...words: ReadonlyArray<string>): void {
+    for (const word of words) {
+      if (!this.accept(word)) this.fail()
+    }
+  }
+
+  acceptOp(op: string): boolean {
+    if (!this.isOp(op)) return false
+    this.at++
+    return true
+  }
+
+  expectOp(op: string): void {
+    if (!this.acceptOp(op)) this.fail()
+  }
+
+  /** An identifier, quoted or not. Reserved words are none without quotes. */
+  name(isType = false): string {
+    const token = this.token
+    if (token.kind !== "quoted" && (token.kind !== "ident" || (!isType && RESERVED.has(token.text)))) this.fail()
+    this.at++
+    return token.text
+  }
+
+  /** `name` or `keyspace.name`. */
+  qualified(): { readonly keyspace: string | undefined; readonly name: string } {
+    const first = this.name()
+    return this.acceptOp(".") ? { keyspace: first, name: this.name() } : { keyspace: undefined, name: first }
+  }
+
+  /** One or more things with commas between them. */
+  list<A>(item: () => A): Array<A> {
+    const out = [item()]
+    while (this.acceptOp(",")) out.push(item())
+    return out
+  }
+
+  /** Runs a rule that may contain itself. */
+  nested<A>(rule: () => A): A {
+    if (++this.depth > MAX_DEPTH) {
+      throw syntax(`line ${position(this.source, this.token.at)} nested more than ${MAX_DEPTH} deep`)
+    }
+    const result = rule()
+    this.depth--
+    return result
+  }
+
+  marker(name: string): Term {
+    const known = name === "" ? -1 : this.markers.indexOf(name)
+    if (known >= 0) return { _tag: "Marker", index: known }
+    this.markers.push(name)
+    return { _tag: "Marker", index: this.markers.length - 1 }
+  }
+
+  term(): Term {
+    return this.nested(() => this.termInner())
+  }
+
+  private termInner(): Term {
+    const token = this.next()
+    switch (token.kind) {
+      case "marker":
+        return this.marker("")
+      case "string":
+        return { _tag: "Constant", kind: "STRING", text: token.text }
+      case "int":
+        return { _tag: "Constant", kind: "INTEGER", text: token.text }
+      case "float":
+        return { _tag: "Constant", kind: "FLOAT", text: token.text }
+      case "uuid":
+        return { _tag: "Constant", kind: "UUID", text: token.text }
+      case "blob":
+        return { _tag: "Constant", kind: "HEX", text: token.text }
+      case "duration":
+        return { _tag: "Constant", kind: "DURATION", text: token.text }
+      case "ident":
+        return this.word(token)
+      case "op":
+        break
+      default:
+        return this.fail(token)
+    }
+    switch (token.text) {
+      case "-": {
+        const value = this.term()
+        const numeric = value._tag === "Constant" &&
+          (value.kind === "INTEGER" || value.kind === "FLOAT" || value.kind === "DURATION") &&
+          !value.text.startsWith("-")
+        return numeric ? { ...value, text: `-${value.text}` } : this.fail(token)
+      }
+      case "[": {
+        const items = this.isOp("]") ? [] : this.list(() => this.term())
+        this.expectOp("]")
+        return { _tag: "List", items }
+      }
+      case "(": {
+        if (this.isTypeHint()) throw unsupported("a value with its type in front")
+        const items = this.list(() => this.term())
+        this.expectOp(")")
+        return { _tag: "Tuple", items }
+      }
+      case "{":
+        return this.braces()
+      case ":":
+        return this.marker(this.name())
+      default:
+        return this.fail(token)
+    }
+  }
+
+  /** `(int) 5`, `(frozen<set<int>>) ?`: a type in brackets, and a value behind them. */
+  private isTypeHint(): boolean {
+    if (this.token.kind !== "ident" && this.token.kind !== "quoted") return false
+    let ahead = 0
+    let depth = 0
+    for (; !this.isOp(")", ahead); ahead++) {
+      const { kind, text } = this.peek(ahead)
+      if (kind === "op" && !["<", ">", ",", "."].includes(text)) return false
+      if (kind !== "op" && kind !== "ident" && kind !== "quoted") return false
+      if (text === "<") depth++
+      if (text === ">") depth--
+      if (text === "," && depth === 0) return false
+    }
+    const { kind, text } = this.peek(ahead + 1)
+    return kind !== "eof" && (kind !== "op" || ["(", "[", "{", "-", ":"].includes(text)) &&
+      !(kind === "ident" && RESERVED.has(text))
+  }
+
+  private word(token: Token): Term {
+    const { text } = token
+    if (text === "null") return { _tag: "Null" }
+    if (text === "true" || text === "false") return { _tag: "Constant", kind: "BOOLEAN", text }
+    if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text }
+    if (this.isOp("(") || this.isOp(".")) {
+      let name = token.raw
+      if (this.acceptOp(".")) name += `.${this.name()}`
+      return this.call(name)
+    }
+    if (ISO_DURATION.test(token.raw)) return { _tag: "Constant", kind: "DURATION", text: token.raw }
+    return this.fail(token)
+  }
+
+  /** A function call in place of a value: read to its end, refused when it is compiled. */
+  private call(name: string): Term {
+    this.expectOp("(")
+    if (!this.isOp(")")) this.list(() => this.term())
+    this.expectOp(")")
+    return { _tag: "Call", name }
+  }
+
+  /** `{}`, a set, a map, or a user-defined type. */
+  private braces(): Term {
+    if (this.acceptOp("}")) return { _tag: "Set", items: [] }
+    const isField = (this.token.kind === "ident" || this.token.kind === "quoted") && this.isOp(":", 1) &&
+      !/^(?:true|false|nan|infinity|null)$/.test(this.token.text)
+    if (isField) {
+      const fields = this.list((): readonly [string, Term] => {
+        const field = this.name()
+        this.expectOp(":")
+        return [field, this.term()]
+      })
+      this.expectOp("}")
+      return { _tag: "Udt", fields }
+    }
+    const first = this.term()
+    if (!this.acceptOp(":")) {
+      const items = this.acceptOp(",") ? [first, ...this.list(() => this.term())] : [first]
+      this.expectOp("}")
+      return { _tag: "Set", items }
+    }
+    const entries: Array<readonly [Term, Term]> = [[first, this.term()]]
+    while (this.acceptOp(",")) {
+      const key = this.term()
+      this.expectOp(":")
+      entries.push([key, this.term()])
+    }
+    this.expectOp("}")
+    return { _tag: "Map", entries }
+  }
+
+  type(): TypeNode {
+    return this.nested(() => {
+      const token = this.token
+      if (token.kind === "string") throw unsupported(`the custom type '${token.text}'`)
+      const quoted = token.kind === "quoted"
+      const name = this.name(true)
+      if (!quoted && this.acceptOp("<")) {
+        const args = this.list(() => this.type())
+        this.expectOp(">")
+        return { _tag: "Generic", name, args }
+      }
+      return this.acceptOp(".")
+        ? { _tag: "Name", keyspace: name, name: this.name(), quoted: true }
+        : { _tag: "Name", keyspace: undefined, name, quoted }
+    })
+  }
+
+  /** A constant of a property, as text. */
+  private propertyText(): string {
+    const term = this.token.kind === "ident" && !this.isOp("(", 1) ? undefined : this.term()
+    if (term === undefined) return this.name()
+    if (term._tag !== "Constant") return this.fail()
+    return term.text
+  }
+
+  property(): Property {
+    if (!this.acceptOp("{")) return this.propertyText()
+    const out = new Map<string, string>()
+    if (this.acceptOp("}")) return out
+    this.list(() => {
+      const key = this.propertyText()
+      this.expectOp(":")
+      out.set(key, this.propertyText())
+    })
+    this.expectOp("}")
+    return out
+  }
+
+  /** `a = 1 AND b = {…}`; `other` may take an option that has another form. */
+  properties(other: () => boolean = () => false): Map<string, Property> {
+    const out = new Map<string, Property>()
+    do {
+      if (other()) continue
+      const key = this.name()
+      this.expectOp("=")
+      if (out.has(key)) throw syntax(`Multiple definition for property '${key}'`)
+      out.set(key, this.property())
+    } while (this.accept("and"))
+    return out
+  }
+}
