@@ -9,7 +9,7 @@ import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
 import { type Call, type Plan, VOID } from "./plan/plan.ts"
 import { compileSelect } from "./plan/select.ts"
-import type { Bound, InName } from "./plan/terms.ts"
+import type { Bound, InName, Markers } from "./plan/variables.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
 import { applyStatement } from "./schema/ddl.ts"
 import { findTable, type Schema, type Table } from "./schema/schema.ts"
@@ -63,6 +63,8 @@ export class Engine {
   private readonly plans = new Map<string, Plan>()
   /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
   private readonly lastTimestamps = new Map<bigint, bigint>()
+  /** How many numbers were given to functions. */
+  private numbers = 0
   /** Warnings of the statement that runs. */
   private warnings: ReadonlyArray<string> = []
 
@@ -107,6 +109,7 @@ export class Engine {
       timestamp: () => this.timestamp(node),
       hasRateLimitError,
       isCassandra,
+      warnings: [],
       partitions: 0,
       table: undefined,
       hi: 0,
@@ -116,8 +119,14 @@ export class Engine {
 
   /** Compiles a statement for a connection that uses `keyspace` ("" for none). */
   compile(text: string, keyspace: string): Plan {
-    const { markers: names, statement } = parse(text)
-    const markers = { names, inName: this.inName }
+    const { markers: names, statement } = parse(text, this.product)
+    const markers: Markers = {
+      names,
+      inName: this.inName,
+      product: this.product,
+      now: this.time.millis,
+      unique: () => ++this.numbers
+    }
     const find = (name: Ast.TableName): Table => findTable(this.schema, name.keyspace, keyspace, name.name)
     switch (statement._tag) {
       case "Select":
@@ -154,7 +163,7 @@ export class Engine {
 
   /** Whether a text means the same in every keyspace. */
   isQualified(text: string): boolean {
-    const { statement } = parse(text)
+    const { statement } = parse(text, this.product)
     return "table" in statement && statement.table.keyspace !== undefined
   }
 
@@ -188,7 +197,8 @@ export class Engine {
       statement,
       keyspace
     )
-    this.warnings = change.warnings
+    // Those of changes are ScyllaDB's.
+    this.warnings = this.product === "scylla" ? change.warnings : []
     // Plans of texts that were not prepared outlive no change, options of a table included.
     this.plans.clear()
     for (const event of change.events) this.announce(event)
@@ -204,7 +214,7 @@ export class Engine {
     }
     this.warnings = []
     const response = plan.execute(call)
-    return { response, warnings: this.warnings }
+    return { response, warnings: [...this.warnings, ...call.warnings] }
   }
 
   /** The plan of a text that was not prepared; plans of data statements are remembered while their tables stand. */

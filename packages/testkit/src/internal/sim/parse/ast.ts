@@ -11,7 +11,29 @@ export type Term =
   | { readonly _tag: "Map"; readonly entries: ReadonlyArray<readonly [Term, Term]> }
   | { readonly _tag: "Udt"; readonly fields: ReadonlyArray<readonly [string, Term]> }
   | { readonly _tag: "Tuple"; readonly items: ReadonlyArray<Term> }
-  | { readonly _tag: "Call"; readonly name: string }
+  | Call<Term>
+  /** `(int) 5`. */
+  | { readonly _tag: "Hint"; readonly type: TypeNode; readonly term: Term }
+
+export interface Call<Argument> {
+  readonly _tag: "Call"
+  readonly keyspace: string | undefined
+  readonly name: string
+  readonly args: ReadonlyArray<Argument>
+}
+
+/** What SELECT asks for of each row, or of all of them. */
+export type Expression =
+  | { readonly _tag: "Column"; readonly name: string }
+  | { readonly _tag: "Term"; readonly term: Term }
+  | Call<Expression>
+  /** `count(*)`, `count(1)`. */
+  | { readonly _tag: "CountRows" }
+  | { readonly _tag: "Cast"; readonly of: Expression; readonly type: TypeNode }
+  | { readonly _tag: "Field"; readonly of: Expression; readonly name: string }
+  | { readonly _tag: "Element"; readonly of: Expression; readonly key: Term }
+  | { readonly _tag: "Slice"; readonly of: Expression; readonly from: Term | undefined; readonly to: Term | undefined }
+  | { readonly _tag: "CellOf"; readonly what: "writetime" | "ttl" | "maxwritetime"; readonly of: Expression }
 
 export interface TableName {
   readonly keyspace: string | undefined
@@ -20,21 +42,40 @@ export interface TableName {
 
 export type Operator = "=" | "<" | "<=" | ">" | ">=" | "!=" | "in"
 
+export type Comparison = Exclude<Operator, "in">
+
 export type Relation =
-  | { readonly _tag: "Column"; readonly column: string; readonly op: Exclude<Operator, "in">; readonly term: Term }
+  | { readonly _tag: "Column"; readonly column: string; readonly op: Comparison; readonly term: Term }
   | { readonly _tag: "In"; readonly column: string; readonly terms: ReadonlyArray<Term> | Term }
+  | {
+    readonly _tag: "Element"
+    readonly column: string
+    readonly key: Term
+    readonly op: Operator
+    readonly terms: ReadonlyArray<Term> | Term
+  }
+  | { readonly _tag: "Contains"; readonly column: string; readonly isKey: boolean; readonly term: Term }
+  | { readonly _tag: "Like"; readonly column: string; readonly term: Term }
+  | { readonly _tag: "NotNull"; readonly column: string }
+  /** `(a, b) > (1, 2)`. */
+  | { readonly _tag: "Multi"; readonly columns: ReadonlyArray<string>; readonly op: Comparison; readonly term: Term }
+  | {
+    readonly _tag: "MultiIn"
+    readonly columns: ReadonlyArray<string>
+    readonly terms: ReadonlyArray<Term> | Term
+  }
   | {
     readonly _tag: "Token"
     readonly columns: ReadonlyArray<string>
-    readonly op: Exclude<Operator, "in">
+    readonly op: Comparison
     readonly term: Term
   }
   | { readonly _tag: "Other"; readonly what: string }
 
-export type Selector =
-  | { readonly _tag: "Column"; readonly name: string; readonly alias: string | undefined }
-  | { readonly _tag: "Count"; readonly alias: string | undefined }
-  | { readonly _tag: "Other"; readonly what: string }
+export interface Selector {
+  readonly expression: Expression
+  readonly alias: string | undefined
+}
 
 export interface Using {
   readonly ttl?: Term
@@ -50,7 +91,15 @@ export type Condition =
 export type Assignment =
   | { readonly _tag: "Set"; readonly column: string; readonly term: Term }
   | { readonly _tag: "Add"; readonly column: string; readonly term: Term; readonly negative: boolean }
-  | { readonly _tag: "Other"; readonly what: string }
+  | { readonly _tag: "Prepend"; readonly column: string; readonly term: Term }
+  | { readonly _tag: "Element"; readonly column: string; readonly key: Term; readonly term: Term }
+  | { readonly _tag: "Field"; readonly column: string; readonly field: string; readonly term: Term }
+
+/** What DELETE takes away of a row: a column, an element of it, a field. */
+export type Deletion =
+  | { readonly _tag: "Column"; readonly column: string }
+  | { readonly _tag: "Element"; readonly column: string; readonly key: Term }
+  | { readonly _tag: "Field"; readonly column: string; readonly field: string }
 
 export type TypeNode =
   | { readonly _tag: "Name"; readonly keyspace: string | undefined; readonly name: string; readonly quoted: boolean }
@@ -64,12 +113,23 @@ export interface ColumnDefinition {
   readonly type: TypeNode
 }
 
+/** What an index is over: a column or a part of it; of a local index the partition key stands first, in brackets. */
+export type IndexTarget =
+  | {
+    readonly _tag: "Column"
+    readonly column: string
+    readonly part: "values" | "keys" | "entries" | "full" | undefined
+  }
+  | { readonly _tag: "Key"; readonly columns: ReadonlyArray<string> }
+
 export interface Select {
   readonly _tag: "Select"
   readonly table: TableName
   /** Empty for `*`. */
   readonly selectors: ReadonlyArray<Selector>
   readonly distinct: boolean
+  readonly isJson: boolean
+  readonly groupBy: ReadonlyArray<string>
   readonly where: ReadonlyArray<Relation>
   readonly orderBy: ReadonlyArray<{ readonly column: string; readonly descending: boolean }>
   readonly limit: Term | undefined
@@ -83,6 +143,8 @@ export interface Insert {
   readonly table: TableName
   readonly columns: ReadonlyArray<string>
   readonly values: ReadonlyArray<Term>
+  /** Of `INSERT … JSON`, which has neither columns nor values. */
+  readonly json: { readonly term: Term; readonly defaultUnset: boolean } | undefined
   readonly condition: Condition | undefined
   readonly using: Using
 }
@@ -99,7 +161,8 @@ export interface Update {
 export interface Delete {
   readonly _tag: "Delete"
   readonly table: TableName
-  readonly columns: ReadonlyArray<string>
+  /** Empty for whole rows. */
+  readonly deletions: ReadonlyArray<Deletion>
   readonly where: ReadonlyArray<Relation>
   readonly condition: Condition | undefined
   readonly using: Using
@@ -157,6 +220,17 @@ export type SchemaStatement =
       | { readonly _tag: "Rename"; readonly fields: ReadonlyArray<readonly [from: string, to: string]> }
   }
   | { readonly _tag: "DropType"; readonly type: TableName; readonly ifExists: boolean }
+  | {
+    readonly _tag: "CreateIndex"
+    readonly name: string | undefined
+    readonly ifNotExists: boolean
+    readonly table: TableName
+    readonly targets: ReadonlyArray<IndexTarget>
+    readonly isCustom: boolean
+    readonly className: string | undefined
+    readonly options: ReadonlyMap<string, Property>
+  }
+  | { readonly _tag: "DropIndex"; readonly index: TableName; readonly ifExists: boolean }
 
 export type Statement =
   | Select

@@ -30,14 +30,14 @@ const RULES: ReadonlyArray<readonly [TokenKind, RegExp]> = [
   ["uuid", /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])/iy],
   ["blob", /0x[0-9a-f]*(?!\w)/iy],
   ["duration", new RegExp(`\\d+${UNIT}(?:\\d+${UNIT})*(?!\\w)`, "iy")],
-  ["float", /\d+(?:\.\d*(?:e[+-]?\d+)?|e[+-]?\d+)(?!\w)/iy],
-  ["int", /\d+(?![\w.])/y],
+  ["float", /\d+(?:\.(?!\.)\d*(?:e[+-]?\d+)?|e[+-]?\d+)(?!\w)/iy],
+  ["int", /\d+(?!\w|\.(?!\.))/y],
   ["ident", /[a-z]\w*/iy],
   ["quoted", /"[^"]*(?:""[^"]*)*"/y],
   ["string", /'[^']*(?:''[^']*)*'/y],
   ["string", /\$\$[^$]*(?:\$[^$]+)*\$\$/y],
   ["marker", /\?/y],
-  ["op", /<=|>=|!=|[()[\]{},;.=<>+\-*:]/y]
+  ["op", /<=|>=|!=|[()[\]{},;.=<>+\-*:/%]/y]
 ]
 
 /** `line:column` of an offset, as ANTLR counts them: lines from 1, columns from 0. */

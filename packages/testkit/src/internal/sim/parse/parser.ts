@@ -3,15 +3,15 @@ import { syntax, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
 import { position } from "./lexer.ts"
 import { parseSchemaStatement } from "./parserSchema.ts"
-import { Cursor } from "./tokens.ts"
+import { Cursor, type Product } from "./tokens.ts"
 
 const COMPARISONS = new Set(["=", "<", "<=", ">", ">=", "!="])
 
-const comparison = (c: Cursor): Exclude<Ast.Operator, "in"> => {
+const comparison = (c: Cursor): Ast.Comparison => {
   const token = c.token
   if (token.kind !== "op" || !COMPARISONS.has(token.text)) return c.fail()
   c.at++
-  return token.text as Exclude<Ast.Operator, "in">
+  return token.text as Ast.Comparison
 }
 
 /** The column list of `token(…)` or of a relation over several columns. */
@@ -34,13 +34,11 @@ const inValues = (c: Cursor): ReadonlyArray<Ast.Term> | Ast.Term => {
 
 const relation = (c: Cursor): Ast.Relation => {
   if (c.isOp("(")) {
-    columnList(c)
-    if (c.accept("in")) inValues(c)
-    else {
-      comparison(c)
-      c.term()
-    }
-    return { _tag: "Other", what: "a relation over several columns" }
+    const columns = columnList(c)
+    if (c.accept("in")) return { _tag: "MultiIn", columns, terms: inValues(c) }
+    const op = comparison(c)
+    if (!c.isOp("(") && !c.isOp(":") && c.token.kind !== "marker") return c.fail()
+    return { _tag: "Multi", columns, op, term: c.term() }
   }
   if (c.isKeyword("token") && c.isOp("(", 1)) {
     c.at++
@@ -49,25 +47,31 @@ const relation = (c: Cursor): Ast.Relation => {
   }
   const column = c.name()
   if (c.acceptOp("[")) {
-    c.term()
+    const key = c.term()
     c.expectOp("]")
-    comparison(c)
-    c.term()
-    return { _tag: "Other", what: "a relation on an element of a collection" }
+    return c.accept("in")
+      ? { _tag: "Element", column, key, op: "in", terms: inValues(c) }
+      : { _tag: "Element", column, key, op: comparison(c), terms: c.term() }
+  }
+  if (c.isOp(".") && c.peek(1).kind !== "eof") {
+    c.at++
+    c.name()
+    if (c.accept("in")) inValues(c)
+    else {
+      comparison(c)
+      c.term()
+    }
+    return { _tag: "Other", what: "a condition on a field of a user-defined type" }
   }
   if (c.accept("in")) return { _tag: "In", column, terms: inValues(c) }
   if (c.accept("contains")) {
-    c.accept("key")
-    c.term()
-    return { _tag: "Other", what: "CONTAINS" }
+    const isKey = c.accept("key")
+    return { _tag: "Contains", column, isKey, term: c.term() }
   }
-  if (c.accept("like")) {
-    c.term()
-    return { _tag: "Other", what: "LIKE" }
-  }
+  if (c.accept("like")) return { _tag: "Like", column, term: c.term() }
   if (c.accept("is")) {
     c.expect("not", "null")
-    return { _tag: "Other", what: "IS NOT NULL" }
+    return { _tag: "NotNull", column }
   }
   return { _tag: "Column", column, op: comparison(c), term: c.term() }
 }
@@ -91,56 +95,126 @@ const using = (c: Cursor, ...allowed: ReadonlyArray<keyof Ast.Using>): Ast.Using
   return out
 }
 
-const selector = (c: Cursor): Ast.Selector => {
-  const alias = (): string | undefined => c.accept("as") ? c.name() : undefined
-  if (c.isKeyword("count") && c.isOp("(", 1)) {
-    c.at += 2
-    if (c.acceptOp("*") || (c.token.kind === "int" && c.next().text === "1")) {
-      c.expectOp(")")
-      return { _tag: "Count", alias: alias() }
-    }
-    c.name()
-    c.expectOp(")")
-    alias()
-    return { _tag: "Other", what: "count of a column" }
-  }
-  if (c.token.kind !== "ident" && c.token.kind !== "quoted") {
-    c.term()
-    alias()
-    return { _tag: "Other", what: "selecting a constant" }
-  }
-  const name = c.isKeyword("token") && c.isOp("(", 1) ? c.next().text : c.name()
-  if (c.isOp("(") || c.isOp(".") || c.isOp("[")) {
-    skipSelector(c)
-    alias()
-    return { _tag: "Other", what: `selecting ${name}(…), a field or an element` }
-  }
-  return { _tag: "Column", name, alias: alias() }
+/** What ScyllaDB does not have: it has only names, and functions of them, in a selection. */
+const ofCassandra = (c: Cursor, at: number): void => {
+  if (c.product === "scylla") c.fail(c.tokens[at])
 }
 
-/** The rest of a selector that is refused anyway: balanced brackets and what is between them. */
-const skipSelector = (c: Cursor): void => {
-  let depth = 0
-  while (c.token.kind !== "eof") {
-    if (c.isOp("(") || c.isOp("[")) depth++
-    else if (c.isOp(")") || c.isOp("]")) {
-      if (--depth < 0) c.fail()
-    } else if (depth === 0 && (c.isOp(",") || c.isKeyword("from") || c.isKeyword("as"))) return
-    c.at++
+const isName = (c: Cursor, ahead = 0): boolean => {
+  const { kind } = c.peek(ahead)
+  return kind === "ident" || kind === "quoted"
+}
+
+const CELL_FUNCTIONS = ["writetime", "ttl", "maxwritetime"] as const
+
+/** `writetime(…)` and its like, which take a column or a part of one. */
+const cellOf = (c: Cursor): Ast.Expression | undefined => {
+  const what = CELL_FUNCTIONS.find((name) => c.isKeyword(name) && c.isOp("(", 1))
+  if (what === undefined || (what === "maxwritetime" && c.product === "scylla")) return undefined
+  c.at += 2
+  const start = c.at
+  let of: Ast.Expression = { _tag: "Column", name: c.name() }
+  while (c.isOp(".") || c.isOp("[")) {
+    ofCassandra(c, start + 1)
+    of = part(c, of)
   }
-  c.fail()
+  c.expectOp(")")
+  return { _tag: "CellOf", what, of }
+}
+
+const part = (c: Cursor, of: Ast.Expression): Ast.Expression => {
+  if (c.acceptOp(".")) return { _tag: "Field", of, name: c.name() }
+  c.expectOp("[")
+  const from = c.isOp(".") ? undefined : c.term()
+  if (c.acceptOp("]")) return { _tag: "Element", of, key: from! }
+  c.expectOp(".")
+  c.expectOp(".")
+  const to = c.isOp("]") ? undefined : c.term()
+  c.expectOp("]")
+  return { _tag: "Slice", of, from, to }
+}
+
+const functionCall = (c: Cursor, keyspace: string | undefined, name: string): Ast.Expression => {
+  const open = c.at
+  c.expectOp("(")
+  if (name === "count" && keyspace === undefined) {
+    const one = c.isOp("*") || (c.token.kind === "int" && c.token.text === "1")
+    if (one && c.isOp(")", 1)) {
+      c.at += 2
+      return { _tag: "CountRows" }
+    }
+  }
+  const args: Array<Ast.Expression> = []
+  if (!c.isOp(")")) {
+    args.push(...c.list(() => {
+      const at = c.at
+      const arg = expression(c)
+      // A single value is reported where the brackets open, one behind others where it stands.
+      if (arg._tag === "Term") ofCassandra(c, args.length === 0 && c.isOp(")") && at === open + 1 ? open : at)
+      return arg
+    }))
+  }
+  c.expectOp(")")
+  return { _tag: "Call", keyspace, name, args }
+}
+
+const primary = (c: Cursor): Ast.Expression => {
+  const cell = cellOf(c)
+  if (cell !== undefined) return cell
+  if (c.isKeyword("cast") && c.isOp("(", 1)) {
+    c.at += 2
+    const of = expression(c)
+    c.expect("as")
+    const type = c.type()
+    c.expectOp(")")
+    return { _tag: "Cast", of, type }
+  }
+  if (c.isKeyword("token") && c.isOp("(", 1)) {
+    c.at++
+    return functionCall(c, undefined, "token")
+  }
+  const isWord = isName(c) && !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")
+  if (!isWord) return { _tag: "Term", term: c.term() }
+  if (c.isOp(".", 1) && isName(c, 2) && c.isOp("(", 3)) {
+    const keyspace = c.name()
+    c.at++
+    return functionCall(c, keyspace, c.name())
+  }
+  if (c.isOp("(", 1)) return functionCall(c, undefined, c.name())
+  return { _tag: "Column", name: c.name() }
+}
+
+const expression = (c: Cursor): Ast.Expression =>
+  c.nested(() => {
+    const start = c.at
+    let out = primary(c)
+    while (c.isOp(".") || c.isOp("[")) {
+      if (c.isOp("[")) ofCassandra(c, start)
+      out = part(c, out)
+    }
+    if (["+", "-", "*", "/", "%"].some((op) => c.isOp(op))) {
+      if (c.product === "scylla") return c.fail()
+      throw unsupported("arithmetic in a selection")
+    }
+    return out
+  })
+
+const selector = (c: Cursor): Ast.Selector => {
+  const start = c.at
+  const found = expression(c)
+  if (found._tag === "Term") ofCassandra(c, start)
+  return { expression: found, alias: c.accept("as") ? c.name() : undefined }
 }
 
 const select = (c: Cursor): Ast.Select => {
-  if (c.isKeyword("json") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && !c.isKeyword("as", 1)) {
-    throw unsupported("SELECT JSON")
-  }
+  const isJson = c.isKeyword("json") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && !c.isKeyword("as", 1) &&
+    !c.isOp("(", 1) && c.accept("json")
   const distinct = c.isKeyword("distinct") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && c.accept("distinct")
   const selectors = c.acceptOp("*") ? [] : c.list(() => selector(c))
   c.expect("from")
   const table = c.qualified()
   const where = c.accept("where") ? relations(c) : []
-  if (c.accept("group", "by")) throw unsupported("GROUP BY")
+  const groupBy = c.accept("group", "by") ? c.list(() => c.name()) : []
   const orderBy = c.accept("order", "by")
     ? c.list(() => {
       const column = c.name()
@@ -158,6 +232,8 @@ const select = (c: Cursor): Ast.Select => {
     table,
     selectors,
     distinct,
+    isJson,
+    groupBy,
     where,
     orderBy,
     limit,
@@ -177,7 +253,22 @@ const condition = (c: Cursor): Ast.Condition | undefined => {
 const insert = (c: Cursor): Ast.Insert => {
   c.expect("into")
   const table = c.qualified()
-  if (c.accept("json")) throw unsupported("INSERT JSON")
+  if (c.accept("json")) {
+    const term = c.term()
+    const defaultUnset = c.accept("default", "unset")
+    if (!defaultUnset) c.accept("default", "null")
+    const found = condition(c)
+    if (found !== undefined && found._tag !== "NotExists") return c.fail()
+    return {
+      _tag: "Insert",
+      table,
+      columns: [],
+      values: [],
+      json: { term, defaultUnset },
+      condition: found,
+      using: using(c, "timestamp", "ttl", "timeout")
+    }
+  }
   const columns = columnList(c)
   c.expect("values")
   c.expectOp("(")
@@ -190,6 +281,7 @@ const insert = (c: Cursor): Ast.Insert => {
     table,
     columns,
     values,
+    json: undefined,
     condition: found,
     using: using(c, "timestamp", "ttl", "timeout")
   }
@@ -198,25 +290,21 @@ const insert = (c: Cursor): Ast.Insert => {
 const assignment = (c: Cursor): Ast.Assignment => {
   const column = c.name()
   if (c.acceptOp("[")) {
-    c.term()
+    const key = c.term()
     c.expectOp("]")
     c.expectOp("=")
-    c.term()
-    return { _tag: "Other", what: "writing an element of a collection" }
+    return { _tag: "Element", column, key, term: c.term() }
   }
   if (c.acceptOp(".")) {
-    c.name()
+    const field = c.name()
     c.expectOp("=")
-    c.term()
-    return { _tag: "Other", what: "writing a field of a user-defined type" }
+    return { _tag: "Field", column, field, term: c.term() }
   }
-  if (c.acceptOp("+")) {
+  for (const sign of ["+", "-"]) {
+    if (!c.isOp(sign) || c.product === "scylla") continue
+    c.at++
     c.expectOp("=")
-    return { _tag: "Add", column, term: c.term(), negative: false }
-  }
-  if (c.acceptOp("-")) {
-    c.expectOp("=")
-    return { _tag: "Add", column, term: c.term(), negative: true }
+    return { _tag: "Add", column, term: c.term(), negative: sign === "-" }
   }
   c.expectOp("=")
   const token = c.token
@@ -225,15 +313,13 @@ const assignment = (c: Cursor): Ast.Assignment => {
     c.at++
     const negative = c.next().text === "-"
     const term = c.term()
-    return token.text === column
-      ? { _tag: "Add", column, term, negative }
-      : { _tag: "Other", what: `${column} = ${token.raw} ± …` }
+    if (token.text !== column) throw syntax("Only expressions of the form X = X +<value> are supported.")
+    return { _tag: "Add", column, term, negative }
   }
   const term = c.term()
-  if (c.isOp("+") || c.isOp("-")) {
-    c.at++
-    c.name()
-    return { _tag: "Other", what: "putting something in front of a list" }
+  if (c.acceptOp("+")) {
+    if (c.name() !== column) throw syntax("Only expressions of the form X = <value> + X are supported.")
+    return { _tag: "Prepend", column, term }
   }
   return { _tag: "Set", column, term }
 }
@@ -248,20 +334,24 @@ const update = (c: Cursor): Ast.Update => {
   return { _tag: "Update", table, assignments, where, condition: condition(c), using: options }
 }
 
+const deletion = (c: Cursor): Ast.Deletion => {
+  const column = c.name()
+  if (c.acceptOp("[")) {
+    const key = c.term()
+    c.expectOp("]")
+    return { _tag: "Element", column, key }
+  }
+  return c.acceptOp(".") ? { _tag: "Field", column, field: c.name() } : { _tag: "Column", column }
+}
+
 const remove = (c: Cursor): Ast.Delete => {
-  const columns = c.isKeyword("from")
-    ? []
-    : c.list(() => {
-      const name = c.name()
-      if (c.isOp("[") || c.isOp(".")) throw unsupported("deleting a part of a column")
-      return name
-    })
+  const deletions = c.isKeyword("from") ? [] : c.list(() => deletion(c))
   c.expect("from")
   const table = c.qualified()
   const options = using(c, "timestamp", "timeout")
   c.expect("where")
   const where = relations(c)
-  return { _tag: "Delete", table, columns, where, condition: condition(c), using: options }
+  return { _tag: "Delete", table, deletions, where, condition: condition(c), using: options }
 }
 
 const modification = (c: Cursor): Ast.Modification => {
@@ -306,8 +396,8 @@ const statement = (c: Cursor): Ast.Statement => {
 }
 
 /** Parses one statement; throws `CqlSyntaxError`, or `InvalidRequest` for what is not simulated. */
-export const parse = (source: string): Ast.Parsed => {
-  const c = new Cursor(source)
+export const parse = (source: string, product: Product = "scylla"): Ast.Parsed => {
+  const c = new Cursor(source, product)
   // ANTLR names the word in front of the end of the input, as the recorded `SELEC` shows.
   if (c.tokens.length === 2 && c.token.kind === "ident") return c.fail()
   const parsed = statement(c)

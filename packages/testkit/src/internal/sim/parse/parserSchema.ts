@@ -8,8 +8,6 @@ const ifExists = (c: Cursor): boolean => c.accept("if", "exists")
 
 /** What can be created, altered or dropped in CQL and is not simulated. */
 const OTHER = new Set([
-  "index",
-  "custom",
   "materialized",
   "function",
   "aggregate",
@@ -106,6 +104,42 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
   return c.fail()
 }
 
+const INDEX_PARTS = ["values", "keys", "entries", "full"] as const
+
+const indexTarget = (c: Cursor): Ast.IndexTarget => {
+  if (c.product === "scylla" && c.acceptOp("(")) {
+    const columns = c.list(() => c.name())
+    c.expectOp(")")
+    return { _tag: "Key", columns }
+  }
+  const part = INDEX_PARTS.find((name) => c.isKeyword(name) && c.isOp("(", 1))
+  if (part === undefined) return { _tag: "Column", column: c.name(), part }
+  c.at += 2
+  const column = c.name()
+  c.expectOp(")")
+  return { _tag: "Column", column, part }
+}
+
+const createIndex = (c: Cursor, isCustom: boolean): Ast.SchemaStatement => {
+  c.expect("index")
+  const exists = ifNotExists(c)
+  const name = c.isKeyword("on") ? undefined : c.name()
+  c.expect("on")
+  const table = c.qualified()
+  c.expectOp("(")
+  const targets = c.isOp(")") ? [] : c.list(() => indexTarget(c))
+  c.expectOp(")")
+  const className = c.accept("using") ? c.string() : undefined
+  let options: ReadonlyMap<string, Ast.Property> = new Map()
+  if (c.accept("with", "options")) {
+    c.expectOp("=")
+    const given = c.property()
+    if (typeof given === "string") return c.fail()
+    options = given
+  }
+  return { _tag: "CreateIndex", name, ifNotExists: exists, table, targets, isCustom, className, options }
+}
+
 const create = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace") || c.accept("schema")) {
     const exists = ifNotExists(c)
@@ -120,6 +154,11 @@ const create = (c: Cursor): Ast.SchemaStatement => {
     const fields = c.list(() => ({ name: c.name(), type: c.type() }))
     c.expectOp(")")
     return { _tag: "CreateType", type, ifNotExists: exists, fields }
+  }
+  if (c.isKeyword("index")) return createIndex(c, false)
+  if (c.isKeyword("custom") && c.isKeyword("index", 1)) {
+    c.at++
+    return createIndex(c, true)
   }
   return refuseOther(c, "CREATE")
 }
@@ -161,6 +200,10 @@ const drop = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("type")) {
     const exists = ifExists(c)
     return { _tag: "DropType", type: c.qualified(), ifExists: exists }
+  }
+  if (c.accept("index")) {
+    const exists = ifExists(c)
+    return { _tag: "DropIndex", index: c.qualified(), ifExists: exists }
   }
   return refuseOther(c, "DROP")
 }

@@ -17,15 +17,20 @@ const RESERVED = new Set(
 /** `P1Y2M3DT4H5M6S` and `P4W`. */
 const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
 
+export type Product = "scylla" | "cassandra"
+
 export class Cursor {
   readonly source: string
+  /** Whose grammar it is. */
+  readonly product: Product
   readonly tokens: ReadonlyArray<Token>
   at = 0
   readonly markers: Array<string> = []
   private depth = 0
 
-  constructor(source: string) {
+  constructor(source: string, product: Product) {
     this.source = source
+    this.product = product
     this.tokens = tokenize(source)
   }
 
@@ -70,6 +75,12 @@ export class Cursor {
     for (const word of words) {
       if (!this.accept(word)) this.fail()
     }
+  }
+
+  /** A text in quotes. */
+  string(): string {
+    if (this.token.kind !== "string") this.fail()
+    return this.next().text
   }
 
   acceptOp(op: string): boolean {
@@ -143,6 +154,8 @@ export class Cursor {
         return { _tag: "Constant", kind: "DURATION", text: token.text }
       case "ident":
         return this.word(token)
+      case "quoted":
+        return this.isOp("(") ? this.call(undefined, token.text) : this.fail(token)
       case "op":
         break
       default:
@@ -162,7 +175,11 @@ export class Cursor {
         return { _tag: "List", items }
       }
       case "(": {
-        if (this.isTypeHint()) throw unsupported("a value with its type in front")
+        if (this.isTypeHint()) {
+          const type = this.type()
+          this.expectOp(")")
+          return { _tag: "Hint", type, term: this.term() }
+        }
         const items = this.list(() => this.term())
         this.expectOp(")")
         return { _tag: "Tuple", items }
@@ -199,21 +216,21 @@ export class Cursor {
     if (text === "null") return { _tag: "Null" }
     if (text === "true" || text === "false") return { _tag: "Constant", kind: "BOOLEAN", text }
     if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text }
-    if (this.isOp("(") || this.isOp(".")) {
-      let name = token.raw
-      if (this.acceptOp(".")) name += `.${this.name()}`
-      return this.call(name)
+    if (this.isOp("(")) return this.call(undefined, text)
+    if (this.isOp(".") && this.isOp("(", 2)) {
+      this.at++
+      return this.call(text, this.name())
     }
     if (ISO_DURATION.test(token.raw)) return { _tag: "Constant", kind: "DURATION", text: token.raw }
     return this.fail(token)
   }
 
-  /** A function call in place of a value: read to its end, refused when it is compiled. */
-  private call(name: string): Term {
+  /** A function call in place of a value. */
+  private call(keyspace: string | undefined, name: string): Term {
     this.expectOp("(")
-    if (!this.isOp(")")) this.list(() => this.term())
+    const args = this.isOp(")") ? [] : this.list(() => this.term())
     this.expectOp(")")
-    return { _tag: "Call", name }
+    return { _tag: "Call", keyspace, name, args }
   }
 
   /** `{}`, a set, a map, or a user-defined type. */

@@ -33,6 +33,21 @@ const ACCEPTED: Record<ScalarName, ReadonlyArray<ConstantKind>> = {
   duration: ["DURATION"]
 }
 
+/** The type that a constant is of by itself. */
+const PREFERRED: Record<ConstantKind, ReadonlyArray<ScalarName>> = {
+  STRING: ["text", "ascii"],
+  INTEGER: ["int", "bigint", "varint"],
+  FLOAT: ["double", "float", "decimal"],
+  BOOLEAN: ["boolean"],
+  UUID: ["uuid", "timeuuid"],
+  HEX: ["blob"],
+  DURATION: ["duration"]
+}
+
+/** How well a constant serves as a value of a type, as far as its form shows. */
+export const fitsConstant = (type: ScalarName, { kind }: Constant): "exact" | "weak" | "no" =>
+  !ACCEPTED[type].includes(kind) ? "no" : PREFERRED[kind][0] === type ? "exact" : "weak"
+
 /** Days since 1970-01-01 of a proleptic Gregorian date, for any year (`Date` knows only ±271 821). */
 const epochDay = (year: number, month: number, day: number): number => {
   const y = month <= 2 ? year - 1 : year

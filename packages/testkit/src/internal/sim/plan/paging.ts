@@ -15,6 +15,8 @@ export interface Position {
   readonly clustering: Clustering
   /** Rows that LIMIT still allows; -1 without LIMIT. */
   readonly remaining: number
+  /** Rows that were shown of that partition. */
+  readonly inPartition: number
 }
 
 export const write = (table: Table, position: Position): Uint8Array => {
@@ -22,6 +24,7 @@ export const write = (table: Table, position: Position): Uint8Array => {
   w.i32(0)
   w.raw(table.id.toBytes())
   w.i32(position.remaining)
+  w.i32(position.inPartition)
   w.i32(position.hi)
   w.i32(position.lo)
   w.bytesValue(position.key)
@@ -35,6 +38,7 @@ export const read = (table: Table, bytes: Uint8Array): Position => {
     const r = Reader.from(bytes)
     if (r.i32() !== 0 || !Uuid.fromBytes(r.uuidBytes()).equals(table.id)) throw new Error("of another table")
     const remaining = r.i32()
+    const inPartition = r.i32()
     const hi = r.i32()
     const lo = r.i32()
     const key = r.bytesValue()
@@ -43,7 +47,7 @@ export const read = (table: Table, bytes: Uint8Array): Position => {
       throw new Error("not a position")
     }
     if (clustering.length !== 0 && clustering.length !== table.clustering.length) throw new Error("not a position")
-    return { key, hi, lo, clustering: clustering as Array<Uint8Array>, remaining }
+    return { key, hi, lo, clustering: clustering as Array<Uint8Array>, remaining, inPartition }
   } catch {
     throw protocol("Invalid value for the paging state")
   }

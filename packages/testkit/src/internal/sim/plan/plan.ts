@@ -6,7 +6,7 @@ import type { SimNode } from "../cluster/simNode.ts"
 import type { Topology } from "../cluster/topology.ts"
 import type { Table } from "../schema/schema.ts"
 import type { Mutation } from "./modify.ts"
-import type { Bound } from "./terms.ts"
+import type { Bound } from "./variables.ts"
 
 /** One run of a statement. It notes which partitions were asked for, for the counters. */
 export interface Call {
@@ -23,6 +23,8 @@ export interface Call {
   readonly hasRateLimitError: boolean
   /** Conditional statements answer as those of Cassandra: no more than there is to say. */
   readonly isCassandra: boolean
+  /** What the answer warns of. */
+  readonly warnings: Array<string>
   /** Partitions touched: a request of exactly one can be owned by a shard. */
   partitions: number
   table: Table | undefined

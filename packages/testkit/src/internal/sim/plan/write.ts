@@ -13,7 +13,7 @@ import { type Key, NEVER, type Partition, type Row } from "../storage/storage.ts
 import type { RowCheck } from "./conditions.ts"
 import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
 import { type Call, type Plan, VOID } from "./plan.ts"
-import { type Bound, type Markers, Variables } from "./terms.ts"
+import { type Bound, type Markers, Variables } from "./variables.ts"
 
 const scratch = new TokenWords()
 
@@ -57,20 +57,42 @@ const applied = (table: Table): WireColumn => ({
 const TRUE = Uint8Array.of(1)
 const FALSE = Uint8Array.of(0)
 
+/** What is known of one conditional statement when it runs. */
+interface Checked {
+  readonly partition: Partition | undefined
+  /** The row that it is about; `undefined` where it is about none, or there is none. */
+  readonly row: Row | undefined
+  /** Whether it is about static columns alone, or nothing of it is conditional. */
+  readonly isStatic: boolean
+  readonly condition: RowCheck | undefined
+}
+
+const shown = (column: Column, { condition, isStatic, partition, row }: Checked, now: number): Uint8Array | null => {
+  if (partition === undefined) return null
+  const isLive = row?.isLive(now) === true
+  const isThere = isLive || isStatic && (partition.statics.isLive(now))
+  switch (column.kind) {
+    case "static":
+      // A row that is asked for by itself says nothing of the partition when it is not there.
+      return isThere || condition?.kind === "Columns" ? partition.statics.value(column, now) : null
+    case "regular":
+      return isLive && !isStatic ? row!.value(column, now) : null
+    case "clustering":
+      return isLive && !isStatic ? row!.clustering[column.position]! : null
+    default:
+      return isThere ? partition.components[column.position]! : null
+  }
+}
+
 /** What a conditional statement answers about the row as it was; nulls where there was none. */
 const outcome = (
   isApplied: boolean,
   columns: ReadonlyArray<Column>,
-  partition: Partition | undefined,
-  row: Row | undefined,
+  checked: Checked,
   now: number
 ): ReadonlyArray<Uint8Array | null> => [
   isApplied ? TRUE : FALSE,
-  ...columns.map((column) => {
-    if (partition === undefined || row === undefined || !row.isLive(now)) return null
-    if (column.kind === "regular") return row.value(column.position, now)
-    return column.kind === "clustering" ? row.clustering[column.position]! : partition.components[column.position]!
-  })
+  ...columns.map((column) => shown(column, checked, now))
 ]
 
 /** What Cassandra answers: of what was applied, and of rows that are not there, nothing but that. */
@@ -78,18 +100,26 @@ const saidByCassandra = (
   isApplied: boolean,
   table: Table,
   columns: ReadonlyArray<Column>,
-  partition: Partition | undefined,
-  rows: ReadonlyArray<Row | undefined>,
+  checked: ReadonlyArray<Checked>,
   now: number
 ): ServerResponse => {
-  const there = isApplied ? [] : [...new Set(rows)].filter((row) => row?.isLive(now) === true)
-  const shown = there.length === 0 ? [] : columns
+  const asksStatics = columns.some((column) => column.kind === "static")
+  const seen = new Set<Row | undefined>()
+  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row }) => {
+    const isLive = !isStatic && row?.isLive(now) === true ||
+      asksStatics && (isStatic || condition?.kind === "Columns") && partition?.statics.isLive(now) === true
+    const known = isStatic ? undefined : row
+    if (!isLive || seen.has(known)) return false
+    seen.add(known)
+    return true
+  })
+  const all = there.length === 0 ? [] : columns
   return {
     _tag: "Rows",
-    columns: [applied(table), ...shown.map((column) => column.wire)],
+    columns: [applied(table), ...all.map((column) => column.wire)],
     rows: there.length === 0
       ? [[isApplied ? TRUE : FALSE]]
-      : there.map((row) => outcome(false, shown, partition, row, now)),
+      : there.map((each) => outcome(false, all, each, now)),
     globalSpec: false
   }
 }
@@ -103,9 +133,14 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
     route(call, mutation.table, key)
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
+  for (const key of staged.keys) staged.check(key)
   for (const key of staged.keys) staged.apply(key)
   return VOID
 }
+
+/** The row that a condition is about: that of the static columns for a statement on them alone. */
+const aboutOf = (mutation: Mutation, staged: Staged, partition: Partition | undefined): Row | undefined =>
+  mutation.isStatic || staged.clustering === undefined ? partition?.statics : partition?.find(staged.clustering)
 
 const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn>, call: Call): ServerResponse => {
   conditionalLevel(call)
@@ -119,12 +154,14 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   route(call, table, key)
   table.rateLimiter?.count("write", table, key.bytes, call)
   const partition = table.data.get(key.bytes)
-  const row = partition?.find(staged.clustering!)
-  const isApplied = condition!.holds(call.values, row, call.now)
-  const cells = outcome(isApplied, condition!.columns, partition, row, call.now)
+  const row = aboutOf(mutation, staged, partition)
+  const isApplied = condition!.holds(call.values, partition, row, call.now)
+  const checked: Checked = { partition, row, isStatic: mutation.isStatic, condition }
+  const cells = outcome(isApplied, condition!.columns, checked, call.now)
   const said = call.isCassandra
-    ? saidByCassandra(isApplied, table, condition!.asked, partition, [row], call.now)
+    ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
     : undefined
+  if (isApplied || call.isCassandra) staged.check(key)
   if (isApplied) staged.apply(key)
   if (said !== undefined) return said
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
@@ -136,7 +173,7 @@ export const compileModification = (
   table: Table,
   markers: Markers
 ): Plan => {
-  const variables = new Variables(markers, table.keyspace.name, table.name)
+  const variables = new Variables(markers, table)
   const mutation = compileMutation(statement, table, variables)
   const { condition } = mutation
   const result = condition === undefined ? [] : [applied(table), ...condition.columns.map((column) => column.wire)]
@@ -194,13 +231,11 @@ const batchColumnsOfCassandra = (parts: ReadonlyArray<BatchPart>): ReadonlyArray
   ]
 }
 
-/** Rows in the order of the partition, not of the conditions. */
-const inOrder = (
-  partition: Partition | undefined,
-  checked: ReadonlyArray<{ readonly row: Row | undefined }>
-): ReadonlyArray<Row> => {
-  const asked = new Set(checked.map(({ row }) => row))
-  return partition === undefined ? [] : partition.rows.filter((row) => asked.has(row))
+/** Rows in the order of the partition, not of the conditions; that of the static columns first. */
+const inOrder = (checked: ReadonlyArray<Checked>): ReadonlyArray<Checked> => {
+  const place = ({ isStatic, partition, row }: Checked): number =>
+    isStatic || row === undefined ? -1 : partition!.rows.indexOf(row)
+  return checked.filter(({ condition }) => condition !== undefined).sort((a, b) => place(a) - place(b))
 }
 
 /** Cassandra asks one kind of thing of a row, and names each row by itself in all statements of such a batch. */
@@ -209,10 +244,14 @@ const checkRows = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged
   const kinds = new Map<string, RowCheck["kind"]>()
   for (const [i, { mutation: { condition } }] of parts.entries()) {
     if (condition === undefined) continue
-    const row = staged[i]!.clustering!.map((value) => Buffer.from(value).toString("hex")).join()
+    const row = (staged[i]!.clustering ?? []).map((value) => Buffer.from(value).toString("hex")).join()
     const known = kinds.get(row)
     if (known !== undefined && known !== condition.kind) {
-      throw invalid("Cannot mix IF conditions and IF NOT EXISTS for the same row")
+      throw invalid(
+        known !== "Columns" && condition.kind !== "Columns"
+          ? "Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row"
+          : "Cannot mix IF conditions and IF NOT EXISTS for the same row"
+      )
     }
     kinds.set(row, condition.kind)
   }
@@ -222,13 +261,13 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   conditionalLevel(call)
   const table = parts[0]!.mutation.table
   if (parts.some(({ mutation }) => mutation.table !== table)) {
-    throw invalid("BATCH with conditions cannot span multiple tables")
+    throw invalid(`${call.isCassandra ? "Batch" : "BATCH"} with conditions cannot span multiple tables`)
   }
   const named = parts.map(({ mutation, values }) => mutation.keys(values))
   const key = named[0]![0]!
   for (const keys of named) {
     if (keys.length !== 1 || Buffer.compare(keys[0]!.bytes, key.bytes) !== 0) {
-      throw invalid("BATCH with conditions cannot span multiple partitions")
+      throw invalid(`${call.isCassandra ? "Batch" : "BATCH"} with conditions cannot span multiple partitions`)
     }
   }
   const ballot = table.data.ballot(key.bytes, call.timestamp())
@@ -240,23 +279,36 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   const partition = table.data.get(key.bytes)
   const columns = batchColumns(parts)
   if (call.isCassandra) checkRows(parts, staged)
-  const checked = parts.flatMap(({ mutation, values }, i) => {
-    if (mutation.condition === undefined) return []
-    const row = partition?.find(staged[i]!.clustering!)
-    return [{ row, holds: mutation.condition.holds(values, row, call.now) }]
+  const all = parts.map(({ mutation }, i): Checked => {
+    const { condition } = mutation
+    const isStatic = mutation.isStatic || condition === undefined
+    return { partition, row: aboutOf(mutation, staged[i]!, partition), isStatic, condition }
   })
-  const isApplied = checked.every(({ holds }) => holds)
-  const rows = checked.map(({ row }) => outcome(isApplied, columns, partition, row, call.now))
+  const isApplied = parts.map(({ mutation: { condition }, values }, i) =>
+    condition === undefined || condition.holds(values, partition, all[i]!.row, call.now)
+  ).every((holds) => holds)
+  // Of what is not conditional ScyllaDB shows the partition, if it found something there.
+  const isFound = all.some(({ condition, row }) => condition !== undefined && row?.isLive(call.now) === true) ||
+    partition?.statics.isLive(call.now) === true
+  const rows = all.map((each) => {
+    if (each.isStatic && isFound && partition !== undefined) {
+      return [
+        isApplied ? TRUE : FALSE,
+        ...columns.map((column) =>
+          column.kind === "partition_key"
+            ? partition.components[column.position]!
+            : column.kind === "static"
+            ? partition.statics.value(column, call.now)
+            : null
+        )
+      ]
+    }
+    return outcome(isApplied, columns, each, call.now)
+  })
   const said = call.isCassandra
-    ? saidByCassandra(
-      isApplied,
-      table,
-      batchColumnsOfCassandra(parts),
-      partition,
-      inOrder(partition, checked),
-      call.now
-    )
+    ? saidByCassandra(isApplied, table, batchColumnsOfCassandra(parts), inOrder(all), call.now)
     : undefined
+  if (isApplied) { for (const each of staged) each.check(key) }
   if (isApplied) { for (const each of staged) each.apply(key) }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
@@ -290,6 +342,7 @@ export const executeBatch = (
     }
   }
   call.partitions = partitions.size
+  for (const [, each] of staged) for (const key of each.keys) each.check(key)
   for (const [, each] of staged) for (const key of each.keys) each.apply(key)
   return VOID
 }
@@ -302,11 +355,11 @@ export const compileBatch = (
 ): Plan => {
   const tables = statement.statements.map((each) => find(each.table))
   const first = tables[0]
-  const variables = new Variables(markers, first?.keyspace.name ?? "", first?.name ?? "")
+  const variables = new Variables(markers, first)
   const using = compileUsing(statement.using, undefined, variables)
   const mutations = statement.statements.map((each, i) => {
     const table = tables[i]!
-    variables.of(table.keyspace.name, table.name)
+    variables.of(table)
     return compileMutation(each, table, variables)
   })
   const hasTimestamp = statement.using.timestamp !== undefined

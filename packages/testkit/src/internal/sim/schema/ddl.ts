@@ -5,6 +5,7 @@ import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
 import { config, invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { createIndex, dropIndex } from "./indexes.ts"
 import * as RateLimit from "./rateLimit.ts"
 import { alterTable, type ColumnInput, findTable, keyspaceOf, makeTable, setOptions, type Table } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
@@ -241,13 +242,13 @@ const checkTableOptions = (options: ReadonlyMap<string, Ast.Property>): void => 
 }
 
 const isCounterTable = (columns: ReadonlyArray<ColumnInput>): void => {
-  const regular = columns.filter((column) => column.kind === "regular")
+  const regular = columns.filter((column) => column.kind === "regular" || column.kind === "static")
   const counters = regular.filter((column) => column.type.text === "counter")
   if (counters.length > 0 && counters.length < regular.length) {
     throw invalid("Cannot mix counter and non counter columns in the same table")
   }
   for (const column of columns) {
-    if (column.kind === "regular") continue
+    if (column.kind === "regular" || column.kind === "static") continue
     if (column.type.text === "counter") {
       throw invalid(`counter type is not supported for PRIMARY KEY part ${column.name}`)
     }
@@ -273,7 +274,6 @@ const createTable = (
   if (keyspace.isSystem) throw invalid(`${keyspaceName} keyspace is not user-modifiable.`)
   if (!/^\w{1,48}$/.test(name)) throw invalid(`"${name}" is not a valid table name`)
   if (partitionKey.length === 0) throw invalid("No PRIMARY KEY specifed (exactly one required)")
-  if (columns.some((column) => column.isStatic)) throw unsupported("static columns")
   const types = new Map<string, SimType>()
   for (const column of columns) {
     if (types.has(column.name)) throw invalid(`Multiple definition of identifier ${column.name}`)
@@ -304,7 +304,7 @@ const createTable = (
     })),
     ...columns.filter((column) => !keys.includes(column.name)).map((column): ColumnInput => ({
       name: column.name,
-      kind: "regular",
+      kind: column.isStatic ? "static" : "regular",
       type: types.get(column.name)!
     }))
   ]
@@ -344,7 +344,6 @@ const alterTableStatement = (
 ): Change => {
   const table = modifiable(env, current, statement.table)
   const { keyspace } = table
-  if (statement.add.some((column) => column.isStatic)) throw unsupported("static columns")
   const seen = new Set<string>()
   const add = statement.add.map((column): ColumnInput => {
     if (table.byName.has(column.name) || seen.has(column.name)) {
@@ -358,12 +357,12 @@ const alterTableStatement = (
         `Cannot re-add previously dropped column '${column.name}' of type ${type.text}, it was ${before.type}`
       )
     }
-    return { name: column.name, kind: "regular", type }
+    return { name: column.name, kind: column.isStatic ? "static" : "regular", type }
   })
   for (const name of statement.drop) {
     const column = table.byName.get(name)
     if (column === undefined) throw invalid(`Column ${name} was not found in table ${table.name}`)
-    if (column.kind !== "regular") throw invalid(`Cannot drop PRIMARY KEY part ${name}`)
+    if (column.kind !== "regular" && column.kind !== "static") throw invalid(`Cannot drop PRIMARY KEY part ${name}`)
   }
   checkTableOptions(statement.properties)
   // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
@@ -425,6 +424,10 @@ export const applyStatement = (env: Environment, statement: Ast.SchemaStatement,
       return alterType(env, current, statement)
     case "CreateType":
       return createType(env, current, statement)
+    case "CreateIndex":
+      return createIndex(env, current, statement)
+    case "DropIndex":
+      return dropIndex(env, current, statement)
     case "DropType":
       return dropType(env, current, statement.type, statement.ifExists)
   }

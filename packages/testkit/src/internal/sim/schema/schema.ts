@@ -6,20 +6,37 @@ import type { SimNode } from "../cluster/simNode.ts"
 import { invalid } from "../failure.ts"
 import type { Property } from "../parse/ast.ts"
 import { type Comparator, comparatorOf } from "../storage/compare.ts"
+import { type Layout, layoutOf } from "../storage/layout.ts"
 import { TableData } from "../storage/storage.ts"
 import { RateLimiter } from "./rateLimit.ts"
 import type { SimType, UserType } from "./types.ts"
 
-export type ColumnKind = "partition_key" | "clustering" | "regular"
+export type ColumnKind = "partition_key" | "clustering" | "static" | "regular"
 
 export interface Column {
   readonly name: string
   readonly kind: ColumnKind
-  /** Place in its part of the key; in a row's cells for regular columns, never given to another column. */
+  /** Place in its part of the key; among a row's cells for static and regular columns, never given to another column. */
   readonly position: number
   readonly type: SimType
   readonly descending: boolean
+  /** Of a value that lies in cells of its own. */
+  readonly layout: Layout | undefined
   readonly wire: WireColumn
+}
+
+/** A secondary index. What it finds is found by looking at the rows. */
+export interface Index {
+  readonly name: string
+  readonly column: Column
+  /** What of the column: its value, and of a collection its values; its keys; pairs; all of a frozen one. */
+  readonly part: "values" | "keys" | "entries" | "full"
+  /** Within partitions: of ScyllaDB. */
+  readonly isLocal: boolean
+  /** As `system_schema.indexes` shows it. */
+  readonly target: string
+  readonly kind: "COMPOSITES" | "CUSTOM"
+  readonly options: ReadonlyMap<string, string>
 }
 
 export interface Table {
@@ -30,12 +47,14 @@ export interface Table {
   version: Uuid.Uuid
   readonly partitionKey: ReadonlyArray<Column>
   readonly clustering: ReadonlyArray<Column>
-  /** By name. */
+  /** Not of the key, static ones among them. By name. */
   readonly regular: ReadonlyArray<Column>
+  readonly hasStatics: boolean
   /** In the order of `SELECT *`. */
   readonly columns: ReadonlyArray<Column>
   readonly byName: ReadonlyMap<string, Column>
   readonly isCounter: boolean
+  readonly indexes: ReadonlyArray<Index>
   options: ReadonlyMap<string, Property>
   readonly data: TableData
   /** For system tables: makes the rows when they are asked for, as the node sees them. */
@@ -91,6 +110,7 @@ export interface TableInput {
   readonly options: ReadonlyMap<string, Property>
   readonly rows?: Table["rows"]
   readonly dropped?: Table["dropped"]
+  readonly indexes?: Table["indexes"]
 }
 
 const rateLimiterOf = (options: Table["options"]): RateLimiter | undefined => {
@@ -107,16 +127,19 @@ const assemble = (
   data: TableData | undefined
 ): Table => {
   const sorted = [...regular].sort(byName)
-  const columns = [...partitionKey, ...clustering, ...sorted]
+  const statics = sorted.filter((each) => each.kind === "static")
+  const columns = [...partitionKey, ...clustering, ...statics, ...sorted.filter((each) => each.kind !== "static")]
   return {
     keyspace: input.keyspace,
     name: input.name,
     id: input.id,
     version: input.version,
     options: input.options,
+    indexes: input.indexes ?? [],
     partitionKey,
     clustering,
     regular: sorted,
+    hasStatics: statics.length > 0,
     columns,
     byName: new Map(columns.map((column) => [column.name, column])),
     isCounter: regular.some((column) => column.type.text === "counter"),
@@ -139,13 +162,15 @@ const column = (
   position,
   type,
   descending,
+  layout: type.multiCell && (kind === "regular" || kind === "static") ? layoutOf(type.cql) : undefined,
   wire: { keyspace: input.keyspace.name, table: input.name, name, type: type.cql }
 })
 
 export const makeTable = (input: TableInput, columns: ReadonlyArray<ColumnInput>): Table => {
   const part = (kind: ColumnKind): ReadonlyArray<Column> =>
     columns.filter((each) => each.kind === kind).map((each, position) => column(input, each, position))
-  const regular = part("regular")
+  const regular = columns.filter((each) => each.kind === "regular" || each.kind === "static")
+    .map((each, position) => column(input, each, position))
   return assemble(input, part("partition_key"), part("clustering"), regular, regular.length, undefined)
 }
 
@@ -173,15 +198,27 @@ export const alterTable = (
   }
   const added = (change.add ?? []).map((each, i) => column(input, each, table.slots + i))
   const kept = table.regular.filter((each) => !drop.has(each.name))
-  return assemble(
+  return reindexed(assemble(
     input,
     table.partitionKey,
     table.clustering,
     [...kept, ...added],
     table.slots + added.length,
     table.data
-  )
+  ))
 }
+
+/** The indexes over the columns as they are now. */
+const reindexed = (table: Table): Table => ({
+  ...table,
+  indexes: table.indexes.flatMap((index) => {
+    const column = table.byName.get(index.column.name)
+    return column === undefined ? [] : [{ ...index, column }]
+  })
+})
+
+export const withIndexes = (table: Table, version: Uuid.Uuid, indexes: Table["indexes"]): Table =>
+  assemble({ ...table, version, indexes }, table.partitionKey, table.clustering, table.regular, table.slots, table.data)
 
 /** Changes options of the table as it stands, so that statements on it stay what they are. */
 export const setOptions = (table: Table, version: Uuid.Uuid, options: Table["options"]): void => {
@@ -196,14 +233,14 @@ export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType)
   const retyped = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
     columns.map((each) => column(input, { ...each, type: typeOf(each.type) }, each.position))
   table.isRetired = true
-  return assemble(
+  return reindexed(assemble(
     input,
     retyped(table.partitionKey),
     retyped(table.clustering),
     retyped(table.regular),
     table.slots,
     table.data
-  )
+  ))
 }
 
 /** Everything that DDL changes. */

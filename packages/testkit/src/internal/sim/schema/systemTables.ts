@@ -6,8 +6,7 @@ import type { SimNode } from "../cluster/simNode.ts"
 import { type Topology, uuidOf } from "../cluster/topology.ts"
 import { makeKey } from "../plan/where.ts"
 import type { Product } from "../server/flavour.ts"
-import type { TableData } from "../storage/storage.ts"
-import { TableData as Data } from "../storage/storage.ts"
+import { TableData, whole, type Write } from "../storage/storage.ts"
 import { type Column, type ColumnInput, type Keyspace, makeTable, type Schema, type Table } from "./schema.ts"
 import { ofText } from "./types.ts"
 
@@ -118,7 +117,7 @@ const columnRow = (table: Table, column: Column): Values => ({
   clustering_order: column.kind === "clustering" ? (column.descending ? "desc" : "asc") : "none",
   column_name_bytes: new TextEncoder().encode(column.name),
   kind: column.kind,
-  position: column.kind === "regular" ? -1 : column.position,
+  position: column.kind === "regular" || column.kind === "static" ? -1 : column.position,
   type: column.type.text
 })
 
@@ -358,21 +357,20 @@ const columnsOf = (text: string): ReadonlyArray<ColumnInput> => {
 }
 
 const build = (table: Table, rows: ReadonlyArray<Values>): TableData => {
-  const data = new Data(table.data.order)
+  const data = new TableData(table.data.order)
   const bytes = (column: Column, row: Values): Uint8Array => encode(column.type.cql, row[column.name])!
   for (const row of rows) {
     const key = makeKey(table.partitionKey.map((column) => bytes(column, row)))
-    const slots: Array<number> = []
-    const cells = table.regular.flatMap((column) => {
+    const writes = table.regular.flatMap((column): ReadonlyArray<Write> => {
       const value = row[column.name]
-      if (value === undefined) return []
-      slots.push(column.position)
-      return [{ value: encode(column.type.cql, value), timestamp: 0n, expires: 0, ttl: 0 }]
+      if (value === undefined || value === null) return []
+      return [
+        whole(column, encode(column.type.cql, value)!, { timestamp: 0n, expires: 0, ttl: 0 }, () => data.nextPlace())
+      ]
     })
     data.obtain(key.bytes, key.components).write(
       table.clustering.map((column) => bytes(column, row)),
-      slots,
-      cells,
+      writes,
       0n,
       { value: new Uint8Array(0), timestamp: 0n, expires: 0, ttl: 0 }
     )

@@ -5,7 +5,6 @@ import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
-import { padded } from "../storage/values.ts"
 import { keyspaceOf, retype } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
 import { resolve, type SimType, type UserType } from "./types.ts"
@@ -144,10 +143,6 @@ export const alterType = (env: Environment, current: string, statement: AlterTyp
     const after = retype(table, version, retyped)
     keyspace.tables.set(table.name, after)
     updated("TABLE", table.name)
-    for (const { position, type } of after.regular) {
-      // Fields that are cells of their own are all there when they are read, null or not.
-      if (type.multiCell && type.cql._tag === "Udt") after.data.rewrite(position, padded(type.cql))
-    }
   }
   touch(env)
   return { answer: { change: "UPDATED", target: "TYPE", keyspace: keyspace.name, name }, events, warnings: [] }

@@ -407,8 +407,8 @@ export class Connection {
   ): void {
     const { flavour } = this.host
     const { dialect } = this.requests
-    // The warnings are ScyllaDB's.
-    const prefix = flavour.product === "scylla" ? { warnings, customPayload } : {}
+    // Payloads are ScyllaDB's.
+    const prefix = flavour.product === "scylla" ? { warnings, customPayload } : { warnings }
     const start = w.pos
     Response.encode(w, stream, Flavour.inFlavour(flavour, dialect, response), prefix, dialect)
     Flavour.afterEncoding(flavour, w.bytes.subarray(start, w.pos))

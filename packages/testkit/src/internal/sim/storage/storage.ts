@@ -2,27 +2,86 @@
 import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
-import { unsupported } from "../failure.ts"
 import type { Comparator } from "./compare.ts"
+import { type Element, type Layout, listPath } from "./layout.ts"
 
 /** Before every timestamp a client may send. */
 export const NEVER = -(2n ** 63n)
 
 export interface Cell {
   /** `null` for a deleted one. */
-  value: Uint8Array | null
+  readonly value: Uint8Array | null
   /** Microseconds. */
-  timestamp: bigint
+  readonly timestamp: bigint
   /** Milliseconds since 1970 when it expires; 0 for never. */
-  expires: number
+  readonly expires: number
   /** Seconds to live that it was written with. */
-  ttl: number
-  /**
-   * Of a value that servers keep in many cells, a collection that is not frozen: what two of them are that were written with
-   * one timestamp.
-   */
-  merge?: ((old: Uint8Array, next: Uint8Array) => Uint8Array) | undefined
+  readonly ttl: number
 }
+
+/** A column whose value lies in many cells. */
+export class Complex {
+  deletedAt = NEVER
+  /** In the order of the paths. */
+  readonly paths: Array<Uint8Array> = []
+  readonly cells: Array<Cell> = []
+
+  /** Where a path is, or belongs (as `-1 - index`). */
+  find(layout: Layout, path: Uint8Array): number {
+    let low = 0
+    let high = this.paths.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const side = layout.comparePaths(this.paths[middle]!, path)
+      if (side === 0) return middle
+      if (side < 0) low = middle + 1
+      else high = middle
+    }
+    return -1 - low
+  }
+
+  put(layout: Layout, path: Uint8Array, cell: Cell): void {
+    if (cell.timestamp <= this.deletedAt) return
+    const at = this.find(layout, path)
+    if (at >= 0) {
+      if (wins(cell, this.cells[at]!)) this.cells[at] = cell
+      return
+    }
+    this.paths.splice(-1 - at, 0, path)
+    this.cells.splice(-1 - at, 0, cell)
+  }
+
+  delete(timestamp: bigint): void {
+    if (timestamp <= this.deletedAt) return
+    this.deletedAt = timestamp
+    for (let i = this.cells.length - 1; i >= 0; i--) {
+      if (this.cells[i]!.timestamp > timestamp) continue
+      this.cells.splice(i, 1)
+      this.paths.splice(i, 1)
+    }
+  }
+
+  /** The elements that live, and their cells. */
+  living(now: number): ReadonlyArray<{ readonly path: Uint8Array; readonly cell: Cell; readonly value: Uint8Array }> {
+    const out = []
+    for (let i = 0; i < this.cells.length; i++) {
+      const cell = this.cells[i]!
+      if (live(cell, now)) out.push({ path: this.paths[i]!, cell, value: cell.value! })
+    }
+    return out
+  }
+}
+
+/** One thing that a statement does to one column of a row. */
+export type Write =
+  | { readonly slot: number; readonly cell: Cell }
+  | {
+    readonly slot: number
+    readonly layout: Layout
+    /** Deletes what was written up to then. */
+    readonly deleted?: bigint | undefined
+    readonly elements: ReadonlyArray<readonly [path: Uint8Array, cell: Cell]>
+  }
 
 /** A partition key: the values of its columns, and the bytes that are hashed. */
 export interface Key {
@@ -32,11 +91,37 @@ export interface Key {
 
 export type Clustering = ReadonlyArray<Uint8Array>
 
-const live = (cell: Cell, now: number): boolean => cell.value !== null && (cell.expires === 0 || now < cell.expires)
+export const live = (cell: Cell, now: number): boolean =>
+  cell.value !== null && (cell.expires === 0 || now < cell.expires)
+
+/** The write of a whole value. What a column of many cells held before is deleted only by a caller who says so. */
+export const whole = (
+  column: Place,
+  value: Uint8Array,
+  { expires, timestamp, ttl }: Omit<Cell, "value">,
+  place: () => bigint,
+  deleted?: bigint
+): Write => {
+  const { layout, position: slot } = column
+  if (layout === undefined) return { slot, cell: { value, timestamp, expires, ttl } }
+  const elements = layout.split(value, () => listPath(place()))
+  return {
+    slot,
+    layout,
+    deleted,
+    elements: elements.map(([path, each]) => [path, { value: each, timestamp, expires, ttl }] as const)
+  }
+}
+
+/** What a row knows of a column. */
+export interface Place {
+  readonly position: number
+  readonly layout: Layout | undefined
+}
 
 export class Row {
   readonly clustering: Clustering
-  readonly cells: Array<Cell | undefined> = []
+  readonly cells: Array<Cell | Complex | undefined> = []
   /** Set by INSERT: the row exists although all its columns may be null. */
   marker: Cell | undefined = undefined
   deletedAt = NEVER
@@ -46,9 +131,23 @@ export class Row {
   }
 
   /** The value of a column; `null` when there is none. */
-  value(slot: number, now: number): Uint8Array | null {
-    const cell = this.cells[slot]
-    return cell !== undefined && live(cell, now) ? cell.value : null
+  value(column: Place, now: number): Uint8Array | null {
+    const cell = this.cells[column.position]
+    if (cell === undefined) return null
+    if (!(cell instanceof Complex)) return live(cell, now) ? cell.value : null
+    return column.layout!.join(cell.living(now).map(({ path, value }): Element => [path, value]))
+  }
+
+  /** The cell of a column that is one, if it lives. */
+  cell(column: Place, now: number): Cell | undefined {
+    const cell = this.cells[column.position]
+    return cell === undefined || cell instanceof Complex || !live(cell, now) ? undefined : cell
+  }
+
+  /** The cells of a column that is made of many. */
+  complex(column: Place): Complex | undefined {
+    const cell = this.cells[column.position]
+    return cell instanceof Complex ? cell : undefined
   }
 
   isLive(now: number): boolean {
@@ -56,9 +155,22 @@ export class Row {
     const cells = this.cells
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[i]
-      if (cell !== undefined && live(cell, now)) return true
+      if (cell === undefined) continue
+      if (cell instanceof Complex ? cell.cells.some((each) => live(each, now)) : live(cell, now)) return true
     }
     return false
+  }
+
+  write(write: Write): void {
+    const old = this.cells[write.slot]
+    if ("cell" in write) {
+      if (old === undefined || old instanceof Complex || wins(write.cell, old)) this.cells[write.slot] = write.cell
+      return
+    }
+    const complex = old instanceof Complex ? old : new Complex()
+    this.cells[write.slot] = complex
+    if (write.deleted !== undefined) complex.delete(write.deleted)
+    for (const [path, cell] of write.elements) complex.put(write.layout, path, cell)
   }
 
   /** Deletes what was written up to `timestamp`. */
@@ -67,7 +179,8 @@ export class Row {
     if (this.marker !== undefined && this.marker.timestamp <= timestamp) this.marker = undefined
     for (let i = 0; i < this.cells.length; i++) {
       const cell = this.cells[i]
-      if (cell !== undefined && cell.timestamp <= timestamp) this.cells[i] = undefined
+      if (cell instanceof Complex) cell.delete(timestamp)
+      else if (cell !== undefined && cell.timestamp <= timestamp) this.cells[i] = undefined
     }
   }
 }
@@ -85,18 +198,6 @@ const wins = (next: Cell, old: Cell): boolean => {
   return Buffer.compare(next.value, old.value) >= 0
 }
 
-/** What two writes of a cell leave. */
-const reconcile = (next: Cell, old: Cell): Cell => {
-  const { merge } = next
-  if (merge === undefined || next.timestamp !== old.timestamp || next.value === null || old.value === null) {
-    return wins(next, old) ? next : old
-  }
-  if (next.expires !== old.expires) {
-    throw unsupported("two writes of a collection with one timestamp and different TTLs")
-  }
-  return { ...next, value: merge(old.value, next.value) }
-}
-
 /** A deletion of rows between two clustering prefixes. */
 interface RangeTombstone {
   readonly bounds: Bounds
@@ -108,6 +209,8 @@ export interface Bounds {
   readonly prefix: Clustering
   readonly lower?: { readonly value: Uint8Array; readonly inclusive: boolean } | undefined
   readonly upper?: { readonly value: Uint8Array; readonly inclusive: boolean } | undefined
+  /** What else the whole key must be: a relation over several columns, which need not be one range. */
+  readonly test?: ((clustering: Clustering) => boolean) | undefined
 }
 
 const scratch = new TokenWords()
@@ -120,6 +223,8 @@ export class Partition {
   readonly hi: number
   readonly lo: number
   readonly rows: Array<Row> = []
+  /** The row of the static columns. */
+  readonly statics = new Row([])
   private deletedAt = NEVER
   private readonly ranges: Array<RangeTombstone> = []
 
@@ -169,31 +274,32 @@ export class Partition {
     return false
   }
 
-  /** Writes cells of one row. `marker` is for INSERT. */
-  write(
-    clustering: Clustering,
-    slots: ReadonlyArray<number>,
-    cells: ReadonlyArray<Cell>,
-    timestamp: bigint,
-    marker?: Cell
-  ): void {
+  /** Writes columns of one row. `marker` is for INSERT. */
+  write(clustering: Clustering, writes: ReadonlyArray<Write>, timestamp: bigint, marker?: Cell): void {
     const row = this.obtain(clustering)
     if (this.isDeleted(row, timestamp)) return
-    // All of it or nothing: what cannot be reconciled is refused.
-    const left = cells.map((cell, i) => {
-      const old = row.cells[slots[i]!]
-      return old === undefined ? cell : reconcile(cell, old)
-    })
-    for (let i = 0; i < slots.length; i++) row.cells[slots[i]!] = left[i]
+    for (let i = 0; i < writes.length; i++) row.write(writes[i]!)
     if (marker !== undefined && (row.marker === undefined || wins(marker, row.marker))) row.marker = marker
   }
 
-  /** Adds to counters. A deleted counter starts again from nothing. */
-  add(clustering: Clustering, slots: ReadonlyArray<number>, deltas: ReadonlyArray<bigint>, timestamp: bigint): void {
-    const row = this.obtain(clustering)
+  /** Writes static columns. */
+  writeStatic(writes: ReadonlyArray<Write>, timestamp: bigint): void {
+    if (timestamp <= this.deletedAt) return
+    for (const write of writes) this.statics.write(write)
+  }
+
+  /** Adds to counters, static ones without a clustering key. A deleted counter starts again from nothing. */
+  add(
+    clustering: Clustering | undefined,
+    slots: ReadonlyArray<number>,
+    deltas: ReadonlyArray<bigint>,
+    timestamp: bigint
+  ): void {
+    const row = clustering === undefined ? this.statics : this.obtain(clustering)
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!
-      const old = row.cells[slot]?.value
+      const cell = row.cells[slot]
+      const old = cell instanceof Complex ? undefined : cell?.value
       const value = new Uint8Array(8)
       const view = new DataView(value.buffer)
       const before = old === undefined || old === null ? 0n : new DataView(old.buffer, old.byteOffset).getBigInt64(0)
@@ -204,6 +310,7 @@ export class Partition {
 
   deleteAll(timestamp: bigint): void {
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
+    this.statics.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
   }
 
@@ -232,6 +339,7 @@ export class TableData {
   /** The latest ballot of each partition that a conditional statement was run on. */
   private readonly ballots = new Map<string, bigint>()
   private sorted: ReadonlyArray<Partition> | undefined = []
+  private places = 0n
   /** The order of each clustering column, its direction included. */
   readonly order: ReadonlyArray<Comparator>
 
@@ -261,7 +369,7 @@ export class TableData {
       const side = this.order[index]!(clustering[index]!, bounds.upper.value)
       if (bounds.upper.inclusive ? side > 0 : side >= 0) return false
     }
-    return true
+    return bounds.test === undefined || bounds.test(clustering)
   }
 
   /**
@@ -298,14 +406,9 @@ export class TableData {
     return this.sorted
   }
 
-  /** Changes every value of a regular column. */
-  rewrite(slot: number, by: (value: Uint8Array) => Uint8Array): void {
-    for (const { rows } of this.partitions.values()) {
-      for (const row of rows) {
-        const cell = row.cells[slot]
-        if (cell !== undefined && cell.value !== null) row.cells[slot] = { ...cell, value: by(cell.value) }
-      }
-    }
+  /** The next place at the end of a list, or in front of one: later than all that were given. */
+  nextPlace(): bigint {
+    return ++this.places
   }
 
   clear(): void {

@@ -25,17 +25,17 @@ const SIZES: Partial<Record<ScalarName, number>> = {
 export type Check = (bytes: Uint8Array) => Uint8Array
 
 /** Joins the parts of a collection: the count, then each part with its length. */
-export const collection = (count: number, parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+export const collection = (count: number, parts: ReadonlyArray<Uint8Array | null>): Uint8Array => {
   let size = 4
-  for (const part of parts) size += 4 + part.length
+  for (const part of parts) size += 4 + (part?.length ?? 0)
   const out = new Uint8Array(size)
   const view = new DataView(out.buffer)
   view.setInt32(0, count)
   let at = 4
   for (const part of parts) {
-    view.setInt32(at, part.length)
-    out.set(part, at + 4)
-    at += 4 + part.length
+    view.setInt32(at, part === null ? -1 : part.length)
+    if (part !== null) out.set(part, at + 4)
+    at += 4 + (part?.length ?? 0)
   }
   return out
 }
@@ -84,38 +84,6 @@ const pairsOf = (bytes: Uint8Array): Array<readonly [Uint8Array, Uint8Array]> =>
   const pairs: Array<readonly [Uint8Array, Uint8Array]> = []
   for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i]!, flat[i + 1]!])
   return pairs
-}
-
-/**
- * What two values of a type that is not frozen are together, written with one timestamp: servers keep each element as a cell.
- * Elements of lists are appended; of one key or field the greater value stays.
- */
-export const mergeOf = (type: CqlType) => (old: Uint8Array, next: Uint8Array): Uint8Array => {
-  switch (type._tag) {
-    case "Map": {
-      const compare = comparatorOf(type.key) ?? compareBytes
-      const pairs = pairsOf(old)
-      for (const pair of pairsOf(next)) {
-        const at = pairs.findIndex(([key]) => compare(key, pair[0]) === 0)
-        if (at < 0) pairs.push(pair)
-        else if (compareBytes(pair[1], pairs[at]![1]) > 0) pairs[at] = pair
-      }
-      return normalize(type, collection(pairs.length, pairs.flat()))
-    }
-    case "Udt": {
-      const before = fieldsOf(old, type.fields.length)
-      const after = fieldsOf(next, type.fields.length)
-      return record(type.fields.map((_, i) => {
-        const x = before[i] ?? null
-        const y = after[i] ?? null
-        return x === null || (y !== null && compareBytes(y, x) > 0) ? y : x
-      }))
-    }
-    default: {
-      const all = [...elements(old), ...elements(next)]
-      return normalize(type, collection(all.length, all))
-    }
-  }
 }
 
 /** A value with all the fields that the type has, those at the end that were left out as null. */
