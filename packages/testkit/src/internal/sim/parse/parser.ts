@@ -32,7 +32,7 @@ const inValues = (c: Cursor): ReadonlyArray<Ast.Term> | Ast.Term => {
   return terms
 }
 
-const relation = (c: Cursor): Ast.Relation => {
+const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
   if (c.isOp("(")) {
     const columns = columnList(c)
     if (c.accept("in")) return { _tag: "MultiIn", columns, terms: inValues(c) }
@@ -64,6 +64,8 @@ const relation = (c: Cursor): Ast.Relation => {
     return { _tag: "Other", what: "a condition on a field of a user-defined type" }
   }
   if (c.accept("in")) return { _tag: "In", column, terms: inValues(c) }
+  // Each product has one of these two in conditions.
+  if (isCondition && c.isKeyword(c.product === "scylla" ? "contains" : "like")) return c.fail()
   if (c.accept("contains")) {
     const isKey = c.accept("key")
     return { _tag: "Contains", column, isKey, term: c.term() }
@@ -76,10 +78,18 @@ const relation = (c: Cursor): Ast.Relation => {
   return { _tag: "Column", column, op: comparison(c), term: c.term() }
 }
 
-const relations = (c: Cursor): ReadonlyArray<Ast.Relation> => {
-  const out = [relation(c)]
-  while (c.accept("and")) out.push(relation(c))
+const relations = (c: Cursor, isCondition = false): ReadonlyArray<Ast.Relation> => {
+  const out = [relation(c, isCondition)]
+  while (c.accept("and")) out.push(relation(c, isCondition))
   return out
+}
+
+/** A whole number, or a variable for one. */
+const wholeNumber = (c: Cursor): Ast.Term => {
+  const isNegative = c.isOp("-")
+  const { kind } = c.peek(isNegative ? 1 : 0)
+  if (kind !== "int" && kind !== "marker" && !c.isOp(":")) return c.fail()
+  return c.term()
 }
 
 const using = (c: Cursor, ...allowed: ReadonlyArray<keyof Ast.Using>): Ast.Using => {
@@ -88,9 +98,9 @@ const using = (c: Cursor, ...allowed: ReadonlyArray<keyof Ast.Using>): Ast.Using
   do {
     const token = c.token
     const option = allowed.find((name) => c.isKeyword(name))
-    if (option === undefined || out[option] !== undefined) return c.fail(token)
+    if (option === undefined) return c.fail(token)
     c.at++
-    out[option] = c.term()
+    out[option] = option === "timeout" ? c.term() : wholeNumber(c)
   } while (c.accept("and"))
   return out
 }
@@ -223,8 +233,8 @@ const select = (c: Cursor): Ast.Select => {
       return { column, descending }
     })
     : []
-  const perPartitionLimit = c.accept("per", "partition", "limit") ? c.term() : undefined
-  const limit = c.accept("limit") ? c.term() : undefined
+  const perPartitionLimit = c.accept("per", "partition", "limit") ? wholeNumber(c) : undefined
+  const limit = c.accept("limit") ? wholeNumber(c) : undefined
   const allowFiltering = c.accept("allow", "filtering")
   c.accept("bypass", "cache")
   return {
@@ -247,7 +257,7 @@ const condition = (c: Cursor): Ast.Condition | undefined => {
   if (!c.accept("if")) return undefined
   if (c.accept("not", "exists")) return { _tag: "NotExists" }
   if (c.accept("exists")) return { _tag: "Exists" }
-  return { _tag: "Columns", relations: relations(c) }
+  return { _tag: "Columns", relations: relations(c, true) }
 }
 
 const insert = (c: Cursor): Ast.Insert => {

@@ -178,7 +178,7 @@ const blobs = (product: Product): ReadonlyArray<Definition> =>
       define(`${name}asblob`, [type], blob, ([value]) => value!),
       define(`blobas${name}`, [blob], type, ([value]) => {
         try {
-          return checkOf(type, name)(value!)
+          return checkOf(type, name, product)(value!)
         } catch {
           throw invalid(
             `In call to function ${product === "scylla" ? "" : "system."}blobas${name}, value 0x${

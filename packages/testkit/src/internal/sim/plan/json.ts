@@ -35,11 +35,18 @@ const shortestFloat = (value: number): string => {
   return String(value)
 }
 
-/** A double as ScyllaDB writes it: as few digits as tell it apart. */
+/** A double as ScyllaDB writes it: as few digits as tell it apart, with an exponent for the great and the small. */
 const scyllaDouble = (value: number, isFloat: boolean): string => {
   if (!Number.isFinite(value)) return "null"
-  const text = isFloat ? shortestFloat(value) : String(value)
-  return text.replace(/e([+-])(\d)$/, (_, sign: string, digit: string) => `e${sign}0${digit}`)
+  if (value === 0) return Object.is(value, -0) ? "-0" : "0"
+  const shown = isFloat ? Number(shortestFloat(value)) : value
+  const [mantissa, exponent] = shown.toExponential().split("e") as [string, string]
+  const power = Number(exponent)
+  if (power >= -4 && power < 16) {
+    const digits = mantissa.replace(/^-?\d\.?/, "").length
+    return shown.toFixed(Math.max(0, digits - power))
+  }
+  return `${mantissa}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`
 }
 
 /** A key of an object: the text of the value without quotes around it. */
@@ -69,7 +76,7 @@ export const toJson = (type: Type, bytes: Uint8Array, product: Product): string 
       const given = fieldsOf(bytes, type.fields.length)
       return `{${
         type.fields.map(({ name, type: each }, i) =>
-          `${quoted(columnKey(name))}: ${nullable(each, given[i] ?? null, product)}`
+          `${quoted(product === "cassandra" ? columnKey(name) : name)}: ${nullable(each, given[i] ?? null, product)}`
         )
           .join(", ")
       }}`
@@ -127,6 +134,8 @@ const scalarJson = (
     }
     case "duration":
       return quoted(durationText(value as CqlDuration))
+    case "date":
+      return quoted(product === "scylla" ? String(value).replace(/^\+/, "") : String(value))
     case "inet":
       return quoted(product === "cassandra" && bytes.length === 16 ? longInet(bytes) : String(value))
     default:
@@ -178,6 +187,11 @@ const decimalText = ({ scale, value }: BigDecimal.BigDecimal, product: Product):
   }
   const sign = unscaled < 0n ? "-" : ""
   const digits = String(unscaled < 0n ? -unscaled : unscaled)
+  if (product === "scylla" && places < 0) return sign + digits + "0".repeat(-places)
+  if (product === "scylla" && places > 0) {
+    const padded = digits.padStart(places + 1, "0")
+    return `${sign}${padded.slice(0, -places)}.${padded.slice(-places)}`
+  }
   if (places === 0) return sign + digits
   const exponent = digits.length - 1 - places
   if (places > 0 && exponent >= -6) {
@@ -334,7 +348,7 @@ const scalarOf = (
   const constant = (kind: "INTEGER" | "FLOAT" | "STRING" | "UUID" | "DURATION"): Uint8Array | undefined => {
     if (text === undefined) return undefined
     try {
-      return encodeConstant(type, { _tag: "Constant", kind, text }, name)
+      return encodeConstant(type, { _tag: "Constant", kind, text }, name, product)
     } catch {
       return undefined
     }
@@ -363,7 +377,7 @@ const scalarOf = (
       // ScyllaDB takes a fraction of nothing but zeros.
       const whole = product === "scylla" && isNumber(json) ? text.replace(/\.0+$/, "") : text
       return /^-?\d+$/.test(whole)
-        ? encodeQuietly(() => encodeConstant(type, { _tag: "Constant", kind: "INTEGER", text: whole }, name))
+        ? encodeQuietly(() => encodeConstant(type, { _tag: "Constant", kind: "INTEGER", text: whole }, name, product))
         : undefined
     }
     case "decimal":

@@ -328,7 +328,11 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     throw invalid("Cannot restrict clustering columns when selecting only static columns")
   }
   const limit = limitOf(statement.limit, "[limit]", variables)
-  const perPartition = limitOf(statement.perPartitionLimit, "[per_partition_limit]", variables)
+  const perPartition = limitOf(
+    statement.perPartitionLimit,
+    variables.say("[limit]", "[per_partition_limit]"),
+    variables
+  )
   if (statement.using.timeout !== undefined) {
     compile(statement.using.timeout, CqlType.scalar("duration"), "[timeout]", variables)
   }

@@ -55,7 +55,7 @@ export const textOf = (term: Term, product: Product): string => {
     case "Udt":
       return `{${term.fields.map(([name, value]) => `${name}${colon}${textOf(value, product)}`).join(", ")}}`
     case "Hint":
-      return `(${nameOf(term.type)})${textOf(term.term, product)}`
+      return `(${nameOf(term.type)})${product === "scylla" ? " " : ""}${textOf(term.term, product)}`
     case "Call":
       return `${term.keyspace === undefined ? "" : `${term.keyspace}.`}${term.name}(${list(term.args)})`
   }
@@ -148,8 +148,11 @@ const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: 
     variables
   )
 
+/** A type in a message: what is always frozen is said to be. */
+const shownType = (type: CqlType): string => type._tag === "Tuple" ? `frozen<${format(type)}>` : format(type)
+
 const wrongKind = (kind: string, name: string, type: CqlType): never => {
-  throw invalid(`Invalid ${kind} literal for ${name} of type ${format(type)}`)
+  throw invalid(`Invalid ${kind} literal for ${name} of type ${shownType(type)}`)
 }
 
 /** An element of a collection: never unset, and null only in lists of ScyllaDB. */
@@ -197,9 +200,12 @@ const parts = (
   terms: ReadonlyArray<Term | undefined>,
   types: ReadonlyArray<CqlType>,
   name: string,
-  variables: Variables
+  variables: Variables,
+  nameOf: (index: number) => string
 ): Compiled => {
-  const compiled = terms.map((term, i) => term === undefined ? undefined : compile(term, types[i]!, name, variables))
+  const compiled = terms.map((term, i) =>
+    term === undefined ? undefined : compile(term, types[i]!, term._tag === "Marker" ? nameOf(i) : name, variables)
+  )
   return (values, view) => {
     const out: Array<Uint8Array | null> = compiled.map((part) => {
       const bytes = part === undefined ? null : part(values, view)
@@ -215,7 +221,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Null":
       return constant(null)
     case "Constant": {
-      const bytes = encodeConstant(type, term, name)
+      const bytes = encodeConstant(type, term, name, variables.product)
       return constant(bytes)
     }
     case "Hint": {
@@ -239,14 +245,17 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Marker": {
       const { index } = term
       variables.add(index, name, type)
-      const check = checkOf(type, name)
+      const check = checkOf(type, name, variables.product)
       return (values) => {
         const bytes = values[index]!
         return bytes instanceof Uint8Array ? check(bytes) : bytes
       }
     }
     case "List": {
-      if (type._tag !== "List") return wrongKind("list", name, type)
+      if (type._tag !== "List") {
+        if (variables.product === "scylla") return wrongKind("list", name, type)
+        throw invalid(`Unexpected receiver type '${format(type)}'; only list and vector are expected`)
+      }
       checkParts("list", "value", term.items, type.element, name, variables)
       const isNullable = variables.product === "scylla"
       const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables, isNullable))
@@ -273,18 +282,27 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Tuple": {
       // `(1)` in brackets is the term itself.
       if (type._tag !== "Tuple") {
-        return term.items.length === 1 ? compile(term.items[0]!, type, name, variables) : wrongKind("tuple", name, type)
+        return term.items.length === 1 && term.items[0]!._tag !== "Tuple"
+          ? compile(term.items[0]!, type, name, variables)
+          : wrongKind("tuple type", name, type)
       }
       if (term.items.length > type.elements.length) {
         throw invalid(
           `Invalid tuple literal for ${name}: too many elements. Type ${
-            format(type)
+            shownType(type)
           } expects ${type.elements.length} ` +
             `but got ${term.items.length}`
         )
       }
+      term.items.forEach((item, i) => {
+        if (fits(item, type.elements[i]!, variables) === "no") {
+          throw invalid(
+            `Invalid tuple literal for ${name}: component ${i} is not of type ${shownType(type.elements[i]!)}`
+          )
+        }
+      })
       // Those at the end that are left out are left out of the bytes, too.
-      return parts(term.items, type.elements, name, variables)
+      return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`)
     }
     case "Udt": {
       if (type._tag !== "Udt") return wrongKind("user type", name, type)
@@ -298,7 +316,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         type.fields.map((field) => given.get(field.name)),
         type.fields.map((field) => field.type),
         name,
-        variables
+        variables,
+        (i) => `${name}.${type.fields[i]!.name}`
       )
     }
   }

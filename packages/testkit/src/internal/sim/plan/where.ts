@@ -3,7 +3,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { Unset } from "@effect-scylla/protocol/Value"
 import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import * as RoutingKey from "@effect-scylla/sharding/RoutingKey"
-import { invalid, unsupported } from "../failure.ts"
+import { internal, invalid, unsupported } from "../failure.ts"
 import type { Comparison, Relation, Term } from "../parse/ast.ts"
 import { type Column, type Index, type Table } from "../schema/schema.ts"
 import { type Comparator, comparatorOf, elements, entries, fieldsOf } from "../storage/compare.ts"
@@ -181,23 +181,31 @@ const inList = (
     })
 }
 
-/** Most combinations that one statement may name (`max_partition_key_restrictions_per_query` and its like). */
+/** Cassandra takes as many as it has memory for. */
+const MOST = 65_535
+
+/** Most combinations that one statement of ScyllaDB may name (`max_partition_key_restrictions_per_query` and its like). */
 const MAX_PRODUCT = 100
 
 /** Every combination of the restrictions' values, the last column varying fastest. */
 const product = (
   restrictions: ReadonlyArray<Restriction>,
   values: Bound,
-  part: "partition" | "clustering"
+  part: "partition" | "clustering",
+  product: Variables["product"]
 ): ReadonlyArray<Clustering> => {
   let out: Array<Array<Uint8Array>> = [[]]
   for (const restriction of restrictions) {
     const one = restriction._tag === "One" ? restriction.value(values) : null
     const options = restriction._tag === "Many" ? restriction.list(values) : one === null ? [] : [one]
     const size = out.length * options.length
-    if (size > MAX_PRODUCT) {
-      throw invalid(`${part}-key cartesian product size ${size} is greater than maximum ${MAX_PRODUCT}`)
+    if (product === "scylla" && size > MAX_PRODUCT) {
+      throw internal(
+        `size of ${part}-key IN list or ${part}-key cartesian product of IN list ${size} is greater than maximum ` +
+          `${MAX_PRODUCT}. Use --max-${part}-key-restrictions-per-query configuration option to change default setting.`
+      )
     }
+    if (size > MOST) throw unsupported(`more than ${MOST} combinations of values of IN`)
     const next: Array<Array<Uint8Array>> = []
     for (const prefix of out) for (const option of options) next.push(prefix.concat(option))
     out = next
@@ -480,6 +488,7 @@ const likeFilter = (
   const { cql } = column.type
   const isText = cql._tag === "Scalar" && (cql.name === "text" || cql.name === "ascii")
   if (variables.product === "cassandra") {
+    compile(relation.term, cql, column.name, variables)
     throw invalid(
       `LIKE restriction is only supported on properly indexed columns. ${column.name} LIKE ${
         textOf(relation.term, variables.product)
@@ -672,6 +681,7 @@ export const compileWhere = (
     }
     const column = columnOf(table, relation.column, variables)
     restricted.add(column)
+    if (relation._tag === "Like") likeFilter(relation, column, variables)
     const isKey = column.kind === "partition_key" || column.kind === "clustering"
     if (!isKey || (relation._tag !== "Column" && relation._tag !== "In")) {
       if (isKey && !isAllowed && relation._tag === "Contains") {
@@ -930,7 +940,7 @@ export const compileWhere = (
   const order = table.data.order
   const keys = (values: Bound): ReadonlyArray<Key> => {
     const out: Array<Key> = []
-    for (const components of product(partition, values, "partition")) {
+    for (const components of product(partition, values, "partition", variables.product)) {
       if (
         verb === "SELECT" && variables.product === "scylla" && components.length === 1 && components[0]!.length === 0
       ) {
@@ -958,7 +968,7 @@ export const compileWhere = (
       const upper = side(range?.upper)
       const holds = test?.(values)
       if (lower === null || upper === null || (test !== undefined && holds === undefined)) return []
-      let prefixes = product(clustering, values, "clustering")
+      let prefixes = product(clustering, values, "clustering", variables.product)
       if (tuples !== undefined) {
         const behind = tuples(values)
         prefixes = prefixes.flatMap((prefix) => behind.map((tuple) => prefix.concat(tuple)))

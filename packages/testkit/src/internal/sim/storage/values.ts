@@ -1,9 +1,10 @@
 /** Bytes of values: checks of what is bound, the form in which collections are stored. */
 import { decode } from "@effect-scylla/protocol/Codec"
-import type { CqlType, ScalarName } from "@effect-scylla/protocol/CqlType"
-import { format } from "@effect-scylla/protocol/CqlType"
+import { className, type CqlType, format, type ScalarName } from "@effect-scylla/protocol/CqlType"
+import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
+import type { Product } from "../parse/tokens.ts"
 import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "./compare.ts"
 
 const SIZES: Partial<Record<ScalarName, number>> = {
@@ -92,19 +93,91 @@ export const padded = (type: Extract<CqlType, { readonly _tag: "Udt" }>): Check 
   return record(type.fields.map((_, i) => given[i] ?? null))
 }
 
+/** Types of Cassandra that an empty value is none of. */
+const NEVER_EMPTY: ReadonlyArray<ScalarName> = ["smallint", "tinyint", "date", "time"]
+
+/** What is said of bytes that are no value of a scalar type. */
+const wrongBytes = (type: ScalarName, bytes: Uint8Array, product: Product): string => {
+  const { length } = bytes
+  const isScylla = product === "scylla"
+  switch (type) {
+    case "int":
+    case "bigint":
+    case "counter":
+      return isScylla
+        ? `Validation failed for type ${className({ _tag: "Scalar", name: type })}: got ${length} bytes`
+        : `Expected ${SIZES[type]} or 0 byte ${type === "int" ? "int" : "long"} (${length})`
+    case "smallint":
+      return `Expected 2 bytes for a smallint (${length})`
+    case "tinyint":
+      return `Expected 1 byte for a tinyint (${length})`
+    case "boolean":
+      return isScylla ? `Validation failed for boolean, got ${length} bytes` : `Expected 1 or 0 byte value (${length})`
+    case "date":
+      return `Expected 4 byte long for date (${length})`
+    case "time":
+      return `Expected 8 byte long for time (${length})`
+    case "timestamp":
+      return isScylla
+        ? `Validation failed for timestamp - got ${length} bytes`
+        : `Expected 8 or 0 byte long for date (${length})`
+    case "double":
+    case "float":
+      return isScylla
+        ? `Expected ${SIZES[type]} bytes for a floating type, got ${length}`
+        : `Expected ${SIZES[type]} or 0 byte value for a ${type} (${length})`
+    case "decimal":
+      return `Expected 0 or at least 4 bytes (${length})`
+    case "duration":
+      return `Expected at least 3 bytes for a duration${isScylla ? `, got ${length}` : ` (${length})`}`
+    case "text":
+      return isScylla
+        ? `Validation failed - non-UTF8 character in a UTF8 string, at byte offset ${firstInvalid(bytes)}`
+        : "String didn't validate."
+    case "ascii":
+      return isScylla
+        ? "Validation failed - non-ASCII character in an ASCII string"
+        : `Invalid byte for ascii: ${(bytes.find((byte) => byte >= 0x80)! << 24) >> 24}`
+    case "uuid":
+    case "timeuuid":
+      return isScylla
+        ? `Validation failed for ${type} - got ${length} bytes`
+        : `${type === "uuid" ? "UUID" : "TimeUUID"} should be 16 or 0 bytes (${length})`
+    default:
+      return isScylla
+        ? `Validation failed for type ${className({ _tag: "Scalar", name: type })}: got ${length} bytes`
+        : `Invalid value of type ${type}: ${length} bytes`
+  }
+}
+
+/** The offset of the first byte that is no UTF-8. */
+const firstInvalid = (bytes: Uint8Array): number => {
+  for (let at = 0; at < bytes.length;) {
+    const lead = bytes[at]!
+    const size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
+    if (!isUtf8(bytes.subarray(at, at + size))) return at
+    at += size
+  }
+  return bytes.length
+}
+
 /** The check that a bound value of this type passes through. Throws INVALID. */
-export const checkOf = (type: CqlType, name: string): Check => {
+export const checkOf = (type: CqlType, name: string, product: Product): Check => {
+  // A name that is no plain one is quoted.
+  const shown = /^\w+$/.test(name) ? name : JSON.stringify(name)
+  const prefix = product === "scylla" ? `Exception while binding column ${shown}: marshaling error: ` : ""
   const fail = (bytes: Uint8Array): never => {
     throw invalid(
-      `Exception while binding column ${name}: marshaling error: Validation failed for type ${
-        format(type)
-      }: got ${bytes.length} bytes`
+      prefix + (type._tag === "Scalar"
+        ? wrongBytes(type.name, bytes, product)
+        : `Validation failed for type ${format(type)}: got ${bytes.length} bytes`)
     )
   }
   if (type._tag === "Scalar") {
     const size = SIZES[type.name]
+    const isEmptyWrong = product === "cassandra" && NEVER_EMPTY.includes(type.name)
     if (size !== undefined) {
-      return (bytes) => bytes.length === size || bytes.length === 0 ? bytes : fail(bytes)
+      return (bytes) => bytes.length === size || (bytes.length === 0 && !isEmptyWrong) ? bytes : fail(bytes)
     }
     switch (type.name) {
       case "blob":
@@ -113,6 +186,22 @@ export const checkOf = (type: CqlType, name: string): Check => {
         return (bytes) => isUtf8(bytes) ? bytes : fail(bytes)
       case "ascii":
         return (bytes) => bytes.every((byte) => byte < 0x80) ? bytes : fail(bytes)
+      case "decimal":
+        return (bytes) => product === "scylla" || bytes.length === 0 || bytes.length >= 4 ? bytes : fail(bytes)
+      case "duration":
+        return (bytes) => {
+          if (bytes.length < 3) return fail(bytes)
+          const { days, months, nanos } = decode(type, bytes) as CqlDuration
+          const signs = [Math.sign(months), Math.sign(days), nanos < 0n ? -1 : nanos > 0n ? 1 : 0]
+          if (signs.includes(1) && signs.includes(-1)) {
+            throw invalid(
+              `${prefix}The duration months, days${
+                product === "scylla" ? "," : ""
+              } and nanoseconds must be all of the same sign (${months}, ${days}, ${nanos})`
+            )
+          }
+          return bytes
+        }
       default:
     }
   }
@@ -125,7 +214,10 @@ export const checkOf = (type: CqlType, name: string): Check => {
     } catch {
       return fail(bytes)
     }
-    if (isCollection && hasNull(value)) throw invalid("null is not supported inside collections")
+    // A null in a list of ScyllaDB is refused where the list is to go.
+    if (isCollection && (type._tag !== "List" || product !== "scylla") && hasNull(value)) {
+      throw invalid("null is not supported inside collections")
+    }
     return isSorted ? normalize(type, bytes) : bytes
   }
 }
