@@ -82,8 +82,8 @@ describe("the parser", () => {
       }
     }
     assert.strictEqual(message("SELEC"), "line 1:0 no viable alternative at input 'SELEC'")
-    assert.strictEqual(message("SELECT *\n  FRM t"), "line 2:2 no viable alternative at input 'FRM'")
-    assert.strictEqual(message("SELECT * FROM t nonsense"), "line 1:16 missing EOF at 'nonsense'")
+    assert.strictEqual(message("SELECT *\n  FRM t"), "line 2:2 : Missing K_FROM")
+    assert.strictEqual(message("SELECT * FROM t nonsense"), "line 1:16 : Unexpected 'nonsense'")
     assert.strictEqual(message("SELECT * FROM t WHERE a = #"), "line 1:26 no viable alternative at character '#'")
   })
 })

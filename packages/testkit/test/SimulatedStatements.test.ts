@@ -551,7 +551,10 @@ describe("what is refused", () => {
     ["SELECT v FROM t WHERE pk = 1 ORDER BY ck ASC, dk DESC", /Unsupported order by relation/],
     ["SELECT nope FROM t", /Unrecognized name nope/],
     ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1, 'x')", /Invalid STRING constant \(x\) for "v" of type int/],
-    ["INSERT INTO t (pk, ck, dk) VALUES (1, 1, 99999999999)", /Value out of range for type org.apache.cassandra.db.marshal.Int32Type: '99999999999'/],
+    [
+      "INSERT INTO t (pk, ck, dk) VALUES (1, 1, 99999999999)",
+      /Value out of range for type org.apache.cassandra.db.marshal.Int32Type: '99999999999'/
+    ],
     ["INSERT INTO t (pk, ck) VALUES (1, 1)", /Missing mandatory PRIMARY KEY part dk/],
     ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1)", /Unmatched column names\/values/],
     ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1, now())", /cannot assign result of function system.now/],

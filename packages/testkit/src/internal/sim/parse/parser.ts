@@ -1,7 +1,6 @@
 /** CQL text to a statement: recursive descent. What is CQL but not simulated is refused with INVALID. */
 import { syntax, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
-import { position } from "./lexer.ts"
 import { parseSchemaStatement } from "./parserSchema.ts"
 import { Cursor, type Product } from "./tokens.ts"
 
@@ -221,11 +220,17 @@ const select = (c: Cursor): Ast.Select => {
     !c.isOp("(", 1) && c.accept("json")
   const distinct = c.isKeyword("distinct") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && c.accept("distinct")
   const selectors = c.acceptOp("*") ? [] : c.list(() => selector(c))
+  // A selector that is followed by something else is looked at again from its start.
+  if (selectors.length > 0 && !c.isKeyword("from") && isName(c, -1)) {
+    const before = c.tokens[c.at - 1]!
+    if (c.product === "scylla" && isName(c)) return c.fail(before)
+    if (c.product === "cassandra") return c.fail(c.token, before)
+  }
   c.expect("from")
   const table = c.qualified()
   const where = c.accept("where") ? relations(c) : []
-  const groupBy = c.accept("group", "by") ? c.list(() => c.name()) : []
-  const orderBy = c.accept("order", "by")
+  const groupBy = c.clause("group", "by") ? c.list(() => c.name()) : []
+  const orderBy = c.clause("order", "by")
     ? c.list(() => {
       const column = c.name()
       const descending = c.accept("desc")
@@ -233,9 +238,9 @@ const select = (c: Cursor): Ast.Select => {
       return { column, descending }
     })
     : []
-  const perPartitionLimit = c.accept("per", "partition", "limit") ? wholeNumber(c) : undefined
+  const perPartitionLimit = c.clause("per", "partition", "limit") ? wholeNumber(c) : undefined
   const limit = c.accept("limit") ? wholeNumber(c) : undefined
-  const allowFiltering = c.accept("allow", "filtering")
+  const allowFiltering = c.clause("allow", "filtering")
   c.accept("bypass", "cache")
   return {
     _tag: "Select",
@@ -253,9 +258,12 @@ const select = (c: Cursor): Ast.Select => {
   }
 }
 
+/** Behind INSERT: the only condition that it may have. */
+const ifNotThere = (c: Cursor): Ast.Condition | undefined =>
+  c.clause("if", "not", "exists") ? { _tag: "NotExists" } : undefined
+
 const condition = (c: Cursor): Ast.Condition | undefined => {
   if (!c.accept("if")) return undefined
-  if (c.accept("not", "exists")) return { _tag: "NotExists" }
   if (c.accept("exists")) return { _tag: "Exists" }
   return { _tag: "Columns", relations: relations(c, true) }
 }
@@ -267,8 +275,7 @@ const insert = (c: Cursor): Ast.Insert => {
     const term = c.term()
     const defaultUnset = c.accept("default", "unset")
     if (!defaultUnset) c.accept("default", "null")
-    const found = condition(c)
-    if (found !== undefined && found._tag !== "NotExists") return c.fail()
+    const found = ifNotThere(c)
     return {
       _tag: "Insert",
       table,
@@ -284,8 +291,7 @@ const insert = (c: Cursor): Ast.Insert => {
   c.expectOp("(")
   const values = c.list(() => c.term())
   c.expectOp(")")
-  const found = condition(c)
-  if (found !== undefined && found._tag !== "NotExists") return c.fail()
+  const found = ifNotThere(c)
   return {
     _tag: "Insert",
     table,
@@ -316,7 +322,8 @@ const assignment = (c: Cursor): Ast.Assignment => {
     c.expectOp("=")
     return { _tag: "Add", column, term: c.term(), negative: sign === "-" }
   }
-  c.expectOp("=")
+  if (!c.isOp("=")) return c.fail()
+  c.at++
   const token = c.token
   const operand = (token.kind === "ident" || token.kind === "quoted") && (c.isOp("+", 1) || c.isOp("-", 1))
   if (operand) {
@@ -405,15 +412,17 @@ const statement = (c: Cursor): Ast.Statement => {
   return c.fail()
 }
 
+const STATEMENTS = new Set(
+  "select insert update delete begin use truncate create alter drop grant revoke list".split(" ")
+)
+
 /** Parses one statement; throws `CqlSyntaxError`, or `InvalidRequest` for what is not simulated. */
 export const parse = (source: string, product: Product = "scylla"): Ast.Parsed => {
   const c = new Cursor(source, product)
   // ANTLR names the word in front of the end of the input, as the recorded `SELEC` shows.
-  if (c.tokens.length === 2 && c.token.kind === "ident") return c.fail()
+  if (c.tokens.length === 2 && c.token.kind === "ident" && !STATEMENTS.has(c.token.text)) return c.fail()
   const parsed = statement(c)
   while (c.acceptOp(";")) continue
-  if (c.token.kind !== "eof") {
-    throw syntax(`line ${position(source, c.token.at)} missing EOF at '${c.token.raw}'`)
-  }
+  c.expectEnd()
   return { statement: parsed, markers: c.markers }
 }

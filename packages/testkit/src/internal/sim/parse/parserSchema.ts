@@ -3,8 +3,8 @@ import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
 import type { Cursor } from "./tokens.ts"
 
-const ifNotExists = (c: Cursor): boolean => c.accept("if", "not", "exists")
-const ifExists = (c: Cursor): boolean => c.accept("if", "exists")
+const ifNotExists = (c: Cursor): boolean => c.clause("if", "not", "exists")
+const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
 
 /** What can be created, altered or dropped in CQL and is not simulated. */
 const OTHER = new Set([
@@ -23,7 +23,7 @@ const refuseOther = (c: Cursor, verb: string): never => {
   if (c.token.kind === "ident" && (OTHER.has(word) || (word === "or" && c.isKeyword("replace", 1)))) {
     throw unsupported(`${verb} ${word.toUpperCase()}`)
   }
-  return c.fail()
+  return c.product === "scylla" ? c.fail(c.tokens[0]) : c.fail(c.token, c.tokens[0])
 }
 
 const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: boolean } => {
@@ -60,7 +60,7 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
     }
     const column = definition(c)
     columns.push(column)
-    if (c.accept("primary", "key")) {
+    if (c.clause("primary", "key")) {
       keys++
       partitionKey.push(column.name)
     }

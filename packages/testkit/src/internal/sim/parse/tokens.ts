@@ -19,6 +19,39 @@ const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H
 
 export type Product = "scylla" | "cassandra"
 
+/** A token as errors show it: texts without their quotes. */
+const shown = ({ kind, raw, text }: Token): string => kind === "string" || kind === "quoted" ? text : raw
+
+const BRACKETS = new Set(["')'", "']'", "'>'", "'}'", "K_KEY"])
+/** What stands in front of a name. */
+const BEFORE_NAMES = new Set(["K_FROM", "K_INTO", "K_WHERE", "K_SET", "K_BY"])
+
+/** Whether a token may stand behind the one that is missing, so that only that one is. */
+const mayFollow = (expected: string, token: Token): boolean => {
+  const isName = token.kind === "quoted" || (token.kind === "ident" && !RESERVED.has(token.text))
+  const isOp = (op: string): boolean => token.kind === "op" && token.text === op
+  if (BRACKETS.has(expected)) return true
+  if (BEFORE_NAMES.has(expected)) return isName
+  switch (expected) {
+    case "K_NOT":
+      return token.kind === "ident" && (token.text === "exists" || token.text === "null")
+    case "K_EXISTS":
+      return token.kind === "eof" || isName
+    case "K_FILTERING":
+      return token.kind === "eof"
+    case "K_VALUES":
+      return isOp("(")
+    case "'('":
+      return isName || (token.kind !== "op" && token.kind !== "ident" && token.kind !== "eof")
+    default:
+      return false
+  }
+}
+
+/** Where a token is. The end of the text is nowhere. */
+const where = (source: string, token: Token, product: Product): string =>
+  `line ${token.kind !== "eof" ? position(source, token.at) : product === "scylla" ? "1:0" : "0:-1"}`
+
 export class Cursor {
   readonly source: string
   /** Whose grammar it is. */
@@ -27,6 +60,8 @@ export class Cursor {
   at = 0
   readonly markers: Array<string> = []
   private depth = 0
+  /** The last word of the table that was named last. */
+  private named: Token | undefined
 
   constructor(source: string, product: Product) {
     this.source = source
@@ -48,8 +83,63 @@ export class Cursor {
     return token
   }
 
-  fail(token: Token = this.token): never {
-    throw syntax(`line ${position(this.source, token.at)} no viable alternative at input '${token.raw}'`)
+  /** Nothing of the grammar begins so; `bracketed` is the token that Cassandra looked from. */
+  fail(token: Token = this.token, bracketed = token): never {
+    throw syntax(
+      `${where(this.source, token, this.product)} no viable alternative at input '${shown(token)}'${
+        this.snippet(token, bracketed)
+      }`
+    )
+  }
+
+  /** Something else stands where only one thing may; `expected` is what the grammars call it. */
+  failExpecting(expected: string, matches: (token: Token) => boolean): never {
+    const { token } = this
+    const at = where(this.source, token, this.product)
+    if (this.product === "cassandra") {
+      const before = this.tokens[this.at - 1]
+      // Behind the name of a table it looks for all that may follow.
+      if (before !== undefined && before === this.named && token.kind !== "eof") {
+        throw syntax(`${at} no viable alternative at input '${shown(token)}'${this.snippet(token, before)}`)
+      }
+      throw syntax(`${at} mismatched input '${shown(token)}' expecting ${expected}${this.snippet(token, token, 1)}`)
+    }
+    // ScyllaDB tries without this token, and with the one that it misses.
+    if (token.kind !== "eof" && matches(this.peek(1))) throw syntax(`${at} : Unexpected '${shown(token)}'`)
+    throw syntax(`${at} : ${mayFollow(expected, token) ? `Missing ${expected}` : "Syntax error"}`)
+  }
+
+  /** The end of the text, and nothing else. */
+  expectEnd(): void {
+    if (this.token.kind !== "eof") this.failExpecting("EOF", ({ kind }) => kind === "eof")
+  }
+
+  /**
+   * What Cassandra shows of the text: a token in brackets, which may be the one before the wrong one, ten in front of it, and
+   * what little follows.
+   */
+  private snippet(wrong: Token, bracketed = wrong, following = 0): string {
+    if (this.product === "scylla" || wrong.kind === "eof") return ""
+    let from = this.tokens.indexOf(bracketed)
+    let start = bracketed.at
+    for (let left = 10; left > 0 && start > 0; left--) {
+      const before = this.tokens[from - 1]
+      const end = before === undefined ? 0 : before.at + before.raw.length
+      // What is between tokens counts as one.
+      if (end < start) start = end
+      else {
+        start = before!.at
+        from--
+      }
+    }
+    // Quotes are not counted in the length of a token.
+    const stop = bracketed.at + shown(bracketed).length
+    const behind = this.tokens.length - 2 - this.tokens.indexOf(wrong)
+    const isWhole = behind <= following && (bracketed !== wrong || wrong.kind !== "string")
+    const end = isWhole ? this.source.trimEnd().length : bracketed === wrong ? stop : wrong.at + wrong.raw.length
+    return ` (${start > 0 ? "..." : ""}${this.source.slice(start, bracketed.at)}[${
+      this.source.slice(bracketed.at, stop)
+    }]${this.source.slice(stop, end)}${isWhole ? "" : "..."})`
   }
 
   isKeyword(word: string, ahead = 0): boolean {
@@ -71,9 +161,18 @@ export class Cursor {
     return true
   }
 
+  /** Takes a word, and then wants the others behind it. */
+  clause(first: string, ...rest: ReadonlyArray<string>): boolean {
+    if (!this.accept(first)) return false
+    this.expect(...rest)
+    return true
+  }
+
   expect(...words: ReadonlyArray<string>): void {
     for (const word of words) {
-      if (!this.accept(word)) this.fail()
+      if (!this.accept(word)) {
+        this.failExpecting(`K_${word.toUpperCase()}`, ({ kind, text }) => kind === "ident" && text === word)
+      }
     }
   }
 
@@ -90,7 +189,7 @@ export class Cursor {
   }
 
   expectOp(op: string): void {
-    if (!this.acceptOp(op)) this.fail()
+    if (!this.acceptOp(op)) this.failExpecting(`'${op}'`, ({ kind, text }) => kind === "op" && text === op)
   }
 
   /** An identifier, quoted or not. Reserved words are none without quotes. */
@@ -104,7 +203,9 @@ export class Cursor {
   /** `name` or `keyspace.name`. */
   qualified(): { readonly keyspace: string | undefined; readonly name: string } {
     const first = this.name()
-    return this.acceptOp(".") ? { keyspace: first, name: this.name() } : { keyspace: undefined, name: first }
+    const found = this.acceptOp(".") ? { keyspace: first, name: this.name() } : { keyspace: undefined, name: first }
+    this.named = this.tokens[this.at - 1]
+    return found
   }
 
   /** One or more things with commas between them. */

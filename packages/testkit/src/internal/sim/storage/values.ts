@@ -94,7 +94,7 @@ export const padded = (type: Extract<CqlType, { readonly _tag: "Udt" }>): Check 
 }
 
 /** Types of Cassandra that an empty value is none of. */
-const NEVER_EMPTY: ReadonlyArray<ScalarName> = ["smallint", "tinyint", "date", "time"]
+const NEVER_EMPTY = new Set<ScalarName>(["smallint", "tinyint", "date", "time"])
 
 /** What is said of bytes that are no value of a scalar type. */
 const wrongBytes = (type: ScalarName, bytes: Uint8Array, product: Product): string => {
@@ -175,7 +175,7 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
   }
   if (type._tag === "Scalar") {
     const size = SIZES[type.name]
-    const isEmptyWrong = product === "cassandra" && NEVER_EMPTY.includes(type.name)
+    const isEmptyWrong = product === "cassandra" && NEVER_EMPTY.has(type.name)
     if (size !== undefined) {
       return (bytes) => bytes.length === size || (bytes.length === 0 && !isEmptyWrong) ? bytes : fail(bytes)
     }
@@ -192,8 +192,8 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
         return (bytes) => {
           if (bytes.length < 3) return fail(bytes)
           const { days, months, nanos } = decode(type, bytes) as CqlDuration
-          const signs = [Math.sign(months), Math.sign(days), nanos < 0n ? -1 : nanos > 0n ? 1 : 0]
-          if (signs.includes(1) && signs.includes(-1)) {
+          const signs = new Set([Math.sign(months), Math.sign(days), nanos < 0n ? -1 : nanos > 0n ? 1 : 0])
+          if (signs.has(1) && signs.has(-1)) {
             throw invalid(
               `${prefix}The duration months, days${
                 product === "scylla" ? "," : ""
