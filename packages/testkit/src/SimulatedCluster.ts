@@ -319,7 +319,8 @@ export const make = Effect.fnUntraced(
       {
         product: flavour.product,
         tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
-        inName: options.inName ?? "in"
+        inName: options.inName ?? "in",
+        hasLogin: credentials !== undefined
       },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )

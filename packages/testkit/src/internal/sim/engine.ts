@@ -4,7 +4,7 @@ import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Respo
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { SimNode } from "./cluster/simNode.ts"
 import type { Topology } from "./cluster/topology.ts"
-import { invalid } from "./failure.ts"
+import { invalid, unauthorized, unsupported } from "./failure.ts"
 import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
 import { type Call, type Plan, VOID } from "./plan/plan.ts"
@@ -26,6 +26,8 @@ export interface Time {
 /** What a cluster does its own way. */
 export interface Manners extends Pick<Environment, "product" | "tablets"> {
   readonly inName: InName
+  /** Whether clients log in. */
+  readonly hasLogin: boolean
 }
 
 /** What came out of a request beside its answer. */
@@ -59,6 +61,7 @@ export class Engine {
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
   private readonly announce: (change: SchemaChange) => void
+  private readonly hasLogin: boolean
   private inName: InName
   private readonly plans = new Map<string, Plan>()
   /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
@@ -78,6 +81,7 @@ export class Engine {
     this.product = manners.product
     this.tablets = manners.tablets
     this.inName = manners.inName
+    this.hasLogin = manners.hasLogin
     this.schema = schema
     this.topology = topology
     this.time = time
@@ -142,6 +146,11 @@ export class Engine {
         if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
         return plain((call) => this.truncate(table, call), [table])
       }
+      case "Roles":
+        if (this.hasLogin) throw unsupported(`${statement.what} of roles and their rights`)
+        return plain(() => {
+          throw unauthorized("You have to be logged in and not anonymous to perform this request")
+        })
       case "Use":
         return plain(() => {
           if (!this.schema.keyspaces.has(statement.keyspace)) {

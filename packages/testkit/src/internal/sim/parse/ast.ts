@@ -239,6 +239,8 @@ export type Statement =
   | SchemaStatement
   | { readonly _tag: "Truncate"; readonly table: TableName }
   | { readonly _tag: "Use"; readonly keyspace: string }
+  /** Of roles and their rights. */
+  | { readonly _tag: "Roles"; readonly what: string }
 
 export interface Parsed {
   readonly statement: Statement

@@ -1,5 +1,5 @@
 /** CQL text to a statement: recursive descent. What is CQL but not simulated is refused with INVALID. */
-import { syntax, unsupported } from "../failure.ts"
+import { invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
 import { parseSchemaStatement } from "./parserSchema.ts"
 import { Cursor, type Product } from "./tokens.ts"
@@ -32,6 +32,12 @@ const inValues = (c: Cursor): ReadonlyArray<Ast.Term> | Ast.Term => {
 }
 
 const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
+  if (c.isOp("(") && (c.isOp("(", 1) || !(c.isOp(",", 2) || c.isOp(")", 2)))) {
+    c.at++
+    const inner = c.nested(() => relation(c, isCondition))
+    c.expectOp(")")
+    return inner
+  }
   if (c.isOp("(")) {
     const columns = columnList(c)
     if (c.accept("in")) return { _tag: "MultiIn", columns, terms: inValues(c) }
@@ -381,18 +387,19 @@ const modification = (c: Cursor): Ast.Modification => {
 const batch = (c: Cursor): Ast.Batch => {
   const kind = c.accept("unlogged") ? "unlogged" : c.accept("counter") ? "counter" : "logged"
   c.expect("batch")
-  const options = using(c, "timestamp", "timeout")
+  const options = using(c, "timestamp", "ttl", "timeout")
+  if (options.ttl !== undefined) throw invalid("Global TTL on the BATCH statement is not supported.")
   const statements: Array<Ast.Modification> = []
-  while (!c.accept("apply")) {
+  while (c.isKeyword("insert") || c.isKeyword("update") || c.isKeyword("delete")) {
     statements.push(modification(c))
-    while (c.acceptOp(";")) continue
+    c.acceptOp(";")
   }
-  c.expect("batch")
+  c.expect("apply", "batch")
   return { _tag: "Batch", kind, using: options, statements }
 }
 
 /** Statements that begin with these words are CQL, and none of them is simulated. */
-const OTHER = new Set(["grant", "revoke", "list", "describe", "desc", "prune", "attach", "detach"])
+const OTHER = new Set(["describe", "desc", "prune", "attach", "detach"])
 
 const statement = (c: Cursor): Ast.Statement => {
   const first = c.token
@@ -406,6 +413,12 @@ const statement = (c: Cursor): Ast.Statement => {
     const table = c.qualified()
     using(c, "timeout")
     return { _tag: "Truncate", table }
+  }
+  const isOfRoles = first.text === "grant" || first.text === "revoke" || first.text === "list" ||
+    (["create", "alter", "drop"].includes(first.text) && (c.isKeyword("role", 1) || c.isKeyword("user", 1)))
+  if (isOfRoles && c.peek(1).kind !== "eof") {
+    while (c.token.kind !== "eof" && !c.isOp(";")) c.at++
+    return { _tag: "Roles", what: first.raw.toUpperCase() }
   }
   if (first.text === "create" || first.text === "alter" || first.text === "drop") return parseSchemaStatement(c)
   if (OTHER.has(first.text) && c.peek(1).kind !== "eof") throw unsupported(first.raw.toUpperCase())

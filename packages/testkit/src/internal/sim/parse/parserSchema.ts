@@ -11,8 +11,6 @@ const OTHER = new Set([
   "materialized",
   "function",
   "aggregate",
-  "role",
-  "user",
   "trigger",
   "service",
   "service_level"
@@ -66,7 +64,7 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
     }
   } while (c.acceptOp(","))
   c.expectOp(")")
-  if (keys > 1) throw invalid("Multiple PRIMARY KEYs specifed (exactly one required)")
+  if (keys > 1) throw invalid("Multiple PRIMARY KEYs specified (exactly one required)")
   const order: Array<{ readonly column: string; readonly descending: boolean }> = []
   const properties = c.accept("with")
     ? c.properties(() => {
@@ -92,7 +90,7 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
   const table = c.qualified()
   const none = { add: [], drop: [], properties: new Map<string, Ast.Property>() }
   const listOrOne = <A>(item: () => A): Array<A> => {
-    if (!c.acceptOp("(")) return c.list(item)
+    if (!c.acceptOp("(")) return [item()]
     const items = c.list(item)
     c.expectOp(")")
     return items

@@ -226,7 +226,8 @@ export class Cursor {
   }
 
   marker(name: string): Term {
-    const known = name === "" ? -1 : this.markers.indexOf(name)
+    // One name is one variable of ScyllaDB; of Cassandra each is another.
+    const known = name === "" || this.product === "cassandra" ? -1 : this.markers.indexOf(name)
     if (known >= 0) return { _tag: "Marker", index: known }
     this.markers.push(name)
     return { _tag: "Marker", index: this.markers.length - 1 }

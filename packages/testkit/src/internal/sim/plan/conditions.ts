@@ -115,7 +115,7 @@ const elementTest = (
   const isMap = cql._tag === "Map"
   const keyType = isMap ? cql.key : CqlType.scalar("int")
   const valueType = isMap ? cql.value : cql.element
-  const keyName = `${isMap ? "key" : "idx"}(${column.name})`
+  const keyName = `${isMap ? "key" : variables.say("index", "idx")}(${column.name})`
   const key = wantedOf(relation.key, compile(relation.key, keyType, keyName, variables), variables)
   const { op, terms } = relation
   const name = `value(${column.name})`

@@ -282,14 +282,26 @@ export const parseJson = (text: string): Json | undefined => {
   }
 }
 
-const isNumber = (json: Json): json is { readonly number: string } =>
+export const isNumber = (json: Json): json is { readonly number: string } =>
   typeof json === "object" && json !== null && "number" in json
 
-/** A value of JSON as a value of a type. What is none is refused: each product has its own words for it. */
+/** A value of JSON that is none of a type. */
+export class WrongJson extends Error {
+  readonly type: Type
+  readonly json: Json
+
+  constructor(type: Type, json: Json) {
+    super("not a value of the type")
+    this.type = type
+    this.json = json
+  }
+}
+
+/** A value of JSON as a value of a type; throws {@link WrongJson}, for each product has its own words for it. */
 export const fromJson = (type: Type, json: Json, name: string, product: Product): Uint8Array | null => {
   if (json === null) return null
   const wrong = (): never => {
-    throw unsupported(`what a server says of this JSON value of ${name}`)
+    throw new WrongJson(type, json)
   }
   const each = (of: Type, part: Json): Uint8Array => fromJson(of, part, name, product) ?? wrong()
   switch (type._tag) {

@@ -8,7 +8,8 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key } from "../storage/storage.ts"
 import { type Assign, assignValue } from "./assign.ts"
-import { fromJson, type Json, nameOf, parseJson } from "./json.ts"
+import { fromJson, type Json, nameOf, parseJson, WrongJson } from "./json.ts"
+import { wrongJson } from "./jsonErrors.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Variables } from "./variables.ts"
 import { makeKey, type Where } from "./where.ts"
@@ -17,7 +18,7 @@ type Fields = (values: Bound) => ReadonlyMap<string, Json>
 
 /** Reads the object once for all columns of one run. */
 const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
-  const text = compile(json.term, CqlType.scalar("text"), "[json]", variables)
+  const text = variables.ofNone("", () => compile(json.term, CqlType.scalar("text"), "", variables))
   let last: { readonly values: Bound; readonly fields: ReadonlyMap<string, Json> } | undefined
   return (values) => {
     if (last?.values === values) return last.fields
@@ -49,8 +50,16 @@ export const compileJson = (
   variables: Variables
 ): { readonly assigns: ReadonlyArray<Assign>; readonly where: Where } => {
   const fields = reader(json, table, variables)
-  const read = (column: Column, values: Bound): Uint8Array | null =>
-    fromJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
+  const read = (column: Column, values: Bound): Uint8Array | null => {
+    try {
+      return fromJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
+    } catch (thrown) {
+      if (!(thrown instanceof WrongJson)) throw thrown
+      throw variables.product === "cassandra"
+        ? wrongJson(thrown.type, thrown.json, column.name)
+        : unsupported(`what ScyllaDB says of this JSON value of ${column.name}`)
+    }
+  }
   const key = (column: Column, values: Bound): Uint8Array => {
     const isThere = fields(values).has(column.name)
     const bytes = read(column, values)

@@ -274,7 +274,7 @@ const JAVA_NAMES: Partial<Record<ScalarName, string>> = {
 }
 
 /** What is said of a text that is no value of the type. */
-const wrongText = (name: ScalarName, { kind, text }: Constant, product: Product): string => {
+export const wrongText = (name: ScalarName, { kind, text }: Constant, product: Product): string => {
   const isScylla = product === "scylla"
   switch (name) {
     case "int":

@@ -500,7 +500,9 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
-      const timestamp = ballot ?? using.timestamp(values, fallback)
+      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges that it deletes.
+      const isRange = !where.isFullKey && variables.product === "cassandra"
+      const timestamp = ballot === undefined ? using.timestamp(values, fallback) : isRange ? ballot - 1n : ballot
       return {
         keys,
         clustering: where.isFullKey ? ranges[0]?.prefix : undefined,

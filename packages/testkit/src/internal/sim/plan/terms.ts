@@ -216,6 +216,13 @@ const parts = (
   }
 }
 
+/** Cassandra takes no variables inside of literals. */
+const checkMarkers = (kind: string, terms: ReadonlyArray<Term>, name: string, variables: Variables): void => {
+  if (variables.product === "cassandra" && terms.some((term) => term._tag === "Marker")) {
+    throw invalid(`Invalid ${kind} literal for ${name}: bind variables are not supported inside collection literals`)
+  }
+}
+
 const compileDynamic = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
   switch (term._tag) {
     case "Null":
@@ -229,7 +236,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       if (serves(given, type) === "no") {
         throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${format(type)}`)
       }
-      return compile(term.term, given, name, variables)
+      const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
+      return compile(term.term, given, isMarker ? textOf(term, "cassandra") : name, variables)
     }
     case "Call": {
       const found = resolveCall(term, variables)
@@ -256,6 +264,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         if (variables.product === "scylla") return wrongKind("list", name, type)
         throw invalid(`Unexpected receiver type '${format(type)}'; only list and vector are expected`)
       }
+      checkMarkers("list", term.items, name, variables)
       checkParts("list", "value", term.items, type.element, name, variables)
       const isNullable = variables.product === "scylla"
       const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables, isNullable))
@@ -265,12 +274,14 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       // `{}` is the empty map as well.
       if (type._tag === "Map" && term.items.length === 0) return constant(collection(0, []))
       if (type._tag !== "Set") return wrongKind("set", name, type)
+      checkMarkers("set", term.items, name, variables)
       checkParts("set", "value", term.items, type.element, name, variables)
       const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables))
       return (values, view) => normalize(type, collection(items.length, items.map((item) => item(values, view))))
     }
     case "Map": {
       if (type._tag !== "Map") return wrongKind("map", name, type)
+      checkMarkers("map", term.entries.flat(), name, variables)
       checkParts("map", "key", term.entries.map(([key]) => key), type.key, name, variables)
       checkParts("map", "value", term.entries.map(([, value]) => value), type.value, name, variables)
       const items = term.entries.flatMap(([key, value]) => [

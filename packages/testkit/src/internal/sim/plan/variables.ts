@@ -49,8 +49,11 @@ export class Variables {
   readonly now: () => number
   readonly unique: () => number
   table: Table | undefined
+  /** Where variables belong, as clients are told. */
+  private owner: { readonly keyspace: string; readonly table: string }
 
   constructor({ inName, names, now, product, unique }: Markers, table: Table | undefined) {
+    this.owner = { keyspace: table?.keyspace.name ?? "", table: table?.name ?? "" }
     this.names = names
     this.inName = inName
     this.product = product
@@ -63,6 +66,16 @@ export class Variables {
   /** What is added next belongs to another table, as in a batch. */
   of(table: Table): void {
     this.table = table
+    this.owner = { keyspace: table.keyspace.name, table: table.name }
+  }
+
+  /** What is added while this runs belongs to no table, but to `[batch]`, or to nothing. */
+  ofNone<A>(name: string, run: () => A): A {
+    const { owner } = this
+    this.owner = { keyspace: name, table: name }
+    const result = run()
+    this.owner = owner
+    return result
   }
 
   /** What the product says: ScyllaDB this, Cassandra that. */
@@ -85,8 +98,7 @@ export class Variables {
       )
     }
     this.columns[index] ??= {
-      keyspace: this.table?.keyspace.name ?? "",
-      table: this.table?.name ?? "",
+      ...this.owner,
       name: this.names[index] === "" ? name : this.names[index]!,
       type
     }

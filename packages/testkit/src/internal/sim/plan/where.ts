@@ -161,7 +161,12 @@ const inList = (
         if (verb === "SELECT" && variables.product === "scylla") return []
         throw invalid(`Invalid null value for column ${name}`)
       }
-      return (bytes as Uint8Array).length === 0 ? [] : elements(bytes as Uint8Array)
+      const found = (bytes as Uint8Array).length === 0 ? [] : elements(bytes as Uint8Array)
+      if (!(found as ReadonlyArray<Uint8Array | null>).includes(null)) return found
+      if (verb === "SELECT" && variables.product === "scylla") {
+        return (found as ReadonlyArray<Uint8Array | null>).filter((each) => each !== null)
+      }
+      throw invalid(`Invalid null value in condition for column ${name}`)
     }
   }
   const itemName = variables.say(`value(${variables.inName}(${name}))`, name)

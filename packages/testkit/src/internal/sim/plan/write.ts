@@ -70,7 +70,8 @@ interface Checked {
 const shown = (column: Column, { condition, isStatic, partition, row }: Checked, now: number): Uint8Array | null => {
   if (partition === undefined) return null
   const isLive = row?.isLive(now) === true
-  const isThere = isLive || isStatic && (partition.statics.isLive(now))
+  const isThere = isLive ||
+    isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
   switch (column.kind) {
     case "static":
       // A row that is asked for by itself says nothing of the partition when it is not there.
@@ -289,7 +290,9 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   ).every((holds) => holds)
   // Of what is not conditional ScyllaDB shows the partition, if it found something there.
   const isFound = all.some(({ condition, row }) => condition !== undefined && row?.isLive(call.now) === true) ||
-    partition?.statics.isLive(call.now) === true
+    partition?.statics.isLive(call.now) === true ||
+    (partition !== undefined && all.some(({ condition, isStatic }) => condition !== undefined && isStatic) &&
+      partition.rows.some((row) => row.isLive(call.now)))
   const rows = all.map((each) => {
     if (each.isStatic && isFound && partition !== undefined) {
       return [
@@ -356,7 +359,7 @@ export const compileBatch = (
   const tables = statement.statements.map((each) => find(each.table))
   const first = tables[0]
   const variables = new Variables(markers, first)
-  const using = compileUsing(statement.using, undefined, variables)
+  const using = variables.ofNone("[batch]", () => compileUsing(statement.using, undefined, variables))
   const mutations = statement.statements.map((each, i) => {
     const table = tables[i]!
     variables.of(table)
@@ -367,7 +370,9 @@ export const compileBatch = (
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
   return {
     variables: variables.all,
-    partitionKey: tables.every((table) => table === first) ? mutations[0]?.partitionKey ?? [] : [],
+    partitionKey: tables.every((table) => table === first) && !(statement.using.timestamp?._tag === "Marker")
+      ? mutations[mutations.length - 1]?.partitionKey ?? []
+      : [],
     result: conditional
       ? [
         applied(first!),

@@ -3,7 +3,7 @@ import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
-import { config, invalid, syntax, unsupported } from "../failure.ts"
+import { config, invalid, syntax, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { createIndex, dropIndex } from "./indexes.ts"
 import * as RateLimit from "./rateLimit.ts"
@@ -130,6 +130,13 @@ const createKeyspace = (
 ): Change => {
   if (!/^\w{1,48}$/.test(name)) throw invalid(`"${name}" is not a valid keyspace name`)
   checkKeyspaceProperties(properties)
+  if (env.schema.keyspaces.get(name)?.isSystem === true) {
+    throw invalid(
+      env.product === "scylla"
+        ? `${name} keyspace is not user-modifiable`
+        : `System keyspace '${name}' is not user-modifiable`
+    )
+  }
   const replication = replicationOf(properties.get("replication"), env.datacenters)
   if (env.schema.keyspaces.has(name)) {
     if (ifNotExists) return UNCHANGED
@@ -188,9 +195,10 @@ const dropKeyspace = (env: Environment, name: string, ifExists: boolean): Change
   const keyspace = env.schema.keyspaces.get(name)
   if (keyspace === undefined) {
     if (ifExists) return UNCHANGED
+    if (env.product === "cassandra") throw invalid(`Keyspace '${name}' doesn't exist`)
     throw config(`Cannot drop non existing keyspace '${name}'.`)
   }
-  if (keyspace.isSystem) throw invalid(`${name} keyspace is not user-modifiable.`)
+  if (keyspace.isSystem) throw unauthorized(`${name} keyspace is not user-modifiable.`)
   const events: Array<SchemaChange> = []
   for (const table of keyspace.tables.values()) {
     table.isRetired = true
@@ -241,16 +249,39 @@ const checkTableOptions = (options: ReadonlyMap<string, Ast.Property>): void => 
   }
 }
 
-const isCounterTable = (columns: ReadonlyArray<ColumnInput>): void => {
+/** Counters and other columns do not go together; `owner` is the table that columns are added to. */
+const isCounterTable = (
+  columns: ReadonlyArray<ColumnInput>,
+  product: Environment["product"],
+  owner?: { readonly table: Table; readonly added: ReadonlyArray<ColumnInput> }
+): void => {
   const regular = columns.filter((column) => column.kind === "regular" || column.kind === "static")
   const counters = regular.filter((column) => column.type.text === "counter")
   if (counters.length > 0 && counters.length < regular.length) {
+    const wrong = (owner?.added ?? regular).find((column) =>
+      (column.type.text === "counter") !== (owner === undefined || owner.table.isCounter)
+    )
+    const [kind, other] = owner === undefined || owner.table.isCounter
+      ? ["non counter", "counter"]
+      : ["counter", "non counter"]
+    if (product === "scylla" && wrong !== undefined) {
+      throw config(`Cannot add a ${kind} column (${wrong.name}) in a ${other} column family`)
+    }
+    if (owner !== undefined && wrong !== undefined) {
+      throw config(
+        `${owner.table.keyspace.name}.${owner.table.name}: Cannot have a ${kind} column ("${wrong.name}") in a ${other} table`
+      )
+    }
     throw invalid("Cannot mix counter and non counter columns in the same table")
   }
   for (const column of columns) {
     if (column.kind === "regular" || column.kind === "static") continue
     if (column.type.text === "counter") {
-      throw invalid(`counter type is not supported for PRIMARY KEY part ${column.name}`)
+      throw invalid(
+        product === "scylla"
+          ? `counter type is not supported for PRIMARY KEY part ${column.name}`
+          : `counter type is not supported for PRIMARY KEY column '${column.name}'`
+      )
     }
     if (column.type.multiCell) {
       throw invalid(`Invalid non-frozen collection type for PRIMARY KEY component ${column.name}`)
@@ -271,9 +302,9 @@ const createTable = (
   const keyspaceName = keyspaceOf(given, current)
   const keyspace = env.schema.keyspaces.get(keyspaceName)
   if (keyspace === undefined) throw config(`Cannot add table '${name}' to non existing keyspace '${keyspaceName}'.`)
-  if (keyspace.isSystem) throw invalid(`${keyspaceName} keyspace is not user-modifiable.`)
+  if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
   if (!/^\w{1,48}$/.test(name)) throw invalid(`"${name}" is not a valid table name`)
-  if (partitionKey.length === 0) throw invalid("No PRIMARY KEY specifed (exactly one required)")
+  if (partitionKey.length === 0) throw invalid("No PRIMARY KEY specified (exactly one required)")
   const types = new Map<string, SimType>()
   for (const column of columns) {
     if (types.has(column.name)) throw invalid(`Multiple definition of identifier ${column.name}`)
@@ -308,7 +339,7 @@ const createTable = (
       type: types.get(column.name)!
     }))
   ]
-  isCounterTable(inputs)
+  isCounterTable(inputs, env.product)
   checkTableOptions(properties)
   const made = makeTable({
     keyspace,
@@ -333,7 +364,7 @@ const createTable = (
 
 const modifiable = (env: Environment, current: string, { keyspace, name }: Ast.TableName): Table => {
   const table = findTable(env.schema, keyspace, current, name)
-  if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
+  if (table.keyspace.isSystem) throw unauthorized(`${table.keyspace.name} keyspace is not user-modifiable.`)
   return table
 }
 
@@ -378,7 +409,7 @@ const alterTableStatement = (
     options: statement.properties,
     now: env.now
   })
-  isCounterTable(next.columns)
+  isCounterTable(next.columns, env.product, { table, added: add })
   table.isRetired = true
   keyspace.tables.set(table.name, next)
   touch(env)
@@ -396,9 +427,13 @@ const dropTable = (
   const table = keyspace?.tables.get(name)
   if (keyspace === undefined || table === undefined) {
     if (ifExists) return UNCHANGED
-    throw config(`Cannot drop non existing table '${name}' in keyspace '${keyspaceName}'.`)
+    throw invalid(
+      env.product === "scylla"
+        ? `Cannot drop non existing table '${name}' in keyspace '${keyspaceName}'.`
+        : `Table '${keyspaceName}.${name}' doesn't exist`
+    )
   }
-  if (keyspace.isSystem) throw invalid(`${keyspaceName} keyspace is not user-modifiable.`)
+  if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
   table.isRetired = true
   keyspace.tables.delete(name)
   touch(env)

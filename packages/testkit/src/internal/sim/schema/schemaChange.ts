@@ -1,7 +1,7 @@
 /** What every change of the schema has in common: what it is given, what comes of it, where it looks things up. */
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
-import { invalid } from "../failure.ts"
+import { invalid, unauthorized } from "../failure.ts"
 import type { Product } from "../server/flavour.ts"
 import { findKeyspace, type Keyspace, type Schema } from "./schema.ts"
 import type { UserType } from "./types.ts"
@@ -39,7 +39,7 @@ export const changed = (answer: SchemaChange, warnings: ReadonlyArray<string> = 
 
 export const userKeyspace = (schema: Schema, name: string): Keyspace => {
   const keyspace = findKeyspace(schema, name)
-  if (keyspace.isSystem) throw invalid(`${name} keyspace is not user-modifiable.`)
+  if (keyspace.isSystem) throw unauthorized(`${name} keyspace is not user-modifiable.`)
   return keyspace
 }
 

@@ -307,7 +307,16 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     keyspace: "system_schema",
     name: "indexes",
     columns: "keyspace_name text | table_name text, index_name text | kind text, options frozen<map<text, text>>",
-    rows: none
+    rows: (input) =>
+      userAndSystemTables(input).flatMap((table) =>
+        table.indexes.map((index) => ({
+          keyspace_name: table.keyspace.name,
+          table_name: table.name,
+          index_name: index.name,
+          kind: index.kind,
+          options: new Map([...index.options, ["target", index.target]])
+        }))
+      )
   },
   {
     keyspace: "system_schema",

@@ -170,6 +170,8 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
     throw invalid(
       prefix + (type._tag === "Scalar"
         ? wrongBytes(type.name, bytes, product)
+        : product === "cassandra" && (type._tag === "List" || type._tag === "Set" || type._tag === "Map")
+        ? `Not enough bytes to read a ${type._tag.toLowerCase()}`
         : `Validation failed for type ${format(type)}: got ${bytes.length} bytes`)
     )
   }
@@ -208,6 +210,14 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
   const isSorted = type._tag === "Set" || type._tag === "Map"
   const isCollection = isSorted || type._tag === "List"
   return (bytes) => {
+    if (isCollection && bytes.length < 4) {
+      const kind = type._tag.toLowerCase()
+      throw invalid(
+        product === "scylla"
+          ? `${prefix}read_simple - not enough bytes (expected 4, got ${bytes.length}) Backtrace: <backtrace>`
+          : `Not enough bytes to read a ${kind}`
+      )
+    }
     let value: unknown
     try {
       value = decode(type, bytes)
