@@ -54,6 +54,27 @@ export const isRetired = (plan: Plan): boolean => {
   return false
 }
 
+/** What nobody who has not logged in may do. */
+const refuseAnonymous = (
+  { hasPassword, isSuperuser, permissionsOf, what }: Extract<Ast.Statement, { readonly _tag: "Roles" }>,
+  product: Environment["product"]
+): Error => {
+  if (product === "cassandra" && hasPassword) {
+    return invalid("org.apache.cassandra.auth.CassandraRoleManager doesn't support PASSWORD")
+  }
+  if (product === "cassandra" && isSuperuser) {
+    return unauthorized(
+      what === "CREATE"
+        ? "Only superusers can create a role with superuser status"
+        : "Only superusers are allowed to alter superuser status"
+    )
+  }
+  if (product === "scylla" && permissionsOf !== undefined) {
+    return unauthorized(`You are not authorized to view ${permissionsOf}'s permissions`)
+  }
+  return unauthorized("You have to be logged in and not anonymous to perform this request")
+}
+
 export class Engine {
   readonly schema: Schema
   readonly topology: Topology
@@ -149,7 +170,7 @@ export class Engine {
       case "Roles":
         if (this.hasLogin) throw unsupported(`${statement.what} of roles and their rights`)
         return plain(() => {
-          throw unauthorized("You have to be logged in and not anonymous to perform this request")
+          throw refuseAnonymous(statement, this.product)
         })
       case "Use":
         return plain(() => {

@@ -201,6 +201,10 @@ export type SchemaStatement =
   | {
     readonly _tag: "AlterTable"
     readonly table: TableName
+    readonly ifExists: boolean
+    /** Columns that are there already, or not there, are left as they are. */
+    readonly ifColumns: boolean
+    readonly rename: ReadonlyArray<readonly [from: string, to: string]>
     readonly add: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
     readonly drop: ReadonlyArray<string>
     readonly properties: ReadonlyMap<string, Property>
@@ -240,7 +244,14 @@ export type Statement =
   | { readonly _tag: "Truncate"; readonly table: TableName }
   | { readonly _tag: "Use"; readonly keyspace: string }
   /** Of roles and their rights. */
-  | { readonly _tag: "Roles"; readonly what: string }
+  | {
+    readonly _tag: "Roles"
+    readonly what: string
+    readonly hasPassword: boolean
+    readonly isSuperuser: boolean
+    /** Whose permissions are to be listed. */
+    readonly permissionsOf: string | undefined
+  }
 
 export interface Parsed {
   readonly statement: Statement

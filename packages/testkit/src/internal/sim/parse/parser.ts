@@ -398,6 +398,23 @@ const batch = (c: Cursor): Ast.Batch => {
   return { _tag: "Batch", kind, using: options, statements }
 }
 
+/** What is said of roles without a login depends on little of the statement: the rest of it is not looked at. */
+const roles = (c: Cursor): Ast.Statement => {
+  const what = c.token.raw.toUpperCase()
+  const words = c.tokens.slice(c.at).map(({ text }) => text)
+  while (c.token.kind !== "eof" && !c.isOp(";")) c.at++
+  const isOfUser = what === "CREATE" || what === "ALTER"
+  return {
+    _tag: "Roles",
+    what,
+    hasPassword: isOfUser && words.includes("password"),
+    isSuperuser: isOfUser && words.includes("superuser"),
+    permissionsOf: what === "LIST" && words[2] === "permissions"
+      ? (words.includes("of") ? words[words.indexOf("of") + 1] : "everyone")
+      : undefined
+  }
+}
+
 /** Statements that begin with these words are CQL, and none of them is simulated. */
 const OTHER = new Set(["describe", "desc", "prune", "attach", "detach"])
 
@@ -414,11 +431,11 @@ const statement = (c: Cursor): Ast.Statement => {
     using(c, "timeout")
     return { _tag: "Truncate", table }
   }
-  const isOfRoles = first.text === "grant" || first.text === "revoke" || first.text === "list" ||
+  const isOfRoles = first.text === "grant" || first.text === "revoke" ||
+    (first.text === "list" && !["superusers", "effective"].includes(c.peek(1).text) && c.peek(2).text !== "service") ||
     (["create", "alter", "drop"].includes(first.text) && (c.isKeyword("role", 1) || c.isKeyword("user", 1)))
   if (isOfRoles && c.peek(1).kind !== "eof") {
-    while (c.token.kind !== "eof" && !c.isOp(";")) c.at++
-    return { _tag: "Roles", what: first.raw.toUpperCase() }
+    return roles(c)
   }
   if (first.text === "create" || first.text === "alter" || first.text === "drop") return parseSchemaStatement(c)
   if (OTHER.has(first.text) && c.peek(1).kind !== "eof") throw unsupported(first.raw.toUpperCase())

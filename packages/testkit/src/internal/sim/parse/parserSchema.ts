@@ -62,7 +62,7 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
       keys++
       partitionKey.push(column.name)
     }
-  } while (c.acceptOp(","))
+  } while (c.acceptOp(",") && !c.isOp(")"))
   c.expectOp(")")
   if (keys > 1) throw invalid("Multiple PRIMARY KEYs specified (exactly one required)")
   const order: Array<{ readonly column: string; readonly descending: boolean }> = []
@@ -87,18 +87,49 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
 }
 
 const alterTable = (c: Cursor): Ast.SchemaStatement => {
+  // Cassandra takes changes that are there already, or not there.
+  const isIf = (...words: ReadonlyArray<string>): boolean => c.product === "cassandra" && c.clause("if", ...words)
+  const ifExists = isIf("exists")
   const table = c.qualified()
-  const none = { add: [], drop: [], properties: new Map<string, Ast.Property>() }
+  const none = {
+    ifExists,
+    ifColumns: false,
+    add: [],
+    drop: [],
+    rename: [],
+    properties: new Map<string, Ast.Property>()
+  }
   const listOrOne = <A>(item: () => A): Array<A> => {
     if (!c.acceptOp("(")) return [item()]
     const items = c.list(item)
     c.expectOp(")")
     return items
   }
-  if (c.accept("add")) return { _tag: "AlterTable", table, ...none, add: listOrOne(() => definition(c)) }
-  if (c.accept("drop")) return { _tag: "AlterTable", table, ...none, drop: listOrOne(() => c.name()) }
+  if (c.accept("add")) {
+    const ifColumns = isIf("not", "exists")
+    return { _tag: "AlterTable", table, ...none, ifColumns, add: listOrOne(() => definition(c)) }
+  }
+  if (c.accept("drop")) {
+    const ifColumns = isIf("exists")
+    const drop = listOrOne(() => c.name())
+    if (c.accept("using")) {
+      c.expect("timestamp")
+      c.term()
+    }
+    return { _tag: "AlterTable", table, ...none, ifColumns, drop }
+  }
+  if (c.accept("rename")) {
+    const ifColumns = isIf("exists")
+    const rename: Array<readonly [string, string]> = []
+    do {
+      const from = c.name()
+      c.expect("to")
+      rename.push([from, c.name()])
+    } while (c.accept("and"))
+    return { _tag: "AlterTable", table, ...none, ifColumns, rename }
+  }
   if (c.accept("with")) return { _tag: "AlterTable", table, ...none, properties: c.properties() }
-  if (c.isKeyword("alter") || c.isKeyword("rename")) throw unsupported(`ALTER TABLE … ${c.token.raw.toUpperCase()}`)
+  if (c.isKeyword("alter")) throw unsupported(`ALTER TABLE … ${c.token.raw.toUpperCase()}`)
   return c.fail()
 }
 
@@ -139,7 +170,7 @@ const createIndex = (c: Cursor, isCustom: boolean): Ast.SchemaStatement => {
 }
 
 const create = (c: Cursor): Ast.SchemaStatement => {
-  if (c.accept("keyspace") || c.accept("schema")) {
+  if (c.accept("keyspace")) {
     const exists = ifNotExists(c)
     const name = c.name()
     return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: keyspaceProperties(c) }
@@ -178,7 +209,7 @@ const alterType = (c: Cursor): Ast.SchemaStatement => {
 }
 
 const alter = (c: Cursor): Ast.SchemaStatement => {
-  if (c.accept("keyspace") || c.accept("schema")) {
+  if (c.accept("keyspace")) {
     return { _tag: "AlterKeyspace", name: c.name(), properties: keyspaceProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
@@ -187,7 +218,7 @@ const alter = (c: Cursor): Ast.SchemaStatement => {
 }
 
 const drop = (c: Cursor): Ast.SchemaStatement => {
-  if (c.accept("keyspace") || c.accept("schema")) {
+  if (c.accept("keyspace")) {
     const exists = ifExists(c)
     return { _tag: "DropKeyspace", name: c.name(), ifExists: exists }
   }

@@ -195,6 +195,11 @@ export class Cursor {
   /** An identifier, quoted or not. Reserved words are none without quotes. */
   name(isType = false): string {
     const token = this.token
+    if (token.kind === "quoted" && token.text === "") {
+      // A name of nothing is none.
+      if (this.product === "cassandra") this.fail({ ...token, text: token.raw })
+      throw syntax(`line ${position(this.source, token.at + 1)} : Syntax error`)
+    }
     if (token.kind !== "quoted" && (token.kind !== "ident" || (!isType && RESERVED.has(token.text)))) this.fail()
     this.at++
     return token.text

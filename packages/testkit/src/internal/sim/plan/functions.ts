@@ -7,9 +7,9 @@ import { toBigInt, TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type { Product } from "../parse/tokens.ts"
-import { entries } from "../storage/compare.ts"
-import { checkOf, collection, int32, int64, readInt64 } from "../storage/values.ts"
+import { checkOf, int64, readInt64 } from "../storage/values.ts"
 import { toJson } from "./json.ts"
+import { define, type Definition, GENERIC, MASKS, MATH } from "./mathFunctions.ts"
 import type { Compiled, Fit, Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
@@ -36,14 +36,6 @@ export interface Resolved {
 export interface Call {
   readonly keyspace: string | undefined
   readonly name: string
-}
-
-interface Definition {
-  readonly name: string
-  readonly args: ReadonlyArray<Type>
-  readonly returns: Type
-  /** `null` for a null argument is answered without asking. */
-  readonly run: (args: ReadonlyArray<Uint8Array>, variables: Variables) => Uint8Array | null
 }
 
 /** 1582-10-15 in 100 ns before 1970. */
@@ -106,13 +98,6 @@ const date = scalar("date")
 const time = scalar("time")
 const bigint = scalar("bigint")
 const blob = scalar("blob")
-
-const define = (
-  name: string,
-  args: ReadonlyArray<Type>,
-  returns: Type,
-  run: Definition["run"]
-): Definition => ({ name, args, returns, run })
 
 const minUuid = ([at]: ReadonlyArray<Uint8Array>): Uint8Array =>
   timeuuidOf(readInt64(at!) * 10_000n + GREGORIAN, [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80])
@@ -208,7 +193,7 @@ const UNDERSCORES: ReadonlyArray<readonly [plain: string, name: string]> = [
 
 const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition>> => {
   const out = new Map<string, Array<Definition>>()
-  for (const each of [...times(product), ...blobs(product)]) {
+  for (const each of [...times(product), ...blobs(product), ...(product === "cassandra" ? MATH : [])]) {
     const known = out.get(each.name)
     if (known === undefined) out.set(each.name, [each])
     else known.push(each)
@@ -226,48 +211,9 @@ const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition
 
 const TABLES = { scylla: tableOf("scylla"), cassandra: tableOf("cassandra") }
 
-/** Those of Cassandra that work on a value of any type, by the type that they are given. */
-const GENERIC: Record<string, (type: Type) => Definition | undefined> = {
-  map_keys: (type) =>
-    type._tag !== "Map"
-      ? undefined
-      : define("map_keys", [type], CqlType.set(type.key), ([value]) => {
-        const flat = entries(value!)
-        return collection(flat.length / 2, flat.filter((_, i) => i % 2 === 0))
-      }),
-  map_values: (type) =>
-    type._tag !== "Map"
-      ? undefined
-      : define("map_values", [type], CqlType.list(type.value), ([value]) => {
-        const flat = entries(value!)
-        return collection(flat.length / 2, flat.filter((_, i) => i % 2 === 1))
-      }),
-  collection_count: (type) =>
-    type._tag !== "Map" && type._tag !== "Set" && type._tag !== "List"
-      ? undefined
-      : define("collection_count", [type], scalar("int"), ([value]) => int32(countOf(value!))),
-  mask_null: (type) => define("mask_null", [type], type, () => null)
-}
-
-const countOf = (value: Uint8Array): number => new DataView(value.buffer, value.byteOffset).getInt32(0)
-
 /** Functions that there are and that are not simulated: what is in no table is unknown. */
 const NOT_SIMULATED = new Set([
-  "abs",
-  "exp",
-  "log",
-  "log10",
-  "round",
   "floor",
-  "collection_min",
-  "collection_max",
-  "collection_sum",
-  "collection_avg",
-  "mask_default",
-  "mask_replace",
-  "mask_inner",
-  "mask_outer",
-  "mask_hash",
   "from_json",
   "similarity_cosine",
   "similarity_euclidean",
@@ -320,11 +266,14 @@ const candidatesOf = (call: Call, args: ReadonlyArray<Argument>, variables: Vari
   const found = TABLES[variables.product].get(name)
   if (found !== undefined) return found
   if (name === "fromjson" || (isCassandra && NOT_SIMULATED.has(name))) throw unsupported(`the function ${name}()`)
-  const generic = isCassandra && args.length === 1 && args[0]!.type !== undefined
-    ? GENERIC[name]?.(args[0]!.type)
-    : undefined
+  const first = args[0]?.type
+  const generic = !isCassandra || first === undefined
+    ? undefined
+    : args.length === 1
+    ? GENERIC[name]?.(first, variables)
+    : MASKS[name]?.(first)
   if (generic !== undefined) return [generic]
-  if (isCassandra && name in GENERIC) throw unsupported(`the function ${name}() of these arguments`)
+  if (isCassandra && (name in GENERIC || name in MASKS)) throw unsupported(`the function ${name}() of these arguments`)
   throw unknownFunction(call, variables)
 }
 

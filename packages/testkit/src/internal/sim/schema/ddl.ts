@@ -7,7 +7,16 @@ import { config, invalid, syntax, unauthorized, unsupported } from "../failure.t
 import type * as Ast from "../parse/ast.ts"
 import { createIndex, dropIndex } from "./indexes.ts"
 import * as RateLimit from "./rateLimit.ts"
-import { alterTable, type ColumnInput, findTable, keyspaceOf, makeTable, setOptions, type Table } from "./schema.ts"
+import {
+  alterTable,
+  type ColumnInput,
+  findTable,
+  keyspaceOf,
+  makeTable,
+  rename,
+  setOptions,
+  type Table
+} from "./schema.ts"
 import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
 import { resolve, type SimType } from "./types.ts"
 import { alterType, createType, dropType } from "./userTypes.ts"
@@ -17,8 +26,15 @@ const PACKAGE = "org.apache.cassandra.locator."
 /** Replication as `system_schema.keyspaces` shows it: full class names, factors by datacenter. */
 const replicationOf = (
   property: Ast.Property | undefined,
-  datacenters: ReadonlyArray<string>
+  { datacenters, product }: Environment,
+  keyspace: string
 ): Readonly<Record<string, string>> => {
+  const unknown = (option: string, strategy: string): Error =>
+    config(
+      `Unrecognized strategy option {${option}} passed to ${
+        product === "scylla" ? PACKAGE : ""
+      }${strategy} for keyspace ${keyspace}`
+    )
   if (property === undefined) throw config("Missing mandatory replication strategy class")
   if (typeof property === "string") throw syntax("Invalid value for property 'replication'. It should be a map.")
   const given = property.get("class")
@@ -26,7 +42,11 @@ const replicationOf = (
   const name = given.startsWith(PACKAGE) ? given.slice(PACKAGE.length) : given
   const factor = (key: string, text: string): string => {
     if (!/^\d{1,4}$/.test(text)) {
-      throw config(`Replication factor must be numeric and non-negative; found '${text}' for ${key}`)
+      throw config(
+        product === "scylla"
+          ? `Replication factor must be numeric and non-negative, found '${text}'`
+          : `Replication factor must be numeric and non-negative; found '${text}' for ${key}`
+      )
     }
     return String(Number(text))
   }
@@ -35,7 +55,9 @@ const replicationOf = (
     case "SimpleStrategy": {
       const value = property.get("replication_factor")
       if (value === undefined) throw config("SimpleStrategy requires a replication_factor strategy option.")
-      if (property.size > 2) throw config("SimpleStrategy takes only replication_factor")
+      for (const key of property.keys()) {
+        if (key !== "class" && key !== "replication_factor") throw unknown(key, name)
+      }
       out["replication_factor"] = factor("replication_factor", value)
       return out
     }
@@ -45,7 +67,7 @@ const replicationOf = (
       for (const [key, value] of property) {
         if (key === "class" || key === "replication_factor") continue
         if (!datacenters.includes(key)) {
-          throw config(`Unrecognized strategy option {${key}} passed to NetworkTopologyStrategy`)
+          throw unknown(key, name)
         }
         out[key] = factor(key, value)
       }
@@ -63,9 +85,23 @@ const replicationOf = (
 /** The smallest replication factor that ScyllaDB does not warn about. */
 const WARN_BELOW = 3
 
-const warningsOf = (keyspace: string, property: Ast.Property): ReadonlyArray<string> => {
+const TABLETS_WARNING =
+  "Tables in this keyspace will be replicated using Tablets and will not support CDC, LWT and counters features. To use CDC, " +
+  "LWT or counters, drop this keyspace and re-create it without tablets by adding AND TABLETS = {'enabled': false} to the " +
+  "CREATE KEYSPACE statement."
+
+const warningsOf = (keyspace: string, property: Ast.Property, hasTablets: boolean): ReadonlyArray<string> => {
   const out: Array<string> = []
   if (typeof property === "string") return out
+  if (hasTablets) out.push(TABLETS_WARNING)
+  const strategy = property.get("class") ?? ""
+  if (strategy.endsWith("SimpleStrategy")) {
+    out.push(
+      `${strategy} replication class is not recommended, but was used for keyspace ${keyspace}. ` +
+        `You may suppress this warning by delisting ${strategy} from replication_strategy_warn_list configuration option, ` +
+        "or make it into an error by listing this replication strategy on replication_strategy_fail_list."
+    )
+  }
   for (const [key, value] of property) {
     const factor = Number(value)
     if (key !== "class" && factor > 0 && factor < WARN_BELOW) {
@@ -73,13 +109,6 @@ const warningsOf = (keyspace: string, property: Ast.Property): ReadonlyArray<str
         `Using Replication Factor ${key}=${value} lower than the minimum_replication_factor_warn_threshold=${WARN_BELOW} is not recommended.`
       )
     }
-  }
-  if ((property.get("class") ?? "").endsWith("SimpleStrategy")) {
-    out.push(
-      `SimpleStrategy replication class is not recommended, but was used for keyspace ${keyspace}. ` +
-        "You may suppress this warning by delisting SimpleStrategy from replication_strategy_warn_list configuration option, " +
-        "or make it into an error by listing this replication strategy on replication_strategy_fail_list."
-    )
   }
   return out
 }
@@ -108,7 +137,7 @@ const tabletsOf = (
   const enabled = given.get("enabled")
   const initial = given.get("initial")
   if (enabled !== undefined && enabled !== "true" && enabled !== "false") {
-    throw config(`Configuration string for tablets key 'enabled' should be true or false, got ${enabled}`)
+    throw config(`Tablets enabled value must be true or false; found: ${enabled}`)
   }
   if (initial !== undefined && !/^\d{1,4}$/.test(initial)) {
     throw config(`Initial tablets value should be numeric; found ${initial}`)
@@ -118,7 +147,7 @@ const tabletsOf = (
     throw unsupported("tablets here: create the keyspace without, or with {'enabled': false}")
   }
   if (strategy._tag !== "NetworkTopology") {
-    if (isAsked) throw config("Only NetworkTopologyStrategy supports tablets")
+    if (isAsked) throw config("SimpleStrategy doesn't support tablet replication")
     return undefined
   }
   return isAsked || (property === undefined && env.tablets === "by default") ? Number(initial ?? 0) : undefined
@@ -128,6 +157,9 @@ const createKeyspace = (
   env: Environment,
   { ifNotExists, name, properties }: Extract<Ast.SchemaStatement, { readonly _tag: "CreateKeyspace" }>
 ): Change => {
+  if (name.length > 48 && env.product === "scylla") {
+    throw invalid(`Keyspace names shouldn't be more than 48 characters long (got "${name}")`)
+  }
   if (!/^\w{1,48}$/.test(name)) throw invalid(`"${name}" is not a valid keyspace name`)
   checkKeyspaceProperties(properties)
   if (env.schema.keyspaces.get(name)?.isSystem === true) {
@@ -137,7 +169,7 @@ const createKeyspace = (
         : `System keyspace '${name}' is not user-modifiable`
     )
   }
-  const replication = replicationOf(properties.get("replication"), env.datacenters)
+  const replication = replicationOf(properties.get("replication"), env, name)
   if (env.schema.keyspaces.has(name)) {
     if (ifNotExists) return UNCHANGED
     throw new ServerError.AlreadyExists({
@@ -162,7 +194,7 @@ const createKeyspace = (
   touch(env)
   return changed(
     { change: "CREATED", target: "KEYSPACE", keyspace: name },
-    warningsOf(name, properties.get("replication")!)
+    warningsOf(name, properties.get("replication")!, env.schema.keyspaces.get(name)?.tablets !== undefined)
   )
 }
 
@@ -178,7 +210,7 @@ const alterKeyspace = (
     throw unsupported("another replication for a keyspace with tablets")
   }
   if (property !== undefined) {
-    keyspace.replication = replicationOf(property, env.datacenters)
+    keyspace.replication = replicationOf(property, env, name)
     keyspace.strategy = Replication.parse(keyspace.replication)
     keyspace.replicas = undefined
   }
@@ -187,7 +219,7 @@ const alterKeyspace = (
   touch(env)
   return changed(
     { change: "UPDATED", target: "KEYSPACE", keyspace: name },
-    property === undefined ? [] : warningsOf(name, property)
+    property === undefined ? [] : warningsOf(name, property, false)
   )
 }
 
@@ -292,6 +324,21 @@ const isCounterTable = (
   }
 }
 
+const checkTableName = (name: string, keyspace: string, product: Environment["product"]): void => {
+  if (!/^\w+$/.test(name)) {
+    throw product === "scylla"
+      ? invalid(`"${name}" is not a valid table name (must be alphanumeric character only: [0-9A-Za-z]+)`)
+      : config(
+        `${keyspace}.${name}: Table name must not be empty, more than 48 characters long, or contain ` +
+          `non-alphanumeric-underscore characters (got "${name}")`
+      )
+  }
+  if (name.length > 48 && product === "scylla") {
+    throw invalid(`Table names shouldn't be more than 48 characters long (got "${name}")`)
+  }
+  if (name.length > 222) throw unsupported("a table with a name of more than 222 characters")
+}
+
 const createTable = (
   env: Environment,
   current: string,
@@ -303,7 +350,7 @@ const createTable = (
   const keyspace = env.schema.keyspaces.get(keyspaceName)
   if (keyspace === undefined) throw config(`Cannot add table '${name}' to non existing keyspace '${keyspaceName}'.`)
   if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
-  if (!/^\w{1,48}$/.test(name)) throw invalid(`"${name}" is not a valid table name`)
+  checkTableName(name, keyspaceName, env.product)
   if (partitionKey.length === 0) throw invalid("No PRIMARY KEY specified (exactly one required)")
   const types = new Map<string, SimType>()
   for (const column of columns) {
@@ -312,7 +359,8 @@ const createTable = (
   }
   const keys = [...partitionKey, ...clustering]
   for (const key of keys) if (!types.has(key)) throw invalid(`Unknown definition ${key} referenced in PRIMARY KEY`)
-  if (new Set(keys).size < keys.length) throw invalid("A column is named twice in the PRIMARY KEY")
+  const twice = keys.find((key, i) => keys.indexOf(key) < i)
+  if (twice !== undefined) throw invalid(`Unknown definition ${twice} referenced in PRIMARY KEY`)
   order.forEach(({ column }, i) => {
     if (clustering[i] !== column) {
       throw invalid(
@@ -368,15 +416,61 @@ const modifiable = (env: Environment, current: string, { keyspace, name }: Ast.T
   return table
 }
 
+const renameColumns = (
+  env: Environment,
+  table: Table,
+  renames: ReadonlyArray<readonly [from: string, to: string]>,
+  ifColumns: boolean
+): Change => {
+  const names = new Map<string, string>()
+  for (const [from, to] of renames) {
+    const column = table.byName.get(from)
+    if (column === undefined) {
+      if (ifColumns) continue
+      throw invalid(
+        env.product === "scylla"
+          ? `Cannot rename unknown column ${from} in table ${table.name}`
+          : `Column ${from} was not found in table ${table.keyspace.name}.${table.name}`
+      )
+    }
+    if (table.byName.has(to)) {
+      throw invalid(
+        `Cannot rename column ${from} to ${to} in ${env.product === "scylla" ? "keyspace" : "table"} ${
+          env.product === "scylla" ? table.keyspace.name : `'${table.keyspace.name}.${table.name}'`
+        }; another column of that name already exist${env.product === "scylla" ? "" : "s"}`
+      )
+    }
+    if (column.kind !== "partition_key" && column.kind !== "clustering") {
+      throw invalid(`Cannot rename non PRIMARY KEY ${env.product === "scylla" ? "part" : "column"} ${from}`)
+    }
+    if (table.indexes.some((index) => index.column === column)) {
+      throw unsupported(`renaming ${from}, which is indexed`)
+    }
+    names.set(from, to)
+  }
+  if (names.size === 0) return UNCHANGED
+  const next = rename(table, Uuid.fromTimestamp(env.now), names)
+  table.isRetired = true
+  table.keyspace.tables.set(table.name, next)
+  touch(env)
+  return changed({ change: "UPDATED", target: "TABLE", keyspace: table.keyspace.name, name: table.name })
+}
+
 const alterTableStatement = (
   env: Environment,
   current: string,
   statement: Extract<Ast.SchemaStatement, { readonly _tag: "AlterTable" }>
 ): Change => {
+  if (statement.ifExists) {
+    const name = keyspaceOf(statement.table.keyspace, current)
+    if (env.schema.keyspaces.get(name)?.tables.has(statement.table.name) !== true) return UNCHANGED
+  }
   const table = modifiable(env, current, statement.table)
   const { keyspace } = table
+  if (statement.rename.length > 0) return renameColumns(env, table, statement.rename, statement.ifColumns)
   const seen = new Set<string>()
-  const add = statement.add.map((column): ColumnInput => {
+  const add = statement.add.flatMap((column): ReadonlyArray<ColumnInput> => {
+    if (statement.ifColumns && table.byName.has(column.name)) return []
     if (table.byName.has(column.name) || seen.has(column.name)) {
       throw invalid(`Invalid column name ${column.name} because it conflicts with an existing column`)
     }
@@ -388,16 +482,18 @@ const alterTableStatement = (
         `Cannot re-add previously dropped column '${column.name}' of type ${type.text}, it was ${before.type}`
       )
     }
-    return { name: column.name, kind: column.isStatic ? "static" : "regular", type }
+    return [{ name: column.name, kind: column.isStatic ? "static" : "regular", type }]
   })
-  for (const name of statement.drop) {
+  const drop = statement.drop.filter((name) => !statement.ifColumns || table.byName.has(name))
+  if (statement.ifColumns && add.length === 0 && drop.length === 0) return UNCHANGED
+  for (const name of drop) {
     const column = table.byName.get(name)
     if (column === undefined) throw invalid(`Column ${name} was not found in table ${table.name}`)
     if (column.kind !== "regular" && column.kind !== "static") throw invalid(`Cannot drop PRIMARY KEY part ${name}`)
   }
   checkTableOptions(statement.properties)
   // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
-  if (env.product === "cassandra" && statement.add.length === 0 && statement.drop.length === 0) {
+  if (env.product === "cassandra" && add.length === 0 && drop.length === 0) {
     setOptions(table, Uuid.fromTimestamp(env.now), statement.properties)
     touch(env)
     return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
@@ -405,7 +501,7 @@ const alterTableStatement = (
   const next = alterTable(table, {
     version: Uuid.fromTimestamp(env.now),
     add,
-    drop: statement.drop,
+    drop,
     options: statement.properties,
     now: env.now
   })

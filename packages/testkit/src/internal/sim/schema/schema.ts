@@ -243,6 +243,21 @@ export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType)
   ))
 }
 
+/** The table with other names for columns of its key. */
+export const rename = (table: Table, version: Uuid.Uuid, names: ReadonlyMap<string, string>): Table => {
+  const input: TableInput = { ...table, version }
+  const renamed = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
+    columns.map((each) => column(input, { ...each, name: names.get(each.name) ?? each.name }, each.position))
+  return reindexed(assemble(
+    input,
+    renamed(table.partitionKey),
+    renamed(table.clustering),
+    table.regular,
+    table.slots,
+    table.data
+  ))
+}
+
 /** Everything that DDL changes. */
 export interface Schema {
   readonly keyspaces: Map<string, Keyspace>

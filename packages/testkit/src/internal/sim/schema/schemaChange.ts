@@ -47,5 +47,7 @@ export const lookup = (keyspace: Keyspace) => (given: string | undefined, name: 
   if (given !== undefined && given !== keyspace.name) {
     throw invalid(`Statement on keyspace ${keyspace.name} cannot refer to a user type in keyspace ${given}`)
   }
-  return keyspace.types.get(name)
+  const found = keyspace.types.get(name)
+  if (found === undefined && /^\w+$/.test(name)) throw invalid(`Unknown type ${keyspace.name}.${name}`)
+  return found
 }

@@ -3,6 +3,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
+import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { keyspaceOf, retype } from "./schema.ts"
@@ -11,14 +12,23 @@ import { resolve, type SimType, type UserType } from "./types.ts"
 
 type Field = UserType["fields"][number]
 
+/** ScyllaDB shows the name as it has it, in bytes. */
+const duplicate = (name: string, owner: string, product: Environment["product"]): Error =>
+  invalid(
+    product === "scylla"
+      ? `Duplicate field name ${Buffer.from(name).toString("hex")} in type ${owner}`
+      : `Duplicate field name '${name}' in type '${owner}'`
+  )
+
 /** A type of a field; `owner` is the type that has it. */
 const fieldOf = (
   { name, type: node }: Ast.ColumnDefinition,
   find: Parameters<typeof resolve>[1],
   seen: Set<string>,
-  owner: string
+  owner: string,
+  product: Environment["product"]
 ): Field => {
-  if (seen.has(name)) throw invalid(`Duplicate field name ${name} in type ${owner}`)
+  if (seen.has(name)) throw duplicate(name, owner, product)
   seen.add(name)
   const type = resolve(node, find)
   if (type.text === "counter") throw invalid("A user type cannot contain counters")
@@ -46,11 +56,18 @@ export const createType = (
   const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
   if (keyspace.types.has(name)) {
     if (ifNotExists) return UNCHANGED
-    throw invalid(`A user type of name ${name} already exists`)
+    throw invalid(
+      env.product === "scylla"
+        ? `A user type of name ${keyspace.name}.${name} already exists`
+        : `A user type with name '${name}' already exists`
+    )
   }
   const seen = new Set<string>()
   const find = lookup(keyspace)
-  keyspace.types.set(name, made(keyspace.name, name, fields.map((field) => fieldOf(field, find, seen, name))))
+  keyspace.types.set(
+    name,
+    made(keyspace.name, name, fields.map((field) => fieldOf(field, find, seen, name, env.product)))
+  )
   touch(env)
   return changed({ change: "CREATED", target: "TYPE", keyspace: keyspace.name, name })
 }
@@ -82,25 +99,43 @@ const replaced = (type: CqlType.CqlType, by: UserType["cql"]): CqlType.CqlType =
   }
 }
 
-const withFields = (type: UserType, { change, type: { name } }: AlterType, find: Parameters<typeof resolve>[1]) => {
+const withFields = (
+  type: UserType,
+  { change, type: { name } }: AlterType,
+  find: Parameters<typeof resolve>[1],
+  product: Environment["product"]
+) => {
+  const isScylla = product === "scylla"
   const seen = new Set(type.fields.map((field) => field.name))
   if (change._tag === "Rename") {
     const renamed = new Map(change.fields)
     for (const from of renamed.keys()) {
-      if (!seen.has(from)) throw invalid(`Unkown field ${from} in user type ${type.cql.keyspace}.${name}`)
+      if (!seen.has(from)) {
+        throw invalid(
+          isScylla
+            ? `Unknown field ${from} in type ${type.cql.keyspace}.${name}`
+            : `Unkown field ${from} in user type ${type.cql.keyspace}.${name}`
+        )
+      }
     }
     const fields = type.fields.map((field) => ({ name: renamed.get(field.name) ?? field.name, type: field.type }))
     const twice = fields.find((field, i) => fields.findIndex((other) => other.name === field.name) < i)
-    if (twice !== undefined) throw invalid(`Duplicate field name ${twice.name} in type ${name}`)
+    if (twice !== undefined) {
+      throw isScylla
+        ? duplicate(twice.name, name, product)
+        : invalid(`Duplicate field name ${twice.name} in type ${type.cql.keyspace}`)
+    }
     return fields
   }
   const added = change.fields.map((field) => {
     if (seen.has(field.name)) {
       throw invalid(
-        `Cannot add field ${field.name} to type ${type.cql.keyspace}.${name}: a field with name ${field.name} already exists`
+        isScylla
+          ? `Cannot add new field ${field.name} to type ${type.cql.keyspace}.${name}: a field of the same name already exists`
+          : `Cannot add field ${field.name} to type ${type.cql.keyspace}.${name}: a field with name ${field.name} already exists`
       )
     }
-    const made = fieldOf(field, find, seen, name)
+    const made = fieldOf(field, find, seen, name, product)
     if (replaced(made.type.cql, { ...type.cql }) !== made.type.cql) {
       throw invalid(
         `Cannot add new field ${field.name} of type ${made.type.text} to user type ${type.cql.keyspace}.${name} as it ` +
@@ -119,8 +154,14 @@ export const alterType = (env: Environment, current: string, statement: AlterTyp
   const { keyspace: given, name } = statement.type
   const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
   const type = keyspace.types.get(name)
-  if (type === undefined) throw invalid(`Type ${keyspace.name}.${name} doesn't exist`)
-  const next = made(keyspace.name, name, withFields(type, statement, lookup(keyspace)))
+  if (type === undefined) {
+    throw invalid(
+      env.product === "scylla"
+        ? `No user type named ${keyspace.name}.${name} exists.`
+        : `Type ${keyspace.name}.${name} doesn't exist`
+    )
+  }
+  const next = made(keyspace.name, name, withFields(type, statement, lookup(keyspace), env.product))
   const retyped = (old: SimType): SimType => {
     const cql = replaced(old.cql, next.cql)
     return cql === old.cql ? old : { ...old, cql }
@@ -157,7 +198,11 @@ export const dropType = (
   const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
   if (!keyspace.types.has(name)) {
     if (ifExists) return UNCHANGED
-    throw invalid(`No user type named ${name} exists.`)
+    throw invalid(
+      env.product === "scylla"
+        ? `No user type named ${keyspace.name}.${name} exists.`
+        : `Type '${keyspace.name}.${name}' doesn't exist`
+    )
   }
   const usedBy = (user: string) =>
     invalid(`Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by ${user}`)

@@ -43,9 +43,9 @@ export interface Options {
   readonly clusterName?: string | undefined
   /**
    * Whose manners it has. `"scylla"` (default) as recorded from ScyllaDB 6.0.4, with what later versions added to the
-   * protocol. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards, no shard-aware port), its
-   * way to refuse versions, its metadata, the texts of the errors that clients look at. What is in the system tables, and
-   * which statements there are, stays ScyllaDB's.
+   * protocol, and in its statements from 6.2.3. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards,
+   * no shard-aware port), its way to refuse versions, its metadata, its grammar, its answers and the texts of its errors. What is
+   * in the system tables stays ScyllaDB's.
    */
   readonly product?: "scylla" | "cassandra" | undefined
   /**
