@@ -104,6 +104,7 @@ export type Deletion =
 export type TypeNode =
   | { readonly _tag: "Name"; readonly keyspace: string | undefined; readonly name: string; readonly quoted: boolean }
   | { readonly _tag: "Generic"; readonly name: string; readonly args: ReadonlyArray<TypeNode> }
+  | { readonly _tag: "Vector"; readonly element: TypeNode; readonly dimension: number }
 
 /** The value of a property: a text, or a map of texts. */
 export type Property = string | ReadonlyMap<string, string>

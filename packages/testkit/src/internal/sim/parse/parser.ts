@@ -239,6 +239,10 @@ const select = (c: Cursor): Ast.Select => {
   const orderBy = c.clause("order", "by")
     ? c.list(() => {
       const column = c.name()
+      if (c.product === "cassandra" && c.clause("ann", "of")) {
+        c.term()
+        throw invalid("ANN ordering by vector requires the column to be indexed")
+      }
       const descending = c.accept("desc")
       if (!descending) c.accept("asc")
       return { column, descending }

@@ -376,6 +376,18 @@ export class Cursor {
       if (token.kind === "string") throw unsupported(`the custom type '${token.text}'`)
       const quoted = token.kind === "quoted"
       const name = this.name(true)
+      if (!quoted && name === "vector" && this.isOp("<")) {
+        // ScyllaDB has no such type: to it this is a name.
+        if (this.product === "scylla") return { _tag: "Name", keyspace: undefined, name, quoted }
+        this.at++
+        const element = this.type()
+        this.expectOp(",")
+        const isNegative = this.acceptOp("-")
+        if (this.token.kind !== "int") this.fail()
+        const dimension = Number(this.next().text)
+        this.expectOp(">")
+        return { _tag: "Vector", element, dimension: isNegative ? -dimension : dimension }
+      }
       if (!quoted && this.acceptOp("<")) {
         const args = this.list(() => this.type())
         this.expectOp(">")

@@ -9,7 +9,7 @@ import { invalid, unsupported } from "../failure.ts"
 import type { Product } from "../parse/tokens.ts"
 import { checkOf, int64, readInt64 } from "../storage/values.ts"
 import { toJson } from "./json.ts"
-import { define, type Definition, GENERIC, MASKS, MATH } from "./mathFunctions.ts"
+import { define, type Definition, GENERIC, MATH, OF_SEVERAL } from "./mathFunctions.ts"
 import type { Compiled, Fit, Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
@@ -214,10 +214,7 @@ const TABLES = { scylla: tableOf("scylla"), cassandra: tableOf("cassandra") }
 /** Functions that there are and that are not simulated: what is in no table is unknown. */
 const NOT_SIMULATED = new Set([
   "floor",
-  "from_json",
-  "similarity_cosine",
-  "similarity_euclidean",
-  "similarity_dot_product"
+  "from_json"
 ])
 
 const scratch = new TokenWords()
@@ -271,9 +268,11 @@ const candidatesOf = (call: Call, args: ReadonlyArray<Argument>, variables: Vari
     ? undefined
     : args.length === 1
     ? GENERIC[name]?.(first, variables)
-    : MASKS[name]?.(first)
+    : OF_SEVERAL[name]?.(first)
   if (generic !== undefined) return [generic]
-  if (isCassandra && (name in GENERIC || name in MASKS)) throw unsupported(`the function ${name}() of these arguments`)
+  if (isCassandra && (name in GENERIC || name in OF_SEVERAL)) {
+    throw unsupported(`the function ${name}() of these arguments`)
+  }
   throw unknownFunction(call, variables)
 }
 

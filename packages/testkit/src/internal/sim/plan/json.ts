@@ -6,7 +6,7 @@ import type * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
 import { unsupported } from "../failure.ts"
 import type { Product } from "../parse/tokens.ts"
-import { elements, entries, fieldsOf } from "../storage/compare.ts"
+import { elements, entries, fieldsOf, vectorParts } from "../storage/compare.ts"
 import { collection, normalize, record } from "../storage/values.ts"
 import { encodeConstant } from "./literals.ts"
 
@@ -83,10 +83,10 @@ export const toJson = (type: Type, bytes: Uint8Array, product: Product): string 
     }
     case "Scalar":
       return scalarJson(type, bytes, product)
+    case "Vector":
+      return `[${vectorParts(type, bytes).map((each) => toJson(type.element, each, product)).join(", ")}]`
     case "Custom":
       throw unsupported(`JSON of ${type.className}`)
-    default:
-      throw unsupported("JSON of this type")
   }
 }
 

@@ -149,8 +149,34 @@ const maskParts = (name: string, isInner: boolean, type: Type): Definition =>
     return Buffer.from(chars.map((char, i) => ((i >= from && i < to) === isInner ? "*" : char)).join(""))
   })
 
-/** Masks with more than one argument, by the type of the first. */
-export const MASKS: Record<string, (type: Type) => Definition | undefined> = {
+const similarity = (
+  name: string,
+  compute: (x: ReadonlyArray<number>, y: ReadonlyArray<number>) => number
+) =>
+(type: Type): Definition | undefined => {
+  const isFloats = type._tag === "Vector" && type.element._tag === "Scalar" && type.element.name === "float"
+  if (!isFloats) return undefined
+  const float = CqlType.scalar("float")
+  const numbers = (bytes: Uint8Array): ReadonlyArray<number> => Array.from(decode(type, bytes) as Iterable<number>)
+  return define(name, [type, type], float, ([x, y]) => encode(float, Math.fround(compute(numbers(x!), numbers(y!)))))
+}
+
+const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number =>
+  x.reduce((sum, each, i) => sum + each * y[i]!, 0)
+
+/** How alike two vectors are, 0 to 1. */
+const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
+  similarity_cosine: similarity("similarity_cosine", (x, y) => (1 + dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))) / 2),
+  similarity_euclidean: similarity("similarity_euclidean", (x, y) => {
+    const apart = x.map((each, i) => each - y[i]!)
+    return 1 / (1 + dot(apart, apart))
+  }),
+  similarity_dot_product: similarity("similarity_dot_product", (x, y) => (1 + dot(x, y)) / 2)
+}
+
+/** Those with more than one argument, by the type of the first. */
+export const OF_SEVERAL: Record<string, (type: Type) => Definition | undefined> = {
+  ...SIMILARITIES,
   mask_replace: (type) => define("mask_replace", [type, type], type, ([, by]) => by!),
   mask_inner: (type) => isText(type) ? maskParts("mask_inner", true, type) : undefined,
   mask_outer: (type) => isText(type) ? maskParts("mask_outer", false, type) : undefined

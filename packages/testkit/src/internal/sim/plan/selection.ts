@@ -275,7 +275,7 @@ const cellOf = (expression: Extract<Ast.Expression, { readonly _tag: "CellOf" }>
   const rowOf = (view: View) => column.kind === "static" ? view.partition.statics : view.row
   const read = (cell: { readonly timestamp: bigint; readonly expires: number }, now: number): Uint8Array | null =>
     what === "ttl"
-      ? cell.expires === 0 ? null : int32(Math.floor((cell.expires - now) / 1000))
+      ? cell.expires === 0 ? null : int32(Math.floor(cell.expires / 1000) - Math.floor(now / 1000))
       : int64(cell.timestamp)
   const { layout } = column
   if (layout === undefined) {

@@ -1,4 +1,5 @@
 /** Terms of statements, compiled once into functions of the bound values. */
+import { decode, encode } from "@effect-scylla/protocol/Codec"
 import { type CqlType, format, isSame, type ScalarName } from "@effect-scylla/protocol/CqlType"
 import type { RawValue } from "@effect-scylla/protocol/Request"
 import { Unset } from "@effect-scylla/protocol/Value"
@@ -62,7 +63,11 @@ export const textOf = (term: Term, product: Product): string => {
 }
 
 const nameOf = (node: TypeNode): string =>
-  node._tag === "Name" ? node.name : `${node.name}<${node.args.map(nameOf).join(", ")}>`
+  node._tag === "Name"
+    ? node.name
+    : node._tag === "Vector"
+    ? `vector<${nameOf(node.element)}, ${node.dimension}>`
+    : `${node.name}<${node.args.map(nameOf).join(", ")}>`
 
 /** How well a value of one type serves where another is wanted: values of both are written the same way, or it is the type. */
 export const serves = (type: CqlType, wanted: CqlType): Fit => {
@@ -104,6 +109,9 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
       return serves(found.type, type)
     }
     case "List":
+      if (type._tag === "Vector") {
+        return term.items.length === type.dimension && all(term.items, type.element) !== "no" ? "weak" : "no"
+      }
       return type._tag === "List" ? all(term.items, type.element) : "no"
     case "Set":
       if (type._tag === "Map" && term.items.length === 0) return "weak"
@@ -216,6 +224,34 @@ const parts = (
   }
 }
 
+/** A vector from a literal of as many elements as it has. */
+const vectorOf = (
+  items: ReadonlyArray<Term>,
+  type: Extract<CqlType, { readonly _tag: "Vector" }>,
+  name: string,
+  variables: Variables
+): Compiled => {
+  if (items.length !== type.dimension) {
+    throw invalid(
+      `Invalid vector literal for ${name} of type ${
+        format(type)
+      }; expected ${type.dimension} elements, but given ${items.length}`
+    )
+  }
+  checkParts("vector", "value", items, type.element, name, variables)
+  const compiled = items.map((item) => compile(item, type.element, `value(${name})`, variables))
+  return (values, view) =>
+    encode(
+      type,
+      compiled.map((item) => {
+        const bytes = item(values, view)
+        if (bytes === null) throw invalid("null is not supported inside vectors")
+        if (bytes === Unset) throw invalid("unset is not supported inside vectors")
+        return decode(type.element, bytes as Uint8Array)
+      })
+    )
+}
+
 /** Cassandra takes no variables inside of literals. */
 const checkMarkers = (kind: string, terms: ReadonlyArray<Term>, name: string, variables: Variables): void => {
   if (variables.product === "cassandra" && terms.some((term) => term._tag === "Marker")) {
@@ -260,6 +296,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       }
     }
     case "List": {
+      if (type._tag === "Vector") return vectorOf(term.items, type, name, variables)
       if (type._tag !== "List") {
         if (variables.product === "scylla") return wrongKind("list", name, type)
         throw invalid(`Unexpected receiver type '${format(type)}'; only list and vector are expected`)

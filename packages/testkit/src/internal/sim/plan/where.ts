@@ -775,7 +775,9 @@ export const compileWhere = (
     }
   }
   if (!hasKeys) { for (const column of table.partitionKey) if (byColumn.has(column)) filtered(column) }
-  const scansPart = needsFiltering
+  // What an index finds needs no filtering, a part of the partition key either.
+  const scansPart = needsFiltering &&
+    !(index !== undefined && table.partitionKey.every((column) => !byColumn.has(column) || index.column === column))
 
   const clustering: Array<Restriction> = []
   let range: { readonly lower: Side | undefined; readonly upper: Side | undefined } | undefined

@@ -268,7 +268,11 @@ const checkTableOptions = (options: ReadonlyMap<string, Ast.Property>): void => 
         throw syntax(`Invalid value for property '${key}'`)
       }
       if (key === "default_time_to_live" && !(Number(value) >= 0 && Number(value) <= 630_720_000)) {
-        throw config(`default_time_to_live must be between 0 and 630720000, got ${value}`)
+        throw config(
+          Number(value) < 0
+            ? `default_time_to_live must be greater than or equal to 0 (got ${value})`
+            : `default_time_to_live must be less than or equal to 630720000 (got ${value})`
+        )
       }
     } else if (TEXTS.has(key)) {
       if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'`)

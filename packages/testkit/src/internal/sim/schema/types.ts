@@ -1,7 +1,7 @@
 /** Types as the schema knows them: with `frozen`, which decides how a value is stored, printed and written. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as Identifier from "@effect-scylla/protocol/Identifier"
-import { invalid, unsupported } from "../failure.ts"
+import { invalid } from "../failure.ts"
 import type { TypeNode } from "../parse/ast.ts"
 
 export interface SimType {
@@ -62,6 +62,16 @@ export const resolve = (
     }
     return { cql: udt.cql, text: Identifier.format(udt.name), multiCell: true, uses: [udt.name] }
   }
+  if (node._tag === "Vector") {
+    if (node.dimension < 1) throw invalid(`vectors may only have positive dimensions; given ${node.dimension}`)
+    const element = resolve(node.element, lookup, true)
+    return {
+      cql: CqlType.vector(element.cql, node.dimension),
+      text: `vector<${element.text}, ${node.dimension}>`,
+      multiCell: false,
+      uses: element.uses
+    }
+  }
   const expect = (count: number): void => {
     if (node.args.length !== count) throw invalid(`${node.name} takes ${count} type argument${count > 1 ? "s" : ""}`)
   }
@@ -111,8 +121,6 @@ export const resolve = (
         uses: elements.flatMap((element) => element.uses)
       }
     }
-    case "vector":
-      throw unsupported("the type vector")
     default:
       throw invalid(`Unknown type ${node.name}`)
   }

@@ -1,5 +1,5 @@
 /** How values are ordered: clustering keys, elements of sets, keys of maps. */
-import { decode } from "@effect-scylla/protocol/Codec"
+import { decode, encode } from "@effect-scylla/protocol/Codec"
 import type { CqlType, ScalarName } from "@effect-scylla/protocol/CqlType"
 import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
@@ -104,6 +104,12 @@ const readElements = (bytes: Uint8Array, start: number, count: number): Array<Ui
 export const entries = (bytes: Uint8Array): Array<Uint8Array> =>
   readElements(bytes, 4, 2 * view(bytes).getInt32(0)) as Array<Uint8Array>
 
+/** The elements of a vector. */
+export const vectorParts = (
+  type: Extract<CqlType, { readonly _tag: "Vector" }>,
+  bytes: Uint8Array
+): Array<Uint8Array> => Array.from(decode(type, bytes) as Iterable<unknown>, (each) => encode(type.element, each)!)
+
 /** Compares lists part by part, the shorter one first; a null comes before any value. */
 const byParts = (
   parts: (bytes: Uint8Array) => Array<Uint8Array | null>,
@@ -151,6 +157,10 @@ export const comparatorOf = (type: CqlType): Comparator | undefined => {
         parts.push(compare)
       }
       return byParts((bytes) => fieldsOf(bytes, types.length), (index) => parts[index]!)
+    }
+    case "Vector": {
+      const element = comparatorOf(type.element)
+      return element === undefined ? undefined : emptyFirst(byParts((bytes) => vectorParts(type, bytes), () => element))
     }
     case "Custom":
       return undefined

@@ -209,6 +209,17 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
   }
   const isSorted = type._tag === "Set" || type._tag === "Map"
   const isCollection = isSorted || type._tag === "List"
+  if (type._tag === "Vector") {
+    const fixed = type.element._tag === "Scalar" ? SIZES[type.element.name] : undefined
+    const size = fixed === undefined ? undefined : fixed * type.dimension
+    return (bytes) => {
+      if (size !== undefined && bytes.length < size) throw invalid(`Not enough bytes to read a ${format(type)}`)
+      if (size !== undefined && bytes.length > size) {
+        throw invalid(`Unexpected ${bytes.length - size} extraneous bytes after ${format(type)} value`)
+      }
+      return bytes
+    }
+  }
   return (bytes) => {
     if (isCollection && bytes.length < 4) {
       const kind = type._tag.toLowerCase()
