@@ -68,33 +68,71 @@ const RECORDED = Date.UTC(2026, 10, 30, 12)
 const expand = (text: string): string =>
   text.replaceAll(/\{\{repeat:([^]*?):(\d+)\}\}/g, (_, part: string, count: string) => part.repeat(Number(count)))
 
-const typeText = (type: CqlType.CqlType): string => {
-  switch (type._tag) {
-    case "List":
-    case "Set":
-      return `${type._tag.toLowerCase()}<${typeText(type.element)}>`
-    case "Map":
-      return `map<${typeText(type.key)}, ${typeText(type.value)}>`
-    case "Tuple":
-      return `tuple<${type.elements.map(typeText).join(", ")}>`
-    case "Udt": {
-      const fields = type.fields.map((field) => `${field.name} ${typeText(field.type)}`).join(", ")
-      return `udt<${type.keyspace}.${type.name}: ${fields}>`
+const NAMES = new Map<number, string>(Object.entries(CqlType.SCALAR_CODES).map(([name, code]) => [code, name]))
+
+/** A type as it is on the wire: what comes as the name of a class stays one. */
+const readType = (r: Reader.Reader): string => {
+  const code = r.u16()
+  const types = (): string => Array.from({ length: r.u16() }, () => readType(r)).join(", ")
+  switch (code) {
+    case 0x00:
+      return `'${r.string()}'`
+    case 0x20:
+      return `list<${readType(r)}>`
+    case 0x21:
+      return `map<${readType(r)}, ${readType(r)}>`
+    case 0x22:
+      return `set<${readType(r)}>`
+    case 0x30: {
+      const name = `${r.string()}.${r.string()}`
+      const fields = Array.from({ length: r.u16() }, () => `${r.string()} ${readType(r)}`)
+      return `udt<${name}: ${fields.join(", ")}>`
     }
-    case "Custom":
-      return `'${type.className}'`
+    case 0x31:
+      return `tuple<${types()}>`
     default:
-      return CqlType.format(type)
+      return NAMES.get(code) ?? `type ${code}`
   }
 }
 
-const described = (columns: ReadonlyArray<Metadata.Column>): Record<string, unknown> => {
+interface WireColumn {
+  readonly keyspace: string
+  readonly table: string
+  readonly name: string
+  readonly type: string
+}
+
+const readColumns = (r: Reader.Reader, flags: number, count: number): ReadonlyArray<WireColumn> => {
+  const isGlobal = (flags & Metadata.Flags.GLOBAL_TABLES_SPEC) !== 0
+  const shared = isGlobal ? { keyspace: r.string(), table: r.string() } : undefined
+  return Array.from({ length: count }, () => {
+    const owner = shared ?? { keyspace: r.string(), table: r.string() }
+    return { ...owner, name: r.string(), type: readType(r) }
+  })
+}
+
+const readResult = (r: Reader.Reader) => {
+  const flags = r.i32()
+  const columnCount = r.i32()
+  const pagingState = (flags & Metadata.Flags.HAS_MORE_PAGES) !== 0 ? r.bytesValue() : null
+  const columns = (flags & Metadata.Flags.NO_METADATA) !== 0 ? [] : readColumns(r, flags, columnCount)
+  return { columnCount, pagingState, columns }
+}
+
+const readPrepared = (r: Reader.Reader) => {
+  const flags = r.i32()
+  const count = r.i32()
+  const partitionKey = Array.from({ length: r.i32() }, () => r.u16())
+  return { partitionKey, columns: readColumns(r, flags, count) }
+}
+
+const described = (columns: ReadonlyArray<WireColumn>): Record<string, unknown> => {
   const of = [...new Set(columns.map(({ keyspace, table }) => `${keyspace}.${table}`))]
   return {
     ...(of.length === 0
       ? {}
       : { of: of.length === 1 ? of[0] : columns.map(({ keyspace, table }) => `${keyspace}.${table}`) }),
-    columns: columns.map(({ name, type }) => [name, typeText(type)])
+    columns: columns.map(({ name, type }) => [name, type])
   }
 }
 
@@ -127,18 +165,18 @@ const answerOf = (client: RawClient, raw: RawFrame): Answer & { readonly paging?
     }
     case Response.ResultKind.PREPARED: {
       const id = r.shortBytes()
-      const variables = Metadata.readPrepared(r, client.agreed.dialect)
-      const result = Metadata.readResult(r)
+      const variables = readPrepared(r)
+      const result = readResult(r)
       return {
         kind: "prepared",
         id,
         markers: { pk: variables.partitionKey, ...described(variables.columns) },
-        result: (result.columns ?? []).length === 0 ? null : described(result.columns!),
+        result: result.columns.length === 0 ? null : described(result.columns),
         ...said
       }
     }
     default: {
-      const { columnCount, columns, pagingState } = Metadata.readResult(r)
+      const { columnCount, columns, pagingState } = readResult(r)
       const rows = Array.from({ length: r.i32() }, () =>
         Array.from({ length: columnCount }, () => {
           const bytes = r.bytesValue()
@@ -146,7 +184,7 @@ const answerOf = (client: RawClient, raw: RawFrame): Answer & { readonly paging?
         }))
       return {
         kind: "rows",
-        ...described(columns ?? []),
+        ...described(columns),
         rows,
         ...(pagingState === null ? {} : { more: true, paging: pagingState }),
         ...said

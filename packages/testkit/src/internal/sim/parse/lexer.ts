@@ -66,7 +66,7 @@ const meaning = (kind: TokenKind, raw: string): string => {
 }
 
 /** Longest text that is looked at, bytes; a real server has a bound of the same order. */
-const MAX_TEXT = 1024 * 1024
+const MAX_TEXT = 16 * 1024 * 1024
 
 export const tokenize = (source: string): ReadonlyArray<Token> => {
   if (source.length > MAX_TEXT) throw syntax(`line 1:0 a statement of ${source.length} characters is too long`)

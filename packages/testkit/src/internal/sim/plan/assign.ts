@@ -52,6 +52,25 @@ const checkNulls = (column: Column, bytes: Uint8Array, variables: Variables): vo
   }
 }
 
+/** Longest element of a set or key of a map that is a cell of its own in ScyllaDB, bytes. */
+const MAX_PATH = 65_535
+
+const checkLengths = (column: Column, bytes: Uint8Array, variables: Variables): void => {
+  const { cql } = column.type
+  if (variables.product !== "scylla" || column.layout === undefined || bytes.length <= MAX_PATH) return
+  if (cql._tag !== "Set" && cql._tag !== "Map") return
+  for (const [path] of column.layout.split(bytes, () => path0)) {
+    if (path.length <= MAX_PATH) continue
+    throw invalid(
+      cql._tag === "Set"
+        ? `Set value is too long. Set values are limited to ${MAX_PATH} bytes but ${path.length} bytes value provided`
+        : `Map key is too long. Map keys are limited to ${MAX_PATH} bytes but ${path.length} bytes keys provided`
+    )
+  }
+}
+
+const path0 = new Uint8Array(0)
+
 /** The value of the column; without a term it is deleted. */
 export const assignWhole = (column: Column, term: Term | undefined, variables: Variables): Assign => {
   const { layout, position: slot } = column
@@ -85,7 +104,10 @@ export const assignValue = (column: Column, value: Compiled, variables: Variable
     prepare: (values, stamp) => {
       const bytes = value(values)
       if (bytes === Unset) return NOTHING
-      if (bytes instanceof Uint8Array) checkNulls(column, bytes, variables)
+      if (bytes instanceof Uint8Array) {
+        checkNulls(column, bytes, variables)
+        checkLengths(column, bytes, variables)
+      }
       if (layout === undefined) return always([{ slot, cell: cellOf(bytes as Uint8Array | null, stamp) }])
       // Writing a collection deletes what was there a microsecond before.
       const deleted = stamp.timestamp - 1n

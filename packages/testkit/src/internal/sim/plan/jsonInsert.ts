@@ -18,7 +18,9 @@ type Fields = (values: Bound) => ReadonlyMap<string, Json>
 
 /** Reads the object once for all columns of one run. */
 const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
-  const text = variables.ofNone("", () => compile(json.term, CqlType.scalar("text"), "", variables))
+  const text = variables.product === "scylla"
+    ? variables.ofNone("", () => compile(json.term, CqlType.scalar("text"), "", variables))
+    : compile(json.term, CqlType.scalar("text"), "[json]", variables)
   let last: { readonly values: Bound; readonly fields: ReadonlyMap<string, Json> } | undefined
   return (values) => {
     if (last?.values === values) return last.fields

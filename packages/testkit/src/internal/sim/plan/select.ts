@@ -196,14 +196,20 @@ const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables)
   }
 }
 
-/** Tells the counters what was asked for, and refuses what too few replicas could answer. */
-const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
+/** What may be read at all at a level of consistency. */
+const checkReadable = (call: Call, keys: ReadonlyArray<Key> | undefined): void => {
   const { consistency } = call.options
   checkLevel(consistency, "read")
   const serial = consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
   if (serial && keys?.length !== 1 && !call.isCassandra) {
     throw invalid("SERIAL/LOCAL_SERIAL consistency may only be requested for one partition at a time")
   }
+}
+
+/** Tells the counters what was asked for, and refuses what too few replicas could answer. */
+const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
+  checkReadable(call, keys)
+  const { consistency } = call.options
   call.table = table
   if (keys === undefined) {
     call.partitions = 2
@@ -345,6 +351,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const { options, values } = call
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
+    else checkReadable(call, keys)
     call.warnings.push(...warnings)
     const data = table.rows === undefined ? table.data : table.rows(call.node)
     const state = options.pagingState ?? null

@@ -218,8 +218,15 @@ const product = (
   return out
 }
 
+/** ScyllaDB counts the lengths of the parts of a key, too. */
+const checkSize = (parts: Clustering): void => {
+  const size = parts.reduce((sum, part) => sum + part.length + 2, 0)
+  if (size > maxComponentLength) throw internal(`Key size too large: ${size} > ${maxComponentLength}`)
+}
+
 /** The key of a partition; throws for what no server stores. */
-export const makeKey = (components: ReadonlyArray<Uint8Array>): Key => {
+export const makeKey = (components: ReadonlyArray<Uint8Array>, product?: Variables["product"]): Key => {
+  if (product === "scylla") checkSize(components)
   if (components.length === 1 && components[0]!.length === 0) throw invalid("Key may not be empty")
   for (const component of components) {
     if (component.length > maxComponentLength) {
@@ -953,7 +960,7 @@ export const compileWhere = (
       ) {
         continue
       }
-      out.push(makeKey(components))
+      out.push(makeKey(components, variables.product))
     }
     return out
   }
@@ -969,6 +976,7 @@ export const compileWhere = (
         if (of === undefined) return undefined
         const value = of.value(values)
         if (value === null) return variables.product === "scylla" ? null : undefined
+        if (variables.product === "scylla") checkSize([value])
         return { value, inclusive: of.inclusive }
       }
       const lower = side(range?.lower)
@@ -980,6 +988,7 @@ export const compileWhere = (
         const behind = tuples(values)
         prefixes = prefixes.flatMap((prefix) => behind.map((tuple) => prefix.concat(tuple)))
       }
+      if (variables.product === "scylla") prefixes.forEach(checkSize)
       const sorted = prefixes.map((prefix): Bounds => ({ prefix, lower, upper, test: holds }))
       if (sorted.length < 2) return sorted
       const compare = (a: Bounds, b: Bounds): number => {
