@@ -214,7 +214,8 @@ export class Connection {
     const algorithm = Flavour.compressionOf(flavour, options["COMPRESSION"], version)
     const dialect = Dialect.make(version, {
       metadataIds: flavour.metadataIds && options[Features.METADATA_ID] !== undefined,
-      tabletVersions: flavour.tabletVersions && options[Features.TABLETS_V2] !== undefined
+      tabletVersions: flavour.tabletVersions &&
+        (options[Features.TABLETS_V2] ?? options[Features.TABLETS_V2_EXPERIMENTAL]) !== undefined
     })
     this.tablets = dialect.tabletVersions
       ? "v2"

@@ -65,7 +65,7 @@ export interface Options {
    * false; with `AND tablets = {'enabled': true}`, or `{'initial': 8}`, they have them anyway. Tablets neither split nor merge.
    */
   readonly tablets?: boolean | undefined
-  /** Whether it offers `TABLETS_ROUTING_V2_EXPERIMENTAL`. Default: false. */
+  /** Whether it offers `TABLETS_ROUTING_V2`; clients may ask for it by its experimental name, too. Default: false. */
   readonly tabletVersions?: boolean | undefined
   /**
    * How far the clocks of the nodes are ahead of the fiber's (behind it, if negative): of all, or by the index of each.
