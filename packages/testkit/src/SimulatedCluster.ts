@@ -25,11 +25,17 @@ import {
   type RequestStats,
   type ShardStats,
   snapshot
-} from "./internal/sim/clusterStats.ts"
+} from "./internal/sim/cluster/clusterStats.ts"
+import type { SimNode } from "./internal/sim/cluster/simNode.ts"
+import { Counters } from "./internal/sim/cluster/stats.ts"
+import type { TabletLayout, TabletReplica } from "./internal/sim/cluster/tablets.ts"
+import { Topology } from "./internal/sim/cluster/topology.ts"
 import { Engine } from "./internal/sim/engine.ts"
-import type { InterceptContext, Intercepted, Interceptor, Port } from "./internal/sim/host.ts"
-import type { NodeFault } from "./internal/sim/line.ts"
-import { NodeHost } from "./internal/sim/node.ts"
+import type { Schema } from "./internal/sim/schema/schema.ts"
+import * as SystemTables from "./internal/sim/schema/systemTables.ts"
+import type { InterceptContext, Intercepted, Interceptor, Port } from "./internal/sim/server/host.ts"
+import type { NodeFault } from "./internal/sim/server/line.ts"
+import { NodeHost } from "./internal/sim/server/node.ts"
 import {
   type Advertised,
   between,
@@ -39,14 +45,8 @@ import {
   type Options,
   skewOf,
   wrongIn
-} from "./internal/sim/options.ts"
-import type { Schema } from "./internal/sim/schema.ts"
-import type { SimNode } from "./internal/sim/simNode.ts"
-import { Counters } from "./internal/sim/stats.ts"
-import * as SystemTables from "./internal/sim/systemTables.ts"
-import type { TabletLayout, TabletReplica } from "./internal/sim/tablets.ts"
-import * as Tcp from "./internal/sim/tcp.ts"
-import { Topology } from "./internal/sim/topology.ts"
+} from "./internal/sim/server/options.ts"
+import * as Tcp from "./internal/sim/server/tcp.ts"
 import { testLayer } from "./internal/testLayer.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
 import * as Ports from "./Ports.ts"
@@ -319,7 +319,8 @@ export const make = Effect.fnUntraced(
       {
         product: flavour.product,
         tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
-        inName: options.inName ?? "in"
+        inName: options.inName ?? "in",
+        hasLogin: credentials !== undefined
       },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )

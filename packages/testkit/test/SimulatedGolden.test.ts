@@ -25,7 +25,7 @@ const setUp = Effect.fnUntraced(function*(client: RawClient, statements: Readonl
 })
 
 /** What is not simulated: refused with INVALID, and asserted to be. */
-const REFUSED = new Set(["rows-json", "rows-traced"])
+const REFUSED = new Set(["rows-traced"])
 /** Answered, with other values. Each is compared in a test of its own. */
 const OWN_VALUES = new Set(["system-local", "rows-page-1", "schema-change-keyspace", "rows-functions"])
 /** Of a connection of its own: another version of the protocol, or compressed. */

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { toServerError } from "../src/internal/sim/failure.ts"
-import { parse } from "../src/internal/sim/parser.ts"
+import { parse } from "../src/internal/sim/parse/parser.ts"
 
 const WORDS = [
   ..."SELECT INSERT UPDATE DELETE BEGIN APPLY BATCH CREATE TABLE KEYSPACE TYPE ALTER DROP USE TRUNCATE FROM INTO VALUES WHERE AND"
@@ -82,8 +82,8 @@ describe("the parser", () => {
       }
     }
     assert.strictEqual(message("SELEC"), "line 1:0 no viable alternative at input 'SELEC'")
-    assert.strictEqual(message("SELECT *\n  FRM t"), "line 2:2 no viable alternative at input 'FRM'")
-    assert.strictEqual(message("SELECT * FROM t nonsense"), "line 1:16 missing EOF at 'nonsense'")
+    assert.strictEqual(message("SELECT *\n  FRM t"), "line 2:2 : Missing K_FROM")
+    assert.strictEqual(message("SELECT * FROM t nonsense"), "line 1:16 : Unexpected 'nonsense'")
     assert.strictEqual(message("SELECT * FROM t WHERE a = #"), "line 1:26 no viable alternative at character '#'")
   })
 })

@@ -66,7 +66,7 @@ describe("reading", () => {
       assert.deepStrictEqual(rowsOf(yield* ok(c, "SELECT b AS bee FROM e WHERE a = 1 LIMIT 1")), [{ bee: 1 }])
     }))
 
-  it.effect("pages forwards, backwards, over partitions, and ends exactly", () =>
+  it.effect("pages forwards, backwards, over partitions, and ends behind what is full", () =>
     Effect.gen(function*() {
       const c = yield* client(EVENTS, "CREATE TABLE s (pk int PRIMARY KEY, v int)")
       yield* fill(c)
@@ -98,7 +98,8 @@ describe("reading", () => {
         for (const pageSize of [1, 2, 5, 7, 100]) {
           const { rows, sizes } = yield* paged(query, pageSize)
           assert.deepStrictEqual(rows, whole, `${query} by ${pageSize}`)
-          assert.strictEqual(sizes.length, Math.ceil(whole.length / pageSize), `${query} by ${pageSize}`)
+          // Behind a last page that is full there is an empty one, as the servers cannot know that it was the last.
+          assert.strictEqual(sizes.length, Math.floor(whole.length / pageSize) + 1, `${query} by ${pageSize}`)
         }
       }
       assert.deepStrictEqual((yield* paged("SELECT pk FROM s LIMIT 7", 3)).sizes, [3, 3, 1])
@@ -179,15 +180,15 @@ describe("writing", () => {
       )
       assert.strictEqual(
         yield* refusal(c, "INSERT INTO t (pk, v) VALUES (?, 'x')", [Value.Unset]),
-        "Invalid unset value for column pk"
+        "Unexpected unset value for bind variable 0"
       )
       assert.match(
         yield* refusal(c, "INSERT INTO t (pk, v) VALUES (?, 'x')", [Uint8Array.of(1)]),
-        /Validation failed for type int/
+        /Validation failed for type org.apache.cassandra.db.marshal.Int32Type: got 1 bytes/
       )
       assert.match(
         yield* refusal(c, "INSERT INTO t (pk, v) VALUES (1, ?)", [Uint8Array.of(0xff)]),
-        /Validation failed for type text/
+        /Validation failed - non-UTF8 character/
       )
     }))
 
@@ -209,7 +210,7 @@ describe("writing", () => {
       assert.deepStrictEqual(yield* read(c, "SELECT * FROM t"), [])
       assert.match(
         yield* refusal(c, "INSERT INTO t (pk) VALUES (1) USING TTL -1"),
-        /must be greater or equal to 0, but was -1/
+        /must be greater or equal to 0$/
       )
     }))
 
@@ -220,14 +221,14 @@ describe("writing", () => {
       yield* ok(c, "UPDATE n SET a = a - ? WHERE pk = ?", {}, [Codec.encode(CqlType.scalar("bigint"), 2n), text("x")])
       yield* ok(
         c,
-        "BEGIN COUNTER BATCH UPDATE n SET a += 10 WHERE pk = 'x'; UPDATE n SET b -= 1 WHERE pk = 'y'; APPLY BATCH"
+        "BEGIN COUNTER BATCH UPDATE n SET a = a + 10 WHERE pk = 'x'; UPDATE n SET b = b - 1 WHERE pk = 'y'; APPLY BATCH"
       )
       assert.deepStrictEqual((yield* read(c, "SELECT * FROM n")).sort(), ["x 13 -1", "y null -1"])
       assert.match(yield* refusal(c, "INSERT INTO n (pk, a) VALUES ('x', 1)"), /not allowed on counter tables/)
       assert.match(yield* refusal(c, "UPDATE n SET a = 5 WHERE pk = 'x'"), /Cannot set the value of counter column a/)
       assert.match(
         yield* refusal(c, "CREATE TABLE m (pk int PRIMARY KEY, a counter, b int)"),
-        /Cannot mix counter and non counter/
+        /Cannot add a non counter column \(b\)/
       )
     }))
 
@@ -266,10 +267,14 @@ describe("writing", () => {
       assert.deepStrictEqual(yield* read(c, "UPDATE t SET l = [4] WHERE pk = 1 IF l = [] AND s = {9, 2}"), [
         "true null [object Set]"
       ])
-      assert.match(yield* refusal(c, "UPDATE t SET l = l + [1] WHERE pk = 1"), /^not simulated: /)
-      assert.match(yield* refusal(c, "UPDATE t SET m['a'] = 1 WHERE pk = 1"), /^not simulated: /)
-      assert.match(yield* refusal(c, "UPDATE t SET x.a = 1 WHERE pk = 1"), /^not simulated: /)
-      assert.match(yield* refusal(c, "DELETE l[0] FROM t WHERE pk = 1"), /^not simulated: /)
+      yield* ok(c, "UPDATE t SET l = l + [1], s = s - {9}, m['b'] = 1, x.a = 1 WHERE pk = 1")
+      yield* ok(c, "DELETE l[0], m['a'], x.b FROM t WHERE pk = 1")
+      assert.deepStrictEqual(rowsOf(yield* c.query("SELECT l, s, m, x FROM t"))[0], {
+        l: [1],
+        s: new Set([2]),
+        m: new Map([["b", 1]]),
+        x: { a: 1, b: null }
+      })
     }))
 })
 
@@ -299,7 +304,7 @@ describe("conditions", () => {
       assert.deepStrictEqual(yield* lwt("UPDATE t SET w = 'y' WHERE pk = 1 AND ck = 2 IF w != 'x'"), ["false x"])
       assert.deepStrictEqual(yield* lwt("DELETE FROM t WHERE pk = 1 AND ck = 1 IF v = 8"), ["true 8"])
       assert.deepStrictEqual(yield* read(c, "SELECT * FROM t"), ["1 2 null x"])
-      assert.match(yield* refusal(c, "DELETE FROM t WHERE pk = 1 IF EXISTS"), /Missing mandatory PRIMARY KEY part/)
+      assert.match(yield* refusal(c, "DELETE FROM t WHERE pk = 1 IF EXISTS"), /must restrict all PRIMARY KEY columns/)
       assert.match(
         yield* refusal(c, "UPDATE t SET v = 1 WHERE pk IN (1, 2) AND ck = 1 IF EXISTS"),
         /IN on the partition key/
@@ -321,7 +326,7 @@ describe("conditions", () => {
       assert.strictEqual(yield* flagsOf("UPDATE t SET v = ? WHERE pk = ?"), 0)
     }))
 
-  it.effect("a conditional batch answers a row for each condition and is applied whole or not at all", () =>
+  it.effect("a conditional batch answers a row for each statement and is applied whole or not at all", () =>
     Effect.gen(function*() {
       const c = yield* client("CREATE TABLE t (pk int, ck int, v int, PRIMARY KEY (pk, ck))")
       yield* ok(c, "INSERT INTO t (pk, ck, v) VALUES (1, 1, 10)")
@@ -331,8 +336,8 @@ describe("conditions", () => {
           `BEGIN BATCH UPDATE t SET v = ${v} WHERE pk = 1 AND ck = 1 IF v = 10; ` +
             "INSERT INTO t (pk, ck, v) VALUES (1, 2, 20); INSERT INTO t (pk, ck, v) VALUES (1, 3, 30) IF NOT EXISTS APPLY BATCH"
         )
-      assert.deepStrictEqual(yield* batch(11), ["true 1 1 10", "true null null null"])
-      assert.deepStrictEqual(yield* batch(12), ["false 1 1 11", "false 1 3 30"])
+      assert.deepStrictEqual(yield* batch(11), ["true 1 1 10", "true 1 null null", "true null null null"])
+      assert.deepStrictEqual(yield* batch(12), ["false 1 1 11", "false 1 null null", "false 1 3 30"])
       assert.deepStrictEqual(yield* read(c, "SELECT ck, v FROM t WHERE pk = 1"), ["1 11", "2 20", "3 30"])
       assert.match(
         yield* refusal(
@@ -535,43 +540,35 @@ describe("schema", () => {
 
 describe("what is refused", () => {
   const CASES: ReadonlyArray<readonly [query: string, message: RegExp]> = [
-    ["SELECT JSON * FROM t", /^not simulated: SELECT JSON/],
-    ["SELECT max(v) FROM t", /^not simulated: /],
-    ["SELECT blobAsInt(v) FROM t", /^not simulated: /],
     ["SELECT v FROM t WHERE v = 1", /ALLOW FILTERING/],
-    ["SELECT v FROM t WHERE v = 1 ALLOW FILTERING", /ALLOW FILTERING/],
-    ["SELECT v FROM t WHERE ck = 1", /ALLOW FILTERING/],
     ["SELECT v FROM t WHERE pk > 1", /Only EQ and IN relation are supported on the partition key/],
     ["SELECT v FROM t WHERE pk = 1 AND dk = 1", /preceding column "ck" is not restricted/],
-    ["SELECT v FROM t WHERE pk = 1 AND ck > 1 AND dk = 1", /not restricted by an equality/],
-    ["SELECT v FROM t WHERE pk = 1 AND pk = 2", /more than one relation/],
-    ["SELECT v FROM t WHERE (ck, dk) > (1, 2) AND pk = 1", /^not simulated: /],
-    ["SELECT v FROM t WHERE m CONTAINS 1", /^not simulated: /],
-    ["SELECT v FROM t GROUP BY pk", /^not simulated: GROUP BY/],
-    ["SELECT v FROM t PER PARTITION LIMIT 1", /^not simulated: PER PARTITION LIMIT/],
+    ["SELECT v FROM t WHERE pk = 1 AND ck > 1 AND dk = 1", /preceding column "ck" is restricted by a non-EQ relation/],
+    ["SELECT v FROM t WHERE m CONTAINS 1", /ALLOW FILTERING/],
+    ["SELECT fromJson(v) FROM t", /^not simulated: /],
     ["SELECT v FROM t ORDER BY ck", /ORDER BY is only supported when the partition key is restricted/],
-    ["SELECT v FROM t WHERE pk = 1 ORDER BY dk", /declared order/],
+    ["SELECT v FROM t WHERE pk = 1 ORDER BY dk", /column ck doesn't have an ordering or EQ relation/],
     ["SELECT v FROM t WHERE pk = 1 ORDER BY ck ASC, dk DESC", /Unsupported order by relation/],
-    ["SELECT v FROM t LIMIT 0", /LIMIT must be strictly positive/],
     ["SELECT nope FROM t", /Unrecognized name nope/],
     ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1, 'x')", /Invalid STRING constant \(x\) for "v" of type int/],
-    ["INSERT INTO t (pk, ck, dk) VALUES (1, 1, 99999999999)", /unable to make int from '99999999999'/],
+    [
+      "INSERT INTO t (pk, ck, dk) VALUES (1, 1, 99999999999)",
+      /Value out of range for type org.apache.cassandra.db.marshal.Int32Type: '99999999999'/
+    ],
     ["INSERT INTO t (pk, ck) VALUES (1, 1)", /Missing mandatory PRIMARY KEY part dk/],
     ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1)", /Unmatched column names\/values/],
-    ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1, now())", /^not simulated: the function now\(\)/],
-    ["INSERT INTO t JSON '{}'", /^not simulated: INSERT JSON/],
+    ["INSERT INTO t (pk, ck, dk, v) VALUES (1, 1, 1, now())", /cannot assign result of function system.now/],
+    ["INSERT INTO t JSON '{}'", /Missing mandatory PRIMARY KEY part pk/],
     ["UPDATE t SET v = 1 WHERE pk = 1", /Missing mandatory PRIMARY KEY part/],
     ["UPDATE t SET ck = 1 WHERE pk = 1 AND ck = 1 AND dk = 1", /PRIMARY KEY part ck found in SET part/],
     ["DELETE FROM t WHERE ck = 1", /ALLOW FILTERING|Missing mandatory/],
-    ["CREATE TABLE x (pk int PRIMARY KEY, s int STATIC)", /^not simulated: static columns/],
     ["CREATE TABLE x (pk list<int> PRIMARY KEY)", /non-frozen collection/],
     ["CREATE TABLE x (pk int PRIMARY KEY, v vector<float, 3>)", /./],
-    ["CREATE TABLE x (pk int PRIMARY KEY, v nope)", /Unknown type nope/],
+    ["CREATE TABLE x (pk int PRIMARY KEY, v nope)", /Unknown type ks.nope/],
     ["CREATE TABLE x (pk int PRIMARY KEY) WITH cdc = {'enabled': true}", /^not simulated: the table option cdc/],
     ["CREATE TABLE x (pk int PRIMARY KEY) WITH nonsense = 1", /Unknown property 'nonsense'/],
     ["CREATE TABLE x (pk int)", /No PRIMARY KEY/],
     ["CREATE TABLE x (select int PRIMARY KEY)", /no viable alternative at input 'select'/],
-    ["SELECT token(pk) FROM t", /^not simulated: /],
     ["CREATE TABLE nope.x (pk int PRIMARY KEY)", /non existing keyspace 'nope'/],
     [
       "CREATE KEYSPACE x WITH replication = {'class': 'NetworkTopologyStrategy', 'mars': 1}",
@@ -579,23 +576,22 @@ describe("what is refused", () => {
     ],
     [
       "CREATE KEYSPACE x WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND tablets = {'enabled': true}",
-      /^Only NetworkTopologyStrategy supports tablets/
+      /^SimpleStrategy doesn't support tablet replication/
     ],
-    ["CREATE INDEX ON t (v)", /^not simulated: CREATE INDEX/],
     ["CREATE MATERIALIZED VIEW x AS SELECT * FROM t", /^not simulated: CREATE MATERIALIZED/],
-    ["CREATE ROLE x", /^not simulated: CREATE ROLE/],
-    ["GRANT ALL ON KEYSPACE ks TO x", /^not simulated: GRANT/],
+    ["CREATE ROLE x", /^You have to be logged in/],
+    ["GRANT ALL ON KEYSPACE ks TO x", /^You have to be logged in/],
     ["DESCRIBE TABLES", /^not simulated: DESCRIBE/],
     ["DROP TABLE nope", /Cannot drop non existing table 'nope' in keyspace 'ks'/],
     ["DROP KEYSPACE nope", /Cannot drop non existing keyspace 'nope'/],
     ["SELECT * FROM nope.t", /Keyspace nope does not exist/],
     [
       "SELECT * FROM t WHERE pk IN (" + Array.from({ length: 101 }, (_, i) => i).join() + ")",
-      /cartesian product size 101 is greater than maximum 100/
+      /cartesian product of IN list 101 is greater than maximum 100/
     ]
   ]
 
-  it.effect("with INVALID, CONFIG or a syntax error, and never with an answer", () =>
+  it.effect("with an error of the server's, and never with an answer", () =>
     Effect.gen(function*() {
       const c = yield* client(
         "CREATE TABLE t (pk int, ck int, dk int, v int, m map<int, int>, PRIMARY KEY (pk, ck, dk))"
@@ -604,7 +600,7 @@ describe("what is refused", () => {
         const answer = yield* c.query(query)
         const { code, message: text } = errorOf(answer)
         assert.match(text, message, query)
-        assert.include([0x2000, 0x2200, 0x2300], code, `${query}: ${text}`)
+        assert.include([0, 0x2000, 0x2100, 0x2200, 0x2300], code, `${query}: ${text}`)
       }
       const level = yield* c.query("SELECT * FROM t", { consistency: "ANY" })
       assert.strictEqual(errorOf(level).message, "ANY ConsistencyLevel is only supported for writes")

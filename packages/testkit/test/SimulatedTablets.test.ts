@@ -1,5 +1,5 @@
 /** Tablets of the simulator: as recorded from ScyllaDB 6.0.4 on three nodes of two shards, and what tests do with them. */
-import { TabletRouting } from "@effect-scylla/protocol"
+import { Features, TabletRouting } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -9,7 +9,7 @@ import { connect, decode, parseFrame, payloadOf, type RawClient, type RawFrame, 
 
 const OPTIONS = { nodes: 3, shards: 2, transport: "memory" } as const
 const V1 = { TABLETS_ROUTING_V1: "" }
-const V2 = { TABLETS_ROUTING_V2: "" }
+const V2 = { [Features.TABLETS_V2]: "" }
 const CREATE = [
   "CREATE KEYSPACE tab WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 2} " +
   "AND tablets = {'enabled': true, 'initial': 8}",
@@ -204,6 +204,15 @@ describe("tablets", () => {
         other ??= told(yield* execute(client, SELECT, [int(1)], block))?.version
       }
       assert.notStrictEqual(other, version)
+    }))
+
+  it.effect("v2 may be asked for by the name that it had as an experiment", () =>
+    Effect.gen(function*() {
+      const cluster = yield* SimulatedCluster.make({ ...OPTIONS, tabletVersions: true })
+      yield* setUp(cluster)
+      const client = yield* at(cluster, 0, 0, { [Features.TABLETS_V2_EXPERIMENTAL]: "" })
+      const frames = [yield* execute(client, SELECT, [int(1)], 0), yield* execute(client, SELECT, [int(1)], 1)]
+      assert.isTrue(frames.some((frame) => told(frame)?.version !== undefined))
     }))
 
   it.effect("by default, on demand, or not", () =>

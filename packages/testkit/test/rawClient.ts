@@ -3,6 +3,7 @@ import { Transport } from "@effect-scylla/pool"
 import {
   Compression,
   Dialect,
+  Features,
   Frame,
   Framing,
   Reader,
@@ -157,7 +158,7 @@ export const connect = Effect.fnUntraced(
       agreed.dialect = Dialect.make(version, {
         rateLimitCode: 0xf000,
         metadataIds: options["SCYLLA_USE_METADATA_ID"] !== undefined,
-        tabletVersions: options["TABLETS_ROUTING_V2"] !== undefined
+        tabletVersions: (options[Features.TABLETS_V2] ?? options[Features.TABLETS_V2_EXPERIMENTAL]) !== undefined
       })
       if (version === 5) toSegments()
       return read(frame)

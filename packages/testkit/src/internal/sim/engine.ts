@@ -2,18 +2,18 @@
 import type * as Request from "@effect-scylla/protocol/Request"
 import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
-import type * as Ast from "./ast.ts"
-import { applyStatement } from "./ddl.ts"
-import { invalid } from "./failure.ts"
-import { parse } from "./parser.ts"
-import { type Call, type Plan, VOID } from "./plan.ts"
-import { findTable, type Schema, type Table } from "./schema.ts"
-import type { Environment } from "./schemaChange.ts"
-import { compileSelect } from "./select.ts"
-import type { SimNode } from "./simNode.ts"
-import type { Bound, InName } from "./terms.ts"
-import type { Topology } from "./topology.ts"
-import { type BatchPart, compileBatch, compileModification, executeBatch } from "./write.ts"
+import type { SimNode } from "./cluster/simNode.ts"
+import type { Topology } from "./cluster/topology.ts"
+import { invalid, unauthorized, unsupported } from "./failure.ts"
+import type * as Ast from "./parse/ast.ts"
+import { parse } from "./parse/parser.ts"
+import { type Call, type Plan, VOID } from "./plan/plan.ts"
+import { compileSelect } from "./plan/select.ts"
+import type { Bound, InName, Markers } from "./plan/variables.ts"
+import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
+import { applyStatement } from "./schema/ddl.ts"
+import { findTable, type Schema, type Table } from "./schema/schema.ts"
+import type { Environment } from "./schema/schemaChange.ts"
 
 /** Where the time comes from. */
 export interface Time {
@@ -26,6 +26,8 @@ export interface Time {
 /** What a cluster does its own way. */
 export interface Manners extends Pick<Environment, "product" | "tablets"> {
   readonly inName: InName
+  /** Whether clients log in. */
+  readonly hasLogin: boolean
 }
 
 /** What came out of a request beside its answer. */
@@ -52,6 +54,27 @@ export const isRetired = (plan: Plan): boolean => {
   return false
 }
 
+/** What nobody who has not logged in may do. */
+const refuseAnonymous = (
+  { hasPassword, isSuperuser, permissionsOf, what }: Extract<Ast.Statement, { readonly _tag: "Roles" }>,
+  product: Environment["product"]
+): Error => {
+  if (product === "cassandra" && hasPassword) {
+    return invalid("org.apache.cassandra.auth.CassandraRoleManager doesn't support PASSWORD")
+  }
+  if (product === "cassandra" && isSuperuser) {
+    return unauthorized(
+      what === "CREATE"
+        ? "Only superusers can create a role with superuser status"
+        : "Only superusers are allowed to alter superuser status"
+    )
+  }
+  if (product === "scylla" && permissionsOf !== undefined) {
+    return unauthorized(`You are not authorized to view ${permissionsOf}'s permissions`)
+  }
+  return unauthorized("You have to be logged in and not anonymous to perform this request")
+}
+
 export class Engine {
   readonly schema: Schema
   readonly topology: Topology
@@ -59,10 +82,13 @@ export class Engine {
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
   private readonly announce: (change: SchemaChange) => void
+  private readonly hasLogin: boolean
   private inName: InName
   private readonly plans = new Map<string, Plan>()
   /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
   private readonly lastTimestamps = new Map<bigint, bigint>()
+  /** How many numbers were given to functions. */
+  private numbers = 0
   /** Warnings of the statement that runs. */
   private warnings: ReadonlyArray<string> = []
 
@@ -76,6 +102,7 @@ export class Engine {
     this.product = manners.product
     this.tablets = manners.tablets
     this.inName = manners.inName
+    this.hasLogin = manners.hasLogin
     this.schema = schema
     this.topology = topology
     this.time = time
@@ -107,6 +134,7 @@ export class Engine {
       timestamp: () => this.timestamp(node),
       hasRateLimitError,
       isCassandra,
+      warnings: [],
       partitions: 0,
       table: undefined,
       hi: 0,
@@ -116,8 +144,14 @@ export class Engine {
 
   /** Compiles a statement for a connection that uses `keyspace` ("" for none). */
   compile(text: string, keyspace: string): Plan {
-    const { markers: names, statement } = parse(text)
-    const markers = { names, inName: this.inName }
+    const { markers: names, statement } = parse(text, this.product)
+    const markers: Markers = {
+      names,
+      inName: this.inName,
+      product: this.product,
+      now: this.time.millis,
+      unique: () => ++this.numbers
+    }
     const find = (name: Ast.TableName): Table => findTable(this.schema, name.keyspace, keyspace, name.name)
     switch (statement._tag) {
       case "Select":
@@ -133,6 +167,11 @@ export class Engine {
         if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
         return plain((call) => this.truncate(table, call), [table])
       }
+      case "Roles":
+        if (this.hasLogin) throw unsupported(`${statement.what} of roles and their rights`)
+        return plain(() => {
+          throw refuseAnonymous(statement, this.product)
+        })
       case "Use":
         return plain(() => {
           if (!this.schema.keyspaces.has(statement.keyspace)) {
@@ -154,7 +193,7 @@ export class Engine {
 
   /** Whether a text means the same in every keyspace. */
   isQualified(text: string): boolean {
-    const { statement } = parse(text)
+    const { statement } = parse(text, this.product)
     return "table" in statement && statement.table.keyspace !== undefined
   }
 
@@ -188,7 +227,8 @@ export class Engine {
       statement,
       keyspace
     )
-    this.warnings = change.warnings
+    // Those of changes are ScyllaDB's.
+    this.warnings = this.product === "scylla" ? change.warnings : []
     // Plans of texts that were not prepared outlive no change, options of a table included.
     this.plans.clear()
     for (const event of change.events) this.announce(event)
@@ -204,7 +244,7 @@ export class Engine {
     }
     this.warnings = []
     const response = plan.execute(call)
-    return { response, warnings: this.warnings }
+    return { response, warnings: [...this.warnings, ...call.warnings] }
   }
 
   /** The plan of a text that was not prepared; plans of data statements are remembered while their tables stand. */

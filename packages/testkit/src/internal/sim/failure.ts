@@ -5,6 +5,9 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 export const invalid = (message: string): ServerError.InvalidRequest =>
   new ServerError.InvalidRequest({ code: 0x2200, message })
 
+export const unauthorized = (message: string): ServerError.Unauthorized =>
+  new ServerError.Unauthorized({ code: 0x2100, message })
+
 export const syntax = (message: string): ServerError.CqlSyntaxError =>
   new ServerError.CqlSyntaxError({ code: 0x2000, message })
 

@@ -1,0 +1,245 @@
+/** CREATE, ALTER and DROP. */
+import { invalid, unsupported } from "../failure.ts"
+import type * as Ast from "./ast.ts"
+import type { Cursor } from "./tokens.ts"
+
+const ifNotExists = (c: Cursor): boolean => c.clause("if", "not", "exists")
+const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
+
+/** What can be created, altered or dropped in CQL and is not simulated. */
+const OTHER = new Set([
+  "materialized",
+  "function",
+  "aggregate",
+  "trigger",
+  "service",
+  "service_level"
+])
+
+const refuseOther = (c: Cursor, verb: string): never => {
+  const word = c.token.text
+  if (c.token.kind === "ident" && (OTHER.has(word) || (word === "or" && c.isKeyword("replace", 1)))) {
+    throw unsupported(`${verb} ${word.toUpperCase()}`)
+  }
+  return c.product === "scylla" ? c.fail(c.tokens[0]) : c.fail(c.token, c.tokens[0])
+}
+
+const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: boolean } => {
+  const name = c.name()
+  const type = c.type()
+  return { name, type, isStatic: c.accept("static") }
+}
+
+const keyspaceProperties = (c: Cursor): Map<string, Ast.Property> => {
+  c.expect("with")
+  return c.properties()
+}
+
+const createTable = (c: Cursor): Ast.SchemaStatement => {
+  const exists = ifNotExists(c)
+  const table = c.qualified()
+  const columns: Array<Ast.ColumnDefinition & { readonly isStatic: boolean }> = []
+  const partitionKey: Array<string> = []
+  const clustering: Array<string> = []
+  let keys = 0
+  c.expectOp("(")
+  do {
+    if (c.isKeyword("primary") && c.isKeyword("key", 1) && c.isOp("(", 2)) {
+      c.at += 2
+      c.expectOp("(")
+      keys++
+      if (c.acceptOp("(")) {
+        partitionKey.push(...c.list(() => c.name()))
+        c.expectOp(")")
+      } else partitionKey.push(c.name())
+      while (c.acceptOp(",")) clustering.push(c.name())
+      c.expectOp(")")
+      continue
+    }
+    const column = definition(c)
+    columns.push(column)
+    if (c.clause("primary", "key")) {
+      keys++
+      partitionKey.push(column.name)
+    }
+  } while (c.acceptOp(",") && !c.isOp(")"))
+  c.expectOp(")")
+  if (keys > 1) throw invalid("Multiple PRIMARY KEYs specified (exactly one required)")
+  const order: Array<{ readonly column: string; readonly descending: boolean }> = []
+  const properties = c.accept("with")
+    ? c.properties(() => {
+      if (c.accept("clustering", "order", "by")) {
+        c.expectOp("(")
+        order.push(...c.list(() => {
+          const column = c.name()
+          const descending = c.accept("desc")
+          if (!descending) c.accept("asc")
+          return { column, descending }
+        }))
+        c.expectOp(")")
+        return true
+      }
+      if (c.accept("compact", "storage")) throw unsupported("COMPACT STORAGE")
+      return false
+    })
+    : new Map<string, Ast.Property>()
+  return { _tag: "CreateTable", table, ifNotExists: exists, columns, partitionKey, clustering, order, properties }
+}
+
+const alterTable = (c: Cursor): Ast.SchemaStatement => {
+  // Cassandra takes changes that are there already, or not there.
+  const isIf = (...words: ReadonlyArray<string>): boolean => c.product === "cassandra" && c.clause("if", ...words)
+  const ifExists = isIf("exists")
+  const table = c.qualified()
+  const none = {
+    ifExists,
+    ifColumns: false,
+    add: [],
+    drop: [],
+    rename: [],
+    properties: new Map<string, Ast.Property>()
+  }
+  const listOrOne = <A>(item: () => A): Array<A> => {
+    if (!c.acceptOp("(")) return [item()]
+    const items = c.list(item)
+    c.expectOp(")")
+    return items
+  }
+  if (c.accept("add")) {
+    const ifColumns = isIf("not", "exists")
+    return { _tag: "AlterTable", table, ...none, ifColumns, add: listOrOne(() => definition(c)) }
+  }
+  if (c.accept("drop")) {
+    const ifColumns = isIf("exists")
+    const drop = listOrOne(() => c.name())
+    if (c.accept("using")) {
+      c.expect("timestamp")
+      c.term()
+    }
+    return { _tag: "AlterTable", table, ...none, ifColumns, drop }
+  }
+  if (c.accept("rename")) {
+    const ifColumns = isIf("exists")
+    const rename: Array<readonly [string, string]> = []
+    do {
+      const from = c.name()
+      c.expect("to")
+      rename.push([from, c.name()])
+    } while (c.accept("and"))
+    return { _tag: "AlterTable", table, ...none, ifColumns, rename }
+  }
+  if (c.accept("with")) return { _tag: "AlterTable", table, ...none, properties: c.properties() }
+  if (c.isKeyword("alter")) throw unsupported(`ALTER TABLE … ${c.token.raw.toUpperCase()}`)
+  return c.fail()
+}
+
+const INDEX_PARTS = ["values", "keys", "entries", "full"] as const
+
+const indexTarget = (c: Cursor): Ast.IndexTarget => {
+  if (c.product === "scylla" && c.acceptOp("(")) {
+    const columns = c.list(() => c.name())
+    c.expectOp(")")
+    return { _tag: "Key", columns }
+  }
+  const part = INDEX_PARTS.find((name) => c.isKeyword(name) && c.isOp("(", 1))
+  if (part === undefined) return { _tag: "Column", column: c.name(), part }
+  c.at += 2
+  const column = c.name()
+  c.expectOp(")")
+  return { _tag: "Column", column, part }
+}
+
+const createIndex = (c: Cursor, isCustom: boolean): Ast.SchemaStatement => {
+  c.expect("index")
+  const exists = ifNotExists(c)
+  const name = c.isKeyword("on") ? undefined : c.name()
+  c.expect("on")
+  const table = c.qualified()
+  c.expectOp("(")
+  const targets = c.isOp(")") ? [] : c.list(() => indexTarget(c))
+  c.expectOp(")")
+  const className = c.accept("using") ? c.string() : undefined
+  let options: ReadonlyMap<string, Ast.Property> = new Map()
+  if (c.accept("with", "options")) {
+    c.expectOp("=")
+    const given = c.property()
+    if (typeof given === "string") return c.fail()
+    options = given
+  }
+  return { _tag: "CreateIndex", name, ifNotExists: exists, table, targets, isCustom, className, options }
+}
+
+const create = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("keyspace")) {
+    const exists = ifNotExists(c)
+    const name = c.name()
+    return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: keyspaceProperties(c) }
+  }
+  if (c.accept("table") || c.accept("columnfamily")) return createTable(c)
+  if (c.accept("type")) {
+    const exists = ifNotExists(c)
+    const type = c.qualified()
+    c.expectOp("(")
+    const fields = c.list(() => ({ name: c.name(), type: c.type() }))
+    c.expectOp(")")
+    return { _tag: "CreateType", type, ifNotExists: exists, fields }
+  }
+  if (c.isKeyword("index")) return createIndex(c, false)
+  if (c.isKeyword("custom") && c.isKeyword("index", 1)) {
+    c.at++
+    return createIndex(c, true)
+  }
+  return refuseOther(c, "CREATE")
+}
+
+const alterType = (c: Cursor): Ast.SchemaStatement => {
+  const type = c.qualified()
+  if (c.accept("add")) {
+    return { _tag: "AlterType", type, change: { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] } }
+  }
+  if (c.accept("alter")) throw invalid("Altering field types is no longer supported")
+  c.expect("rename")
+  const fields: Array<readonly [string, string]> = []
+  do {
+    const from = c.name()
+    c.expect("to")
+    fields.push([from, c.name()])
+  } while (c.accept("and"))
+  return { _tag: "AlterType", type, change: { _tag: "Rename", fields } }
+}
+
+const alter = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("keyspace")) {
+    return { _tag: "AlterKeyspace", name: c.name(), properties: keyspaceProperties(c) }
+  }
+  if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
+  if (c.accept("type")) return alterType(c)
+  return refuseOther(c, "ALTER")
+}
+
+const drop = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("keyspace")) {
+    const exists = ifExists(c)
+    return { _tag: "DropKeyspace", name: c.name(), ifExists: exists }
+  }
+  if (c.accept("table") || c.accept("columnfamily")) {
+    const exists = ifExists(c)
+    return { _tag: "DropTable", table: c.qualified(), ifExists: exists }
+  }
+  if (c.accept("type")) {
+    const exists = ifExists(c)
+    return { _tag: "DropType", type: c.qualified(), ifExists: exists }
+  }
+  if (c.accept("index")) {
+    const exists = ifExists(c)
+    return { _tag: "DropIndex", index: c.qualified(), ifExists: exists }
+  }
+  return refuseOther(c, "DROP")
+}
+
+export const parseSchemaStatement = (c: Cursor): Ast.SchemaStatement => {
+  if (c.accept("create")) return create(c)
+  if (c.accept("alter")) return alter(c)
+  c.expect("drop")
+  return drop(c)
+}

@@ -1,0 +1,243 @@
+/** IF: what a conditional statement asks of the row, and what it answers about it. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import { Unset } from "@effect-scylla/protocol/Value"
+import { invalid, unsupported } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import type { Column, Table } from "../schema/schema.ts"
+import { comparatorOf, elements, entries } from "../storage/compare.ts"
+import type { Partition, Row } from "../storage/storage.ts"
+import { isNothing, readInt32 } from "../storage/values.ts"
+import { compile } from "./terms.ts"
+import type { Bound, Compiled, Variables } from "./variables.ts"
+import { columnOf, compares, likePattern } from "./where.ts"
+
+export interface RowCheck {
+  readonly kind: Ast.Condition["_tag"]
+  /** The columns that the answer shows, in the table's order. */
+  readonly columns: ReadonlyArray<Column>
+  /** The same in the order of the conditions, which is Cassandra's, static ones last. */
+  readonly asked: ReadonlyArray<Column>
+  /** Whether the statement may be applied to the row, `undefined` where there is none. */
+  readonly holds: (values: Bound, partition: Partition | undefined, row: Row | undefined, now: number) => boolean
+}
+
+type Test = (values: Bound, actual: Uint8Array | null) => boolean
+
+/** The value that is asked for. */
+type Wanted = (values: Bound) => Uint8Array | null
+
+const wantedOf = (term: Ast.Term, compiled: Compiled, variables: Variables): Wanted => (values) => {
+  const bytes = compiled(values)
+  if (bytes !== Unset) return bytes as Uint8Array | null
+  throw invalid(
+    variables.say(
+      `Unexpected unset value for bind variable ${term._tag === "Marker" ? term.index : 0}`,
+      "Invalid 'unset' value in condition"
+    )
+  )
+}
+
+/** Null equals null and nothing else, and is neither smaller nor greater than anything. */
+const compareTest = (type: CqlType.CqlType, name: string, op: Ast.Comparison, wanted: Wanted): Test => {
+  const compare = comparatorOf(type)
+  if (compare === undefined) throw unsupported(`a condition on ${name}, whose type has no order`)
+  return (values, actual) => {
+    const to = wanted(values)
+    if (to === null || actual === null) {
+      if (op === "=") return to === actual
+      if (op === "!=") return to !== actual
+      if (to === null) throw invalid(`Invalid comparison with null for operator "${op}"`)
+      return false
+    }
+    return compares(op, compare(actual, to))
+  }
+}
+
+/** An empty collection that is not frozen is null, as it is once it is stored; a user-defined type of nulls equals none. */
+const emptied = (column: Column, wanted: Wanted): Wanted => {
+  if (!column.type.multiCell || column.type.cql._tag === "Udt") return wanted
+  return (values) => {
+    const bytes = wanted(values)
+    return bytes !== null && isNothing(column.type.cql, bytes) ? null : bytes
+  }
+}
+
+/** One of several values, or of those in a variable. */
+const inTest = (
+  type: CqlType.CqlType,
+  name: string,
+  terms: ReadonlyArray<Ast.Term> | Ast.Term,
+  variables: Variables,
+  prepare: (wanted: Wanted) => Wanted
+): Test => {
+  if (Array.isArray(terms)) {
+    const itemName = variables.say(`value(${variables.inName}(${name}))`, name)
+    const tests = (terms as ReadonlyArray<Ast.Term>).map((term) => {
+      const compiled = compile(term, type, term._tag === "Marker" ? itemName : name, variables)
+      return compareTest(type, name, "=", prepare(wantedOf(term, compiled, variables)))
+    })
+    return (values, actual) => tests.some((test) => test(values, actual))
+  }
+  const term = terms as Ast.Term
+  const list = wantedOf(term, compile(term, CqlType.list(type), `${variables.inName}(${name})`, variables), variables)
+  const compare = comparatorOf(type)
+  if (compare === undefined) throw unsupported(`a condition on ${name}, whose type has no order`)
+  return (values, actual) => {
+    const bytes = list(values)
+    if (bytes === null) {
+      if (variables.product === "scylla") return false
+      throw invalid("Invalid null list in IN condition")
+    }
+    return actual !== null && elements(bytes).some((each) => compare(each, actual) === 0)
+  }
+}
+
+/** A test of an element: what the value of the column is taken to first. */
+const elementTest = (
+  relation: Extract<Ast.Relation, { readonly _tag: "Element" }>,
+  column: Column,
+  variables: Variables
+): Test => {
+  const { cql } = column.type
+  if (cql._tag !== "List" && cql._tag !== "Map") {
+    throw invalid(
+      cql._tag === "Set"
+        ? variables.say(
+          `Column ${column.name} is not a map/list, cannot be subscripted`,
+          `Invalid element access syntax for set column ${column.name}`
+        )
+        : variables.say(
+          `Column ${column.name} is not a map/list, cannot be subscripted`,
+          `Invalid element access syntax for non-collection column ${column.name}`
+        )
+    )
+  }
+  const isMap = cql._tag === "Map"
+  const keyType = isMap ? cql.key : CqlType.scalar("int")
+  const valueType = isMap ? cql.value : cql.element
+  const keyName = `${isMap ? "key" : variables.say("index", "idx")}(${column.name})`
+  const key = wantedOf(relation.key, compile(relation.key, keyType, keyName, variables), variables)
+  const { op, terms } = relation
+  const name = `value(${column.name})`
+  const test = op === "in"
+    ? inTest(valueType, name, terms, variables, (wanted) => wanted)
+    : compareTest(
+      valueType,
+      name,
+      op,
+      wantedOf(terms as Ast.Term, compile(terms as Ast.Term, valueType, name, variables), variables)
+    )
+  const compareKeys = comparatorOf(keyType)!
+  return (values, actual) => {
+    const at = key(values)
+    if (at === null) {
+      if (variables.product === "scylla") return false
+      throw invalid(`Invalid null value for ${isMap ? "map" : "list"} element access`)
+    }
+    if (!isMap) {
+      const index = readInt32(at)
+      if (index < 0) {
+        if (variables.product === "scylla") return false
+        throw invalid(`Invalid negative list index ${index}`)
+      }
+      return test(values, actual === null ? null : elements(actual)[index] ?? null)
+    }
+    const flat = actual === null ? [] : entries(actual)
+    const found = flat.findIndex((each, i) => i % 2 === 0 && compareKeys(each, at) === 0)
+    return test(values, found < 0 ? null : flat[found + 1]!)
+  }
+}
+
+const containsTest = (
+  relation: Extract<Ast.Relation, { readonly _tag: "Contains" }>,
+  column: Column,
+  variables: Variables
+): Test => {
+  const { cql } = column.type
+  if (cql._tag !== "List" && cql._tag !== "Set" && cql._tag !== "Map") {
+    throw invalid(`Cannot use CONTAINS on non-collection column ${column.name}`)
+  }
+  if (relation.isKey && cql._tag !== "Map") throw invalid(`Cannot use CONTAINS KEY on non-map column ${column.name}`)
+  const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
+  const name = `${relation.isKey ? "key" : "value"}(${column.name})`
+  const wanted = wantedOf(relation.term, compile(relation.term, type, name, variables), variables)
+  const compare = comparatorOf(type)!
+  return (values, actual) => {
+    const to = wanted(values)
+    if (to === null || actual === null) return false
+    const parts = cql._tag === "Map"
+      ? entries(actual).filter((_, i) => (i % 2 === 0) === relation.isKey)
+      : elements(actual)
+    return parts.some((each) => compare(each, to) === 0)
+  }
+}
+
+const testOf = (relation: Ast.Relation, table: Table, variables: Variables): readonly [Column, Test] => {
+  if (relation._tag === "Other") throw unsupported(relation.what)
+  if (!("column" in relation)) throw unsupported("a condition on several columns at once")
+  const column = columnOf(table, relation.column, variables)
+  const { cql } = column.type
+  if (column.kind === "partition_key" || column.kind === "clustering") {
+    throw invalid(`PRIMARY KEY column '${column.name}' cannot have IF conditions`)
+  }
+  switch (relation._tag) {
+    case "Column": {
+      const compiled = compile(relation.term, cql, column.name, variables)
+      return [
+        column,
+        compareTest(cql, column.name, relation.op, emptied(column, wantedOf(relation.term, compiled, variables)))
+      ]
+    }
+    case "In":
+      return [column, inTest(cql, column.name, relation.terms, variables, (wanted) => emptied(column, wanted))]
+    case "Element":
+      return [column, elementTest(relation, column, variables)]
+    case "Contains":
+      return [column, containsTest(relation, column, variables)]
+    case "Like": {
+      const pattern = wantedOf(relation.term, compile(relation.term, cql, column.name, variables), variables)
+      const text = new TextDecoder()
+      return [column, (values, actual) => {
+        const to = pattern(values)
+        return to !== null && actual !== null && likePattern(text.decode(to)).test(text.decode(actual))
+      }]
+    }
+    case "NotNull":
+      throw unsupported("IS NOT NULL in a condition")
+  }
+}
+
+/** Compiles IF; `undefined` for a statement without. */
+export const compileConditions = (
+  condition: Ast.Condition | undefined,
+  table: Table,
+  variables: Variables
+): RowCheck | undefined => {
+  if (condition === undefined) return undefined
+  if (condition._tag !== "Columns") {
+    const wanted = condition._tag === "Exists"
+    return {
+      kind: condition._tag,
+      // The row itself is asked for: the answer shows all of it.
+      columns: table.columns,
+      asked: table.columns,
+      holds: (_values, _partition, row, now) => (row !== undefined && row.isLive(now)) === wanted
+    }
+  }
+  const tests = condition.relations.map((relation) => testOf(relation, table, variables))
+  const asked = new Set(tests.map(([column]) => column))
+  return {
+    kind: condition._tag,
+    columns: table.columns.filter((column) => asked.has(column)),
+    asked: [
+      ...[...asked].filter((column) => column.kind !== "static"),
+      ...[...asked].filter((column) => column.kind === "static")
+    ],
+    holds: (values, partition, row, now) =>
+      // Each of them is asked: one may be refused that would not be needed.
+      tests.map(([column, test]) => {
+        const from = column.kind === "static" ? partition?.statics : row
+        return test(values, from === undefined ? null : from.value(column, now))
+      }).every((holds) => holds)
+  }
+}

@@ -1,0 +1,107 @@
+/** INSERT JSON: an object's fields as the values of columns. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import type { RawValue } from "@effect-scylla/protocol/Request"
+import { Unset } from "@effect-scylla/protocol/Value"
+import { Buffer } from "node:buffer"
+import { invalid, unsupported } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import type { Column, Table } from "../schema/schema.ts"
+import type { Bounds, Key } from "../storage/storage.ts"
+import { type Assign, assignValue } from "./assign.ts"
+import { fromJson, type Json, nameOf, parseJson, WrongJson } from "./json.ts"
+import { wrongJson } from "./jsonErrors.ts"
+import { compile } from "./terms.ts"
+import type { Bound, Variables } from "./variables.ts"
+import { makeKey, type Where } from "./where.ts"
+
+type Fields = (values: Bound) => ReadonlyMap<string, Json>
+
+/** Reads the object once for all columns of one run. */
+const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
+  const text = variables.product === "scylla"
+    ? variables.ofNone("", () => compile(json.term, CqlType.scalar("text"), "", variables))
+    : compile(json.term, CqlType.scalar("text"), "[json]", variables)
+  let last: { readonly values: Bound; readonly fields: ReadonlyMap<string, Json> } | undefined
+  return (values) => {
+    if (last?.values === values) return last.fields
+    const bytes = text(values)
+    if (bytes === null) {
+      throw invalid(variables.say("Invalid null JSON value", "Got null for INSERT JSON values"))
+    }
+    if (bytes === Unset) throw unsupported("an unset value for INSERT JSON")
+    const parsed = parseJson(Buffer.from(bytes as Uint8Array).toString("utf8"))
+    if (!(parsed instanceof Map)) throw unsupported("what a server says of text that is not a JSON object")
+    const fields = new Map([...parsed as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
+    for (const name of fields.keys()) {
+      if (table.byName.has(name)) continue
+      throw invalid(
+        variables.say(
+          `JSON values map contains unrecognized column: ${name}`,
+          `JSON values map contains unrecognized column: ${name}`
+        )
+      )
+    }
+    last = { values, fields }
+    return fields
+  }
+}
+
+export const compileJson = (
+  json: NonNullable<Ast.Insert["json"]>,
+  table: Table,
+  variables: Variables
+): { readonly assigns: ReadonlyArray<Assign>; readonly where: Where } => {
+  const fields = reader(json, table, variables)
+  const read = (column: Column, values: Bound): Uint8Array | null => {
+    try {
+      return fromJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
+    } catch (thrown) {
+      if (!(thrown instanceof WrongJson)) throw thrown
+      throw variables.product === "cassandra"
+        ? wrongJson(thrown.type, thrown.json, column.name)
+        : unsupported(`what ScyllaDB says of this JSON value of ${column.name}`)
+    }
+  }
+  const key = (column: Column, values: Bound): Uint8Array => {
+    const isThere = fields(values).has(column.name)
+    const bytes = read(column, values)
+    if (bytes !== null) return bytes
+    const isPartition = column.kind === "partition_key"
+    throw invalid(
+      variables.say(
+        `Missing mandatory PRIMARY KEY part ${column.name}`,
+        isThere
+          ? `Invalid null value in condition for column ${column.name}`
+          : `Some ${isPartition ? "partition key parts" : "clustering keys"} are missing: ${column.name}`
+      )
+    )
+  }
+  const assigns = table.regular.map((column): Assign =>
+    assignValue(column, (values): RawValue => {
+      if (json.defaultUnset && !fields(values).has(column.name)) return Unset
+      return read(column, values)
+    }, variables)
+  )
+  const keys = (values: Bound): ReadonlyArray<Key> => [makeKey(table.partitionKey.map((column) => key(column, values)))]
+  const ranges = (values: Bound): ReadonlyArray<Bounds> => [
+    { prefix: table.clustering.map((column) => key(column, values)) }
+  ]
+  return {
+    assigns,
+    where: {
+      hasKeys: true,
+      isSinglePartition: true,
+      isFullKey: true,
+      restrictsClustering: table.clustering.length > 0,
+      keys,
+      ranges,
+      tokens: undefined,
+      filters: [],
+      restricted: new Set(),
+      fixed: new Set(),
+      warnings: [],
+      missing: { partition: [], clustering: [] },
+      partitionKey: []
+    }
+  }
+}

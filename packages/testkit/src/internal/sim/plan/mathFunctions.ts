@@ -1,0 +1,183 @@
+/** Functions that only Cassandra has: of numbers, of collections, and masks of values. */
+import { decode, encode } from "@effect-scylla/protocol/Codec"
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as BigDecimal from "effect/BigDecimal"
+import { Buffer } from "node:buffer"
+import { createHash } from "node:crypto"
+import { unsupported } from "../failure.ts"
+import { elements, entries } from "../storage/compare.ts"
+import { collection, int32, readInt32 } from "../storage/values.ts"
+import { aggregateOf } from "./aggregates.ts"
+import { isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+import type { Variables } from "./variables.ts"
+
+type Type = CqlType.CqlType
+
+/** A function and what it is of. */
+export interface Definition {
+  readonly name: string
+  readonly args: ReadonlyArray<Type>
+  readonly returns: Type
+  /** `null` for a null argument is answered without asking. */
+  readonly run: (args: ReadonlyArray<Uint8Array>, variables: Variables) => Uint8Array | null
+}
+
+export const define = (
+  name: string,
+  args: ReadonlyArray<Type>,
+  returns: Type,
+  run: Definition["run"]
+): Definition => ({ name, args, returns, run })
+
+/** In the order that Cassandra lists them in. */
+const NUMERIC: ReadonlyArray<CqlType.ScalarName> = [
+  "bigint",
+  "varint",
+  "decimal",
+  "tinyint",
+  "counter",
+  "int",
+  "float",
+  "smallint",
+  "double"
+]
+
+/** Half to the greater side, as Java rounds doubles; half away from zero, as it rounds decimals. */
+const roundDecimal = (value: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
+  if (value.scale <= 0) return value
+  const size = 10n ** BigInt(value.scale)
+  const magnitude = value.value < 0n ? -value.value : value.value
+  const rounded = (magnitude + size / 2n) / size
+  return BigDecimal.make(value.value < 0n ? -rounded : rounded, 0)
+}
+
+const ofNumber = (
+  name: string,
+  whole: (value: bigint) => bigint,
+  float: (value: number) => number,
+  decimal: (value: BigDecimal.BigDecimal) => BigDecimal.BigDecimal
+): ReadonlyArray<Definition> =>
+  NUMERIC.map((each) => {
+    const type = CqlType.scalar(each)
+    return define(name, [type], type, ([value]) => {
+      if (value!.length === 0) return null
+      if (isIntegral(each)) return writeIntegral(each, whole(readIntegral(type, value!)))
+      if (each === "decimal") return encode(type, decimal(decode(type, value!) as BigDecimal.BigDecimal))
+      return encode(type, float(decode(type, value!) as number))
+    })
+  })
+
+/** Of doubles and floats alone: what others come to depends on the digits of the server. */
+const ofDouble = (name: string, compute: (value: number) => number): ReadonlyArray<Definition> =>
+  NUMERIC.map((each) => {
+    const type = CqlType.scalar(each)
+    return define(name, [type], type, ([value]) => {
+      if (each !== "double" && each !== "float") throw unsupported(`${name} of the type ${each}`)
+      return value!.length === 0 ? null : encode(type, compute(decode(type, value!) as number))
+    })
+  })
+
+export const MATH: ReadonlyArray<Definition> = [
+  ...ofNumber(
+    "abs",
+    (value) => value < 0n ? -value : value,
+    Math.abs,
+    BigDecimal.abs
+  ),
+  ...ofNumber("round", (value) => value, (value) => Math.floor(value + 0.5), roundDecimal),
+  ...ofDouble("exp", Math.exp),
+  ...ofDouble("log", Math.log),
+  ...ofDouble("log10", Math.log10)
+]
+
+const elementOf = (type: Type): Type | undefined =>
+  type._tag === "List" || type._tag === "Set" ? type.element : undefined
+
+/** An aggregate over the elements of one collection. */
+const folded = (name: string, aggregate: string) => (type: Type, variables: Variables): Definition | undefined => {
+  const element = elementOf(type)
+  if (element === undefined) return undefined
+  const make = aggregateOf(aggregate, element, variables)
+  return define(name, [type], element, ([value]) => {
+    const aggregator = make()
+    for (const each of elements(value!)) aggregator.add(each)
+    return aggregator.result()
+  })
+}
+
+/** Those that work on a value of any type, by the type that they are given. */
+export const GENERIC: Record<string, (type: Type, variables: Variables) => Definition | undefined> = {
+  map_keys: (type) =>
+    type._tag !== "Map" ? undefined : define("map_keys", [type], CqlType.set(type.key), ([value]) => {
+      const flat = entries(value!)
+      return collection(flat.length / 2, flat.filter((_, i) => i % 2 === 0))
+    }),
+  map_values: (type) =>
+    type._tag !== "Map" ? undefined : define("map_values", [type], CqlType.list(type.value), ([value]) => {
+      const flat = entries(value!)
+      return collection(flat.length / 2, flat.filter((_, i) => i % 2 === 1))
+    }),
+  collection_count: (type) =>
+    type._tag !== "Map" && elementOf(type) === undefined
+      ? undefined
+      : define("collection_count", [type], CqlType.scalar("int"), ([value]) => int32(readInt32(value!))),
+  collection_min: folded("collection_min", "min"),
+  collection_max: folded("collection_max", "max"),
+  collection_sum: folded("collection_sum", "sum"),
+  collection_avg: folded("collection_avg", "avg"),
+  mask_null: (type) => define("mask_null", [type], type, () => null),
+  mask_default: (type) => isText(type) ? define("mask_default", [type], type, () => Buffer.from("****")) : undefined,
+  mask_hash: (type) =>
+    define(
+      "mask_hash",
+      [type],
+      CqlType.scalar("blob"),
+      ([value]) => Uint8Array.from(createHash("sha256").update(value!).digest())
+    )
+}
+
+const isText = (type: Type): boolean => type._tag === "Scalar" && (type.name === "text" || type.name === "ascii")
+
+const int = CqlType.scalar("int")
+
+/** Masks of a text but for what is inside of it, or outside, so many characters from its ends. */
+const maskParts = (name: string, isInner: boolean, type: Type): Definition =>
+  define(name, [type, int, int], type, ([value, begin, end]) => {
+    const chars = [...Buffer.from(value!).toString("utf8")]
+    const from = readInt32(begin!)
+    const to = chars.length - readInt32(end!)
+    return Buffer.from(chars.map((char, i) => ((i >= from && i < to) === isInner ? "*" : char)).join(""))
+  })
+
+const similarity = (
+  name: string,
+  compute: (x: ReadonlyArray<number>, y: ReadonlyArray<number>) => number
+) =>
+(type: Type): Definition | undefined => {
+  const isFloats = type._tag === "Vector" && type.element._tag === "Scalar" && type.element.name === "float"
+  if (!isFloats) return undefined
+  const float = CqlType.scalar("float")
+  const numbers = (bytes: Uint8Array): ReadonlyArray<number> => Array.from(decode(type, bytes) as Iterable<number>)
+  return define(name, [type, type], float, ([x, y]) => encode(float, Math.fround(compute(numbers(x!), numbers(y!)))))
+}
+
+const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number =>
+  x.reduce((sum, each, i) => sum + each * y[i]!, 0)
+
+/** How alike two vectors are, 0 to 1. */
+const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
+  similarity_cosine: similarity("similarity_cosine", (x, y) => (1 + dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))) / 2),
+  similarity_euclidean: similarity("similarity_euclidean", (x, y) => {
+    const apart = x.map((each, i) => each - y[i]!)
+    return 1 / (1 + dot(apart, apart))
+  }),
+  similarity_dot_product: similarity("similarity_dot_product", (x, y) => (1 + dot(x, y)) / 2)
+}
+
+/** Those with more than one argument, by the type of the first. */
+export const OF_SEVERAL: Record<string, (type: Type) => Definition | undefined> = {
+  ...SIMILARITIES,
+  mask_replace: (type) => define("mask_replace", [type, type], type, ([, by]) => by!),
+  mask_inner: (type) => isText(type) ? maskParts("mask_inner", true, type) : undefined,
+  mask_outer: (type) => isText(type) ? maskParts("mask_outer", false, type) : undefined
+}

@@ -1,0 +1,32 @@
+/** Numbers of CQL as JavaScript computes with them. */
+import { decode, encode } from "@effect-scylla/protocol/Codec"
+import type * as CqlType from "@effect-scylla/protocol/CqlType"
+
+export type Integral = "tinyint" | "smallint" | "int" | "bigint" | "counter" | "varint"
+
+export const BITS: Record<Integral, number> = {
+  tinyint: 8,
+  smallint: 16,
+  int: 32,
+  bigint: 64,
+  counter: 64,
+  varint: 0
+}
+
+export const isIntegral = (name: string): name is Integral => name in BITS
+
+export const readIntegral = (type: CqlType.CqlType, bytes: Uint8Array): bigint =>
+  bytes.length === 0 ? 0n : BigInt(decode(type, bytes) as bigint | number)
+
+/** The bytes of an integer, without what does not fit. */
+export const writeIntegral = (name: Integral, value: bigint): Uint8Array => {
+  if (name === "varint") return encode({ _tag: "Scalar", name }, value)!
+  const size = BITS[name] / 8
+  const out = new Uint8Array(size)
+  let rest = BigInt.asUintN(BITS[name], value)
+  for (let i = size - 1; i >= 0; i--) {
+    out[i] = Number(rest & 0xffn)
+    rest >>= 8n
+  }
+  return out
+}

@@ -1,0 +1,48 @@
+/** What a statement is compiled to, and what it is given when it runs. */
+import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
+import type { Options } from "@effect-scylla/protocol/Request"
+import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import type { SimNode } from "../cluster/simNode.ts"
+import type { Topology } from "../cluster/topology.ts"
+import type { Table } from "../schema/schema.ts"
+import type { Mutation } from "./modify.ts"
+import type { Bound } from "./variables.ts"
+
+/** One run of a statement. It notes which partitions were asked for, for the counters. */
+export interface Call {
+  readonly topology: Topology
+  /** The coordinator. */
+  readonly node: SimNode
+  readonly values: Bound
+  readonly options: Options
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** A fresh timestamp by the coordinator's clock, microseconds, later than all that it gave before. */
+  readonly timestamp: () => bigint
+  /** Whether the client understands the error of the rate limit. */
+  readonly hasRateLimitError: boolean
+  /** Conditional statements answer as those of Cassandra: no more than there is to say. */
+  readonly isCassandra: boolean
+  /** What the answer warns of. */
+  readonly warnings: Array<string>
+  /** Partitions touched: a request of exactly one can be owned by a shard. */
+  partitions: number
+  table: Table | undefined
+  hi: number
+  lo: number
+}
+
+export interface Plan {
+  readonly variables: ReadonlyArray<WireColumn>
+  /** Positions of the partition key's columns among the variables; empty when not all of them are variables. */
+  readonly partitionKey: ReadonlyArray<number>
+  readonly result: ReadonlyArray<WireColumn>
+  readonly isConditional: boolean
+  /** The tables that it was compiled against: when one of them is altered or dropped, so is the plan. */
+  readonly tables: ReadonlyArray<Table>
+  /** Set for INSERT, UPDATE and DELETE: what a batch needs of them. */
+  readonly mutation: Mutation | undefined
+  readonly execute: (call: Call) => ServerResponse
+}
+
+export const VOID: ServerResponse = { _tag: "Void" }

@@ -1,0 +1,512 @@
+/** SELECT, over tables of users and of the system alike. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
+import { toBigInt, TokenWords } from "@effect-scylla/sharding/Token"
+import { Buffer } from "node:buffer"
+import { checkLevel } from "../cluster/topology.ts"
+import { invalid } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import type { Column, Table } from "../schema/schema.ts"
+import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
+import { readInt32 } from "../storage/values.ts"
+import * as Paging from "./paging.ts"
+import type { Call, Plan } from "./plan.ts"
+import { compileSelection, type Group, type Selection } from "./selection.ts"
+import { compile } from "./terms.ts"
+import { type Bound, type Markers, Variables, type View } from "./variables.ts"
+import { columnOf, compileWhere, type TokenBounds, valueOf, type Where } from "./where.ts"
+
+/** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
+const PAGE_BYTES = 1024 * 1024
+
+type Cells = ReadonlyArray<Uint8Array | null>
+
+/** Whether rows come backwards: ORDER BY must be the clustering order or its exact opposite. */
+const isReversed = (statement: Ast.Select, table: Table, where: Where, variables: Variables): boolean => {
+  const { orderBy } = statement
+  if (orderBy.length === 0) return false
+  if (!where.hasKeys) {
+    throw invalid("ORDER BY is only supported when the partition key is restricted by an EQ or an IN.")
+  }
+  let reversed: boolean | undefined
+  let next = 0
+  for (const { column: name, descending } of orderBy) {
+    const column = columnOf(table, name, variables, (each) => `Order by on unknown column ${each}`)
+    if (column.kind !== "clustering") {
+      throw invalid(
+        `Order by is currently only supported on the clustered columns of the PRIMARY KEY, got ${column.name}`
+      )
+    }
+    // What an equality fixes needs no order of its own.
+    while (next < column.position && where.fixed.has(table.clustering[next]!)) next++
+    if (column.position !== next) {
+      if (variables.product === "cassandra" && column.position === next - 1) continue
+      throw invalid(
+        variables.say(
+          column.position < next
+            ? "Order by currently only supports the ordering of columns following their declared order in the PRIMARY KEY"
+            : `Unsupported order by relation - column ${
+              table.clustering[next]!.name
+            } doesn't have an ordering or EQ relation.`,
+          "Order by currently only supports the ordering of columns following their declared order in the PRIMARY KEY"
+        )
+      )
+    }
+    next++
+    const turned = descending !== column.descending
+    if (reversed !== undefined && reversed !== turned) {
+      throw invalid(
+        variables.say(
+          `Unsupported order by relation - only reversing all columns is supported, but column ${column.name} has opposite ordering`,
+          "Unsupported order by relation"
+        )
+      )
+    }
+    reversed = turned
+  }
+  return reversed === true
+}
+
+/** Index of the first and behind the last row of a range. */
+const span = (data: TableData, partition: Partition, bounds: Bounds): readonly [number, number] => {
+  const { rows } = partition
+  const range: Bounds = bounds.test === undefined ? bounds : { ...bounds, test: undefined }
+  const from = range.lower === undefined ? range.prefix : [...range.prefix, range.lower.value]
+  let start = partition.lowerBound(from)
+  while (start < rows.length && !data.contains(range, rows[start]!.clustering)) {
+    // Only rows equal to an exclusive bound can be in front of a range that is not empty.
+    if (data.compare(rows[start]!.clustering, from) !== 0) return [start, start]
+    start++
+  }
+  if (range.upper === undefined && range.prefix.length === 0) return [start, rows.length]
+  let low = start
+  let high = rows.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (data.contains(range, rows[middle]!.clustering)) low = middle + 1
+    else high = middle
+  }
+  return [start, low]
+}
+
+interface Walk {
+  readonly data: TableData
+  readonly partitions: ReadonlyArray<Partition>
+  readonly ranges: ReadonlyArray<Bounds>
+  readonly reversed: boolean
+  readonly now: number
+  readonly after: Paging.Position | undefined
+  /** Whether a partition of static columns alone shows a row. */
+  readonly showsStatics: boolean
+}
+
+const hasLiveRow = (partition: Partition, now: number): boolean => partition.rows.some((row) => row.isLive(now))
+
+/** Goes through rows in order, from a position on, until `visit` answers false. */
+const walk = (
+  { after, data, now, partitions, ranges, reversed, showsStatics }: Walk,
+  visit: (partition: Partition, row: Row | undefined) => boolean
+): void => {
+  for (const partition of partitions) {
+    const resumed = after !== undefined && Buffer.compare(after.key, partition.key) === 0
+    // Without a row the position is behind the whole partition.
+    if (resumed && after.clustering.length === 0) continue
+    if (showsStatics && !resumed && partition.statics.isLive(now) && !hasLiveRow(partition, now)) {
+      if (!visit(partition, undefined)) return
+      continue
+    }
+    for (let r = 0; r < ranges.length; r++) {
+      const bounds = ranges[reversed ? ranges.length - 1 - r : r]!
+      let [start, end] = span(data, partition, bounds)
+      if (resumed) {
+        const at = partition.lowerBound(after.clustering)
+        const row = partition.rows[at]
+        const behind = row !== undefined && data.compare(row.clustering, after.clustering) === 0 ? at + 1 : at
+        if (reversed) end = Math.min(end, at)
+        else start = Math.max(start, behind)
+      }
+      for (let i = start; i < end; i++) {
+        const row = partition.rows[reversed ? end - 1 - (i - start) : i]!
+        if (bounds.test !== undefined && !bounds.test(row.clustering)) continue
+        if (row.isLive(now) && !visit(partition, row)) return
+      }
+    }
+  }
+}
+
+const scratch = new TokenWords()
+
+/** The partitions that a statement reads, in order, from a position on. */
+const partitionsOf = (
+  data: TableData,
+  keys: ReadonlyArray<Key> | undefined,
+  tokens: TokenBounds | undefined,
+  after: Paging.Position | undefined
+): ReadonlyArray<Partition> => {
+  const isIn = (partition: Partition): boolean => {
+    if (tokens === undefined) return true
+    const token = toBigInt(partition.hi, partition.lo)
+    const { lower, upper } = tokens
+    if (lower !== undefined && (lower.inclusive ? token < lower.token : token <= lower.token)) return false
+    // The minimum token as an upper bound means the end of the ring.
+    if (upper === undefined || upper.token === -(2n ** 63n)) return true
+    return upper.inclusive ? token <= upper.token : token < upper.token
+  }
+  if (keys !== undefined) {
+    const out: Array<Partition> = []
+    let skip = after !== undefined
+    for (const key of keys) {
+      if (skip && Buffer.compare(key.bytes, after!.key) !== 0) continue
+      skip = false
+      const partition = data.get(key.bytes)
+      if (partition !== undefined && isIn(partition)) out.push(partition)
+    }
+    return out
+  }
+  return data.scan().filter((partition) => {
+    if (!isIn(partition)) return false
+    if (after === undefined) return true
+    if (partition.hi !== after.hi) return partition.hi > after.hi
+    const low = partition.lo >>> 0
+    const other = after.lo >>> 0
+    return low !== other ? low > other : Buffer.compare(partition.key, after.key) >= 0
+  })
+}
+
+/** The value of LIMIT, -1 for none. ScyllaDB takes nothing and less for none. */
+const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables): (values: Bound) => number => {
+  if (term === undefined) return () => -1
+  const compiled = compile(term, CqlType.scalar("int"), name, variables)
+  const isScylla = variables.product === "scylla"
+  return (values) => {
+    const bytes = compiled(values)
+    if (bytes === null) {
+      if (isScylla) return -1
+      throw invalid("Invalid null value of limit")
+    }
+    if (!(bytes instanceof Uint8Array)) return -1
+    if (bytes.length !== 4) {
+      if (isScylla) return -1
+      throw invalid(`Expected 4 or 0 byte int (${bytes.length})`)
+    }
+    const limit = readInt32(bytes)
+    if (limit > 0) return limit
+    if (isScylla) return -1
+    throw invalid("LIMIT must be strictly positive")
+  }
+}
+
+/** What may be read at all at a level of consistency. */
+const checkReadable = (call: Call, keys: ReadonlyArray<Key> | undefined): void => {
+  const { consistency } = call.options
+  checkLevel(consistency, "read")
+  const serial = consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
+  if (serial && keys?.length !== 1 && !call.isCassandra) {
+    throw invalid("SERIAL/LOCAL_SERIAL consistency may only be requested for one partition at a time")
+  }
+}
+
+/** Tells the counters what was asked for, and refuses what too few replicas could answer. */
+const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
+  checkReadable(call, keys)
+  const { consistency } = call.options
+  call.table = table
+  if (keys === undefined) {
+    call.partitions = 2
+    call.topology.ensureAllAlive(table, consistency, call.node)
+    return
+  }
+  call.partitions = keys.length
+  for (const key of keys) {
+    Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+    call.hi = scratch.hi
+    call.lo = scratch.lo
+    const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
+    call.topology.ensureAlive(table.keyspace, consistency, call.node, replicas)
+    table.rateLimiter?.count("read", table, key.bytes, call)
+  }
+}
+
+const checkDistinct = (
+  statement: Ast.Select,
+  { isAggregate, plain, used }: Selection,
+  table: Table,
+  where: Where,
+  variables: Variables
+): void => {
+  const wrong = used.find((column) => column.kind !== "partition_key" && column.kind !== "static")
+  if (wrong !== undefined) {
+    throw invalid(
+      `SELECT DISTINCT queries must only request partition key columns and/or static columns (not ${wrong.name})`
+    )
+  }
+  const isKeyed = isAggregate || where.isSinglePartition
+  for (const column of table.partitionKey) {
+    if (!isKeyed && !plain.includes(column)) {
+      throw invalid(
+        `SELECT DISTINCT queries must request all the partition key columns (missing ${column.name})`
+      )
+    }
+  }
+  for (const column of where.restricted) {
+    const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
+    if (!isAllowed) {
+      throw invalid(
+        `SELECT DISTINCT with WHERE clause only supports restriction by partition key${
+          variables.say("", " and/or static columns")
+        }.`
+      )
+    }
+  }
+  if (statement.perPartitionLimit !== undefined && variables.product === "cassandra") {
+    throw invalid("PER PARTITION LIMIT is not allowed with SELECT DISTINCT queries")
+  }
+}
+
+/** The columns that rows are grouped by: those of the key, from its front, but for those that are fixed. */
+const groupColumns = (
+  statement: Ast.Select,
+  table: Table,
+  where: Where,
+  variables: Variables
+): ReadonlyArray<Column> => {
+  const key = [...table.partitionKey, ...table.clustering]
+  let next = 0
+  return statement.groupBy.map((name) => {
+    const column = columnOf(table, name, variables, (each) => `Group by unknown column ${each}`)
+    const at = key.indexOf(column)
+    if (at < 0) {
+      throw invalid(
+        variables.say(
+          `Group by non-primary-key column ${name}`,
+          `Group by is currently only supported on the columns of the PRIMARY KEY, got ${name}`
+        )
+      )
+    }
+    while (next < at && where.fixed.has(key[next]!)) next++
+    if (at !== next) {
+      throw invalid(
+        variables.say(
+          `Group by column ${name} is out of order`,
+          "Group by currently only support groups of columns following their declared order in the PRIMARY KEY"
+        )
+      )
+    }
+    next++
+    return column
+  })
+}
+
+const sameGroup = (columns: ReadonlyArray<Column>, a: View, b: View): boolean =>
+  columns.every((column) => {
+    const x = valueOf(column, a)
+    const y = valueOf(column, b)
+    return x === null || y === null ? x === y : Buffer.compare(x, y) === 0
+  })
+
+/** What Cassandra warns of. */
+const aggregationWarning = (where: Where, variables: Variables): ReadonlyArray<string> =>
+  variables.product === "scylla" || where.isSinglePartition
+    ? []
+    : [
+      where.hasKeys
+        ? "Aggregation query used on multiple partition keys (IN restriction)"
+        : "Aggregation query used without partition key"
+    ]
+
+export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {
+  const variables = new Variables(markers, table)
+  const isScylla = variables.product === "scylla"
+  const selection = compileSelection(statement, table, variables)
+  const where = compileWhere(statement.where, table, variables, "SELECT", statement.allowFiltering)
+  if (statement.distinct) checkDistinct(statement, selection, table, where, variables)
+  const groupBy = groupColumns(statement, table, where, variables)
+  const isGrouped = selection.isAggregate || groupBy.length > 0
+  const reversed = isReversed(statement, table, where, variables)
+  const isSorted = statement.orderBy.length > 0 && !where.isSinglePartition
+  if (selection.isAggregate && groupBy.length === 0 && statement.perPartitionLimit !== undefined && !isScylla) {
+    throw invalid("PER PARTITION LIMIT is not allowed with aggregate queries.")
+  }
+  if (
+    where.restrictsClustering && statement.selectors.length > 0 && selection.used.length > 0 &&
+    selection.used.every((column) => column.kind === "static") && !statement.allowFiltering
+  ) {
+    throw invalid("Cannot restrict clustering columns when selecting only static columns")
+  }
+  const limit = limitOf(statement.limit, "[limit]", variables)
+  const perPartition = limitOf(
+    statement.perPartitionLimit,
+    variables.say("[limit]", "[per_partition_limit]"),
+    variables
+  )
+  if (statement.using.timeout !== undefined) {
+    compile(statement.using.timeout, CqlType.scalar("duration"), "[timeout]", variables)
+  }
+  const { distinct } = statement
+  const isUser = !table.keyspace.isSystem
+  const { wire } = selection
+  const warnings = [...where.warnings, ...(isGrouped && isUser ? aggregationWarning(where, variables) : [])]
+
+  const execute = (call: Call): ReturnType<Plan["execute"]> => {
+    const { options, values } = call
+    const keys = where.hasKeys ? where.keys(values) : undefined
+    if (isUser) route(call, table, keys)
+    else checkReadable(call, keys)
+    call.warnings.push(...warnings)
+    const data = table.rows === undefined ? table.data : table.rows(call.node)
+    const state = options.pagingState ?? null
+    const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
+    if (isSorted && pageSize > 0) {
+      throw invalid(
+        "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the " +
+          "ORDER BY or the IN and sort client side, or disable paging for this query"
+      )
+    }
+    const after = state === null ? undefined : Paging.read(table, state)
+    const tokens = where.tokens?.(values)
+    const isEmpty = where.tokens !== undefined && tokens === undefined
+    const found: Walk = {
+      data,
+      partitions: isEmpty ? [] : partitionsOf(data, keys, tokens, after),
+      ranges: where.ranges(values),
+      reversed,
+      now: call.now,
+      after,
+      showsStatics: table.hasStatics && !where.restrictsClustering
+    }
+    let remaining = after?.remaining ?? limit(values)
+    const most = perPartition(values)
+    const rows: Array<Cells> = []
+    let position: Paging.Position | undefined
+    const at = ({ partition, row }: View, inPartition: number): Paging.Position => ({
+      key: partition.key,
+      hi: partition.hi,
+      lo: partition.lo,
+      clustering: distinct || row === undefined ? [] : row.clustering,
+      remaining,
+      inPartition
+    })
+    const passes = (view: View): boolean => where.filters.every((filter) => filter(values, view))
+    const answer = (): ReturnType<Plan["execute"]> => ({
+      _tag: "Rows",
+      columns: wire,
+      rows,
+      pagingState: position === undefined ? null : Paging.write(table, position),
+      skipMetadata: options.skipMetadata,
+      globalSpec: false
+    })
+
+    if (isGrouped) {
+      let group: Group | undefined
+      let last: View | undefined
+      let inPartition = after?.inPartition ?? 0
+      let lastPartition: Partition | undefined
+      // The end of a group; false where no more are wanted.
+      const finish = (): boolean => {
+        if (group === undefined) return true
+        const isWanted = most < 0 || isScylla || inPartition < most
+        inPartition++
+        if (isWanted) {
+          rows.push(group.result(values))
+          if (remaining > 0) remaining--
+        }
+        group = undefined
+        if (remaining === 0) return false
+        if (pageSize > 0 && !isScylla && groupBy.length > 0 && rows.length === pageSize) {
+          position = at(last!, inPartition)
+          return false
+        }
+        return true
+      }
+      let isOver = false
+      if (remaining !== 0) {
+        walk(found, (partition, row) => {
+          const view: View = { partition, row, now: call.now }
+          if (distinct && lastPartition === partition) return true
+          if (!passes(view)) return true
+          const isNew = group !== undefined &&
+            (groupBy.length > 0 ? partition !== last!.partition || !sameGroup(groupBy, last!, view) : false)
+          if (isNew && !finish()) {
+            isOver = true
+            return false
+          }
+          if (lastPartition !== partition && lastPartition !== undefined) inPartition = 0
+          lastPartition = partition
+          group ??= selection.group()
+          group.add(values, view)
+          last = view
+          return true
+        })
+      }
+      if (group === undefined && groupBy.length === 0 && after === undefined) group = selection.group()
+      if (!isOver) finish()
+      return answer()
+    }
+
+    if (isSorted) {
+      const views: Array<View> = []
+      walk(found, (partition, row) => {
+        const view: View = { partition, row, now: call.now }
+        if (passes(view)) views.push(view)
+        return true
+      })
+      // Of equal rows ScyllaDB shows the last first when it turns the order around.
+      if (isScylla && reversed) {
+        const order = new Map<Partition, number>(found.partitions.map((partition, i) => [partition, -i]))
+        views.sort((a, b) => order.get(a.partition)! - order.get(b.partition)!)
+      }
+      const sign = reversed ? -1 : 1
+      views.sort((a, b) => sign * data.compare(a.row?.clustering ?? [], b.row?.clustering ?? []))
+      const counts = new Map<Partition, number>()
+      for (const view of views) {
+        if (remaining === 0) break
+        const count = counts.get(view.partition) ?? 0
+        counts.set(view.partition, count + 1)
+        if (most >= 0 && count >= most) continue
+        rows.push(selection.project(values, view))
+        if (remaining > 0) remaining--
+      }
+      return answer()
+    }
+
+    let bytes = 0
+    let scanned = 0
+    let last: Partition | undefined
+    let inPartition = 0
+    if (remaining !== 0) {
+      walk(found, (partition, row) => {
+        const view: View = { partition, row, now: call.now }
+        if (last !== partition) {
+          inPartition = after !== undefined && same(after, partition) ? after.inPartition : 0
+        } else if (distinct) return true
+        last = partition
+        scanned++
+        if (passes(view) && (most < 0 || inPartition < most)) {
+          const cells = selection.project(values, view)
+          rows.push(cells)
+          inPartition++
+          if (remaining > 0 && --remaining === 0) return false
+          if (pageSize > 0) { for (const cell of cells) bytes += cell === null ? 4 : 4 + cell.length }
+        }
+        // ScyllaDB counts what it looked at, whether it shows it or not.
+        if (pageSize > 0 && ((isScylla ? scanned : rows.length) >= pageSize || bytes >= PAGE_BYTES)) {
+          position = at(view, inPartition)
+          return false
+        }
+        return true
+      })
+    }
+    return answer()
+  }
+  return {
+    variables: variables.all,
+    partitionKey: where.partitionKey,
+    result: wire,
+    isConditional: false,
+    tables: [table],
+    mutation: undefined,
+    execute
+  }
+}
+
+const same = (after: Paging.Position, partition: Partition): boolean => Buffer.compare(after.key, partition.key) === 0

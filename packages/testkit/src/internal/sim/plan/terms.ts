@@ -1,0 +1,378 @@
+/** Terms of statements, compiled once into functions of the bound values. */
+import { decode, encode } from "@effect-scylla/protocol/Codec"
+import { type CqlType, format, isSame, type ScalarName } from "@effect-scylla/protocol/CqlType"
+import type { RawValue } from "@effect-scylla/protocol/Request"
+import { Unset } from "@effect-scylla/protocol/Value"
+import { invalid } from "../failure.ts"
+import type { Term, TypeNode } from "../parse/ast.ts"
+import type { Product } from "../parse/tokens.ts"
+import { checkOf, collection, normalize, record } from "../storage/values.ts"
+import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
+import { encodeConstant, fitsConstant } from "./literals.ts"
+import type { Bound, Compiled, Fit, Variables, View } from "./variables.ts"
+
+const constant = (value: RawValue): Compiled => () => value
+
+/** Whether a term is the same in every run. */
+const isConstant = (term: Term): boolean => {
+  switch (term._tag) {
+    case "Marker":
+    case "Call":
+      return false
+    case "List":
+    case "Set":
+    case "Tuple":
+      return term.items.every(isConstant)
+    case "Map":
+      return term.entries.every(([key, value]) => isConstant(key) && isConstant(value))
+    case "Udt":
+      return term.fields.every(([, value]) => isConstant(value))
+    case "Hint":
+      return isConstant(term.term)
+    default:
+      return true
+  }
+}
+
+/** A term as messages show it. */
+export const textOf = (term: Term, product: Product): string => {
+  const list = (terms: ReadonlyArray<Term>): string => terms.map((each) => textOf(each, product)).join(", ")
+  const colon = product === "scylla" ? ":" : ": "
+  switch (term._tag) {
+    case "Null":
+      return product === "scylla" ? "null" : "NULL"
+    case "Constant":
+      return term.kind === "STRING" ? `'${term.text}'` : term.text
+    case "Marker":
+      return "?"
+    case "List":
+      return `[${list(term.items)}]`
+    case "Set":
+      return `{${list(term.items)}}`
+    case "Tuple":
+      return `(${list(term.items)})`
+    case "Map":
+      return `{${term.entries.map((entry) => entry.map((each) => textOf(each, product)).join(colon)).join(", ")}}`
+    case "Udt":
+      return `{${term.fields.map(([name, value]) => `${name}${colon}${textOf(value, product)}`).join(", ")}}`
+    case "Hint":
+      return `(${nameOf(term.type)})${product === "scylla" ? " " : ""}${textOf(term.term, product)}`
+    case "Call":
+      return `${term.keyspace === undefined ? "" : `${term.keyspace}.`}${term.name}(${list(term.args)})`
+  }
+}
+
+const nameOf = (node: TypeNode): string =>
+  node._tag === "Name"
+    ? node.name
+    : node._tag === "Vector"
+    ? `vector<${nameOf(node.element)}, ${node.dimension}>`
+    : `${node.name}<${node.args.map(nameOf).join(", ")}>`
+
+/** How well a value of one type serves where another is wanted: values of both are written the same way, or it is the type. */
+export const serves = (type: CqlType, wanted: CqlType): Fit => {
+  if (isSame(type, wanted)) return "exact"
+  if (wanted._tag !== "Scalar") return "no"
+  if (wanted.name === "blob") return "weak"
+  return type._tag === "Scalar" && (SERVES[wanted.name] ?? []).includes(type.name) ? "weak" : "no"
+}
+
+const SERVES: Partial<Record<ScalarName, ReadonlyArray<ScalarName>>> = {
+  text: ["ascii"],
+  bigint: ["timestamp"],
+  timestamp: ["bigint"],
+  varint: ["int", "bigint", "timestamp"],
+  uuid: ["timeuuid"]
+}
+
+/** Whether a term may be a value of a type, as far as its form shows. */
+export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
+  const all = (terms: ReadonlyArray<Term>, of: CqlType): Fit => {
+    let out: Fit = "exact"
+    for (const each of terms) {
+      const fit = fits(each, of, variables)
+      if (fit === "no") return "no"
+      if (fit === "weak") out = "weak"
+    }
+    return out
+  }
+  switch (term._tag) {
+    case "Null":
+    case "Marker":
+      return "weak"
+    case "Constant":
+      return type._tag === "Scalar" ? fitsConstant(type.name, term) : "no"
+    case "Hint":
+      return serves(variables.type(term.type), type)
+    case "Call": {
+      const found = resolveCall(term, variables)
+      return serves(found.type, type)
+    }
+    case "List":
+      if (type._tag === "Vector") {
+        return term.items.length === type.dimension && all(term.items, type.element) !== "no" ? "weak" : "no"
+      }
+      return type._tag === "List" ? all(term.items, type.element) : "no"
+    case "Set":
+      if (type._tag === "Map" && term.items.length === 0) return "weak"
+      return type._tag === "Set" ? all(term.items, type.element) : "no"
+    case "Map": {
+      if (type._tag !== "Map") return "no"
+      const keys = all(term.entries.map(([key]) => key), type.key)
+      return keys === "no" ? "no" : all(term.entries.map(([, value]) => value), type.value)
+    }
+    case "Tuple":
+      if (type._tag !== "Tuple") return term.items.length === 1 ? fits(term.items[0]!, type, variables) : "no"
+      return term.items.length <= type.elements.length &&
+          term.items.every((each, i) => fits(each, type.elements[i]!, variables) !== "no") ?
+        "weak" :
+        "no"
+    case "Udt": {
+      if (type._tag !== "Udt") return "no"
+      return term.fields.every(([name, value]) => {
+          const field = type.fields.find((each) => each.name === name)
+          return field !== undefined && fits(value, field.type, variables) !== "no"
+        }) ?
+        "weak" :
+        "no"
+    }
+  }
+}
+
+/** A call of a function with terms, as a value. */
+const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: Variables): Resolved =>
+  resolveFunction(
+    term,
+    term.args.map((arg): Argument => ({
+      text: textOf(arg, variables.product),
+      fits: (type) => fits(arg, type, variables),
+      type: arg._tag === "Hint"
+        ? variables.type(arg.type)
+        : arg._tag === "Call"
+        ? resolveCall(arg, variables).type
+        : undefined,
+      compile: (type, name) => compile(arg, type, name, variables)
+    })),
+    variables
+  )
+
+/** A type in a message: what is always frozen is said to be. */
+const shownType = (type: CqlType): string => type._tag === "Tuple" ? `frozen<${format(type)}>` : format(type)
+
+const wrongKind = (kind: string, name: string, type: CqlType): never => {
+  throw invalid(`Invalid ${kind} literal for ${name} of type ${shownType(type)}`)
+}
+
+/** An element of a collection: never unset, and null only in lists of ScyllaDB. */
+const element = (
+  term: Term,
+  type: CqlType,
+  name: string,
+  variables: Variables,
+  isNullable = false
+): (values: Bound, view?: View) => Uint8Array | null => {
+  const compiled = compile(term, type, name, variables)
+  return (values, view) => {
+    const bytes = compiled(values, view)
+    if (bytes === null) {
+      if (isNullable) return null
+      throw invalid("null is not supported inside collections")
+    }
+    if (!(bytes instanceof Uint8Array)) throw invalid(`unset value is not supported inside collections`)
+    return bytes
+  }
+}
+
+/** Says which of the parts of a literal is of another type. */
+const checkParts = (
+  kind: string,
+  what: string,
+  terms: ReadonlyArray<Term>,
+  type: CqlType,
+  name: string,
+  variables: Variables
+): void => {
+  for (const term of terms) {
+    if (fits(term, type, variables) === "no") {
+      const shown = variables.product === "scylla" ? `frozen<${format(type)}>` : `frozen<${format(type)}>`
+      throw invalid(
+        `Invalid ${kind} literal for ${name}: ${what} ${textOf(term, variables.product)} is not of type ${
+          type._tag === "Scalar" ? format(type) : shown
+        }`
+      )
+    }
+  }
+}
+
+const parts = (
+  terms: ReadonlyArray<Term | undefined>,
+  types: ReadonlyArray<CqlType>,
+  name: string,
+  variables: Variables,
+  nameOf: (index: number) => string
+): Compiled => {
+  const compiled = terms.map((term, i) =>
+    term === undefined ? undefined : compile(term, types[i]!, term._tag === "Marker" ? nameOf(i) : name, variables)
+  )
+  return (values, view) => {
+    const out: Array<Uint8Array | null> = compiled.map((part) => {
+      const bytes = part === undefined ? null : part(values, view)
+      if (bytes === Unset) throw invalid(`Invalid unset value for tuple field of ${name}`)
+      return bytes as Uint8Array | null
+    })
+    return record(out)
+  }
+}
+
+/** A vector from a literal of as many elements as it has. */
+const vectorOf = (
+  items: ReadonlyArray<Term>,
+  type: Extract<CqlType, { readonly _tag: "Vector" }>,
+  name: string,
+  variables: Variables
+): Compiled => {
+  if (items.length !== type.dimension) {
+    throw invalid(
+      `Invalid vector literal for ${name} of type ${
+        format(type)
+      }; expected ${type.dimension} elements, but given ${items.length}`
+    )
+  }
+  checkParts("vector", "value", items, type.element, name, variables)
+  const compiled = items.map((item) => compile(item, type.element, `value(${name})`, variables))
+  return (values, view) =>
+    encode(
+      type,
+      compiled.map((item) => {
+        const bytes = item(values, view)
+        if (bytes === null) throw invalid("null is not supported inside vectors")
+        if (bytes === Unset) throw invalid("unset is not supported inside vectors")
+        return decode(type.element, bytes as Uint8Array)
+      })
+    )
+}
+
+/** Cassandra takes no variables inside of literals. */
+const checkMarkers = (kind: string, terms: ReadonlyArray<Term>, name: string, variables: Variables): void => {
+  if (variables.product === "cassandra" && terms.some((term) => term._tag === "Marker")) {
+    throw invalid(`Invalid ${kind} literal for ${name}: bind variables are not supported inside collection literals`)
+  }
+}
+
+const compileDynamic = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
+  switch (term._tag) {
+    case "Null":
+      return constant(null)
+    case "Constant": {
+      const bytes = encodeConstant(type, term, name, variables.product)
+      return constant(bytes)
+    }
+    case "Hint": {
+      const given = variables.type(term.type)
+      if (serves(given, type) === "no") {
+        throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${format(type)}`)
+      }
+      const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
+      return compile(term.term, given, isMarker ? textOf(term, "cassandra") : name, variables)
+    }
+    case "Call": {
+      const found = resolveCall(term, variables)
+      if (serves(found.type, type) === "no") {
+        throw invalid(
+          `Type error: cannot assign result of function ${found.name} (type ${format(found.type)}) to ${name} (type ${
+            format(type)
+          })`
+        )
+      }
+      return found.value
+    }
+    case "Marker": {
+      const { index } = term
+      variables.add(index, name, type)
+      const check = checkOf(type, name, variables.product)
+      return (values) => {
+        const bytes = values[index]!
+        return bytes instanceof Uint8Array ? check(bytes) : bytes
+      }
+    }
+    case "List": {
+      if (type._tag === "Vector") return vectorOf(term.items, type, name, variables)
+      if (type._tag !== "List") {
+        if (variables.product === "scylla") return wrongKind("list", name, type)
+        throw invalid(`Unexpected receiver type '${format(type)}'; only list and vector are expected`)
+      }
+      checkMarkers("list", term.items, name, variables)
+      checkParts("list", "value", term.items, type.element, name, variables)
+      const isNullable = variables.product === "scylla"
+      const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables, isNullable))
+      return (values, view) => collection(items.length, items.map((item) => item(values, view)))
+    }
+    case "Set": {
+      // `{}` is the empty map as well.
+      if (type._tag === "Map" && term.items.length === 0) return constant(collection(0, []))
+      if (type._tag !== "Set") return wrongKind("set", name, type)
+      checkMarkers("set", term.items, name, variables)
+      checkParts("set", "value", term.items, type.element, name, variables)
+      const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables))
+      return (values, view) => normalize(type, collection(items.length, items.map((item) => item(values, view))))
+    }
+    case "Map": {
+      if (type._tag !== "Map") return wrongKind("map", name, type)
+      checkMarkers("map", term.entries.flat(), name, variables)
+      checkParts("map", "key", term.entries.map(([key]) => key), type.key, name, variables)
+      checkParts("map", "value", term.entries.map(([, value]) => value), type.value, name, variables)
+      const items = term.entries.flatMap(([key, value]) => [
+        element(key, type.key, `key(${name})`, variables),
+        element(value, type.value, `value(${name})`, variables)
+      ])
+      return (values, view) => normalize(type, collection(items.length / 2, items.map((item) => item(values, view))))
+    }
+    case "Tuple": {
+      // `(1)` in brackets is the term itself.
+      if (type._tag !== "Tuple") {
+        return term.items.length === 1 && term.items[0]!._tag !== "Tuple"
+          ? compile(term.items[0]!, type, name, variables)
+          : wrongKind("tuple type", name, type)
+      }
+      if (term.items.length > type.elements.length) {
+        throw invalid(
+          `Invalid tuple literal for ${name}: too many elements. Type ${
+            shownType(type)
+          } expects ${type.elements.length} ` +
+            `but got ${term.items.length}`
+        )
+      }
+      term.items.forEach((item, i) => {
+        if (fits(item, type.elements[i]!, variables) === "no") {
+          throw invalid(
+            `Invalid tuple literal for ${name}: component ${i} is not of type ${shownType(type.elements[i]!)}`
+          )
+        }
+      })
+      // Those at the end that are left out are left out of the bytes, too.
+      return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`)
+    }
+    case "Udt": {
+      if (type._tag !== "Udt") return wrongKind("user type", name, type)
+      const given = new Map(term.fields)
+      for (const field of given.keys()) {
+        if (!type.fields.some((known) => known.name === field)) {
+          throw invalid(`Unknown field '${field}' in value of user defined type ${type.name}`)
+        }
+      }
+      return parts(
+        type.fields.map((field) => given.get(field.name)),
+        type.fields.map((field) => field.type),
+        name,
+        variables,
+        (i) => `${name}.${type.fields[i]!.name}`
+      )
+    }
+  }
+}
+
+/** Compiles a term as a value of `type`, for the column called `name`. What has no variables is computed here and now. */
+export const compile = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
+  const compiled = compileDynamic(term, type, name, variables)
+  return isConstant(term) ? constant(compiled([])) : compiled
+}

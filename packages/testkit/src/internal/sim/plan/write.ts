@@ -1,0 +1,395 @@
+/** Runs mutations: one, a conditional one, or a batch. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
+import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
+import { TokenWords } from "@effect-scylla/sharding/Token"
+import { Buffer } from "node:buffer"
+import { checkLevel } from "../cluster/topology.ts"
+import { invalid, protocol } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import type { Column, Table } from "../schema/schema.ts"
+import { type Key, NEVER, type Partition, type Row } from "../storage/storage.ts"
+import type { RowCheck } from "./conditions.ts"
+import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
+import { type Call, type Plan, VOID } from "./plan.ts"
+import { type Bound, type Markers, Variables } from "./variables.ts"
+
+const scratch = new TokenWords()
+
+/** Counts a partition and refuses the request when too few of its replicas are alive. */
+const route = (call: Call, table: Table, key: Key, level = call.options.consistency): void => {
+  Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+  call.hi = scratch.hi
+  call.lo = scratch.lo
+  const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
+  call.topology.ensureAlive(table.keyspace, level, call.node, replicas)
+}
+
+/** The timestamp that the client sent with the request, or one of the server. */
+const timestampOf = (call: Call): bigint => {
+  const given = call.options.timestamp
+  // The smallest number says that there is none; Cassandra refuses it.
+  if (given === NEVER && call.isCassandra) throw protocol(OUT_OF_BOUND)
+  return given === undefined || given === NEVER ? call.timestamp() : given
+}
+
+/** The client-sent timestamp does not count for conditional statements: Paxos has its own. */
+const conditionalLevel = (call: Call): void => {
+  const { consistency, serialConsistency } = call.options
+  if (consistency === "SERIAL" || consistency === "LOCAL_SERIAL") {
+    throw invalid(
+      `${consistency} is not supported as conditional update commit consistency. Use ANY if you mean "make sure it is accepted but I don't care how many replicas commit it for non-SERIAL reads"`
+    )
+  }
+  if (serialConsistency !== undefined && serialConsistency !== "SERIAL" && serialConsistency !== "LOCAL_SERIAL") {
+    throw invalid("Invalid consistency for conditional update. Must be one of SERIAL or LOCAL_SERIAL")
+  }
+}
+
+const applied = (table: Table): WireColumn => ({
+  keyspace: table.keyspace.name,
+  table: table.name,
+  name: "[applied]",
+  type: CqlType.scalar("boolean")
+})
+
+const TRUE = Uint8Array.of(1)
+const FALSE = Uint8Array.of(0)
+
+/** What is known of one conditional statement when it runs. */
+interface Checked {
+  readonly partition: Partition | undefined
+  /** The row that it is about; `undefined` where it is about none, or there is none. */
+  readonly row: Row | undefined
+  /** Whether it is about static columns alone, or nothing of it is conditional. */
+  readonly isStatic: boolean
+  readonly condition: RowCheck | undefined
+}
+
+const shown = (column: Column, { condition, isStatic, partition, row }: Checked, now: number): Uint8Array | null => {
+  if (partition === undefined) return null
+  const isLive = row?.isLive(now) === true
+  const isThere = isLive ||
+    isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
+  switch (column.kind) {
+    case "static":
+      // A row that is asked for by itself says nothing of the partition when it is not there.
+      return isThere || condition?.kind === "Columns" ? partition.statics.value(column, now) : null
+    case "regular":
+      return isLive && !isStatic ? row!.value(column, now) : null
+    case "clustering":
+      return isLive && !isStatic ? row!.clustering[column.position]! : null
+    default:
+      return isThere ? partition.components[column.position]! : null
+  }
+}
+
+/** What a conditional statement answers about the row as it was; nulls where there was none. */
+const outcome = (
+  isApplied: boolean,
+  columns: ReadonlyArray<Column>,
+  checked: Checked,
+  now: number
+): ReadonlyArray<Uint8Array | null> => [
+  isApplied ? TRUE : FALSE,
+  ...columns.map((column) => shown(column, checked, now))
+]
+
+/** What Cassandra answers: of what was applied, and of rows that are not there, nothing but that. */
+const saidByCassandra = (
+  isApplied: boolean,
+  table: Table,
+  columns: ReadonlyArray<Column>,
+  checked: ReadonlyArray<Checked>,
+  now: number
+): ServerResponse => {
+  const asksStatics = columns.some((column) => column.kind === "static")
+  const seen = new Set<Row | undefined>()
+  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row }) => {
+    const isLive = !isStatic && row?.isLive(now) === true ||
+      asksStatics && (isStatic || condition?.kind === "Columns") && partition?.statics.isLive(now) === true
+    const known = isStatic ? undefined : row
+    if (!isLive || seen.has(known)) return false
+    seen.add(known)
+    return true
+  })
+  const all = there.length === 0 ? [] : columns
+  return {
+    _tag: "Rows",
+    columns: [applied(table), ...all.map((column) => column.wire)],
+    rows: there.length === 0
+      ? [[isApplied ? TRUE : FALSE]]
+      : there.map((each) => outcome(false, all, each, now)),
+    globalSpec: false
+  }
+}
+
+const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
+  checkLevel(call.options.consistency, "write")
+  const staged = mutation.stage(call.values, timestampOf(call), call.now)
+  call.table = mutation.table
+  call.partitions = staged.keys.length
+  for (const key of staged.keys) {
+    route(call, mutation.table, key)
+    mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
+  }
+  for (const key of staged.keys) staged.check(key)
+  for (const key of staged.keys) staged.apply(key)
+  return VOID
+}
+
+/** The row that a condition is about: that of the static columns for a statement on them alone. */
+const aboutOf = (mutation: Mutation, staged: Staged, partition: Partition | undefined): Row | undefined =>
+  mutation.isStatic || staged.clustering === undefined ? partition?.statics : partition?.find(staged.clustering)
+
+const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn>, call: Call): ServerResponse => {
+  conditionalLevel(call)
+  const { condition, table } = mutation
+  const [key] = mutation.keys(call.values) as [Key]
+  const ballot = table.data.ballot(key.bytes, call.timestamp())
+  const staged = mutation.stage(call.values, ballot, call.now, ballot)
+  call.table = table
+  call.partitions = 1
+  route(call, table, key, call.options.serialConsistency ?? "SERIAL")
+  route(call, table, key)
+  table.rateLimiter?.count("write", table, key.bytes, call)
+  const partition = table.data.get(key.bytes)
+  const row = aboutOf(mutation, staged, partition)
+  const isApplied = condition!.holds(call.values, partition, row, call.now)
+  const checked: Checked = { partition, row, isStatic: mutation.isStatic, condition }
+  const cells = outcome(isApplied, condition!.columns, checked, call.now)
+  const said = call.isCassandra
+    ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
+    : undefined
+  if (isApplied || call.isCassandra) staged.check(key)
+  if (isApplied) staged.apply(key)
+  if (said !== undefined) return said
+  return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
+}
+
+/** The plan of a single modification. */
+export const compileModification = (
+  statement: Ast.Modification,
+  table: Table,
+  markers: Markers
+): Plan => {
+  const variables = new Variables(markers, table)
+  const mutation = compileMutation(statement, table, variables)
+  const { condition } = mutation
+  const result = condition === undefined ? [] : [applied(table), ...condition.columns.map((column) => column.wire)]
+  return {
+    variables: variables.all,
+    partitionKey: mutation.partitionKey,
+    result,
+    isConditional: condition !== undefined,
+    tables: [table],
+    mutation,
+    execute: condition === undefined
+      ? (call) => executeOne(mutation, call)
+      : (call) => executeConditional(mutation, result, call)
+  }
+}
+
+/** One statement of a batch with its values. */
+export interface BatchPart {
+  readonly mutation: Mutation
+  readonly values: Bound
+}
+
+const checkKinds = (kind: Ast.BatchKind, parts: ReadonlyArray<BatchPart>, hasTimestamp: boolean): void => {
+  if (kind === "counter" && hasTimestamp) throw invalid("Cannot provide custom timestamp for counter BATCH")
+  for (const { mutation } of parts) {
+    if (mutation.isCounter && kind === "logged") throw invalid("Cannot include a counter statement in a logged batch")
+    if (!mutation.isCounter && kind === "counter") {
+      throw invalid("Cannot include non-counter statement in a counter batch")
+    }
+    if (mutation.isCounter !== parts[0]!.mutation.isCounter) {
+      throw invalid("Counter and non-counter mutations cannot exist in the same batch")
+    }
+    if (hasTimestamp && mutation.hasTimestamp) {
+      throw invalid("Timestamp must be set either on BATCH or individual statements")
+    }
+    if (hasTimestamp && mutation.isCounter) throw invalid("Cannot provide custom timestamp for counter BATCH")
+  }
+}
+
+/** The columns that a conditional batch answers: the key, and what any of its conditions asks for. */
+const batchColumns = (parts: ReadonlyArray<BatchPart>): ReadonlyArray<Column> => {
+  const table = parts[0]!.mutation.table
+  const asked = new Set<Column>([...table.partitionKey, ...table.clustering])
+  for (const { mutation } of parts) for (const column of mutation.condition?.columns ?? []) asked.add(column)
+  return table.columns.filter((column) => asked.has(column))
+}
+
+/** The key, then what is asked for in the order of the conditions; all columns as soon as one asks for a whole row. */
+const batchColumnsOfCassandra = (parts: ReadonlyArray<BatchPart>): ReadonlyArray<Column> => {
+  const table = parts[0]!.mutation.table
+  const conditions = parts.flatMap(({ mutation }) => mutation.condition ?? [])
+  if (conditions.some(({ asked }) => asked === table.columns)) return table.columns
+  return [
+    ...new Set([...table.partitionKey, ...table.clustering, ...conditions.flatMap(({ asked }) => asked)])
+  ]
+}
+
+/** Rows in the order of the partition, not of the conditions; that of the static columns first. */
+const inOrder = (checked: ReadonlyArray<Checked>): ReadonlyArray<Checked> => {
+  const place = ({ isStatic, partition, row }: Checked): number =>
+    isStatic || row === undefined ? -1 : partition!.rows.indexOf(row)
+  return checked.filter(({ condition }) => condition !== undefined).sort((a, b) => place(a) - place(b))
+}
+
+/** Cassandra asks one kind of thing of a row, and names each row by itself in all statements of such a batch. */
+const checkRows = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>): void => {
+  if (parts.some(({ mutation }) => mutation.hasRowIn)) throw rowIn()
+  const kinds = new Map<string, RowCheck["kind"]>()
+  for (const [i, { mutation: { condition } }] of parts.entries()) {
+    if (condition === undefined) continue
+    const row = (staged[i]!.clustering ?? []).map((value) => Buffer.from(value).toString("hex")).join()
+    const known = kinds.get(row)
+    if (known !== undefined && known !== condition.kind) {
+      throw invalid(
+        known !== "Columns" && condition.kind !== "Columns"
+          ? "Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row"
+          : "Cannot mix IF conditions and IF NOT EXISTS for the same row"
+      )
+    }
+    kinds.set(row, condition.kind)
+  }
+}
+
+const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): ServerResponse => {
+  conditionalLevel(call)
+  const table = parts[0]!.mutation.table
+  if (parts.some(({ mutation }) => mutation.table !== table)) {
+    throw invalid(`${call.isCassandra ? "Batch" : "BATCH"} with conditions cannot span multiple tables`)
+  }
+  const named = parts.map(({ mutation, values }) => mutation.keys(values))
+  const key = named[0]![0]!
+  for (const keys of named) {
+    if (keys.length !== 1 || Buffer.compare(keys[0]!.bytes, key.bytes) !== 0) {
+      throw invalid(`${call.isCassandra ? "Batch" : "BATCH"} with conditions cannot span multiple partitions`)
+    }
+  }
+  const ballot = table.data.ballot(key.bytes, call.timestamp())
+  const staged = parts.map(({ mutation, values }) => mutation.stage(values, ballot, call.now, ballot))
+  call.table = table
+  call.partitions = 1
+  route(call, table, key, call.options.serialConsistency ?? "SERIAL")
+  route(call, table, key)
+  const partition = table.data.get(key.bytes)
+  const columns = batchColumns(parts)
+  if (call.isCassandra) checkRows(parts, staged)
+  const all = parts.map(({ mutation }, i): Checked => {
+    const { condition } = mutation
+    const isStatic = mutation.isStatic || condition === undefined
+    return { partition, row: aboutOf(mutation, staged[i]!, partition), isStatic, condition }
+  })
+  const isApplied = parts.map(({ mutation: { condition }, values }, i) =>
+    condition === undefined || condition.holds(values, partition, all[i]!.row, call.now)
+  ).every((holds) => holds)
+  // Of what is not conditional ScyllaDB shows the partition, if it found something there.
+  const isFound = all.some(({ condition, row }) => condition !== undefined && row?.isLive(call.now) === true) ||
+    partition?.statics.isLive(call.now) === true ||
+    (partition !== undefined && all.some(({ condition, isStatic }) => condition !== undefined && isStatic) &&
+      partition.rows.some((row) => row.isLive(call.now)))
+  const rows = all.map((each) => {
+    if (each.isStatic && isFound && partition !== undefined) {
+      return [
+        isApplied ? TRUE : FALSE,
+        ...columns.map((column) =>
+          column.kind === "partition_key"
+            ? partition.components[column.position]!
+            : column.kind === "static"
+            ? partition.statics.value(column, call.now)
+            : null
+        )
+      ]
+    }
+    return outcome(isApplied, columns, each, call.now)
+  })
+  const said = call.isCassandra
+    ? saidByCassandra(isApplied, table, batchColumnsOfCassandra(parts), inOrder(all), call.now)
+    : undefined
+  if (isApplied) { for (const each of staged) each.check(key) }
+  if (isApplied) { for (const each of staged) each.apply(key) }
+  if (said !== undefined) return said
+  return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
+}
+
+/** Runs a batch: everything is checked before anything is written. `timestamp` is that of `USING`. */
+export const executeBatch = (
+  kind: Ast.BatchKind,
+  parts: ReadonlyArray<BatchPart>,
+  call: Call,
+  timestamp?: bigint
+): ServerResponse => {
+  checkKinds(kind, parts, timestamp !== undefined)
+  if (parts.length === 0) return VOID
+  if (parts.some(({ mutation }) => mutation.condition !== undefined)) {
+    if (timestamp !== undefined) throw invalid("Cannot provide custom timestamp for conditional BATCH")
+    return executeConditionalBatch(parts, call)
+  }
+  checkLevel(call.options.consistency, "write")
+  const fallback = timestamp ?? timestampOf(call)
+  const staged: Array<readonly [Mutation, Staged]> = []
+  const partitions = new Set<string>()
+  for (const { mutation, values } of parts) {
+    const each = mutation.stage(values, fallback, call.now)
+    staged.push([mutation, each])
+    call.table = mutation.table
+    for (const key of each.keys) {
+      route(call, mutation.table, key)
+      mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
+      partitions.add(`${mutation.table.keyspace.name}/${Buffer.from(key.bytes).toString("latin1")}`)
+    }
+  }
+  call.partitions = partitions.size
+  for (const [, each] of staged) for (const key of each.keys) each.check(key)
+  for (const [, each] of staged) for (const key of each.keys) each.apply(key)
+  return VOID
+}
+
+/** The plan of `BEGIN BATCH … APPLY BATCH`. `find` looks tables up. */
+export const compileBatch = (
+  statement: Ast.Batch,
+  find: (name: Ast.TableName) => Table,
+  markers: Markers
+): Plan => {
+  const tables = statement.statements.map((each) => find(each.table))
+  const first = tables[0]
+  const variables = new Variables(markers, first)
+  const using = variables.ofNone("[batch]", () => compileUsing(statement.using, undefined, variables))
+  const mutations = statement.statements.map((each, i) => {
+    const table = tables[i]!
+    variables.of(table)
+    return compileMutation(each, table, variables)
+  })
+  const hasTimestamp = statement.using.timestamp !== undefined
+  checkKinds(statement.kind, mutations.map((mutation) => ({ mutation, values: [] })), hasTimestamp)
+  const conditional = mutations.some((mutation) => mutation.condition !== undefined)
+  return {
+    variables: variables.all,
+    partitionKey: tables.every((table) => table === first) && !(statement.using.timestamp?._tag === "Marker")
+      ? mutations[mutations.length - 1]?.partitionKey ?? []
+      : [],
+    result: conditional
+      ? [
+        applied(first!),
+        ...batchColumns(mutations.map((mutation) => ({ mutation, values: [] }))).map((column) => column.wire)
+      ]
+      : [],
+    isConditional: conditional,
+    tables,
+    mutation: undefined,
+    execute: (call) => {
+      const parts = mutations.map((mutation): BatchPart => ({ mutation, values: call.values }))
+      return executeBatch(
+        statement.kind,
+        parts,
+        call,
+        hasTimestamp ? using.timestamp(call.values, call.timestamp()) : undefined
+      )
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** What every change of the schema has in common: what it is given, what comes of it, where it looks things up. */
+import type { SchemaChange } from "@effect-scylla/protocol/Response"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
+import { invalid, unauthorized } from "../failure.ts"
+import type { Product } from "../server/flavour.ts"
+import { findKeyspace, type Keyspace, type Schema } from "./schema.ts"
+import type { UserType } from "./types.ts"
+
+export interface Change {
+  /** What the statement answers; `undefined` when nothing changed. */
+  readonly answer: SchemaChange | undefined
+  /** What registered connections are told. */
+  readonly events: ReadonlyArray<SchemaChange>
+  readonly warnings: ReadonlyArray<string>
+}
+
+export const UNCHANGED: Change = { answer: undefined, events: [], warnings: [] }
+
+export interface Environment {
+  readonly schema: Schema
+  readonly datacenters: ReadonlyArray<string>
+  /** Whether there are tablets at all, and whether keyspaces have them that do not say. */
+  readonly tablets: "none" | "on demand" | "by default"
+  readonly product: Product
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+export const touch = (env: Environment): Uuid.Uuid => {
+  env.schema.version = Uuid.fromTimestamp(env.now)
+  return env.schema.version
+}
+
+export const changed = (answer: SchemaChange, warnings: ReadonlyArray<string> = []): Change => ({
+  answer,
+  events: [answer],
+  warnings
+})
+
+export const userKeyspace = (schema: Schema, name: string): Keyspace => {
+  const keyspace = findKeyspace(schema, name)
+  if (keyspace.isSystem) throw unauthorized(`${name} keyspace is not user-modifiable.`)
+  return keyspace
+}
+
+export const lookup = (keyspace: Keyspace) => (given: string | undefined, name: string): UserType | undefined => {
+  if (given !== undefined && given !== keyspace.name) {
+    throw invalid(`Statement on keyspace ${keyspace.name} cannot refer to a user type in keyspace ${given}`)
+  }
+  const found = keyspace.types.get(name)
+  if (found === undefined && /^\w+$/.test(name)) throw invalid(`Unknown type ${keyspace.name}.${name}`)
+  return found
+}

@@ -1,0 +1,220 @@
+/** CREATE, ALTER and DROP TYPE. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as Identifier from "@effect-scylla/protocol/Identifier"
+import type { SchemaChange } from "@effect-scylla/protocol/Response"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
+import { Buffer } from "node:buffer"
+import { invalid, unsupported } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import { keyspaceOf, retype } from "./schema.ts"
+import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
+import { resolve, type SimType, type UserType } from "./types.ts"
+
+type Field = UserType["fields"][number]
+
+/** ScyllaDB shows the name as it has it, in bytes. */
+const duplicate = (name: string, owner: string, product: Environment["product"]): Error =>
+  invalid(
+    product === "scylla"
+      ? `Duplicate field name ${Buffer.from(name).toString("hex")} in type ${owner}`
+      : `Duplicate field name '${name}' in type '${owner}'`
+  )
+
+/** A type of a field; `owner` is the type that has it. */
+const fieldOf = (
+  { name, type: node }: Ast.ColumnDefinition,
+  find: Parameters<typeof resolve>[1],
+  seen: Set<string>,
+  owner: string,
+  product: Environment["product"]
+): Field => {
+  if (seen.has(name)) throw duplicate(name, owner, product)
+  seen.add(name)
+  const type = resolve(node, find)
+  if (type.text === "counter") throw invalid("A user type cannot contain counters")
+  if (type.multiCell) throw unsupported(`the type ${type.text} in a user-defined type without frozen<…>`)
+  return { name, type }
+}
+
+const made = (keyspace: string, name: string, fields: ReadonlyArray<Field>): UserType => ({
+  name,
+  cql: CqlType.udt(keyspace, name, fields.map((field) => ({ name: field.name, type: field.type.cql }))) as UserType[
+    "cql"
+  ],
+  fields,
+  uses: fields.flatMap((field) => field.type.uses)
+})
+
+export const createType = (
+  env: Environment,
+  current: string,
+  { fields, ifNotExists, type: { keyspace: given, name } }: Extract<
+    Ast.SchemaStatement,
+    { readonly _tag: "CreateType" }
+  >
+): Change => {
+  const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
+  if (keyspace.types.has(name)) {
+    if (ifNotExists) return UNCHANGED
+    throw invalid(
+      env.product === "scylla"
+        ? `A user type of name ${keyspace.name}.${name} already exists`
+        : `A user type with name '${name}' already exists`
+    )
+  }
+  const seen = new Set<string>()
+  const find = lookup(keyspace)
+  keyspace.types.set(
+    name,
+    made(keyspace.name, name, fields.map((field) => fieldOf(field, find, seen, name, env.product)))
+  )
+  touch(env)
+  return changed({ change: "CREATED", target: "TYPE", keyspace: keyspace.name, name })
+}
+
+/** The type with another one in place of a user-defined type of that name; the same type if it is not in it. */
+const replaced = (type: CqlType.CqlType, by: UserType["cql"]): CqlType.CqlType => {
+  switch (type._tag) {
+    case "List":
+    case "Set": {
+      const element = replaced(type.element, by)
+      return element === type.element ? type : { ...type, element }
+    }
+    case "Map": {
+      const key = replaced(type.key, by)
+      const value = replaced(type.value, by)
+      return key === type.key && value === type.value ? type : { ...type, key, value }
+    }
+    case "Tuple": {
+      const elements = type.elements.map((element) => replaced(element, by))
+      return elements.every((element, i) => element === type.elements[i]) ? type : { ...type, elements }
+    }
+    case "Udt": {
+      if (type.name === by.name && type.keyspace === by.keyspace) return by
+      const fields = type.fields.map((field) => ({ name: field.name, type: replaced(field.type, by) }))
+      return fields.every((field, i) => field.type === type.fields[i]!.type) ? type : { ...type, fields }
+    }
+    default:
+      return type
+  }
+}
+
+const withFields = (
+  type: UserType,
+  { change, type: { name } }: AlterType,
+  find: Parameters<typeof resolve>[1],
+  product: Environment["product"]
+) => {
+  const isScylla = product === "scylla"
+  const seen = new Set(type.fields.map((field) => field.name))
+  if (change._tag === "Rename") {
+    const renamed = new Map(change.fields)
+    for (const from of renamed.keys()) {
+      if (!seen.has(from)) {
+        throw invalid(
+          isScylla
+            ? `Unknown field ${from} in type ${type.cql.keyspace}.${name}`
+            : `Unkown field ${from} in user type ${type.cql.keyspace}.${name}`
+        )
+      }
+    }
+    const fields = type.fields.map((field) => ({ name: renamed.get(field.name) ?? field.name, type: field.type }))
+    const twice = fields.find((field, i) => fields.findIndex((other) => other.name === field.name) < i)
+    if (twice !== undefined) {
+      throw isScylla
+        ? duplicate(twice.name, name, product)
+        : invalid(`Duplicate field name ${twice.name} in type ${type.cql.keyspace}`)
+    }
+    return fields
+  }
+  const added = change.fields.map((field) => {
+    if (seen.has(field.name)) {
+      throw invalid(
+        isScylla
+          ? `Cannot add new field ${field.name} to type ${type.cql.keyspace}.${name}: a field of the same name already exists`
+          : `Cannot add field ${field.name} to type ${type.cql.keyspace}.${name}: a field with name ${field.name} already exists`
+      )
+    }
+    const made = fieldOf(field, find, seen, name, product)
+    if (replaced(made.type.cql, { ...type.cql }) !== made.type.cql) {
+      throw invalid(
+        `Cannot add new field ${field.name} of type ${made.type.text} to user type ${type.cql.keyspace}.${name} as it ` +
+          "would create a circular reference"
+      )
+    }
+    return made
+  })
+  return [...type.fields, ...added]
+}
+
+type AlterType = Extract<Ast.SchemaStatement, { readonly _tag: "AlterType" }>
+
+/** All that is made of the type changes with it, and is told of: types first, then tables. */
+export const alterType = (env: Environment, current: string, statement: AlterType): Change => {
+  const { keyspace: given, name } = statement.type
+  const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
+  const type = keyspace.types.get(name)
+  if (type === undefined) {
+    throw invalid(
+      env.product === "scylla"
+        ? `No user type named ${keyspace.name}.${name} exists.`
+        : `Type ${keyspace.name}.${name} doesn't exist`
+    )
+  }
+  const next = made(keyspace.name, name, withFields(type, statement, lookup(keyspace), env.product))
+  const retyped = (old: SimType): SimType => {
+    const cql = replaced(old.cql, next.cql)
+    return cql === old.cql ? old : { ...old, cql }
+  }
+  const events: Array<SchemaChange> = []
+  const updated = (target: "TYPE" | "TABLE", name: string): SchemaChange => {
+    const change: SchemaChange = { change: "UPDATED", target, keyspace: keyspace.name, name }
+    events.push(change)
+    return change
+  }
+  for (const other of [...keyspace.types.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (other !== type && replaced(other.cql, next.cql) === other.cql) continue
+    const fields = other.fields.map((field) => ({ name: field.name, type: retyped(field.type) }))
+    keyspace.types.set(other.name, other === type ? next : made(keyspace.name, other.name, fields))
+    updated("TYPE", other.name)
+  }
+  for (const table of keyspace.tables.values()) {
+    if (table.columns.every((column) => retyped(column.type) === column.type)) continue
+    const version = Uuid.fromTimestamp(env.now)
+    const after = retype(table, version, retyped)
+    keyspace.tables.set(table.name, after)
+    updated("TABLE", table.name)
+  }
+  touch(env)
+  return { answer: { change: "UPDATED", target: "TYPE", keyspace: keyspace.name, name }, events, warnings: [] }
+}
+
+export const dropType = (
+  env: Environment,
+  current: string,
+  { keyspace: given, name }: Ast.TableName,
+  ifExists: boolean
+): Change => {
+  const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
+  if (!keyspace.types.has(name)) {
+    if (ifExists) return UNCHANGED
+    throw invalid(
+      env.product === "scylla"
+        ? `No user type named ${keyspace.name}.${name} exists.`
+        : `Type '${keyspace.name}.${name}' doesn't exist`
+    )
+  }
+  const usedBy = (user: string) =>
+    invalid(`Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by ${user}`)
+  for (const type of keyspace.types.values()) {
+    if (type.uses.includes(name)) throw usedBy(`user type ${type.name}`)
+  }
+  for (const table of keyspace.tables.values()) {
+    if (table.columns.some((column) => column.type.uses.includes(name))) {
+      throw usedBy(`table ${keyspace.name}.${table.name}`)
+    }
+  }
+  keyspace.types.delete(name)
+  touch(env)
+  return changed({ change: "DROPPED", target: "TYPE", keyspace: keyspace.name, name })
+}

@@ -1,0 +1,421 @@
+/** Cells with timestamps: the last write wins, whatever the order in which writes arrive. One copy serves all replicas. */
+import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
+import { TokenWords } from "@effect-scylla/sharding/Token"
+import { Buffer } from "node:buffer"
+import type { Comparator } from "./compare.ts"
+import { type Element, type Layout, listPath } from "./layout.ts"
+
+/** Before every timestamp a client may send. */
+export const NEVER = -(2n ** 63n)
+
+export interface Cell {
+  /** `null` for a deleted one. */
+  readonly value: Uint8Array | null
+  /** Microseconds. */
+  readonly timestamp: bigint
+  /** Milliseconds since 1970 when it expires; 0 for never. */
+  readonly expires: number
+  /** Seconds to live that it was written with. */
+  readonly ttl: number
+}
+
+/** A column whose value lies in many cells. */
+export class Complex {
+  deletedAt = NEVER
+  /** In the order of the paths. */
+  readonly paths: Array<Uint8Array> = []
+  readonly cells: Array<Cell> = []
+
+  /** Where a path is, or belongs (as `-1 - index`). */
+  find(layout: Layout, path: Uint8Array): number {
+    let low = 0
+    let high = this.paths.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const side = layout.comparePaths(this.paths[middle]!, path)
+      if (side === 0) return middle
+      if (side < 0) low = middle + 1
+      else high = middle
+    }
+    return -1 - low
+  }
+
+  put(layout: Layout, path: Uint8Array, cell: Cell): void {
+    if (cell.timestamp <= this.deletedAt) return
+    const at = this.find(layout, path)
+    if (at >= 0) {
+      if (wins(cell, this.cells[at]!)) this.cells[at] = cell
+      return
+    }
+    this.paths.splice(-1 - at, 0, path)
+    this.cells.splice(-1 - at, 0, cell)
+  }
+
+  delete(timestamp: bigint): void {
+    if (timestamp <= this.deletedAt) return
+    this.deletedAt = timestamp
+    for (let i = this.cells.length - 1; i >= 0; i--) {
+      if (this.cells[i]!.timestamp > timestamp) continue
+      this.cells.splice(i, 1)
+      this.paths.splice(i, 1)
+    }
+  }
+
+  /** The elements that live, and their cells. */
+  living(now: number): ReadonlyArray<{ readonly path: Uint8Array; readonly cell: Cell; readonly value: Uint8Array }> {
+    const out = []
+    for (let i = 0; i < this.cells.length; i++) {
+      const cell = this.cells[i]!
+      if (live(cell, now)) out.push({ path: this.paths[i]!, cell, value: cell.value! })
+    }
+    return out
+  }
+}
+
+/** One thing that a statement does to one column of a row. */
+export type Write =
+  | { readonly slot: number; readonly cell: Cell }
+  | {
+    readonly slot: number
+    readonly layout: Layout
+    /** Deletes what was written up to then. */
+    readonly deleted?: bigint | undefined
+    readonly elements: ReadonlyArray<readonly [path: Uint8Array, cell: Cell]>
+  }
+
+/** A partition key: the values of its columns, and the bytes that are hashed. */
+export interface Key {
+  readonly components: ReadonlyArray<Uint8Array>
+  readonly bytes: Uint8Array
+}
+
+export type Clustering = ReadonlyArray<Uint8Array>
+
+export const live = (cell: Cell, now: number): boolean =>
+  cell.value !== null && (cell.expires === 0 || now < cell.expires)
+
+/** The write of a whole value. What a column of many cells held before is deleted only by a caller who says so. */
+export const whole = (
+  column: Place,
+  value: Uint8Array,
+  { expires, timestamp, ttl }: Omit<Cell, "value">,
+  place: () => bigint,
+  deleted?: bigint
+): Write => {
+  const { layout, position: slot } = column
+  if (layout === undefined) return { slot, cell: { value, timestamp, expires, ttl } }
+  const elements = layout.split(value, () => listPath(place()))
+  return {
+    slot,
+    layout,
+    deleted,
+    elements: elements.map(([path, each]) => [path, { value: each, timestamp, expires, ttl }] as const)
+  }
+}
+
+/** What a row knows of a column. */
+export interface Place {
+  readonly position: number
+  readonly layout: Layout | undefined
+}
+
+export class Row {
+  readonly clustering: Clustering
+  readonly cells: Array<Cell | Complex | undefined> = []
+  /** Set by INSERT: the row exists although all its columns may be null. */
+  marker: Cell | undefined = undefined
+  deletedAt = NEVER
+
+  constructor(clustering: Clustering) {
+    this.clustering = clustering
+  }
+
+  /** The value of a column; `null` when there is none. */
+  value(column: Place, now: number): Uint8Array | null {
+    const cell = this.cells[column.position]
+    if (cell === undefined) return null
+    if (!(cell instanceof Complex)) return live(cell, now) ? cell.value : null
+    return column.layout!.join(cell.living(now).map(({ path, value }): Element => [path, value]))
+  }
+
+  /** The cell of a column that is one, if it lives. */
+  cell(column: Place, now: number): Cell | undefined {
+    const cell = this.cells[column.position]
+    return cell === undefined || cell instanceof Complex || !live(cell, now) ? undefined : cell
+  }
+
+  /** The cells of a column that is made of many. */
+  complex(column: Place): Complex | undefined {
+    const cell = this.cells[column.position]
+    return cell instanceof Complex ? cell : undefined
+  }
+
+  isLive(now: number): boolean {
+    if (this.marker !== undefined && live(this.marker, now)) return true
+    const cells = this.cells
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i]
+      if (cell === undefined) continue
+      if (cell instanceof Complex ? cell.cells.some((each) => live(each, now)) : live(cell, now)) return true
+    }
+    return false
+  }
+
+  write(write: Write): void {
+    const old = this.cells[write.slot]
+    if ("cell" in write) {
+      if (old === undefined || old instanceof Complex || wins(write.cell, old)) this.cells[write.slot] = write.cell
+      return
+    }
+    const complex = old instanceof Complex ? old : new Complex()
+    this.cells[write.slot] = complex
+    if (write.deleted !== undefined) complex.delete(write.deleted)
+    for (const [path, cell] of write.elements) complex.put(write.layout, path, cell)
+  }
+
+  /** Deletes what was written up to `timestamp`. */
+  delete(timestamp: bigint): void {
+    if (timestamp > this.deletedAt) this.deletedAt = timestamp
+    if (this.marker !== undefined && this.marker.timestamp <= timestamp) this.marker = undefined
+    for (let i = 0; i < this.cells.length; i++) {
+      const cell = this.cells[i]
+      if (cell instanceof Complex) cell.delete(timestamp)
+      else if (cell !== undefined && cell.timestamp <= timestamp) this.cells[i] = undefined
+    }
+  }
+}
+
+/**
+ * Of two writes with one timestamp the deletion wins, then what expires, the later the better, then the greater value: the
+ * rule of all replicas.
+ */
+const wins = (next: Cell, old: Cell): boolean => {
+  if (next.timestamp !== old.timestamp) return next.timestamp > old.timestamp
+  if (next.value === null || old.value === null) return next.value === null
+  if (next.expires !== old.expires) {
+    return next.expires !== 0 && (old.expires === 0 || next.expires > old.expires)
+  }
+  return Buffer.compare(next.value, old.value) >= 0
+}
+
+/** A deletion of rows between two clustering prefixes. */
+interface RangeTombstone {
+  readonly bounds: Bounds
+  readonly timestamp: bigint
+}
+
+/** A range of clustering keys: a prefix, and at most one bound on each side of the column behind it. */
+export interface Bounds {
+  readonly prefix: Clustering
+  readonly lower?: { readonly value: Uint8Array; readonly inclusive: boolean } | undefined
+  readonly upper?: { readonly value: Uint8Array; readonly inclusive: boolean } | undefined
+  /** What else the whole key must be: a relation over several columns, which need not be one range. */
+  readonly test?: ((clustering: Clustering) => boolean) | undefined
+}
+
+const scratch = new TokenWords()
+
+export class Partition {
+  readonly table: TableData
+  /** Values of the partition key's columns. */
+  readonly components: ReadonlyArray<Uint8Array>
+  readonly key: Uint8Array
+  readonly hi: number
+  readonly lo: number
+  readonly rows: Array<Row> = []
+  /** The row of the static columns. */
+  readonly statics = new Row([])
+  private deletedAt = NEVER
+  private readonly ranges: Array<RangeTombstone> = []
+
+  constructor(table: TableData, components: ReadonlyArray<Uint8Array>, key: Uint8Array, hi: number, lo: number) {
+    this.table = table
+    this.components = components
+    this.key = key
+    this.hi = hi
+    this.lo = lo
+  }
+
+  /** Index of the first row that is not before `clustering`, a whole key or a prefix. */
+  lowerBound(clustering: Clustering): number {
+    let low = 0
+    let high = this.rows.length
+    // Keys that grow are the usual case.
+    if (high > 0 && this.table.compare(this.rows[high - 1]!.clustering, clustering) < 0) return high
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.table.compare(this.rows[middle]!.clustering, clustering) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  find(clustering: Clustering): Row | undefined {
+    const row = this.rows[this.lowerBound(clustering)]
+    return row !== undefined && this.table.compare(row.clustering, clustering) === 0 ? row : undefined
+  }
+
+  private obtain(clustering: Clustering): Row {
+    const index = this.lowerBound(clustering)
+    const found = this.rows[index]
+    if (found !== undefined && this.table.compare(found.clustering, clustering) === 0) return found
+    const row = new Row(clustering)
+    this.rows.splice(index, 0, row)
+    return row
+  }
+
+  /** Whether something that was written at `timestamp` is deleted already. */
+  private isDeleted(row: Row, timestamp: bigint): boolean {
+    if (timestamp <= row.deletedAt || timestamp <= this.deletedAt) return true
+    for (let i = 0; i < this.ranges.length; i++) {
+      const range = this.ranges[i]!
+      if (timestamp <= range.timestamp && this.table.contains(range.bounds, row.clustering)) return true
+    }
+    return false
+  }
+
+  /** Writes columns of one row. `marker` is for INSERT. */
+  write(clustering: Clustering, writes: ReadonlyArray<Write>, timestamp: bigint, marker?: Cell): void {
+    const row = this.obtain(clustering)
+    if (this.isDeleted(row, timestamp)) return
+    for (let i = 0; i < writes.length; i++) row.write(writes[i]!)
+    if (marker !== undefined && (row.marker === undefined || wins(marker, row.marker))) row.marker = marker
+  }
+
+  /** Writes static columns. */
+  writeStatic(writes: ReadonlyArray<Write>, timestamp: bigint): void {
+    if (timestamp <= this.deletedAt) return
+    for (const write of writes) this.statics.write(write)
+  }
+
+  /** Adds to counters, static ones without a clustering key. A deleted counter starts again from nothing. */
+  add(
+    clustering: Clustering | undefined,
+    slots: ReadonlyArray<number>,
+    deltas: ReadonlyArray<bigint>,
+    timestamp: bigint
+  ): void {
+    const row = clustering === undefined ? this.statics : this.obtain(clustering)
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!
+      const cell = row.cells[slot]
+      const old = cell instanceof Complex ? undefined : cell?.value
+      const value = new Uint8Array(8)
+      const view = new DataView(value.buffer)
+      const before = old === undefined || old === null ? 0n : new DataView(old.buffer, old.byteOffset).getBigInt64(0)
+      view.setBigInt64(0, before + deltas[i]!)
+      row.cells[slot] = { value, timestamp, expires: 0, ttl: 0 }
+    }
+  }
+
+  deleteAll(timestamp: bigint): void {
+    if (timestamp > this.deletedAt) this.deletedAt = timestamp
+    this.statics.delete(timestamp)
+    for (const row of this.rows) row.delete(timestamp)
+  }
+
+  deleteRow(clustering: Clustering, timestamp: bigint): void {
+    this.obtain(clustering).delete(timestamp)
+  }
+
+  deleteRange(bounds: Bounds, timestamp: bigint): void {
+    this.ranges.push({ bounds, timestamp })
+    for (const row of this.rows) {
+      if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
+    }
+  }
+}
+
+const compareTokens = (a: Partition, b: Partition): number => {
+  if (a.hi !== b.hi) return a.hi < b.hi ? -1 : 1
+  const x = a.lo >>> 0
+  const y = b.lo >>> 0
+  return x !== y ? (x < y ? -1 : 1) : Buffer.compare(a.key, b.key)
+}
+
+/** The rows of one table. */
+export class TableData {
+  private readonly partitions = new Map<string, Partition>()
+  /** The latest ballot of each partition that a conditional statement was run on. */
+  private readonly ballots = new Map<string, bigint>()
+  private sorted: ReadonlyArray<Partition> | undefined = []
+  private places = 0n
+  /** The order of each clustering column, its direction included. */
+  readonly order: ReadonlyArray<Comparator>
+
+  constructor(order: ReadonlyArray<Comparator>) {
+    this.order = order
+  }
+
+  /** Compares keys, or a key with a prefix: what they do not both have does not count. */
+  compare(a: Clustering, b: Clustering): number {
+    const count = Math.min(a.length, b.length)
+    for (let i = 0; i < count; i++) {
+      const result = this.order[i]!(a[i]!, b[i]!)
+      if (result !== 0) return result
+    }
+    return 0
+  }
+
+  /** Whether a clustering key lies in a range. Bounds are in clustering order: a descending column swaps its sides. */
+  contains(bounds: Bounds, clustering: Clustering): boolean {
+    if (this.compare(clustering, bounds.prefix) !== 0) return false
+    const index = bounds.prefix.length
+    if (bounds.lower !== undefined) {
+      const side = this.order[index]!(clustering[index]!, bounds.lower.value)
+      if (bounds.lower.inclusive ? side < 0 : side <= 0) return false
+    }
+    if (bounds.upper !== undefined) {
+      const side = this.order[index]!(clustering[index]!, bounds.upper.value)
+      if (bounds.upper.inclusive ? side > 0 : side >= 0) return false
+    }
+    return bounds.test === undefined || bounds.test(clustering)
+  }
+
+  /**
+   * The timestamp of a conditional statement: that of the coordinator's clock, but later than that of every conditional statement
+   * on the partition before, whatever clock that came from.
+   */
+  ballot(key: Uint8Array, proposed: bigint): bigint {
+    const id = name(key)
+    const last = this.ballots.get(id)
+    const ballot = last === undefined || proposed > last ? proposed : last + 1n
+    this.ballots.set(id, ballot)
+    return ballot
+  }
+
+  get(key: Uint8Array): Partition | undefined {
+    return this.partitions.get(name(key))
+  }
+
+  obtain(key: Uint8Array, components: ReadonlyArray<Uint8Array>): Partition {
+    const id = name(key)
+    let partition = this.partitions.get(id)
+    if (partition === undefined) {
+      Murmur3.hashInto(key, 0, key.length, scratch)
+      partition = new Partition(this, components, key, scratch.hi, scratch.lo)
+      this.partitions.set(id, partition)
+      this.sorted = undefined
+    }
+    return partition
+  }
+
+  /** All partitions in ring order, which is the order of a full scan. */
+  scan(): ReadonlyArray<Partition> {
+    this.sorted ??= [...this.partitions.values()].sort(compareTokens)
+    return this.sorted
+  }
+
+  /** The next place at the end of a list, or in front of one: later than all that were given. */
+  nextPlace(): bigint {
+    return ++this.places
+  }
+
+  clear(): void {
+    this.partitions.clear()
+    this.sorted = []
+  }
+}
+
+/** A key as a string of one character per byte, which is what a `Map` finds fastest. */
+const name = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1")
