@@ -489,9 +489,10 @@ const renameColumns = (
     }
     if (table.byName.has(to)) {
       throw invalid(
-        `Cannot rename column ${from} to ${to} in ${env.product === "scylla" ? "keyspace" : "table"} ${
-          env.product === "scylla" ? table.keyspace.name : `'${table.keyspace.name}.${table.name}'`
-        }; another column of that name already exist${env.product === "scylla" ? "" : "s"}`
+        env.product === "scylla"
+          ? `Cannot rename column ${from} to ${to} in table ${table.name}; another column of that name already exist`
+          : `Cannot rename column ${from} to ${to} in table '${table.keyspace.name}.${table.name}'; ` +
+            "another column with that name already exists"
       )
     }
     if (column.kind !== "partition_key" && column.kind !== "clustering") {
