@@ -1,7 +1,7 @@
 /** CREATE, ALTER and DROP. */
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
-import type { Cursor } from "./tokens.ts"
+import { type Cursor, isReserved } from "./tokens.ts"
 
 const ifNotExists = (c: Cursor): boolean => c.clause("if", "not", "exists")
 const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
@@ -56,6 +56,8 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
       c.expectOp(")")
       continue
     }
+    const { kind, text } = c.token
+    if (c.product === "cassandra" && kind === "ident" && isReserved(text)) c.expectOp(")")
     const column = definition(c)
     columns.push(column)
     if (c.clause("primary", "key")) {
@@ -64,7 +66,13 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
     }
   } while (c.acceptOp(",") && !c.isOp(")"))
   c.expectOp(")")
-  if (keys > 1) throw invalid("Multiple PRIMARY KEYs specified (exactly one required)")
+  if (keys > 1) {
+    throw invalid(
+      c.product === "scylla"
+        ? "Multiple PRIMARY KEYs specified (exactly one required)"
+        : `Multiple PRIMARY KEY specified for table '${table.name}' (exactly one required)`
+    )
+  }
   const order: Array<{ readonly column: string; readonly descending: boolean }> = []
   const properties = c.accept("with")
     ? c.properties(() => {

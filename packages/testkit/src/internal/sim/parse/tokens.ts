@@ -14,6 +14,8 @@ const RESERVED = new Set(
     "with").split(" ")
 )
 
+export const isReserved = (word: string): boolean => RESERVED.has(word)
+
 /** `P1Y2M3DT4H5M6S` and `P4W`. */
 const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
 
@@ -427,7 +429,9 @@ export class Cursor {
       if (other()) continue
       const key = this.name()
       this.expectOp("=")
-      if (out.has(key)) throw syntax(`Multiple definition for property '${key}'`)
+      if (out.has(key)) {
+        throw syntax(`Multiple definition${this.product === "cassandra" ? "s" : ""} for property '${key}'`)
+      }
       out.set(key, this.property())
     } while (this.accept("and"))
     return out

@@ -21,6 +21,10 @@ import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userK
 import { resolve, type SimType } from "./types.ts"
 import { alterType, createType, dropType } from "./userTypes.ts"
 
+/** What each product says. */
+const sayOf = ({ product }: Environment) => (scylla: string, cassandra: string): string =>
+  product === "scylla" ? scylla : cassandra
+
 const PACKAGE = "org.apache.cassandra.locator."
 
 /** Replication as `system_schema.keyspaces` shows it: full class names, factors by datacenter. */
@@ -118,7 +122,10 @@ const checkKeyspaceProperties = (properties: ReadonlyMap<string, Ast.Property>):
     if (key === "replication") continue
     if (key === "durable_writes") {
       if (value !== "true" && value !== "false") {
-        throw syntax(`Invalid boolean value ${String(value)} for 'durable_writes'`)
+        throw syntax(
+          `Invalid boolean value ${String(value)} for 'durable_writes'. Positive values can be '1', 'true' or 'yes'. ` +
+            "Negative values can be '0', 'false' or 'no'."
+        )
       }
       continue
     }
@@ -160,7 +167,15 @@ const createKeyspace = (
   if (name.length > 48 && env.product === "scylla") {
     throw invalid(`Keyspace names shouldn't be more than 48 characters long (got "${name}")`)
   }
-  if (!/^\w{1,48}$/.test(name)) throw invalid(`"${name}" is not a valid keyspace name`)
+  if (!/^\w{1,48}$/.test(name)) {
+    throw invalid(
+      sayOf(env)(
+        `"${name}" is not a valid keyspace name`,
+        "Keyspace name must not be empty, more than 48 characters long, or contain non-alphanumeric-underscore characters " +
+          `(got '${name}')`
+      )
+    )
+  }
   checkKeyspaceProperties(properties)
   if (env.schema.keyspaces.get(name)?.isSystem === true) {
     throw invalid(
@@ -323,7 +338,11 @@ const isCounterTable = (
       throw invalid(`Invalid non-frozen collection type for PRIMARY KEY component ${column.name}`)
     }
     if (column.type.cql._tag === "Scalar" && column.type.cql.name === "duration") {
-      throw invalid(`duration type is not supported for PRIMARY KEY part ${column.name}`)
+      throw invalid(
+        product === "scylla"
+          ? `duration type is not supported for PRIMARY KEY part ${column.name}`
+          : `duration type is not supported for PRIMARY KEY column '${column.name}'`
+      )
     }
   }
 }
@@ -355,16 +374,47 @@ const createTable = (
   if (keyspace === undefined) throw config(`Cannot add table '${name}' to non existing keyspace '${keyspaceName}'.`)
   if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
   checkTableName(name, keyspaceName, env.product)
-  if (partitionKey.length === 0) throw invalid("No PRIMARY KEY specified (exactly one required)")
+  const say = sayOf(env)
+  if (partitionKey.length === 0) {
+    throw invalid(
+      say(
+        "No PRIMARY KEY specified (exactly one required)",
+        `No PRIMARY KEY specifed for table '${name}' (exactly one required)`
+      )
+    )
+  }
   const types = new Map<string, SimType>()
   for (const column of columns) {
-    if (types.has(column.name)) throw invalid(`Multiple definition of identifier ${column.name}`)
+    if (types.has(column.name)) {
+      throw invalid(
+        say(
+          `Multiple definition of identifier ${column.name}`,
+          `Duplicate column '${column.name}' declaration for table '${name}'`
+        )
+      )
+    }
     types.set(column.name, resolve(column.type, lookup(keyspace)))
   }
   const keys = [...partitionKey, ...clustering]
-  for (const key of keys) if (!types.has(key)) throw invalid(`Unknown definition ${key} referenced in PRIMARY KEY`)
+  for (const key of keys) {
+    if (!types.has(key)) {
+      throw invalid(
+        say(
+          `Unknown definition ${key} referenced in PRIMARY KEY`,
+          `Unknown column '${key}' referenced in PRIMARY KEY for table '${name}'`
+        )
+      )
+    }
+  }
   const twice = keys.find((key, i) => keys.indexOf(key) < i)
-  if (twice !== undefined) throw invalid(`Unknown definition ${twice} referenced in PRIMARY KEY`)
+  if (twice !== undefined) {
+    throw invalid(
+      say(
+        `Unknown definition ${twice} referenced in PRIMARY KEY`,
+        `Duplicate column '${twice}' in PRIMARY KEY clause for table '${name}'`
+      )
+    )
+  }
   order.forEach(({ column }, i) => {
     if (clustering[i] !== column) {
       throw invalid(
@@ -434,14 +484,15 @@ const renameColumns = (
       throw invalid(
         env.product === "scylla"
           ? `Cannot rename unknown column ${from} in table ${table.name}`
-          : `Column ${from} was not found in table ${table.keyspace.name}.${table.name}`
+          : `Undefined column name ${from} in table ${table.keyspace.name}.${table.name}`
       )
     }
     if (table.byName.has(to)) {
       throw invalid(
-        `Cannot rename column ${from} to ${to} in ${env.product === "scylla" ? "keyspace" : "table"} ${
-          env.product === "scylla" ? table.keyspace.name : `'${table.keyspace.name}.${table.name}'`
-        }; another column of that name already exist${env.product === "scylla" ? "" : "s"}`
+        env.product === "scylla"
+          ? `Cannot rename column ${from} to ${to} in table ${table.name}; another column of that name already exist`
+          : `Cannot rename column ${from} to ${to} in table '${table.keyspace.name}.${table.name}'; ` +
+            "another column with that name already exists"
       )
     }
     if (column.kind !== "partition_key" && column.kind !== "clustering") {
@@ -476,14 +527,23 @@ const alterTableStatement = (
   const add = statement.add.flatMap((column): ReadonlyArray<ColumnInput> => {
     if (statement.ifColumns && table.byName.has(column.name)) return []
     if (table.byName.has(column.name) || seen.has(column.name)) {
-      throw invalid(`Invalid column name ${column.name} because it conflicts with an existing column`)
+      const known = table.byName.get(column.name)
+      const isKey = known?.kind === "partition_key" || known?.kind === "clustering"
+      throw invalid(
+        sayOf(env)(
+          `Invalid column name ${column.name} because it conflicts with ${
+            isKey ? "a PRIMARY KEY part" : "an existing column"
+          }`,
+          `Column with name '${column.name}' already exists`
+        )
+      )
     }
     seen.add(column.name)
     const type = resolve(column.type, lookup(keyspace))
     const before = table.dropped.find((dropped) => dropped.name === column.name)
     if (before !== undefined && before.type !== type.text) {
       throw invalid(
-        `Cannot re-add previously dropped column '${column.name}' of type ${type.text}, it was ${before.type}`
+        `Cannot re-add previously dropped column '${column.name}' of type ${type.text}, incompatible with previous type ${before.type}`
       )
     }
     return [{ name: column.name, kind: column.isStatic ? "static" : "regular", type }]
@@ -492,8 +552,14 @@ const alterTableStatement = (
   if (statement.ifColumns && add.length === 0 && drop.length === 0) return UNCHANGED
   for (const name of drop) {
     const column = table.byName.get(name)
-    if (column === undefined) throw invalid(`Column ${name} was not found in table ${table.name}`)
-    if (column.kind !== "regular" && column.kind !== "static") throw invalid(`Cannot drop PRIMARY KEY part ${name}`)
+    if (column === undefined) {
+      throw invalid(
+        `Column ${name} was not found in table ${sayOf(env)(table.name, `'${keyspace.name}.${table.name}'`)}`
+      )
+    }
+    if (column.kind !== "regular" && column.kind !== "static") {
+      throw invalid(`Cannot drop PRIMARY KEY ${sayOf(env)("part", "column")} ${name}`)
+    }
   }
   checkTableOptions(statement.properties)
   // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.

@@ -103,6 +103,7 @@ const columnsIn = (columns: ReadonlyArray<Column>, version: Version): ReadonlyAr
 
 /** Texts of Cassandra, for the errors that a client may look at. Those of the parser are the simulator's own. */
 const TEXTS: ReadonlyArray<readonly [RegExp, (match: RegExpExecArray) => string]> = [
+  [/^Keyspace (\w+) does not exist$/, ([, keyspace]) => `keyspace ${keyspace} does not exist`],
   [/^unconfigured table (.*)$/, ([, table]) => `table ${table} does not exist`],
   [
     /^Invalid amount of bind variables: expected (\d+) received (\d+)$/,
