@@ -605,7 +605,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private unprepared(history: History, node: Node, reason: CqlReason): Effect.Effect<ResultSet, CqlError> {
     // That a node does not answer a PREPARE in its time is no reason to ask nobody else; the end of the request's own time is.
     const isLate = reason._tag === "RequestTimeout" || reason._tag === "NodeSilent"
-    const decision = isLate && this.core.ticker.now < this.deadline
+    // Less than a tick is no time to ask anybody; the clock that ended the wait and the ticker need not agree about it.
+    const decision = isLate && this.core.ticker.now + 1 < this.deadline
       ? "NextNode"
       : decide({
         reason,
