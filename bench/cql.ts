@@ -208,7 +208,8 @@ const figuresOf = (
   const figures: Omit<Figures, "p99"> = {}
   for (const [client, measured] of runs) {
     figures[client] = rounded(median(measured.map(({ cpuMicros }) => cpuMicros)), 3)
-    p99[client] = rounded(median(measured.map(({ p99 }) => p99)), 1)
+    // `executeMany` has no latencies of single rows.
+    if (measured.every(({ p99 }) => p99 !== null)) p99[client] = rounded(median(measured.map(({ p99 }) => p99!)), 1)
   }
   /** Paired: what slows the machine down for a while slows both runs of a round. */
   const ratioTo = (other: ClientName): number | undefined => {

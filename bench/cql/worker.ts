@@ -5,11 +5,14 @@
 import { type Connect, Sampler } from "./clients/client.ts"
 import type { Operation } from "./workload.ts"
 
-/** Microseconds; CPU time is that of the whole process (user and system, with garbage collection) per request. */
+/**
+ * Microseconds; CPU time is that of the whole process (user and system, with garbage collection) per request. `null`: nothing was
+ * timed by itself.
+ */
 export interface Measured {
   readonly cpuMicros: number
-  readonly p50: number
-  readonly p99: number
+  readonly p50: number | null
+  readonly p99: number | null
   readonly reqPerSec: number
 }
 
