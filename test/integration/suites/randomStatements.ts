@@ -202,6 +202,7 @@ export const randomStatements = (it: Vitest.MethodsNonLive<TestServer.TestServer
         }
         const next = generator(new Random(20_261_121))
         let compared = 0
+        let crashes = 0
         for (let i = 0; i < STATEMENTS; i++) {
           const { isRead, pageSize, text } = next()
           const mine = yield* ask(simulated, text, pageSize)
@@ -213,11 +214,17 @@ export const randomStatements = (it: Vitest.MethodsNonLive<TestServer.TestServer
             assert.isTrue(both || mine.refusal.startsWith("InvalidRequest"), `${text}: ${mine.refusal}`)
             continue
           }
+          // It fell over the statement (5.0 does over SELECT JSON of some rows): that says nothing of how it should be answered.
+          if (isRead && "refusal" in theirs && theirs.refusal.startsWith("InternalServerError")) {
+            crashes++
+            continue
+          }
           compared++
           assert.deepStrictEqual(mine, theirs, `statement ${i}, pages of ${pageSize}: ${text}`)
         }
         // Most of what is generated is not refused.
         assert.isAbove(compared, STATEMENTS / 2)
+        assert.isBelow(crashes, STATEMENTS / 50)
       }), 120_000)
   })
 }
