@@ -69,6 +69,8 @@ const WELL = { answered: 5, heard: 50 }
 const isWell = ({ answeredAt, isSuspect, silentSince }: NodePool, now: number): boolean =>
   !isSuspect && now - answeredAt <= WELL.answered && (silentSince === 0 || now - silentSince > WELL.heard)
 
+const BATCH_KINDS: ReadonlyArray<Request.BatchKind> = ["logged", "unlogged", "counter"]
+
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
 
@@ -302,11 +304,12 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { core, options } = this
     const { keyspace, tracing } = options
     templates.select(options)
-    const layout = (dialect.version * 3 + ["logged", "unlogged", "counter"].indexOf(type)) * 2 +
-      (kind.isConditional ? 1 : 0)
+    const layout = dialect.version * 6 + BATCH_KINDS.indexOf(type) * 2 + (kind.isConditional ? 1 : 0)
+    const kept = templates.current[layout]
+    if (kept !== undefined) return kept
     const { serialConsistency: _, ...unconditional } = options.request
     const request = kind.isConditional ? options.request : unconditional
-    return templates.current[layout] ??= BatchFrame.template(
+    return templates.current[layout] = BatchFrame.template(
       type,
       keyspace === undefined ? request : { ...request, keyspace },
       { dialect, tracing, stamped: core.stamps(kind, options) }
@@ -317,9 +320,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private strangerTo({ hostId }: Node): Prepared | undefined {
     const { core, prepared, subject } = this
     if (subject.form !== "batch") return prepared!.confirmed!.has(hostId) ? undefined : prepared
-    for (const other of subject.prepared) {
-      core.schema.check(other)
-      if (other.confirmed !== undefined && !other.confirmed.has(hostId)) return other
+    for (const { statement } of subject.entries) {
+      if (statement.form !== "prepared") continue
+      if (statement.epoch !== core.schema.epoch) core.schema.check(statement)
+      if (statement.confirmed !== undefined && !statement.confirmed.has(hostId)) return statement
     }
     return undefined
   }
