@@ -100,6 +100,8 @@ export class Core {
   private readonly key = Writer.over(keyBuffer(1024))
   private readonly token = new TokenWords()
   private turn = 0
+  /** Whether the connection that was chosen lands on the shard that owns the token. */
+  private isOwned = false
   private moves = MOVES.first
   private escapes = ESCAPES.first
   private movesAt = 0
@@ -211,7 +213,7 @@ export class Core {
     isSerial: boolean,
     skip: ReadonlyArray<Node> | undefined
   ): Connection | undefined {
-    const { counters, snapshot } = this
+    const { snapshot } = this
     this.tablet = undefined
     let replicas: ReadonlyArray<Node> | undefined
     if (prepared !== undefined && this.hash(prepared, values)) {
@@ -234,7 +236,6 @@ export class Core {
         const isPinned = isSerial || prepared.kind.isConditional
         const start = isPinned ? 0 : this.turn++ % count
         let best: Connection | undefined
-        let isOwned = false
         for (let i = 0; i < count; i++) {
           const at = start + i
           const node = replicas[at < count ? at : at - count]!
@@ -245,22 +246,27 @@ export class Core {
           const connection = pool.pick(shard, isPinned)
           if (connection === undefined) continue
           const isSecond = best !== undefined
-          if (best === undefined || connection.inFlight < best.inFlight) {
-            best = connection
-            isOwned = connection.shard === shard
-            this.node = node
-          }
-          // The less busy of two: what a slow node has under way keeps others from it.
+          best = this.lessBusy(best, connection, shard, node)
           if (isSecond || isPinned || best.inFlight === 0) break
         }
-        if (best !== undefined) {
-          if (isOwned) counters.owned++
-          else counters.otherShard++
-          return best
-        }
+        if (best !== undefined) return this.counted(best)
       }
     }
     return this.routeAnywhere(replicas === undefined ? "unrouted" : "otherNode", skip)
+  }
+
+  /** Of two replicas the less busy one: what a slow node has under way keeps others from it. Leaves its node in `node`. */
+  private lessBusy(best: Connection | undefined, other: Connection, shard: number, node: Node): Connection {
+    if (best !== undefined && best.inFlight <= other.inFlight) return best
+    this.node = node
+    this.isOwned = other.shard === shard
+    return other
+  }
+
+  private counted(connection: Connection): Connection {
+    if (this.isOwned) this.counters.owned++
+    else this.counters.otherShard++
+    return connection
   }
 
   /** A connection of any local node, which is counted as `counter`. */
@@ -286,7 +292,7 @@ export class Core {
    * has told it, any local node is as good.
    */
   private routeTablet(table: string, pinned: boolean, skip: ReadonlyArray<Node> | undefined): Connection | undefined {
-    const { counters, snapshot, token } = this
+    const { snapshot, token } = this
     const tablet = this.tablets.find(table, token.hi, token.lo)
     this.tablet = tablet
     if (tablet === undefined) return this.routeAnywhere("unknownTablet", skip)
@@ -295,7 +301,6 @@ export class Core {
     // In the server's order, which all clients know alike: the leader first, where there is one.
     const start = pinned ? 0 : this.turn++ % count
     let best: Connection | undefined
-    let isOwned = false
     for (let i = 0; i < count; i++) {
       const at = start + i
       const { host, shard } = replicas[at < count ? at : at - count]!
@@ -304,19 +309,10 @@ export class Core {
       const connection = node.pool.pick(shard, pinned)
       if (connection === undefined) continue
       const isSecond = best !== undefined
-      if (best === undefined || connection.inFlight < best.inFlight) {
-        best = connection
-        isOwned = connection.shard === shard
-        this.node = node
-      }
-      // As above.
+      best = this.lessBusy(best, connection, shard, node)
       if (isSecond || pinned || best.inFlight === 0) break
     }
-    if (best !== undefined) {
-      if (isOwned) counters.owned++
-      else counters.otherShard++
-      return best
-    }
+    if (best !== undefined) return this.counted(best)
     return this.routeAnywhere("otherNode", skip)
   }
 
