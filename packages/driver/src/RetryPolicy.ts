@@ -109,3 +109,16 @@ export const decide = (failure: Failure): Decision => {
       return "Fail"
   }
 }
+
+/**
+ * Whether a request may be sent a second time while the first is under way: by an attempt whose time is over, or a speculation. Reads
+ * and what is said to be idempotent; never a conditional statement or a serial read, which contend with themselves, and never a
+ * counter, whatever is said of it.
+ *
+ * @category outcomes
+ * @since 0.1.0
+ */
+export const mayBeSentTwice = (
+  { isIdempotent, isSerial, kind }: Pick<Failure, "isIdempotent" | "isSerial" | "kind">
+): boolean =>
+  kind.type === "read" ? !isSerial : isIdempotent && !isSerial && !kind.isConditional && kind.isCounter !== true

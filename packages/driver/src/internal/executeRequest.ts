@@ -32,7 +32,7 @@ import {
 import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
-import { decide, outcomeOf } from "../RetryPolicy.ts"
+import { decide, mayBeSentTwice, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { BatchStatement } from "./batchStatement.ts"
@@ -170,7 +170,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** May be done twice, by another node at the same time. */
   private get isRepeatable(): boolean {
     const { kind, options } = this
-    return (kind.type === "read" || options.idempotent) && !kind.isConditional && !options.isSerial
+    return mayBeSentTwice({ kind, isIdempotent: options.idempotent, isSerial: options.isSerial })
   }
 
   protected start(): void {
