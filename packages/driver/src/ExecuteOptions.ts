@@ -20,8 +20,9 @@ export interface ExecuteOptions {
   readonly consistency?: Consistency | undefined
   readonly serialConsistency?: SerialConsistency | undefined
   /**
-   * Doing it twice is the same as doing it once, so it may be sent again after an attempt that may have been applied.
-   * Default false: only reads, and what was certainly not applied, are repeated.
+   * Whether doing it twice is the same as doing it once, so that it may be sent again after an attempt that may have been applied.
+   * Default: what is certain by the statement's text (`Idempotence`), where the client stamps it: a repetition then writes the same at
+   * the same time. Reads, and what was certainly not applied, are repeated whatever is said here.
    */
   readonly idempotent?: boolean | undefined
   /** For the whole request, all attempts included. Default 12 seconds, 65 seconds for schema changes and TRUNCATE. */
@@ -61,7 +62,8 @@ export interface Resolved {
   /** All but the keyspace, which a prepared statement was given when it was prepared. */
   readonly request: Request.Options
   readonly keyspace: string | undefined
-  readonly idempotent: boolean
+  /** What was said; `undefined`: the statement's text decides. */
+  readonly idempotent: boolean | undefined
   readonly timeoutMillis: number
   readonly schemaTimeoutMillis: number
   /** Of one attempt; 0: what the statement usually takes decides, `Infinity`: there is no such time. */

@@ -406,7 +406,7 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
         pageSize: whole("pageSize", options.pageSize, 5_000, 1, 2 ** 31 - 1)
       },
       keyspace: undefined,
-      idempotent: false,
+      idempotent: undefined,
       timeoutMillis: timeout("requestTimeout", options.requestTimeout, 12_000),
       schemaTimeoutMillis: timeout("schemaTimeout", options.schemaTimeout, 65_000),
       attemptMillis: options.attemptTimeout === false ? Infinity : options.attemptTimeout === undefined

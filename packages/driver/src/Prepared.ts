@@ -12,6 +12,7 @@ import type * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import { Buffer } from "node:buffer"
+import * as Idempotence from "./Idempotence.ts"
 import { Templates } from "./internal/templates.ts"
 import { Usual } from "./internal/usual.ts"
 import type { Keyspace, Node, Snapshot } from "./Snapshot.ts"
@@ -198,6 +199,12 @@ export class Prepared {
     if (this.known !== undefined && isSame(this.known.id, known.id)) return
     this.known = known
     this.templates.clear()
+  }
+
+  private certain: boolean | undefined = undefined
+  /** Whether it is certain, by its text, that doing it twice is the same as doing it once: see `Idempotence`. */
+  get isCertain(): boolean {
+    return this.certain ??= Idempotence.isCertain(this.text)
   }
 
   /** Columns of the result as they were when the statement was prepared. */

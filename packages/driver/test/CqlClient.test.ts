@@ -142,7 +142,8 @@ describe("requests", () => {
       assert.isDefined(timestamps[0])
       assert.strictEqual(timestamps[0], timestamps[1])
       nodes.length = 0
-      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1])))
+      const not = { idempotent: false }
+      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1], not)))
       assert.strictEqual(error.outcome, "Ambiguous")
       assert.strictEqual(error.reason._tag, "Overloaded")
       assert.strictEqual(nodes.length, 1)
@@ -173,7 +174,8 @@ describe("requests", () => {
       yield* cluster.intercept(({ opcode }) => isData(opcode) && closed++ === 0 ? { _tag: "Close" } : undefined)
       assert.deepStrictEqual((yield* passing(cql.execute(select, [Uuid.random()]))).rows, [])
       closed = 0
-      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1])))
+      const not = { idempotent: false }
+      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1], not)))
       assert.strictEqual(error.reason._tag, "ConnectionLost")
       assert.strictEqual(error.outcome, "Ambiguous")
       yield* passing(cql.awaitConnected)

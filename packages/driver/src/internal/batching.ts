@@ -17,7 +17,7 @@ import type { PreparedCache } from "./preparedCache.ts"
 interface Given {
   readonly statement: Prepared | string
   readonly values: Values
-  readonly isIdempotent: boolean
+  readonly idempotent: boolean | undefined
 }
 
 const TYPES: ReadonlySet<unknown> = new Set(["logged", "unlogged", "counter"])
@@ -36,10 +36,10 @@ const givenOf = (item: Item, at: number): Given => {
     const { idempotent, ...others } = item.options ?? {}
     const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
     if (other !== undefined) wrong(`statement ${at + 1} of the batch has the option ${other}: give it to the batch`)
-    return { statement: item.text, values: item.values, isIdempotent: idempotent === true }
+    return { statement: item.text, values: item.values, idempotent }
   }
   if (item instanceof Prepared || typeof item === "string") {
-    return { statement: item, values: NO_VALUES, isIdempotent: false }
+    return { statement: item, values: NO_VALUES, idempotent: undefined }
   }
   if (!Array.isArray(item)) {
     return wrong(
@@ -60,7 +60,7 @@ const givenOf = (item: Item, at: number): Given => {
       }`
     )
   }
-  return { statement, values, isIdempotent: false }
+  return { statement, values, idempotent: undefined }
 }
 
 /** Batches of a client. */
@@ -84,8 +84,7 @@ export class Batching {
     if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
     // A hole in the list is no statement, and would be passed over by `map`.
     const given = Array.from(items, givenOf)
-    const idempotent = rest.idempotent ?? given.every(({ isIdempotent }) => isIdempotent)
-    const resolved = core.resolver.resolve({ ...rest, idempotent })
+    const resolved = core.resolver.resolve(rest)
     const keyspace = rest.keyspace
     const send = (entries: ReadonlyArray<Entry>, deadline?: number): ExecuteRequest =>
       new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false, deadline)
@@ -96,8 +95,8 @@ export class Batching {
       }
     }
     const known: Array<Entry> = []
-    for (const [at, { statement, values }] of given.entries()) {
-      const entry = this.entryOf(statement, values, keyspace, at)
+    for (const [at, one] of given.entries()) {
+      const entry = this.entryOf(one, keyspace, at)
       if (entry === undefined) break
       known.push(entry)
     }
@@ -121,9 +120,10 @@ export class Batching {
           const byText = new Map(prepared)
           try {
             return send(
-              given.map(({ statement, values }, at) => {
+              given.map((one, at) => {
+                const { statement } = one
                 const found = typeof statement === "string" ? byText.get(statement) : statement
-                return found === undefined ? this.entryOf(statement, values, keyspace, at)! : entry(found, values, at)
+                return found === undefined ? this.entryOf(one, keyspace, at)! : entry(found, one, at)
               }),
               deadline
             )
@@ -140,12 +140,8 @@ export class Batching {
   }
 
   /** An entry as far as nothing has to be prepared for it. Throws `InvalidStatement` and `EncodeError`. */
-  private entryOf(
-    statement: Prepared | string,
-    values: Values,
-    keyspace: string | undefined,
-    at: number
-  ): Entry | undefined {
+  private entryOf(given: Given, keyspace: string | undefined, at: number): Entry | undefined {
+    const { idempotent, statement, values } = given
     if (typeof statement !== "string") {
       if (keyspace !== undefined && keyspace !== statement.givenKeyspace) {
         wrong(
@@ -154,15 +150,15 @@ export class Batching {
           } of the batch was prepared for another keyspace than ${keyspace}: give that to \`prepare\``
         )
       }
-      return entry(statement, values, at)
+      return entry(statement, given, at)
     }
     if (!isEmpty(values)) {
       const prepared = this.cache.get(statement, keyspace)
-      return prepared === undefined ? undefined : entry(prepared, values, at)
+      return prepared === undefined ? undefined : entry(prepared, given, at)
     }
     const text = this.core.texts.of(statement)
     if (text.hasVariables) return undefined
-    return { statement: writing(text, at), values: NO_VALUES }
+    return { statement: writing(text, at), values: NO_VALUES, idempotent }
   }
 }
 
@@ -186,8 +182,9 @@ const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
     ? statement
     : wrong(`statement ${at + 1} of the batch is no INSERT, UPDATE or DELETE: ${statement.text.slice(0, 60)}`)
 
-const entry = (prepared: Prepared, values: Values, at: number): Entry => ({
+const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry => ({
   statement: writing(prepared, at),
+  idempotent,
   values: Array.isArray(values)
     ? values
     : prepared.encoder.order(values as Readonly<Record<string, unknown>>)

@@ -170,7 +170,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** May be done twice, by another node at the same time. */
   private get isRepeatable(): boolean {
     const { kind, options } = this
-    return mayBeSentTwice({ kind, isIdempotent: options.idempotent, isSerial: options.isSerial })
+    return mayBeSentTwice({ kind, isIdempotent: this.isIdempotent, isSerial: options.isSerial })
+  }
+
+  /** What was said of it, else what its text says: that counts where each time it is sent it writes at the same time. */
+  private get isIdempotent(): boolean {
+    const { core, options, subject } = this
+    if (options.idempotent !== undefined) return options.idempotent
+    return (core.clientTimestamps || options.request.timestamp !== undefined) && subject.isCertain
   }
 
   protected start(): void {
@@ -574,7 +581,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       reason,
       sent,
       kind,
-      isIdempotent: options.idempotent,
+      isIdempotent: this.isIdempotent,
       isSerial: options.isSerial,
       sameNode,
       unavailable
@@ -663,7 +670,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       outcome,
       attempts: history?.attempts ?? [],
       statement: this.subject.text,
-      idempotent: this.options.idempotent
+      idempotent: this.isIdempotent
     }
     // Of those there may be a hundred thousand at once, and a stack costs more than the rest of the request.
     return reason._tag === "ClientOverloaded" ? withoutStack(() => new CqlError(fields)) : new CqlError(fields)
