@@ -144,7 +144,7 @@ describe("attempts", () => {
 describe("preparing", () => {
   it.effect("goes on at another node where one cannot do it now, and stops where none would", () =>
     Effect.gen(function*() {
-      const { cluster, cql } = yield* world()
+      const { cluster, cql } = yield* world({}, { prepareEverywhere: false })
       const asked: Array<number> = []
       yield* cluster.intercept(({ node, opcode }) => {
         if (opcode !== Frame.Opcode.PREPARE) return undefined

@@ -14,7 +14,7 @@ import { notSent } from "./notSent.ts"
 import type { PreparedCache } from "./preparedCache.ts"
 
 /** An item taken apart. */
-interface Given {
+export interface Given {
   readonly statement: Prepared | string
   readonly values: Values
   readonly idempotent: boolean | undefined
@@ -31,7 +31,7 @@ const isEmpty = (values: Values): boolean =>
   Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
 
 /** Throws `InvalidStatement` for what is no statement. */
-const givenOf = (item: Item, at: number): Given => {
+const takenApart = (item: Item, at: number): Given => {
   if (item instanceof Statement) {
     const { idempotent, ...others } = item.options ?? {}
     const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
@@ -75,37 +75,59 @@ export class Batching {
 
   run(items: ReadonlyArray<Item>, options: Options | undefined): Effect.Effect<ResultSet, CqlError> {
     const { core } = this
-    if (!Array.isArray(items)) wrong(`a batch is a list of statements, got ${format(items)}`)
-    if (items.length === 0) wrong("a batch has at least one statement")
+    const given = this.givenOf(items)
     if (items.length > MAX_STATEMENTS) {
       wrong(`a batch has at most ${MAX_STATEMENTS} statements, got ${items.length}: split it`)
     }
     const { type = "logged", ...rest } = options ?? {}
     if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
-    // A hole in the list is no statement, and would be passed over by `map`.
-    const given = Array.from(items, givenOf)
     const resolved = core.resolver.resolve(rest)
-    const keyspace = rest.keyspace
     const send = (entries: ReadonlyArray<Entry>, deadline?: number): ExecuteRequest =>
       new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false, deadline)
-    for (const [at, one] of given.entries()) {
+    const known = this.known(given, rest.keyspace)
+    if (known !== undefined) return send(known)
+    return Effect.suspend(() => {
+      const millis = timeoutOf(resolved, BATCH)
+      const deadline = core.ticker.deadline(millis)
+      return Effect.flatMap(this.prepared(given, rest.keyspace, millis), (entries) => send(entries, deadline))
+    })
+  }
+
+  /** The statements of many, taken apart. Throws `InvalidStatement`. */
+  givenOf(items: ReadonlyArray<Item>): ReadonlyArray<Given> {
+    if (!Array.isArray(items)) wrong(`a batch is a list of statements, got ${format(items)}`)
+    if (items.length === 0) wrong("a batch has at least one statement")
+    // A hole in the list is no statement, and would be passed over by `map`.
+    return Array.from(items, (item, at) => {
+      const given = takenApart(item, at)
+      const { statement } = given
       // Of another client, which is told of other changes: by its text.
-      if (typeof one.statement !== "string" && one.statement.owner !== core.schema) {
-        given[at] = { ...one, statement: one.statement.text }
-      }
-    }
+      return typeof statement !== "string" && statement.owner !== this.core.schema
+        ? { ...given, statement: statement.text }
+        : given
+    })
+  }
+
+  /** As far as nothing has to be prepared, all of them. Throws `InvalidStatement` and `EncodeError`. */
+  known(given: ReadonlyArray<Given>, keyspace: string | undefined): ReadonlyArray<Entry> | undefined {
     const known: Array<Entry> = []
     for (const [at, one] of given.entries()) {
       const entry = this.entryOf(one, keyspace, at)
-      if (entry === undefined) break
+      if (entry === undefined) return undefined
       known.push(entry)
     }
-    if (known.length === given.length) return send(known)
+    return known
+  }
+
+  /** All of them, what has to be prepared prepared. */
+  prepared(
+    given: ReadonlyArray<Given>,
+    keyspace: string | undefined,
+    millis: number
+  ): Effect.Effect<ReadonlyArray<Entry>, CqlError> {
     return Effect.suspend(() => {
       const unknown = new Set<string>()
       for (const one of given) if (this.isToPrepare(one)) unknown.add(one.statement as string)
-      const millis = timeoutOf(resolved, BATCH)
-      const deadline = core.ticker.deadline(millis)
       const preparing = Effect.forEach(
         unknown,
         (text) => Effect.map(this.cache.prepare(text, keyspace), (prepared) => [text, prepared] as const),
@@ -119,13 +141,12 @@ export class Batching {
         (prepared) => {
           const byText = new Map(prepared)
           try {
-            return send(
+            return Effect.succeed(
               given.map((one, at) => {
                 const { statement } = one
                 const found = typeof statement === "string" ? byText.get(statement) : statement
                 return found === undefined ? this.entryOf(one, keyspace, at)! : entry(found, one, at)
-              }),
-              deadline
+              })
             )
           } catch (error) {
             return Effect.fail(refused(error))

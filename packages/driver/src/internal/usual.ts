@@ -1,4 +1,5 @@
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
+import type { Latencies } from "./latencies.ts"
 
 /** Milliseconds for an attempt of a statement of which nothing is known yet. */
 const UNKNOWN = 2_000
@@ -16,6 +17,8 @@ export class Usual {
   /** -1 as long as nothing is known; 0 for what takes less than a tick, which is nearly everything. */
   ticks = -1
   attemptMillis = UNKNOWN
+  /** Only where somebody asks for percentiles. */
+  latencies: Latencies | undefined = undefined
 
   observe(took: number): void {
     const { ticks } = this
