@@ -162,6 +162,8 @@ export class Core {
   private readonly key = Writer.over(keyBuffer(1024))
   private readonly token = new Token.TokenWords()
   private turn = 0
+  private anyTurn = 0
+  private awayTurn = 0
   /** Whether the connection that was chosen lands on the shard that owns the token. */
   private isOwned = false
   /** The segment of a key whose token is no int64, -1 for others. */
@@ -470,7 +472,7 @@ export class Core {
     const inTurn = [...replicas.slice(turn), ...replicas.slice(0, turn)]
     yield* isPinned ? inTurn : inTurn.toSorted((a, b) => this.grade(a.node) - this.grade(b.node))
     const { local, owners, remote } = snapshot
-    const start = owners === 0 ? 0 : this.turn++ % owners
+    const start = owners === 0 ? 0 : this.anyTurn++ % owners
     const others = [...local.slice(start, owners), ...local.slice(0, start), ...local.slice(owners)]
     for (const node of others) if (!replicas.some((place) => place.node === node)) yield { node }
     if (this.mayLeave(options, isPinned)) { for (const node of remote) yield { node } }
@@ -538,7 +540,7 @@ export class Core {
 
   /** An answer took so many ticks: what its statement and its node usually take, and whether that was slow for the node. */
   observe(took: number, usual: Usual, pool: NodePool): void {
-    const isSlow = took >= SLOW_TICKS && took >= SLOW_FACTOR * usual.ticks
+    const isSlow = took >= SLOW_TICKS && took >= SLOW_FACTOR * usual.least
     usual.observe(took)
     if (isSlow) pool.slowness = Math.min(SLOWEST, pool.slowness + 1)
     else if (pool.slowness > 0) pool.slowness--
@@ -553,6 +555,8 @@ export class Core {
   /** A connection of any local node, which is counted as `counter`: one that owns a part of the ring, where there is any. */
   private routeAnywhere(counter: keyof RoutingCounters, skip: ReadonlyArray<Node> | undefined): Connection | undefined {
     const { local, owners } = this.snapshot
+    // Of its own: together with the turns of replicas, two for each request, every second node would be left out.
+    this.anyTurn++
     return this.oneOf(local, 0, owners, counter, skip) ?? this.oneOf(local, owners, local.length, counter, skip)
   }
 
@@ -565,7 +569,7 @@ export class Core {
   ): Connection | undefined {
     const count = to - from
     if (count <= 0) return undefined
-    const start = this.turn++
+    const start = counter === "otherDatacenter" ? this.awayTurn : this.anyTurn
     for (let i = 0; i < count; i++) {
       const node = nodes[from + (start + i) % count]!
       if (node.pool === undefined || (skip !== undefined && skip.includes(node))) continue
@@ -588,6 +592,7 @@ export class Core {
 
   /** A connection to a node of another datacenter, the first datacenter of the failover first. */
   routeRemote(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    this.awayTurn++
     for (const datacenter of this.failover?.datacenters ?? []) {
       const nodes = this.snapshot.remote.filter((node) => node.datacenter === datacenter)
       const connection = this.oneOf(nodes, 0, nodes.length, "otherDatacenter", skip)
@@ -721,7 +726,7 @@ export class Core {
   routeSilent(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
     const { local } = this.snapshot
     const count = local.length
-    const start = this.turn++
+    const start = this.anyTurn++
     for (let i = 0; i < count; i++) {
       const node = local[(start + i) % count]!
       if (skip !== undefined && skip.includes(node)) continue

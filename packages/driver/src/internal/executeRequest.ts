@@ -389,13 +389,19 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     return core.waitable(prepared, values, skip, any)
   }
 
-  /** Where it could go next. Throws `PolicyDefect`. */
+  /** Where it could go next. */
   private others(skip: ReadonlyArray<Node>): ReadonlyArray<Node> {
     const { core, options } = this
     const { way } = options
-    if (way?.balancing !== undefined) {
-      const next = this.plan(way.balancing).peek()
-      return next === undefined ? [] : [next.node]
+    if (way?.balancing !== undefined && way.target === undefined) {
+      try {
+        const next = this.plan(way.balancing).peek()
+        return next === undefined ? [] : [next.node]
+      } catch (error) {
+        // It throws again where that can be told.
+        if (error instanceof PolicyDefect) return core.snapshot.local
+        throw error
+      }
     }
     const others = way?.target === undefined ? core.waitable(undefined, this.values, skip) : []
     if (others.length > 0 || way?.target !== undefined || !core.mayLeave(options, this.kind.isConditional)) {
@@ -427,12 +433,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (node === undefined || this.stream < 0 || history?.place?.isWaiting === true) return
     const shared = this.history ??= new History()
     const tried = [...shared.tried, node]
-    try {
-      if (this.others(tried).length === 0) return
-    } catch {
-      // The policy will throw again where that can be told.
-      return
-    }
+    if (this.others(tried).length === 0) return
     const spare = (): Effect.Effect<any, CqlError> => {
       if (!core.retries.maySpeculate(core.requests)) {
         options.series.throttle()
@@ -810,12 +811,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { connection, history, node } = this
     // Nothing is heard of it, or it has answered none of several requests.
     const isSilent = connection!.isSilent || connection!.isSuspect
-    let others: ReadonlyArray<Node> = []
-    try {
-      others = this.others([...history?.tried ?? [], node!])
-    } catch (error) {
-      if (!(error instanceof PolicyDefect)) throw error
-    }
+    const others = this.others([...history?.tried ?? [], node!])
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
     const isFree = isSilent && (history?.moves ?? 0) === 0 &&
       others.some(({ pool }) => pool !== undefined && isWell(pool, now))
@@ -898,7 +894,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       history.tried.push(node)
       if (policy?.decide !== undefined) this.beginAgain(history, node)
     }
-    if (wait === 0) return this.attempt()
+    // Where nobody is left to be asked, there is nothing to wait for.
+    if (wait === 0 || (decision === "NextNode" && this.others(history.tried).length === 0)) return this.attempt()
     this.settle(Effect.andThen(Effect.sleep(wait), Effect.suspend(() => this.continued(history))))
   }
 

@@ -14,36 +14,38 @@ export class PolicyDefect {
 export class Plan {
   private readonly places: Iterator<Place | Node>
   private next: Place | undefined
+  private defect: PolicyDefect | undefined
   /** Nodes that were passed over because there was no room. */
   readonly full: Array<Node> = []
 
   constructor(make: () => Iterable<Place | Node>) {
-    this.places = tried(() => make()[Symbol.iterator]())
+    try {
+      this.places = make()[Symbol.iterator]()
+    } catch (cause) {
+      throw new PolicyDefect(cause)
+    }
   }
 
   /** The next place, which stays the next one until it is taken. */
   peek(): Place | undefined {
     if (this.next !== undefined) return this.next
-    const result = tried(() => this.places.next())
-    if (result.done === true) return undefined
-    const { value } = result
-    if (typeof value !== "object" || value === null || !("node" in value || "hostId" in value)) {
-      throw new PolicyDefect(new TypeError(`a balancing policy gave ${String(value)} instead of a node`))
+    if (this.defect !== undefined) throw this.defect
+    try {
+      const result = this.places.next()
+      if (result.done === true) return undefined
+      const { value } = result
+      if (typeof value !== "object" || value === null || !("node" in value || "hostId" in value)) {
+        throw new TypeError(`a balancing policy gave ${String(value)} instead of a node`)
+      }
+      return this.next = "node" in value ? value : { node: value }
+    } catch (cause) {
+      throw this.defect = new PolicyDefect(cause)
     }
-    return this.next = "node" in value ? value : { node: value }
   }
 
   take(): Place | undefined {
     const place = this.peek()
     this.next = undefined
     return place
-  }
-}
-
-const tried = <A>(call: () => A): A => {
-  try {
-    return call()
-  } catch (cause) {
-    throw new PolicyDefect(cause)
   }
 }

@@ -173,7 +173,8 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
   {
     keyspace: "system",
     name: "tablets",
-    columns: "table_id uuid | last_token bigint | keyspace_name text, replicas frozen<list<frozen<tuple<uuid, int>>>>, " +
+    columns:
+      "table_id uuid | last_token bigint | keyspace_name text, replicas frozen<list<frozen<tuple<uuid, int>>>>, " +
       "stage text, table_name text, tablet_count int",
     rows: (input) =>
       userAndSystemTables(input).flatMap((table) => {
