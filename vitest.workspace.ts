@@ -56,6 +56,7 @@ const projects: Array<TestProjectConfiguration> = [
   project("alternator", "packages/alternator"),
   project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
+  project("cli", "packages/cli"),
   project("testkit", "packages/testkit", { exclude: realServers }),
   project("testkit-servers", "packages/testkit", { include: realServers, timeout: 120_000 }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),

@@ -12,6 +12,7 @@ export const tiers = {
     alternator: "simulated, dynalite",
     "raft-client": "simulated",
     driver: "simulated",
+    cli: "simulated",
     testkit: "simulated",
     "integration-simulated": "simulated"
   },
