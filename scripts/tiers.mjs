@@ -19,6 +19,7 @@ export const tiers = {
   /** Suites of these are named for their servers. */
   servers: {
     "testkit-servers": undefined,
+    "cli-servers": undefined,
     integration: undefined
   }
 }

@@ -1,64 +1,27 @@
 /** Rows through the generated Schemas, to JSON and back: no digit is lost, down to the bytes that would be stored. */
 import { Codegen, KeyspaceSchema } from "@effect-scylla/cli"
-import { Codec, CqlType, Identifier, Uuid, Value } from "@effect-scylla/protocol"
+import { CqlType, Uuid, Value } from "@effect-scylla/protocol"
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
-import { BigDecimal, Effect, Schema } from "effect"
+import { BigDecimal, Effect, Schema, Struct } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { Random } from "../../protocol/test/support/random.ts"
-import { scalarNames, valueOf } from "../../protocol/test/support/types.ts"
+import { scalarNames } from "../../protocol/test/support/types.ts"
 import * as CqlTypes from "./golden/cql-types.ts"
 import * as Shop from "./golden/shop.ts"
 import { world } from "./support/cluster.ts"
 import { KEYSPACE } from "./support/keyspace.ts"
+import {
+  assertLossless,
+  assertTableLossless,
+  randomRow,
+  type Row,
+  type RowSchema,
+  throughJson
+} from "./support/rows.ts"
 
 const SEED = 20_261_202
-
-type Row = Record<string, unknown>
-
-type RowSchema = Schema.Codec<unknown, unknown>
-
-/** The bytes of each column, as hexadecimal digits. */
-const bytesOf = (columns: ReadonlyArray<KeyspaceSchema.Column>, row: Row): ReadonlyArray<string> =>
-  columns.map(({ name, type }) => {
-    const bytes = Codec.encode(type, row[name] ?? null)
-    return `${name} ${type._tag} ${bytes === null ? "null" : Buffer.from(bytes).toString("hex")}`
-  })
-
-/** A row as the driver decodes it. */
-const decoded = (columns: ReadonlyArray<KeyspaceSchema.Column>, row: Row): Row => {
-  const out: Row = {}
-  for (const { name, type } of columns) {
-    const value = Codec.decode(type, Codec.encode(type, row[name] ?? null))
-    Object.defineProperty(out, name, { value, enumerable: true, writable: true, configurable: true })
-  }
-  return out
-}
-
-/** Through the Schema, to JSON text and back, and through the Schema again. */
-const throughJson = (schema: RowSchema, row: Row): Row => {
-  const value = Schema.decodeUnknownSync(schema)(row, { onExcessProperty: "error" })
-  const json = Schema.toCodecJson(schema)
-  const text = JSON.stringify(Schema.encodeSync(json)(value))
-  return Schema.encodeSync(schema)(Schema.decodeUnknownSync(json)(JSON.parse(text))) as Row
-}
-
-const assertLossless = (columns: ReadonlyArray<KeyspaceSchema.Column>, schema: RowSchema, row: Row): void => {
-  const read = decoded(columns, row)
-  assert.deepStrictEqual(bytesOf(columns, throughJson(schema, read)), bytesOf(columns, read))
-}
-
-const randomRow = (columns: ReadonlyArray<KeyspaceSchema.Column>, random: Random): Row => {
-  const out: Row = {}
-  for (const { kind, name, type } of columns) {
-    const value = kind !== "partition_key" && kind !== "clustering" && random.below(8) === 0
-      ? null
-      : valueOf(type, random)
-    Object.defineProperty(out, name, { value, enumerable: true, writable: true, configurable: true })
-  }
-  return out
-}
 
 const golden: Readonly<Record<string, RowSchema>> = {
   scalars: Shop.Scalars,
@@ -76,21 +39,8 @@ describe("a row of the live keyspace", () => {
       const schema = yield* KeyspaceSchema.read(cql, KEYSPACE)
       const random = new Random(SEED)
       for (const [name, rowSchema] of Object.entries(golden)) {
-        const { columns } = schema.tables.find((table) => table.name === name)!
-        const names = columns.map((column) => Identifier.quote(column.name)).join(", ")
-        const insert = `INSERT INTO ${KEYSPACE}.${Identifier.quote(name)} (${names}) VALUES (${
-          columns.map(() => "?").join(", ")
-        })`
-        for (let i = 0; i < 10; i++) {
-          const row = randomRow(columns, random)
-          yield* cql.execute(insert, columns.map((column) => row[column.name]))
-        }
-        const rows = yield* cql<Row>`SELECT * FROM ${cql(KEYSPACE, name)}`
-        assert.isAbove(rows.length, 5)
-        for (const row of rows) {
-          assert.deepStrictEqual(Object.keys(row), columns.map((column) => column.name))
-          assert.deepStrictEqual(bytesOf(columns, throughJson(rowSchema, row)), bytesOf(columns, row))
-        }
+        const table = schema.tables.find((table) => table.name === name)!
+        assert.isAbove(yield* assertTableLossless(cql, table, rowSchema, random), 5)
       }
       yield* cql`UPDATE shop.hits SET seen = seen + ${5n} WHERE page = ${"/"}`
       const hits = yield* cql<Row>`SELECT * FROM shop.hits`
@@ -220,6 +170,14 @@ describe("values", () => {
       const back = Schema.decodeUnknownSync(Schema.toCodecJson(schema))(JSON.parse(text))
       assert.deepStrictEqual(back, value, text)
     }
+  })
+
+  it("of a statement with other columns have a Schema with those alone", () => {
+    const Prices = Shop.OrderItems.mapFields(Struct.pick(["number", "price"]))
+    expectTypeOf<typeof Prices.Type>().toEqualTypeOf<
+      { readonly number: number; readonly price: BigDecimal.BigDecimal | null }
+    >()
+    assert.deepStrictEqual(Schema.decodeUnknownSync(Prices)({ number: 1, price: null }), { number: 1, price: null })
   })
 
   it("that are none of their type are refused", () => {
