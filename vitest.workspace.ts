@@ -56,8 +56,10 @@ const projects: Array<TestProjectConfiguration> = [
   project("alternator", "packages/alternator"),
   project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
+  project("cli", "packages/cli", { exclude: ["test/servers.test.ts"] }),
   project("testkit", "packages/testkit", { exclude: realServers }),
   project("testkit-servers", "packages/testkit", { include: realServers, timeout: 120_000 }),
+  project("cli-servers", "packages/cli", { include: ["test/servers.test.ts"], timeout: 120_000, last: true }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true })

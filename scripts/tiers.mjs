@@ -12,12 +12,14 @@ export const tiers = {
     alternator: "simulated, dynalite",
     "raft-client": "simulated",
     driver: "simulated",
+    cli: "simulated",
     testkit: "simulated",
     "integration-simulated": "simulated"
   },
   /** Suites of these are named for their servers. */
   servers: {
     "testkit-servers": undefined,
+    "cli-servers": undefined,
     integration: undefined
   }
 }
