@@ -58,7 +58,7 @@ const PROBES = 16
 /** Answers of a node that were slow, less those that were not, from which on it is passed over. */
 const SLOW = 3
 /** It is no slower than this, so that a node that is well again is soon known to be. */
-const SLOWEST = 8
+export const SLOWEST = 8
 /** What slow is: so many ticks, and so many times what the statement usually takes. */
 const SLOW_TICKS = 2
 const SLOW_FACTOR = 4

@@ -40,7 +40,7 @@ import { decide, govern, mayBeSentTwice, outcomeOf, type Verdict } from "../Retr
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { BatchStatement } from "./batchStatement.ts"
-import type { Core } from "./core.ts"
+import { type Core, SLOWEST } from "./core.ts"
 import { graver, History } from "./history.ts"
 import { Latencies } from "./latencies.ts"
 import type { PlainText } from "./plainTexts.ts"
@@ -76,8 +76,13 @@ const WELL = { answered: 5, heard: 50 }
 const isWell = ({ answeredAt, isSuspect, silentSince }: NodePool, now: number): boolean =>
   !isSuspect && now - answeredAt <= WELL.answered && (silentSince === 0 || now - silentSince > WELL.heard)
 
-/** How slow a pool is said to be at most: see `core.observe`. */
-const SLOWEST = 8
+/** What a node answers that has too much to do, or is not well. */
+const BUSY: ReadonlySet<string> = new Set(["InternalServerError", "IsBootstrapping", "Overloaded", "TruncateError"])
+
+/** It is passed over for others when that happens often. */
+const slowDown = ({ pool }: Node): void => {
+  if (pool !== undefined && pool.slowness < SLOWEST) pool.slowness++
+}
 
 const millisOf = (duration: Duration.Input): number => {
   const known = Duration.fromInput(duration)
@@ -677,14 +682,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   onResponse(flags: number, opcode: number, body: Reader): void {
     const prefix = Response.readPrefix(flags, body)
     const node = this.node!
-    const { usual } = this.subject
-    const pool = node.pool!
-    const took = this.core.ticker.now - this.sentAt
-    if (took > 0 || usual.ticks !== 0 || pool.slowness !== 0) this.core.observe(took, usual, pool)
     const bytes = body.end - body.pos
     if (prefix.warnings.length > 0) this.warned(prefix.warnings)
     if (opcode === Frame.Opcode.RESULT) {
       const { core, prepared } = this
+      const { usual } = this.subject
+      const pool = node.pool!
+      const took = core.ticker.now - this.sentAt
+      if (took > 0 || usual.ticks !== 0 || pool.slowness !== 0) core.observe(took, usual, pool)
       this.answered()
       if (prepared !== undefined) {
         if (prefix.customPayload !== undefined) core.learn(prepared, prefix.customPayload)
@@ -818,8 +823,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (others.length === 0 || !core.mayMove(isFree)) return this.attemptDeadline()
     this.isMoving = true
     // It has made somebody wait, whatever it answers in the end.
-    const pool = node!.pool!
-    if (pool.slowness < SLOWEST) pool.slowness++
+    slowDown(node!)
     return 0
   }
 
@@ -849,6 +853,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         return this.prepareAgain(history, node, this.connection!, unknown)
       }
     }
+    // What refuses is quick, and would be taken for the less busy node.
+    if (sent && BUSY.has(reason._tag)) slowDown(node)
     const isSerial = options.isSerial
     const { sameNode, unavailable } = history
     const failure = { reason, sent, kind, isIdempotent: this.isIdempotent, isSerial, sameNode, unavailable }
