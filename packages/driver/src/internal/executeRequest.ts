@@ -5,7 +5,6 @@ import { type PoolReason, RequestTimeout } from "@effect-scylla/pool/PoolError"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
 import * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
-import type * as Dialect from "@effect-scylla/protocol/Dialect"
 import * as Frame from "@effect-scylla/protocol/Frame"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
@@ -16,12 +15,10 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { Writer } from "@effect-scylla/protocol/Writer"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
-import type * as Balancing from "../Balancing.ts"
 import {
   type Attempt,
   AttemptTimeout,
@@ -33,22 +30,24 @@ import {
   shortened,
   StatementChanged
 } from "../CqlError.ts"
-import { levelsOf, type Resolved, timeoutOf, type Way } from "../ExecuteOptions.ts"
+import { levelsOf, type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
-import { decide, govern, mayBeSentTwice, outcomeOf, type Verdict } from "../RetryPolicy.ts"
+import { decide, mayBeSentTwice, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
-import type { BatchStatement } from "./batchStatement.ts"
 import { type Core, SLOWEST } from "./core.ts"
+import * as Frames from "./frames.ts"
 import { graver, History } from "./history.ts"
+import { judge, type Judgement } from "./judging.ts"
 import { Latencies } from "./latencies.ts"
-import type { PlainText } from "./plainTexts.ts"
-import { Plan, PolicyDefect } from "./plan.ts"
+import { PolicyDefect } from "./plan.ts"
+import { slowLine } from "./slowLog.ts"
 import * as Spans from "./spans.ts"
 import type { Impatient } from "./speculator.ts"
 import { refusal } from "./strongConsistency.ts"
 import type { Subject } from "./subject.ts"
+import * as Ways from "./ways.ts"
 
 const withoutStack = <A>(make: () => A): A => {
   const { stackTraceLimit } = Error
@@ -84,11 +83,6 @@ const slowDown = ({ pool }: Node): void => {
   if (pool !== undefined && pool.slowness < SLOWEST) pool.slowness++
 }
 
-const millisOf = (duration: Duration.Input): number => {
-  const known = Duration.fromInput(duration)
-  return known._tag === "Some" ? Math.max(0, Duration.toMillis(known.value)) : 0
-}
-
 /** The same options at another level of consistency. */
 const atLevel = (options: Resolved, consistency: Resolved["request"]["consistency"]): Resolved => ({
   ...options,
@@ -106,8 +100,6 @@ const errorIn = (cause: Cause.Cause<CqlError>): CqlError | undefined => {
 const readAs = (form: Resolved["rows"], decoder: RowDecoder, body: Reader): Array<any> =>
   form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
 
-const BATCH_KINDS: ReadonlyArray<Request.BatchKind> = ["logged", "unlogged", "counter"]
-
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
 
@@ -123,19 +115,19 @@ interface Race {
  * entered only from a failure; the success path allocates this object, the rows and the result.
  */
 export class ExecuteRequest extends Suspension<any, CqlError> implements ResponseHandler, Waiter, Impatient {
-  private readonly core: Core
+  readonly core: Core
   /** What routes it: the statement itself, or one of a batch. */
-  private readonly prepared: Prepared | undefined
-  private readonly subject: Subject
+  readonly prepared: Prepared | undefined
+  readonly subject: Subject
   /** Of `prepared`. */
-  private readonly values: ReadonlyArray<unknown>
-  private options: Resolved
+  readonly values: ReadonlyArray<unknown>
+  options: Resolved
   /** All rows of all pages are wanted, and not a result. */
   private readonly whole: boolean
   private readonly traced: boolean
 
-  private node: Node | undefined = undefined
-  private connection: Connection | undefined = undefined
+  node: Node | undefined = undefined
+  connection: Connection | undefined = undefined
   private stream = -1
   /** What reads the rows if they come without metadata: that of the pair whose id the request named. */
   private named: RowDecoder | undefined = undefined
@@ -152,7 +144,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** No answer in the attempt's own time, and another node is to be asked. */
   private isMoving = false
   /** What only a failure fills in. */
-  private history: History | undefined = undefined
+  history: History | undefined = undefined
 
   /** `deadline`: that of a request whose time runs already, because its statement had to be prepared. */
   constructor(
@@ -279,15 +271,15 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       if (connection === undefined) {
         const { options } = this
         connection = options.way !== undefined
-          ? this.routeBy(options.way)
+          ? Ways.routeBy(this, options.way)
           : options.request.pagingState !== undefined && options.request.pagingState !== null && history === undefined
           ? core.routePage(options.request.pagingState, prepared, this.values)
           : undefined
         if (options.way === undefined) connection ??= core.route(prepared, this.values, options, history?.tried)
       }
       if (connection === undefined) {
-        waitable = this.waitable(history?.tried)
-        if (waitable.length === 0) connection = this.routeLast(history?.tried)
+        waitable = Ways.waitable(this, history?.tried)
+        if (waitable.length === 0) connection = Ways.routeLast(this, history?.tried)
       }
       if (prepared?.isGlobal === true) {
         const refused = refusal(subject, this.options)
@@ -311,7 +303,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         if (subject.form === "prepared") {
           const { templates } = subject
           const kept = templates.options === this.options ? templates.current[layoutOf(dialect)] : undefined
-          const template = kept ?? this.executeTemplate(subject, dialect)
+          const template = kept ?? Frames.executeTemplate(core, this.options, subject, dialect)
           Request.writeExecute(out, template, subject.encoder, this.values, this.timestamp)
           if (dialect.tabletVersions) {
             if (isGiven) core.locate(subject, this.values)
@@ -321,10 +313,20 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         } else if (subject.form === "text") {
           const { templates } = subject
           const kept = templates.options === this.options ? templates.current[dialect.version] : undefined
-          Request.writeQuery(out, kept ?? this.queryTemplate(subject, dialect), subject.text, this.timestamp)
-        } else BatchFrame.write(out, this.batchTemplate(subject, dialect), subject.parts, this.timestamp)
+          Request.writeQuery(
+            out,
+            kept ?? Frames.queryTemplate(core, this.options, subject, dialect),
+            subject.text,
+            this.timestamp
+          )
+        } else {BatchFrame.write(
+            out,
+            Frames.batchTemplate(core, this.options, subject, dialect),
+            subject.parts,
+            this.timestamp
+          )}
       } else if (waitable === undefined || waitable.length === 0) {
-        waitable = this.waitable(history?.tried, waitable !== undefined)
+        waitable = Ways.waitable(this, history?.tried, waitable !== undefined)
       }
     } catch (error) {
       core.isEncoding = false
@@ -341,102 +343,6 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (this.race?.first !== this && this.race !== undefined) this.history!.tried.push(core.node!)
   }
 
-  /** A connection for a request that does not go the default way. Throws `PolicyDefect`. */
-  private routeBy(way: Way): Connection | undefined {
-    const { core, options, prepared, values } = this
-    const tried = this.history?.tried
-    if (way.target !== undefined) {
-      const node = core.snapshot.hosts.get(way.target.hostId)
-      return node === undefined || tried?.includes(node) === true
-        ? undefined
-        : core.routeTo(node, way.target.shard, prepared, values)
-    }
-    if (way.balancing === undefined) return core.routeKey(way, prepared, options.isSerial, tried)
-    const plan = this.plan(way.balancing)
-    plan.full.length = 0
-    while (true) {
-      const place = plan.take()
-      if (place === undefined) return undefined
-      // As it is now: policies may keep what they were given.
-      const node = core.snapshot.hosts.get(place.node.hostId)
-      if (node?.pool === undefined || tried?.includes(node) === true) continue
-      const connection = core.routeTo(node, place.shard, prepared, values)
-      if (connection !== undefined) return connection
-      if (node.pool.isUp) plan.full.push(node)
-    }
-  }
-
-  private plan(policy: Balancing.Policy): Plan {
-    const history = this.history ??= new History()
-    const { core, options, prepared, subject, values } = this
-    return history.plan ??= new Plan(() => {
-      const { replicas, token } = core.placesOf(prepared, values)
-      const request: Balancing.Request = {
-        statement: subject.text,
-        kind: subject.kind,
-        keyspace: prepared?.keyspace ?? "",
-        table: prepared?.table ?? "",
-        token,
-        replicas,
-        plan: { [Symbol.iterator]: () => core.plan(prepared, values, options) },
-        consistency: options.request.consistency,
-        isSerial: options.isSerial || subject.kind.isConditional,
-        label: options.label,
-        profile: options.profile
-      }
-      return policy(request, core.snapshot)
-    })
-  }
-
-  /** The nodes on which it may wait for room. */
-  private waitable(skip: ReadonlyArray<Node> | undefined, any = false): ReadonlyArray<Node> {
-    const { core, prepared, values } = this
-    const { way } = this.options
-    if (way?.target !== undefined) {
-      const node = core.snapshot.hosts.get(way.target.hostId)
-      const isThere = node?.pool !== undefined && (any ? node.pool.isOpen : node.pool.isUp)
-      return isThere && skip?.includes(node) !== true ? [node] : []
-    }
-    if (way?.balancing !== undefined) return this.history?.plan?.full ?? []
-    return core.waitable(prepared, values, skip, any)
-  }
-
-  /** Where it could go next. */
-  private others(skip: ReadonlyArray<Node>): ReadonlyArray<Node> {
-    const { core, options } = this
-    const { way } = options
-    if (way?.balancing !== undefined && way.target === undefined) {
-      try {
-        const next = this.plan(way.balancing).peek()
-        return next === undefined ? [] : [next.node]
-      } catch (error) {
-        // It throws again where that can be told.
-        if (error instanceof PolicyDefect) return core.snapshot.local
-        throw error
-      }
-    }
-    const others = way?.target === undefined ? core.waitable(undefined, this.values, skip) : []
-    if (others.length > 0 || way?.target !== undefined || !core.mayLeave(options, this.kind.isConditional)) {
-      return others
-    }
-    return core.snapshot.remote.filter((node) => node.pool?.isUp === true && !skip.includes(node))
-  }
-
-  /** No node that should be asked takes requests now: those of another datacenter, and those that may answer again. */
-  private routeLast(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
-    const { core, options } = this
-    const { way } = options
-    if (way?.target !== undefined) {
-      const node = core.snapshot.hosts.get(way.target.hostId)
-      core.node = node
-      return node === undefined || skip?.includes(node) === true ? undefined : node.pool?.pickSilent()
-    }
-    if (way?.balancing !== undefined) return undefined
-    const remote = core.mayLeave(options, this.kind.isConditional) ? core.routeRemote(skip) : undefined
-    // Nobody answers now: those who may again are better than nobody.
-    return remote ?? core.routeSilent(skip)
-  }
-
   /** Called when it takes longer than it should: asks other nodes, too, and takes the first answer. */
   onImpatient(): void {
     const { core, history, node, options } = this
@@ -445,7 +351,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (node === undefined || this.stream < 0 || history?.place?.isWaiting === true) return
     const shared = this.history ??= new History()
     const tried = [...shared.tried, node]
-    if (this.others(tried).length === 0) return
+    if (Ways.others(this, tried).length === 0) return
     const race: Race = { first: this, isAnswered: false }
     const spare = (): Effect.Effect<any, CqlError> => {
       if (!core.retries.maySpeculate(core.requests)) {
@@ -471,7 +377,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       (_, i) =>
         Effect.andThen(
           Effect.sleep((i + 1) * delay),
-          Effect.suspend(() => this.others(tried).length > 0 ? spare() : Effect.interrupt)
+          Effect.suspend(() => Ways.others(this, tried).length > 0 ? spare() : Effect.interrupt)
         )
     )
     this.race = race
@@ -499,57 +405,6 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const patience = 2 ** (this.history?.moves ?? 0)
     const millis = options.attemptMillis === 0 ? subject.usual.attemptMillis * patience : options.attemptMillis
     return millis === Infinity ? deadline : Math.min(deadline, core.ticker.deadline(millis))
-  }
-
-  /** The constant parts of the frame, kept for the next time with the same options. */
-  private executeTemplate(prepared: Prepared, dialect: Dialect.Dialect): Request.ExecuteTemplate {
-    const { core, options } = this
-    const { templates } = prepared
-    const layout = layoutOf(dialect)
-    templates.select(options)
-    const { serialConsistency: _, ...unconditional } = options.request
-    const request = prepared.kind.isConditional ? options.request : unconditional
-    const known = dialect.metadataIds ? prepared.known : undefined
-    return templates.current[layout] ??= Request.executeTemplate(
-      prepared.id,
-      known?.decoder === undefined ? request : { ...request, skipMetadata: true },
-      prepared.variables.length,
-      {
-        tracing: options.tracing,
-        stamped: core.stamps(prepared.kind, options),
-        dialect,
-        resultMetadataId: known?.id,
-        customPayload: options.customPayload
-      }
-    )
-  }
-
-  /** The same of a text. */
-  private queryTemplate({ kind, templates }: PlainText, dialect: Dialect.Dialect): Request.QueryTemplate {
-    const { core, options } = this
-    const { keyspace, request, tracing } = options
-    templates.select(options)
-    return templates.current[dialect.version] ??= Request.queryTemplate(
-      keyspace === undefined ? request : { ...request, keyspace },
-      { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
-    )
-  }
-
-  /** The same of a batch. */
-  private batchTemplate({ kind, templates, type }: BatchStatement, dialect: Dialect.Dialect): BatchFrame.BatchTemplate {
-    const { core, options } = this
-    const { keyspace, tracing } = options
-    templates.select(options)
-    const layout = dialect.version * 6 + BATCH_KINDS.indexOf(type) * 2 + (kind.isConditional ? 1 : 0)
-    const kept = templates.current[layout]
-    if (kept !== undefined) return kept
-    const { serialConsistency: _, ...unconditional } = options.request
-    const request = kind.isConditional ? options.request : unconditional
-    return templates.current[layout] = BatchFrame.template(
-      type,
-      keyspace === undefined ? request : { ...request, keyspace },
-      { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
-    )
   }
 
   /** A statement that the node has to be asked about before it is sent there. */
@@ -657,7 +512,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const reason = this.history?.attempts.at(-1)?.reason
     if (reason !== undefined) return this.end(reason)
     const target = this.options.way?.target
-    if (target !== undefined) return this.end(new NoNodeAvailable({ message: this.whyNot(target.hostId) }))
+    if (target !== undefined) return this.end(new NoNodeAvailable({ message: Ways.whyNot(this, target.hostId) }))
     const why = this.core.snapshot.local.map((node) =>
       `${node.address}:${node.port} (${node.pool?.lastReason?.message ?? "no connection takes a request now"})`
     ).join(", ")
@@ -666,19 +521,6 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         message: `no node of the datacenter ${this.core.snapshot.datacenter} can be asked: ${why || "it has no nodes"}`
       })
     )
-  }
-
-  /** Why the node that was asked for cannot be asked. */
-  private whyNot(hostId: string): string {
-    const { hosts, nodes } = this.core.snapshot
-    const node = hosts.get(hostId)
-    if (node === undefined) {
-      return `the cluster has no node with the host id ${hostId}: it has ${nodes.map((node) => node.hostId).join(", ")}`
-    }
-    const at = `${node.address}:${node.port}`
-    return node.pool === undefined
-      ? `the client is not connected to ${at} (${hostId}): it is in the datacenter ${node.datacenter}, or filtered out`
-      : `${at} cannot be asked: ${node.pool.lastReason?.message ?? "no connection takes a request now"}`
   }
 
   protected abandon(): void {
@@ -755,22 +597,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { latencies } = subject.usual
     if (latencies !== undefined) latencies.observe(micros)
     const { slowLog } = core
-    if (slowLog !== undefined && micros >= slowLog.threshold) slowLog.write(() => this.slowLine(micros, "answered"))
-  }
-
-  /** A line about this request, without values. */
-  private slowLine(micros: number, end: string): string {
-    const { connection, history, node, options, subject } = this
-    const attempts = history?.attempts ?? []
-    const where = node === undefined ? "nobody" : `${node.address}:${node.port} shard ${connection?.shard ?? 0}`
-    const before = attempts.map(({ decision, durationMillis, node, reason }) =>
-      `${node} ${reason._tag} after ${durationMillis} ms, ${decision}`
-    )
-    const label = options.label === undefined ? "" : ` [${options.label}]`
-    const tries = before.length === 0 ? "" : ` (before that: ${before.join("; ")})`
-    return `slow request${label}: ${(micros / 1_000).toFixed(1)} ms, ${end} by ${where}${tries}: ${
-      shortened(subject.text)
-    }`
+    if (slowLog !== undefined && micros >= slowLog.threshold) slowLog.write(() => slowLine(this, micros, "answered"))
   }
 
   private warned(warnings: ReadonlyArray<string>): void {
@@ -829,7 +656,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { connection, history, node } = this
     // Nothing is heard of it, or it has answered none of several requests.
     const isSilent = connection!.isSilent || connection!.isSuspect
-    const others = this.others([...history?.tried ?? [], node!])
+    const others = Ways.others(this, [...history?.tried ?? [], node!])
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
     const isFree = isSilent && (history?.moves ?? 0) === 0 &&
       others.some(({ pool }) => pool !== undefined && isWell(pool, now))
@@ -871,38 +698,18 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const isSerial = options.isSerial
     const { sameNode, unavailable } = history
     const failure = { reason, sent, kind, isIdempotent: this.isIdempotent, isSerial, sameNode, unavailable }
-    const proposed = decide(failure)
-    const { policy } = options.retry
-    let verdict: Verdict = { decision: proposed }
-    if (policy !== undefined) {
-      const elapsedMillis = (this.core.ticker.now - this.begun) * TICK_MILLIS
-      const { label, profile } = options
-      const { consistency } = options.request
-      const attempts = history.attempts.length + 1
-      const statement = this.subject.text
-      const told = { outcome, proposed, attempts, statement, consistency, label, profile, elapsedMillis }
-      try {
-        verdict = govern(policy, { ...failure, ...told, leftMillis: this.left })
-      } catch (cause) {
-        return this.settle(Exit.die(cause))
-      }
+    let judgement: Judgement
+    try {
+      judgement = judge(this, history, failure, { outcome, begun: this.begun, leftMillis: this.left })
+    } catch (cause) {
+      // The policy is the user's, and so is the defect.
+      return this.settle(Exit.die(cause))
     }
-    let { decision } = verdict
-    let wait = 0
-    // What was not sent was no load for anybody, and whoever was given up on was waited for long enough.
-    if (decision !== "Fail" && sent && reason._tag !== "AttemptTimeout") {
-      const isFirst = (decision === "NextNode" ? history.nextNode : sameNode) === 0
-      if (!isFirst && !this.core.retries.mayRepeat(this.core.requests)) {
-        options.series.throttle()
-        decision = "Fail"
-      } else if (verdict.delay !== undefined) wait = millisOf(verdict.delay)
-      else if (!isFirst) wait = this.core.retries.backoff(options, history.repeats++)
-      if (wait >= this.left) decision = "Fail"
-    }
+    const { consistency, decision, wait } = judgement
     this.record(history, node, reason, sent, decision)
     if (decision === "Fail") return this.end(reason)
     options.series.retry(decision)
-    if (verdict.consistency !== undefined) this.options = atLevel(options, verdict.consistency)
+    if (consistency !== undefined) this.options = atLevel(options, consistency)
     if (decision === "SameNode") {
       history.sameNode++
       history.again = this.connection
@@ -911,19 +718,19 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       history.nextNode++
       if (reason._tag === "Unavailable") history.unavailable++
       history.tried.push(node)
-      if (policy?.decide !== undefined) this.beginAgain(history, node)
+      if (options.retry.policy?.decide !== undefined) this.beginAgain(history, node)
     }
     // Where nobody is left to be asked, there is nothing to wait for.
-    if (wait === 0 || (decision === "NextNode" && this.others(history.tried).length === 0)) return this.attempt()
+    if (wait === 0 || (decision === "NextNode" && Ways.others(this, history.tried).length === 0)) return this.attempt()
     this.settle(Effect.andThen(Effect.sleep(wait), Effect.suspend(() => this.continued(history))))
   }
 
   /** A policy wants another node where all were asked: once more round, the last one last. */
   private beginAgain(history: History, last: Node): void {
     const { tried } = history
-    if (this.options.way !== undefined || this.others(tried).length > 0) return
+    if (this.options.way !== undefined || Ways.others(this, tried).length > 0) return
     tried.length = 0
-    if (this.others([last]).length > 0) tried.push(last)
+    if (Ways.others(this, [last]).length > 0) tried.push(last)
   }
 
   /** What is waited for on the way of this request: it goes on for others when this one's time is over. */
@@ -1003,7 +810,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { slowLog } = core
     const micros = startedAt === 0 ? 0 : (core.micros - startedAt) & 0x3fff_ffff
     if (slowLog !== undefined && micros >= slowLog.threshold) {
-      slowLog.write(() => this.slowLine(micros, `failed with ${reason._tag}, asked last`))
+      slowLog.write(() => slowLine(this, micros, `failed with ${reason._tag}, asked last`))
     }
     return error
   }

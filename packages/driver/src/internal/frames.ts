@@ -1,0 +1,74 @@
+/** The constant parts of requests' frames, kept with the statement for the next time with the same options. */
+import * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
+import type * as Dialect from "@effect-scylla/protocol/Dialect"
+import * as Request from "@effect-scylla/protocol/Request"
+import type { Resolved } from "../ExecuteOptions.ts"
+import { layoutOf, type Prepared } from "../Prepared.ts"
+import type { BatchStatement } from "./batchStatement.ts"
+import type { Core } from "./core.ts"
+import type { PlainText } from "./plainTexts.ts"
+
+const BATCH_KINDS: ReadonlyArray<Request.BatchKind> = ["logged", "unlogged", "counter"]
+
+/** Of a prepared statement. */
+export const executeTemplate = (
+  core: Core,
+  options: Resolved,
+  prepared: Prepared,
+  dialect: Dialect.Dialect
+): Request.ExecuteTemplate => {
+  const { templates } = prepared
+  const layout = layoutOf(dialect)
+  templates.select(options)
+  const { serialConsistency: _, ...unconditional } = options.request
+  const request = prepared.kind.isConditional ? options.request : unconditional
+  const known = dialect.metadataIds ? prepared.known : undefined
+  return templates.current[layout] ??= Request.executeTemplate(
+    prepared.id,
+    known?.decoder === undefined ? request : { ...request, skipMetadata: true },
+    prepared.variables.length,
+    {
+      tracing: options.tracing,
+      stamped: core.stamps(prepared.kind, options),
+      dialect,
+      resultMetadataId: known?.id,
+      customPayload: options.customPayload
+    }
+  )
+}
+
+/** Of a text. */
+export const queryTemplate = (
+  core: Core,
+  options: Resolved,
+  { kind, templates }: PlainText,
+  dialect: Dialect.Dialect
+): Request.QueryTemplate => {
+  const { keyspace, request, tracing } = options
+  templates.select(options)
+  return templates.current[dialect.version] ??= Request.queryTemplate(
+    keyspace === undefined ? request : { ...request, keyspace },
+    { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
+  )
+}
+
+/** Of a batch. */
+export const batchTemplate = (
+  core: Core,
+  options: Resolved,
+  { kind, templates, type }: BatchStatement,
+  dialect: Dialect.Dialect
+): BatchFrame.BatchTemplate => {
+  const { keyspace, tracing } = options
+  templates.select(options)
+  const layout = dialect.version * 6 + BATCH_KINDS.indexOf(type) * 2 + (kind.isConditional ? 1 : 0)
+  const kept = templates.current[layout]
+  if (kept !== undefined) return kept
+  const { serialConsistency: _, ...unconditional } = options.request
+  const request = kind.isConditional ? options.request : unconditional
+  return templates.current[layout] = BatchFrame.template(
+    type,
+    keyspace === undefined ? request : { ...request, keyspace },
+    { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
+  )
+}

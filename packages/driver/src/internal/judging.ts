@@ -1,0 +1,65 @@
+import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
+import type { Consistency } from "@effect-scylla/protocol/Consistency"
+import * as Duration from "effect/Duration"
+import type { Outcome } from "../CqlError.ts"
+import { decide, type Decision, type Failure, govern, type Verdict } from "../RetryPolicy.ts"
+import type { History } from "./history.ts"
+import type { Routed } from "./ways.ts"
+
+/** What is done about an attempt that failed. */
+export interface Judgement {
+  readonly decision: Decision
+  /** Milliseconds before that. */
+  readonly wait: number
+  /** Of the attempts from now on, where that is another one. */
+  readonly consistency: Consistency | undefined
+}
+
+const millisOf = (duration: Duration.Input): number => {
+  const known = Duration.fromInput(duration)
+  return known._tag === "Some" ? Math.max(0, Duration.toMillis(known.value)) : 0
+}
+
+/** By the table, the policy and the budget. Throws what the policy throws. */
+export const judge = (
+  { core, options, subject }: Routed,
+  history: History,
+  failure: Failure,
+  told: { readonly outcome: Outcome | undefined; readonly begun: number; readonly leftMillis: number }
+): Judgement => {
+  const { reason, sent } = failure
+  const { begun, leftMillis, outcome } = told
+  const proposed = decide(failure)
+  const { policy } = options.retry
+  let verdict: Verdict = { decision: proposed }
+  if (policy !== undefined) {
+    const { label, profile } = options
+    verdict = govern(policy, {
+      ...failure,
+      outcome,
+      proposed,
+      attempts: history.attempts.length + 1,
+      statement: subject.text,
+      consistency: options.request.consistency,
+      label,
+      profile,
+      elapsedMillis: (core.ticker.now - begun) * TICK_MILLIS,
+      leftMillis
+    })
+  }
+  const { consistency, decision } = verdict
+  const judged = (decision: Decision, wait = 0): Judgement => ({ decision, wait, consistency })
+  // What was not sent was no load for anybody, and whoever was given up on was waited for long enough.
+  if (decision === "Fail" || !sent || reason._tag === "AttemptTimeout") return judged(decision)
+  const isFirst = (decision === "NextNode" ? history.nextNode : history.sameNode) === 0
+  if (!isFirst && !core.retries.mayRepeat(core.requests)) {
+    options.series.throttle()
+    return judged("Fail")
+  }
+  const wait = verdict.delay !== undefined
+    ? millisOf(verdict.delay)
+    : isFirst
+    ? 0
+    : core.retries.backoff(options, history.repeats++)
+  return wait >= leftMillis ? judged("Fail") : judged(decision, wait)
+}
