@@ -1,0 +1,441 @@
+/**
+ * The load: every kind of request that a client has, each such that the final state tells what became of it. What is done follows a
+ * seed; what was said of it is in the ledger.
+ */
+import type { Batch, CqlClient, CqlError, ExecuteOptions, Prepared } from "@effect-scylla/driver"
+import { Cause, Effect, Exit, Option, Stream } from "effect"
+import type { Random } from "../support/random.ts"
+import { type Change, type End, type Entry, type Kind, type Ledger, type Look, nameOf, type Place } from "./ledger.ts"
+
+/** Conditions and counters are not for tables with tablets on all versions of ScyllaDB: they have a keyspace of their own. */
+const KEYSPACES = { plain: "chaos", spread: "chaos_spread" } as const
+
+const tables: Readonly<Record<Kind, { readonly name: string; readonly columns: string; readonly value: string }>> = {
+  counter: { name: `${KEYSPACES.plain}.counters`, columns: "k text PRIMARY KEY, n counter", value: "n" },
+  list: { name: `${KEYSPACES.spread}.lists`, columns: "k text PRIMARY KEY, ids list<int>", value: "ids" },
+  rows: { name: `${KEYSPACES.spread}.rows`, columns: "k text, id int, v text, PRIMARY KEY (k, id)", value: "id, v" },
+  register: { name: `${KEYSPACES.spread}.registers`, columns: "k text PRIMARY KEY, v int", value: "v" },
+  chain: { name: `${KEYSPACES.plain}.chains`, columns: "k text PRIMARY KEY, v int", value: "v" },
+  claim: { name: `${KEYSPACES.plain}.claims`, columns: "k text PRIMARY KEY, v int", value: "v" }
+}
+
+/** Tables that may get another column at any time. A counter table takes none but counters. */
+export const alterable: ReadonlyArray<string> = Object.values(tables).flatMap(({ columns, name }) =>
+  columns.includes("counter") ? [] : [name]
+)
+
+const CHAINS = ["chain-0", "chain-1", "chain-2"]
+
+/** Makes what the load needs; the nodes are well. `tablets` is said of the keyspace that may have them. */
+export const prepareSchema = (
+  cql: CqlClient.CqlClient,
+  settings: { readonly datacenter: string; readonly replicas: number; readonly tablets: string | undefined }
+): Effect.Effect<void, CqlError.CqlError> => {
+  const { datacenter, replicas, tablets } = settings
+  const replication = `WITH replication = {'class': 'NetworkTopologyStrategy', '${datacenter}': ${replicas}}`
+  const timeout = { timeout: "60 seconds" } as const
+  return Effect.gen(function*() {
+    const off = tablets === undefined ? "" : " AND tablets = {'enabled': false}"
+    yield* cql.execute(`CREATE KEYSPACE ${KEYSPACES.plain} ${replication}${off}`, [], timeout)
+    const spread = tablets === undefined ? "" : ` AND tablets = ${tablets}`
+    yield* cql.execute(`CREATE KEYSPACE ${KEYSPACES.spread} ${replication}${spread}`, [], timeout)
+    for (const { columns, name } of Object.values(tables)) {
+      yield* cql.execute(`CREATE TABLE ${name} (${columns})`, [], timeout)
+    }
+    for (const chain of CHAINS) yield* cql.execute(`INSERT INTO ${tables.chain.name} (k, v) VALUES (?, 0)`, [chain])
+  })
+}
+
+/** A statement with `?` and its values. */
+interface Said {
+  readonly text: string
+  readonly values: ReadonlyArray<unknown>
+}
+
+/** The texts of this load: each is prepared once, by whoever needs it first. */
+const sayings: Readonly<Record<Kind, (change: Change) => Said>> = {
+  counter: ({ place }) => ({ text: `UPDATE ${tables.counter.name} SET n = n + 1 WHERE k = ?`, values: [place.key] }),
+  list: ({ id, place }) => ({
+    text: `UPDATE ${tables.list.name} SET ids = ids + ? WHERE k = ?`,
+    values: [[id], place.key]
+  }),
+  rows: ({ id, place }) => ({
+    text: `INSERT INTO ${tables.rows.name} (k, id, v) VALUES (?, ?, ?)`,
+    values: [place.key, id, owned(place.key, id)]
+  }),
+  register: ({ id, place }) => ({
+    text: `UPDATE ${tables.register.name} SET v = ? WHERE k = ?`,
+    values: [id, place.key]
+  }),
+  chain: ({ from, id, place }) => ({
+    text: `UPDATE ${tables.chain.name} SET v = ? WHERE k = ? IF v = ?`,
+    values: [id, place.key, from]
+  }),
+  claim: ({ id, place }) => ({
+    text: `INSERT INTO ${tables.claim.name} (k, v) VALUES (?, ?) IF NOT EXISTS`,
+    values: [place.key, id]
+  })
+}
+
+/** What the row says of whose it is. */
+const owned = (key: string, id: number): string => `${key}/${id}`
+
+const literalOf = (value: unknown): string =>
+  Array.isArray(value) ? `[${value.join(", ")}]` : typeof value === "string" ? `'${value}'` : String(value)
+
+/** Without markers: never prepared, and routed nowhere. */
+const literally = ({ text, values }: Said): string => {
+  let at = 0
+  return text.replace(/\?/g, () => literalOf(values[at++]))
+}
+
+const strings = new Map<string, TemplateStringsArray>()
+
+/** As if it had been written as a template. */
+const templated = (cql: CqlClient.CqlClient, { text, values }: Said) => {
+  let parts = strings.get(text)
+  if (parts === undefined) {
+    const split = text.split("?")
+    strings.set(text, parts = Object.assign(split, { raw: split }))
+  }
+  return cql(parts, ...values)
+}
+
+/** What rows say: the numbers of the place, and whatever belongs elsewhere. */
+const looked = (
+  place: Place,
+  rows: ReadonlyArray<Readonly<Record<string, unknown>>>
+): { readonly look: Look; readonly strangers: ReadonlyArray<string> } => {
+  const { key, kind } = place
+  const strangers: Array<string> = []
+  const seen: Array<number> = []
+  for (const row of rows) {
+    if (row["k"] !== key) strangers.push(`the row of ${String(row["k"])} as that of ${key}`)
+    if (kind === "counter") seen.push(Number(row["n"] ?? 0))
+    else if (kind === "list") for (const id of (row["ids"] ?? []) as ReadonlyArray<number>) seen.push(id)
+    else if (kind === "rows") {
+      const id = row["id"] as number
+      seen.push(id)
+      if (row["v"] !== owned(key, id)) strangers.push(`${String(row["v"])} as the row ${owned(key, id)}`)
+    } else if (typeof row["v"] === "number") seen.push(row["v"])
+  }
+  if (kind !== "list" && kind !== "rows" && rows.length > 1) strangers.push(`${rows.length} rows of one key`)
+  return { look: { place, seen }, strangers }
+}
+
+const isConditional = ({ kind }: Place): boolean => kind === "chain" || kind === "claim"
+
+/** The last word on every place, from a client that was not under load, read at a consistency that sees all there is. */
+export const finalState = (
+  cql: CqlClient.CqlClient,
+  places: ReadonlyArray<Place>
+): Effect.Effect<ReadonlyArray<Look>, CqlError.CqlError> =>
+  Effect.forEach(places, (place) => {
+    const { name, value } = tables[place.kind]
+    const rows = Stream.runCollect(
+      cql.stream(`SELECT k, ${value} FROM ${name} WHERE k = ?`, [place.key], {
+        consistency: isConditional(place) ? "SERIAL" : "ALL"
+      })
+    )
+    return Effect.map(rows, (rows) => {
+      const { look, strangers } = looked(place, rows)
+      // The state is what it is: a row of another key would be the servers' fault, and the ids of it belong to nobody.
+      return strangers.length === 0 ? look : { place, seen: [...look.seen, -1] }
+    })
+  }, { concurrency: 8 })
+
+type Request = Effect.Effect<{ readonly applied: boolean; readonly looks?: ReadonlyArray<Look> }, CqlError.CqlError>
+
+export interface Settings {
+  /** Share of requests, one of so many, whose caller goes away after a while; 0 for none. */
+  readonly impatient: number
+  /** Milliseconds that a worker rests between two requests, at most. */
+  readonly rest: number
+  /** After so many requests there are other places: none gets so large that reading it is all that is done. */
+  readonly generation: number
+}
+
+export class Workload {
+  readonly ledger: Ledger
+  private readonly cql: CqlClient.CqlClient
+  private readonly settings: Settings
+  private readonly prepared = new Map<string, Prepared.Prepared>()
+  /** What chains were last seen to have. */
+  private readonly chains = new Map<string, number>()
+
+  constructor(cql: CqlClient.CqlClient, ledger: Ledger, settings: Settings) {
+    this.cql = cql
+    this.ledger = ledger
+    this.settings = settings
+  }
+
+  /** Makes requests one after the other until it is told to end. `random` is this worker's alone. */
+  worker(index: number, random: Random, goesOn: () => boolean): Effect.Effect<void> {
+    const step = Effect.suspend(() => this.step(index, random))
+    const rest = Effect.suspend(() => Effect.sleep(random.below(this.settings.rest + 1)))
+    return Effect.whileLoop({
+      while: goesOn,
+      body: () => Effect.andThen(step, rest),
+      step: () => undefined
+    })
+  }
+
+  private step(worker: number, random: Random): Effect.Effect<void> {
+    const roll = random.below(100)
+    if (roll < 14) return this.write("counter", this.change("counter", random), random)
+    if (roll < 24) return this.write("append", this.change("list", random), random)
+    if (roll < 33) return this.write("insert", this.change("rows", random), random, random.below(2) === 0)
+    if (roll < 44) return this.write("put", this.put(worker), random, true)
+    if (roll < 54) return this.swap(random)
+    if (roll < 60) return this.write("claim", this.change("claim", random), random)
+    if (roll < 74) return this.batch(worker, random)
+    if (roll < 77) return this.many(random)
+    return this.read(worker, random)
+  }
+
+  private get generation(): number {
+    return Math.floor(this.ledger.entries.length / this.settings.generation)
+  }
+
+  private place(kind: Kind, random: Random): Place {
+    if (kind === "chain") return { kind, key: CHAINS[random.below(CHAINS.length)]! }
+    return { kind, key: `${kind}-${this.generation}-${random.below(3)}` }
+  }
+
+  private change(kind: Kind, random: Random, place = this.place(kind, random)): Change {
+    return { place, id: this.ledger.nextId() }
+  }
+
+  /** Of a register, which is one worker's. */
+  private put(worker: number): Change {
+    return { place: { kind: "register", key: `register-${worker}` }, id: this.ledger.nextId() }
+  }
+
+  private ready(text: string): Effect.Effect<Prepared.Prepared, CqlError.CqlError> {
+    const known = this.prepared.get(text)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.tap(this.cql.prepare(text), (prepared) => Effect.sync(() => this.prepared.set(text, prepared)))
+  }
+
+  /** Runs it and writes down what became of it. */
+  private perform(entry: Entry, request: Request, random: Random): Effect.Effect<void> {
+    const { impatient } = this.settings
+    const within = impatient > 0 && random.below(impatient) === 0 ? 1 + random.below(800) : undefined
+    const bounded = within === undefined ? Effect.asSome(request) : Effect.timeoutOption(request, within)
+    return Effect.map(Effect.exit(bounded), (exit) => {
+      if (Exit.isSuccess(exit) && Option.isSome(exit.value)) {
+        const { applied, looks = [] } = exit.value.value
+        entry.looks = looks
+        this.ledger.end(entry, { _tag: "Answered", applied })
+      } else this.ledger.end(entry, Exit.isSuccess(exit) ? { _tag: "Interrupted" } : endOf(exit.cause))
+    })
+  }
+
+  /** A statement of its own, in one of the ways in which it can be said. */
+  private write(name: string, change: Change, random: Random, idempotent = false): Effect.Effect<void> {
+    const { cql } = this
+    const said = sayings[change.place.kind](change)
+    const options = idempotent ? { idempotent } : {}
+    const entry = this.ledger.begin(idempotent ? `${name} (idempotent)` : name, [change])
+    const run = Effect.suspend(() => {
+      switch (random.below(5)) {
+        case 0:
+          return cql.execute(said.text, said.values, options)
+        case 1:
+          return cql.execute(literally(said), [], options)
+        case 2:
+          return templated(cql, said).with(options).page()
+        default:
+          return Effect.flatMap(this.ready(said.text), (prepared) => cql.execute(prepared, said.values, options))
+      }
+    })
+    return this.perform(
+      entry,
+      Effect.map(run, (result) => {
+        const { place } = change
+        if (!isConditional(place)) return { applied: result.wasApplied }
+        const applied = result.wasApplied
+        const [row] = result.rows
+        // What was there instead comes with the refusal, under its own name.
+        const seen = applied || typeof row?.["v"] !== "number" ? [] : [row["v"]]
+        if (place.kind === "chain") {
+          if (applied) this.chains.set(place.key, change.id)
+          else if (seen.length > 0) this.chains.set(place.key, seen[0]!)
+        }
+        return { applied, looks: applied ? [] : [{ place, seen }] }
+      }),
+      random
+    )
+  }
+
+  private swap(random: Random): Effect.Effect<void> {
+    const place = this.place("chain", random)
+    return this.write("swap", { place, id: this.ledger.nextId(), from: this.chains.get(place.key) ?? 0 }, random)
+  }
+
+  private batch(worker: number, random: Random): Effect.Effect<void> {
+    const { ledger } = this
+    const size = 2 + random.below(3)
+    const several = (make: (at: number) => Change): ReadonlyArray<Change> => Array.from({ length: size }, (_, i) => make(i))
+    /** One change for each place: a batch is one moment, in which the order within a place would not be told. */
+    const apart = (kind: Kind) => several((at) => ({
+      place: { kind, key: `${kind}-${this.generation}-b${at}` },
+      id: ledger.nextId()
+    }))
+    switch (random.below(6)) {
+      case 0:
+        return this.batched("logged batch of appends", apart("list"), { type: "logged" }, true, random)
+      case 1:
+        return this.batched(
+          "logged batch",
+          [...apart("rows"), this.change("list", random)],
+          { type: "logged" },
+          true,
+          random
+        )
+      case 2:
+        return this.batched("unlogged batch", apart("list"), { type: "unlogged" }, false, random)
+      case 3: {
+        const place = this.place("rows", random)
+        const changes = several(() => this.change("rows", random, place))
+        return this.batched("unlogged batch of one partition", changes, { type: "unlogged" }, true, random)
+      }
+      case 4:
+        return this.batched("counter batch", apart("counter"), { type: "counter" }, false, random)
+      default:
+        return this.batched("put in a batch", [this.put(worker)], { type: "logged", idempotent: true }, true, random)
+    }
+  }
+
+  private batched(
+    name: string,
+    changes: ReadonlyArray<Change>,
+    options: Batch.Options,
+    isWhole: boolean,
+    random: Random
+  ): Effect.Effect<void> {
+    const { cql } = this
+    const entry = this.ledger.begin(name, changes, isWhole)
+    const items = Effect.forEach(changes, (change): Effect.Effect<Batch.Item, CqlError.CqlError> => {
+      const said = sayings[change.place.kind](change)
+      switch (random.below(4)) {
+        case 0:
+          return Effect.succeed([said.text, said.values])
+        case 1:
+          return Effect.succeed(literally(said))
+        case 2:
+          return Effect.succeed(templated(cql, said))
+        default:
+          return Effect.map(this.ready(said.text), (prepared) => [prepared, said.values])
+      }
+    })
+    const run = Effect.flatMap(items, (items) => cql.batch(items, options))
+    return this.perform(entry, Effect.map(run, ({ wasApplied }) => ({ applied: wasApplied })), random)
+  }
+
+  /** Many rows in one call, each of which is a request. */
+  private many(random: Random): Effect.Effect<void> {
+    const { cql, ledger } = this
+    const entries: Array<Entry> = []
+    const count = 2 + random.below(8)
+    const take = (): ReadonlyArray<unknown> => {
+      const change = this.change("rows", random)
+      entries.push(ledger.begin("row of many", [change]))
+      return sayings.rows(change).values
+    }
+    const rows = {
+      *[Symbol.iterator]() {
+        for (let i = 0; i < count; i++) yield take()
+      }
+    }
+    const { text } = sayings.rows({ place: { kind: "rows", key: "" }, id: 0 })
+    const settle = (index: number, end: End): void => {
+      const entry = entries[index]!
+      // Told of its result before the whole is over: what came first counts.
+      if (entry.end === undefined) ledger.end(entry, end)
+    }
+    const run = cql.executeMany(text, rows, {
+      concurrency: 3,
+      failures: "collect",
+      onResult: (_, index) => settle(index, { _tag: "Answered", applied: true })
+    })
+    return Effect.map(Effect.exit(run), (exit) => {
+      if (Exit.isSuccess(exit)) {
+        for (const { error, index } of exit.value.failures) settle(index, failed(error))
+        return
+      }
+      // Before any of them was taken, or it is a bug: of those that were taken nothing was told.
+      const end = endOf(exit.cause)
+      for (const index of entries.keys()) settle(index, end)
+    })
+  }
+
+  private read(worker: number, random: Random): Effect.Effect<void> {
+    const kinds: ReadonlyArray<Kind> = ["counter", "list", "rows", "rows", "rows", "register", "chain", "claim"]
+    const kind = kinds[random.below(kinds.length)]!
+    const place: Place = kind === "register"
+      ? { kind, key: `register-${random.below(3) === 0 ? worker : random.below(worker + 1)}` }
+      : this.place(kind, random)
+    const { name, value } = tables[kind]
+    // A table that is altered has more columns from one moment to the next.
+    const columns = random.below(2) === 0 ? "*" : `k, ${value}`
+    const said: Said = { text: `SELECT ${columns} FROM ${name} WHERE k = ?`, values: [place.key] }
+    const options: ExecuteOptions.ExecuteOptions = isConditional(place) ? { consistency: "LOCAL_SERIAL" } : {}
+    const entry = this.ledger.begin(`read of ${nameOf(place)}`)
+    const rows = Effect.suspend(() => kind === "rows" ? this.pages(said, random) : this.page(said, options, random))
+    return this.perform(
+      entry,
+      Effect.map(rows, (rows) => {
+        const { look, strangers } = looked(place, rows)
+        entry.strangers = strangers
+        if (kind === "chain" && look.seen.length > 0) this.chains.set(place.key, look.seen[0]!)
+        return { applied: true, looks: [look] }
+      }),
+      random
+    )
+  }
+
+  /** All rows, by pages that are smaller than the partition. */
+  private pages(said: Said, random: Random): Effect.Effect<ReadonlyArray<Record<string, unknown>>, CqlError.CqlError> {
+    const { cql } = this
+    const pageSize = 1 + random.below(6)
+    switch (random.below(3)) {
+      case 0:
+        return templated(cql, said).with({ pageSize })
+      case 1:
+        return Stream.runCollect(cql.stream(said.text, said.values, { pageSize }))
+      default:
+        return Effect.flatMap(
+          this.ready(said.text),
+          (prepared) => Stream.runCollect(cql.stream(prepared, said.values, { pageSize }))
+        )
+    }
+  }
+
+  private page(
+    said: Said,
+    options: ExecuteOptions.ExecuteOptions,
+    random: Random
+  ): Effect.Effect<ReadonlyArray<Record<string, unknown>>, CqlError.CqlError> {
+    const { cql } = this
+    const result = random.below(3) === 0
+      ? cql.execute(literally(said), [], options)
+      : Effect.flatMap(this.ready(said.text), (prepared) => cql.execute(prepared, said.values, options))
+    return Effect.map(result, ({ rows }) => rows)
+  }
+}
+
+const failed = ({ message, outcome, reason }: CqlError.CqlError): End => ({
+  _tag: "Failed",
+  reason: reason._tag,
+  outcome,
+  message
+})
+
+const endOf = (cause: Cause.Cause<CqlError.CqlError>): End => {
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Fail") return failed(reason.error)
+    if (reason._tag === "Die") return { _tag: "Died", message: Cause.pretty(cause) }
+  }
+  return { _tag: "Interrupted" }
+}
