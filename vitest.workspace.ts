@@ -58,6 +58,13 @@ const projects: Array<TestProjectConfiguration> = [
   project("driver", "packages/driver"),
   project("testkit", "packages/testkit", { exclude: realServers }),
   project("testkit-servers", "packages/testkit", { include: realServers, timeout: 120_000 }),
+  // Broken on purpose, the driver must not be what other files of a worker have loaded.
+  project("chaos", "test/chaos", {
+    include: ["*.test.ts"],
+    exclude: ["cassandra.test.ts"],
+    isolate: true,
+    timeout: 120_000
+  }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true })

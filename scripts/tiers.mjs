@@ -13,7 +13,8 @@ export const tiers = {
     "raft-client": "simulated",
     driver: "simulated",
     testkit: "simulated",
-    "integration-simulated": "simulated"
+    "integration-simulated": "simulated",
+    chaos: "simulated"
   },
   /** Suites of these are named for their servers. */
   servers: {

@@ -107,7 +107,12 @@ const ofRequest = (entry: Entry, report: Report): void => {
 }
 
 /** What every id that is seen has to be: asked for by then, and not refused. Answers its step. */
-const known = (id: number, { by, ended }: Sight, steps: ReadonlyMap<number, Step>, report: Report): Step | undefined => {
+const known = (
+  id: number,
+  { by, ended }: Sight,
+  steps: ReadonlyMap<number, Step>,
+  report: Report
+): Step | undefined => {
   const step = steps.get(id)
   if (step === undefined) {
     report("Foreign", `${by} saw ${id}, which nobody wrote`)
@@ -165,7 +170,10 @@ const ofRegister = (steps: ReadonlyMap<number, Step>, sights: ReadonlyArray<Sigh
     const acknowledged = Math.max(-Infinity, ...[...steps].flatMap(([id, step]) => isDue(step, sight) ? [id] : []))
     const seen = Math.max(-Infinity, ...before.filter(({ at }) => at < sight.begun).map(({ id }) => id))
     if ((id ?? -Infinity) < acknowledged) {
-      report("Lost", `${sight.by} saw ${id}, and ${labelOf(steps.get(acknowledged)!.entry)} had written ${acknowledged}`)
+      report(
+        "Lost",
+        `${sight.by} saw ${id}, and ${labelOf(steps.get(acknowledged)!.entry)} had written ${acknowledged}`
+      )
     } else if ((id ?? -Infinity) < seen) report("Lost", `${sight.by} saw ${id}, and ${seen} was seen before`)
     if (id !== undefined) before.push({ id, at: sight.ended })
   }
@@ -235,13 +243,19 @@ const ofClaim = (steps: ReadonlyMap<number, Step>, sights: ReadonlyArray<Sight>,
   if (granted.length > 1) {
     report("Condition", `granted to all of ${granted.map(([, { entry }]) => labelOf(entry)).join(", ")}`)
   }
-  for (const [id, { entry }] of granted) if (id !== owner) report("Lost", `${labelOf(entry)} is not the owner: ${owner}`)
+  for (const [id, { entry }] of granted) {
+    if (id !== owner) report("Lost", `${labelOf(entry)} is not the owner: ${owner}`)
+  }
   for (const sight of sights) {
     const [id] = sight.seen
     if (id !== undefined) known(id, sight, steps, report)
-    if (id !== undefined && id !== owner) report("Lost", `${sight.by} saw the owner ${id}, and in the end it is ${owner}`)
+    if (id !== undefined && id !== owner) {
+      report("Lost", `${sight.by} saw the owner ${id}, and in the end it is ${owner}`)
+    }
     for (const step of steps.values()) {
-      if (id === undefined && isDue(step, sight)) report("Lost", `${sight.by} saw no owner after ${labelOf(step.entry)}`)
+      if (id === undefined && isDue(step, sight)) {
+        report("Lost", `${sight.by} saw no owner after ${labelOf(step.entry)}`)
+      }
     }
   }
   for (const { entry } of steps.values()) {
@@ -252,7 +266,9 @@ const ofClaim = (steps: ReadonlyMap<number, Step>, sights: ReadonlyArray<Sight>,
   }
 }
 
-const rules: Readonly<Record<Kind, (steps: ReadonlyArray<Step>, sights: ReadonlyArray<Sight>, report: Report) => void>> = {
+const rules: Readonly<
+  Record<Kind, (steps: ReadonlyArray<Step>, sights: ReadonlyArray<Sight>, report: Report) => void>
+> = {
   counter: ofCounter,
   list: (steps, sights, report) => ofIds(byId(steps), sights, report, false),
   rows: (steps, sights, report) => ofIds(byId(steps), sights, report, true),
@@ -278,7 +294,10 @@ const ofWhole = (entry: Entry, final: ReadonlyMap<string, Look>, report: Report)
 /** `final`: what every place that was written holds after everything has ended. */
 export const check = (entries: ReadonlyArray<Entry>, final: ReadonlyArray<Look>): ReadonlyArray<Violation> => {
   const violations: Array<Violation> = []
-  const places = new Map<string, { readonly place: Place; readonly steps: Array<Step>; readonly sights: Array<Sight> }>()
+  const places = new Map<
+    string,
+    { readonly place: Place; readonly steps: Array<Step>; readonly sights: Array<Sight> }
+  >()
   const of = (place: Place) => {
     const name = nameOf(place)
     let found = places.get(name)

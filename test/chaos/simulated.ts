@@ -6,34 +6,16 @@ import { CqlClient } from "@effect-scylla/driver"
 import { ConnectLimiter, Transport } from "@effect-scylla/pool"
 import { ServerError } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
-import { Data, Effect, Exit, Fiber, Layer, Logger, Metric, Random as EffectRandom, Scheduler, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Logger, Metric, Random as EffectRandom, Scheduler, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { SeededScheduler } from "../../packages/pool/test/chaos/scheduler.ts"
 import { Random } from "../support/random.ts"
-import { check, type Violation } from "./checker.ts"
+import { check } from "./checker.ts"
 import { type Fault, Plan, type Weights } from "./faults.ts"
-import { type Entry, Ledger } from "./ledger.ts"
-import { alterable, finalState, prepareSchema, Workload } from "./workload.ts"
+import { Ledger } from "./ledger.ts"
+import { Broken, count, type Report, reportOf } from "./report.ts"
 import { Wires } from "./wires.ts"
-
-/** What the client said is not so. */
-export class Broken extends Data.TaggedError("Broken")<{
-  readonly where: string
-  readonly violations: ReadonlyArray<Violation>
-}> {
-  override get message(): string {
-    const { violations, where } = this
-    const shown = violations.slice(0, 8).map(({ kind, what }) => `  ${kind}: ${what}`)
-    const more = violations.length > shown.length ? `\n  and ${violations.length - shown.length} more` : ""
-    return `${where}:\n${shown.join("\n")}${more}`
-  }
-}
-
-export interface Report {
-  readonly ends: Readonly<Record<string, number>>
-  readonly faults: Readonly<Record<string, number>>
-  readonly entries: ReadonlyArray<Entry>
-}
+import { alterable, finalState, prepareSchema, Workload } from "./workload.ts"
 
 const WEIGHTS: Weights = {
   Kill: 3,
@@ -46,13 +28,15 @@ const WEIGHTS: Weights = {
   Heal: 10,
   Reshard: 1,
   Cut: 6,
-  Lie: 4,
+  Lie: 6,
   Refuse: 3,
   Late: 4,
   Alter: 2,
   Rumour: 1,
   MoveTablet: 2
 }
+
+const REPLICAS = 3
 
 type Client = Parameters<typeof CqlClient.make>[0]
 
@@ -97,27 +81,15 @@ const refusals: ReadonlyArray<() => ServerError.ServerError> = [
   () => new ServerError.Overloaded({ code: 0x1001, message: "refused" }),
   () => new ServerError.InternalServerError({ code: 0, message: "refused" }),
   () =>
-    new ServerError.Unavailable({ code: 0x1000, message: "refused", consistency: "LOCAL_QUORUM", required: 2, alive: 1 })
+    new ServerError.Unavailable({
+      code: 0x1000,
+      message: "refused",
+      consistency: "LOCAL_QUORUM",
+      required: 2,
+      alive: 1
+    })
 ]
 
-const count = (names: ReadonlyArray<string>): Record<string, number> => {
-  const counts: Record<string, number> = {}
-  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
-  return counts
-}
-
-export const endsOf = (entries: ReadonlyArray<Entry>): Record<string, number> =>
-  count(entries.map(({ end }) =>
-    end === undefined
-      ? "Unsettled"
-      : end._tag === "Failed"
-      ? end.outcome ?? "failed reads"
-      : end._tag === "Answered" && !end.applied
-      ? "not applied"
-      : end._tag
-  ))
-
-/** What a run may look like: more clients than the one under load make a longer one. */
 const run = Effect.fnUntraced(function*(seed: number, requests: number, random: Random, seeded: SeededScheduler) {
   const pass = Effect.fnUntraced(function*(millis: number) {
     yield* TestClock.adjust(millis)
@@ -142,12 +114,13 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   // Another one, which nothing happens to: it makes the tables, alters them, and has the last word.
   const other = yield* connect({ clientId: setting.client.clientId }, cluster.transport)
   const { datacenter } = cluster
-  yield* passing(prepareSchema(other, { datacenter, replicas: 3, tablets: setting.tablets }))
+  yield* passing(prepareSchema(other, { datacenter, replicas: REPLICAS, tablets: setting.tablets }))
 
   const scope = yield* Scope.make()
   const cql = yield* Scope.provide(connect(setting.client, wires.transport), scope)
   const ledger = new Ledger()
-  const load = new Workload(cql, ledger, { impatient: 25, rest: setting.rest, generation: 80 })
+  const load = new Workload(cql, ledger, { name: "s", impatient: 25, rest: setting.rest, generation: 80 })
+  yield* passing(load.begin(other))
 
   /** By node: what is refused, and what is late. */
   const refusing = new Map<number, number>()
@@ -184,10 +157,9 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     const found = cluster.tablets(table)
     if (found.length === 0) return Effect.void
     const { last } = found[random.below(found.length)]!
-    const running = nodes.filter(({ isRunning }) => isRunning)
     const from = random.below(nodes.length)
-    const replicas = Array.from({ length: Math.min(3, running.length) }, (_, i) => {
-      const { index, nrShards } = running[(from + i) % running.length]!
+    const replicas = Array.from({ length: REPLICAS }, (_, i) => {
+      const { index, nrShards } = nodes[(from + i) % nodes.length]!
       return { node: index, shard: random.below(nrShards) }
     })
     return cluster.moveTablet(table, last, replicas)
@@ -261,11 +233,12 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const violations = check(ledger.entries, final)
   if (violations.length > 0) {
     const { client, cluster, tablets } = setting
-    const where = `seed ${seed} (${JSON.stringify({ ...cluster, ...client, tablets })}; ${JSON.stringify(count(faults))})`
+    const where = `seed ${seed} (${JSON.stringify({ ...cluster, ...client, tablets })}; ${
+      JSON.stringify(count(faults))
+    })`
     return yield* new Broken({ where, violations })
   }
-  const report: Report = { ends: endsOf(ledger.entries), faults: count(faults), entries: ledger.entries }
-  return report
+  return reportOf(ledger.entries, faults)
 })
 
 /** Runs one seed. Fails with all that is not as it was said; what else goes wrong is a defect. */

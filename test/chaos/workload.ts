@@ -24,7 +24,8 @@ export const alterable: ReadonlyArray<string> = Object.values(tables).flatMap(({
   columns.includes("counter") ? [] : [name]
 )
 
-const CHAINS = ["chain-0", "chain-1", "chain-2"]
+/** Chains of each load. */
+const CHAINS = 3
 
 /** Makes what the load needs; the nodes are well. `tablets` is said of the keyspace that may have them. */
 export const prepareSchema = (
@@ -42,7 +43,6 @@ export const prepareSchema = (
     for (const { columns, name } of Object.values(tables)) {
       yield* cql.execute(`CREATE TABLE ${name} (${columns})`, [], timeout)
     }
-    for (const chain of CHAINS) yield* cql.execute(`INSERT INTO ${tables.chain.name} (k, v) VALUES (?, 0)`, [chain])
   })
 }
 
@@ -112,7 +112,7 @@ const looked = (
   for (const row of rows) {
     if (row["k"] !== key) strangers.push(`the row of ${String(row["k"])} as that of ${key}`)
     if (kind === "counter") seen.push(Number(row["n"] ?? 0))
-    else if (kind === "list") for (const id of (row["ids"] ?? []) as ReadonlyArray<number>) seen.push(id)
+    else if (kind === "list") { for (const id of (row["ids"] ?? []) as ReadonlyArray<number>) seen.push(id) }
     else if (kind === "rows") {
       const id = row["id"] as number
       seen.push(id)
@@ -147,10 +147,12 @@ export const finalState = (
 type Request = Effect.Effect<{ readonly applied: boolean; readonly looks?: ReadonlyArray<Look> }, CqlError.CqlError>
 
 export interface Settings {
+  /** What the places of this load are called after: no other load on these tables has the same. */
+  readonly name: string
   /** Share of requests, one of so many, whose caller goes away after a while; 0 for none. */
   readonly impatient: number
   /** Milliseconds that a worker rests between two requests, at most. */
-  readonly rest: number
+  rest: number
   /** After so many requests there are other places: none gets so large that reading it is all that is done. */
   readonly generation: number
 }
@@ -169,6 +171,16 @@ export class Workload {
     this.settings = settings
   }
 
+  /** Makes what has to be there, by a client that nothing happens to. */
+  begin(cql: CqlClient.CqlClient): Effect.Effect<void, CqlError.CqlError> {
+    const { name } = tables.chain
+    return Effect.forEach(
+      Array.from({ length: CHAINS }, (_, at) => this.chain(at).key),
+      (key) => cql.execute(`INSERT INTO ${name} (k, v) VALUES (?, 0) IF NOT EXISTS`, [key]),
+      { discard: true }
+    )
+  }
+
   /** Makes requests one after the other until it is told to end. `random` is this worker's alone. */
   worker(index: number, random: Random, goesOn: () => boolean): Effect.Effect<void> {
     const step = Effect.suspend(() => this.step(index, random))
@@ -182,12 +194,12 @@ export class Workload {
 
   private step(worker: number, random: Random): Effect.Effect<void> {
     const roll = random.below(100)
-    if (roll < 14) return this.write("counter", this.change("counter", random), random)
-    if (roll < 24) return this.write("append", this.change("list", random), random)
-    if (roll < 33) return this.write("insert", this.change("rows", random), random, random.below(2) === 0)
-    if (roll < 44) return this.write("put", this.put(worker), random, true)
-    if (roll < 54) return this.swap(random)
-    if (roll < 60) return this.write("claim", this.change("claim", random), random)
+    if (roll < 12) return this.write("counter", this.change("counter", random), random)
+    if (roll < 22) return this.write("append", this.change("list", random), random)
+    if (roll < 30) return this.write("insert", this.change("rows", random), random, random.below(2) === 0)
+    if (roll < 40) return this.write("put", this.put(worker), random, true)
+    if (roll < 50) return this.swap(random)
+    if (roll < 55) return this.write("claim", this.change("claim", random), random)
     if (roll < 74) return this.batch(worker, random)
     if (roll < 77) return this.many(random)
     return this.read(worker, random)
@@ -197,9 +209,27 @@ export class Workload {
     return Math.floor(this.ledger.entries.length / this.settings.generation)
   }
 
+  private named(kind: Kind, rest: string): Place {
+    return { kind, key: `${this.settings.name}-${kind}-${rest}` }
+  }
+
+  private chain(at: number): Place {
+    return this.named("chain", String(at))
+  }
+
+  private register(worker: number): Place {
+    return this.named("register", String(worker))
+  }
+
   private place(kind: Kind, random: Random): Place {
-    if (kind === "chain") return { kind, key: CHAINS[random.below(CHAINS.length)]! }
-    return { kind, key: `${kind}-${this.generation}-${random.below(3)}` }
+    return kind === "chain"
+      ? this.chain(random.below(CHAINS))
+      : this.named(kind, `${this.generation}-${random.below(3)}`)
+  }
+
+  /** A place that only batches write. */
+  private batchPlace(kind: Kind, at: number): Place {
+    return this.named(kind, `${this.generation}-b${at}`)
   }
 
   private change(kind: Kind, random: Random, place = this.place(kind, random)): Change {
@@ -208,7 +238,7 @@ export class Workload {
 
   /** Of a register, which is one worker's. */
   private put(worker: number): Change {
-    return { place: { kind: "register", key: `register-${worker}` }, id: this.ledger.nextId() }
+    return { place: this.register(worker), id: this.ledger.nextId() }
   }
 
   private ready(text: string): Effect.Effect<Prepared.Prepared, CqlError.CqlError> {
@@ -276,12 +306,10 @@ export class Workload {
   private batch(worker: number, random: Random): Effect.Effect<void> {
     const { ledger } = this
     const size = 2 + random.below(3)
-    const several = (make: (at: number) => Change): ReadonlyArray<Change> => Array.from({ length: size }, (_, i) => make(i))
+    const several = (make: (at: number) => Change): ReadonlyArray<Change> =>
+      Array.from({ length: size }, (_, i) => make(i))
     /** One change for each place: a batch is one moment, in which the order within a place would not be told. */
-    const apart = (kind: Kind) => several((at) => ({
-      place: { kind, key: `${kind}-${this.generation}-b${at}` },
-      id: ledger.nextId()
-    }))
+    const apart = (kind: Kind) => several((at) => ({ place: this.batchPlace(kind, at), id: ledger.nextId() }))
     switch (random.below(6)) {
       case 0:
         return this.batched("logged batch of appends", apart("list"), { type: "logged" }, true, random)
@@ -374,7 +402,9 @@ export class Workload {
     const kinds: ReadonlyArray<Kind> = ["counter", "list", "rows", "rows", "rows", "register", "chain", "claim"]
     const kind = kinds[random.below(kinds.length)]!
     const place: Place = kind === "register"
-      ? { kind, key: `register-${random.below(3) === 0 ? worker : random.below(worker + 1)}` }
+      ? this.register(random.below(worker + 1))
+      : kind !== "chain" && kind !== "claim" && random.below(3) === 0
+      ? this.batchPlace(kind, random.below(4))
       : this.place(kind, random)
     const { name, value } = tables[kind]
     // A table that is altered has more columns from one moment to the next.
