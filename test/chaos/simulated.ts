@@ -6,13 +6,14 @@ import { CqlClient } from "@effect-scylla/driver"
 import { ConnectLimiter, Transport } from "@effect-scylla/pool"
 import { ServerError } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
-import { Effect, Exit, Fiber, Layer, Logger, Metric, Random as EffectRandom, Scheduler, Scope } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Random as EffectRandom, Scheduler, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { SeededScheduler } from "../../packages/pool/test/chaos/scheduler.ts"
 import { Random } from "../support/random.ts"
 import { check } from "./checker.ts"
 import { type Fault, Plan, type Weights } from "./faults.ts"
 import { Ledger } from "./ledger.ts"
+import { patient } from "./patience.ts"
 import { Broken, count, type Report, reportOf } from "./report.ts"
 import { Wires } from "./wires.ts"
 import { alterable, finalState, prepareSchema, Workload } from "./workload.ts"
@@ -107,9 +108,13 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const cluster = yield* SimulatedCluster.make(setting.cluster)
   const { nodes } = cluster
   const wires = new Wires(cluster.transport, random)
+  const clock = patient(yield* Clock.Clock)
   const connect = (options: Partial<Client>, transport: Transport.Transport) =>
-    passing(CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 0, ...options })).pipe(
-      Effect.provideService(Transport.Transport, transport)
+    passing(
+      CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 0, ...options }).pipe(
+        Effect.provideService(Transport.Transport, transport),
+        Effect.provideService(Clock.Clock, clock)
+      )
     )
   // Another one, which nothing happens to: it makes the tables, alters them, and has the last word.
   const other = yield* connect({ clientId: setting.client.clientId }, cluster.transport)
