@@ -73,6 +73,7 @@ const labelOf = ({ end, name, number }: Entry): string => {
 const REASONS: ReadonlySet<string> = new Set([
   "AttemptTimeout",
   "CasWriteUnknown",
+  "ClientClosed",
   "ClientOverloaded",
   "ConnectTimeout",
   "ConnectionBusy",
@@ -217,7 +218,8 @@ const ofChain = (steps: ReadonlyMap<number, Step>, sights: ReadonlyArray<Sight>,
         fate === "Done" && entry.ended < begun ? [position.get(id) ?? 0] : []
       )
     )
-  for (const sight of sights) {
+  // The end is where the path leads.
+  for (const sight of sights.slice(0, -1)) {
     const id = sight.seen[0] ?? -1
     const at = position.get(id)
     if (id !== 0) known(id, sight, steps, report)

@@ -40,6 +40,7 @@ const seeds = number("seeds", values.seed !== undefined ? 1 : on === "simulated"
 const begun = performance.now()
 const ends: Record<string, number> = {}
 const faults: Record<string, number> = {}
+const reasons: Record<string, number> = {}
 const broken: Array<number> = []
 const add = (to: Record<string, number>, counts: Readonly<Record<string, number>>): void => {
   for (const [name, count] of Object.entries(counts)) to[name] = (to[name] ?? 0) + count
@@ -55,6 +56,7 @@ const all = <E, R>(run: (seed: number) => Effect.Effect<Report, E, R>): Effect.E
       if (end._tag === "Success") {
         add(ends, end.success.ends)
         add(faults, end.success.faults)
+        add(reasons, end.success.reasons)
         continue
       }
       if (!(end.failure instanceof Broken)) return yield* Effect.fail(end.failure)

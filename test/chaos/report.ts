@@ -20,6 +20,8 @@ export class Broken extends Data.TaggedError("Broken")<{
 export interface Report {
   readonly ends: Readonly<Record<string, number>>
   readonly faults: Readonly<Record<string, number>>
+  /** Why requests failed. */
+  readonly reasons: Readonly<Record<string, number>>
   readonly entries: ReadonlyArray<Entry>
 }
 
@@ -46,5 +48,6 @@ const endOf = ({ changes, end }: Entry): string => {
 export const reportOf = (entries: ReadonlyArray<Entry>, faults: ReadonlyArray<string>): Report => ({
   ends: count(entries.map(endOf)),
   faults: count(faults),
+  reasons: count(entries.flatMap(({ end }) => end?._tag === "Failed" ? [end.reason] : [])),
   entries
 })

@@ -10,7 +10,7 @@ import { Clock, Effect, Exit, Fiber, Layer, Logger, Metric, Random as EffectRand
 import { TestClock } from "effect/testing"
 import { SeededScheduler } from "../../packages/pool/test/chaos/scheduler.ts"
 import { Random } from "../support/random.ts"
-import { check } from "./checker.ts"
+import { check, type Violation } from "./checker.ts"
 import { type Fault, Plan, type Weights } from "./faults.ts"
 import { Ledger } from "./ledger.ts"
 import { patient } from "./patience.ts"
@@ -68,12 +68,19 @@ const settingOf = (random: Random) => {
     maxInFlight: pick(2, 8, 1_024),
     maxWaiting: pick(4, 16_384),
     reconnect: { base: 20, cap: pick(500, 5_000) },
-    shutdownTimeout: 0,
+    shutdownTimeout: pick(0, 300, 5_000),
     // Random ones would compress to other lengths each time.
     clientId: "00000000-0000-4000-8000-000000000000"
   }
   const tablets = isScylla ? pick("{'enabled': false}", "{'enabled': true}", "{'initial': 4}") : undefined
-  return { cluster, client, tablets, workers: 2 + random.below(6), rest: pick(100, 300, 800) }
+  return {
+    cluster,
+    client,
+    tablets,
+    closes: pick(true, false, false),
+    workers: 2 + random.below(6),
+    rest: pick(100, 300, 800)
+  }
 }
 
 /** Errors of nodes that do nothing. */
@@ -200,7 +207,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
       case "Late":
         return Effect.sync(() => void late.set(index, fault))
       case "Alter":
-        return Effect.asVoid(Effect.forkIn(alter, scope, { startImmediately: true }))
+        return Effect.asVoid(Effect.forkScoped(alter, { startImmediately: true }))
       case "Rumour":
         return cluster.announce({ type: "STATUS_CHANGE", change: fault.change, address })
       case "MoveTablet":
@@ -208,17 +215,21 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     }
   }
 
-  const goesOn = (): boolean => ledger.entries.length < requests
+  let isClosed = false
+  const goesOn = (): boolean => !isClosed && ledger.entries.length < requests
   const workers = yield* Effect.forEach(
     Array.from({ length: setting.workers }, (_, i) => i),
-    (i) => Effect.forkIn(load.worker(i, new Random(random.u32()), goesOn), scope, { startImmediately: true })
+    (i) => Effect.forkScoped(load.worker(i, new Random(random.u32()), goesOn), { startImmediately: true })
   )
   const plan = new Plan(random, WEIGHTS)
+  const unclosed: Array<Violation> = []
   const faults: Array<string> = []
   // A few requests from one fault to the next, however many workers there are.
   const pace = setting.rest / setting.workers
   const steps = [0, 1, pace, pace, 2 * pace, 4 * pace]
-  while (goesOn()) {
+  /** Where the client is closed under load: after so many requests. */
+  const last = setting.closes ? 1 + random.below(requests) : Infinity
+  while (goesOn() && ledger.entries.length < last) {
     if (random.below(2) === 0) {
       const fault = plan.next()
       faults.push(fault._tag)
@@ -228,6 +239,14 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     for (const { index } of nodes) if (random.below(20) === 0) yield* heal(index)
     yield* pass(steps[random.below(steps.length)]!)
   }
+  if (setting.closes) {
+    const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+    for (let i = 0; i < 40 && closing.pollUnsafe() === undefined; i++) yield* pass(500)
+    if (closing.pollUnsafe() === undefined) {
+      unclosed.push({ kind: "Unsettled", what: "the client's scope does not end" })
+    }
+    isClosed = true
+  }
   for (const { index } of nodes) yield* heal(index)
   // Whoever has asked has an end, and what nodes still held is done.
   for (let i = 0; i < 60 && workers.some((worker) => worker.pollUnsafe() === undefined); i++) yield* pass(500)
@@ -235,7 +254,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   yield* Scope.close(scope, Exit.void)
   yield* pass(1_000)
   const final = yield* passing(finalState(other, ledger.places))
-  const violations = check(ledger.entries, final)
+  const violations = [...unclosed, ...check(ledger.entries, final)]
   if (violations.length > 0) {
     const { client, cluster, tablets } = setting
     const where = `seed ${seed} (${JSON.stringify({ ...cluster, ...client, tablets })}; ${

@@ -193,6 +193,7 @@ export class Workload {
   }
 
   private step(worker: number, random: Random): Effect.Effect<void> {
+    if (random.below(80) === 0) return this.burst(worker, random)
     const roll = random.below(100)
     if (roll < 12) return this.write("counter", this.change("counter", random), random)
     if (roll < 22) return this.write("append", this.change("list", random), random)
@@ -203,6 +204,28 @@ export class Workload {
     if (roll < 74) return this.batch(worker, random)
     if (roll < 77) return this.many(random)
     return this.read(worker, random)
+  }
+
+  /** Many at once: more than there is room for, where little is allowed. None of it is a register's, whose writes have an order. */
+  private burst(worker: number, random: Random): Effect.Effect<void> {
+    const one = Effect.suspend(() => {
+      switch (random.below(5)) {
+        case 0:
+          return this.write("counter", this.change("counter", random), random)
+        case 1:
+          return this.write("append", this.change("list", random), random)
+        case 2:
+          return this.swap(random)
+        case 3:
+          return this.batched("counter batch", [this.change("counter", random)], { type: "counter" }, false, random)
+        default:
+          return this.read(worker, random)
+      }
+    })
+    return Effect.forEach(Array.from({ length: 10 + random.below(20) }), () => one, {
+      concurrency: "unbounded",
+      discard: true
+    })
   }
 
   private get generation(): number {
@@ -230,6 +253,11 @@ export class Workload {
   /** A place that only batches write. */
   private batchPlace(kind: Kind, at: number): Place {
     return this.named(kind, `${this.generation}-b${at}`)
+  }
+
+  /** A partition that only conditional batches write: they go with no others. */
+  private conditionalPlace(random: Random): Place {
+    return this.named("rows", `${this.generation}-c${random.below(2)}`)
   }
 
   private change(kind: Kind, random: Random, place = this.place(kind, random)): Change {
@@ -310,7 +338,12 @@ export class Workload {
       Array.from({ length: size }, (_, i) => make(i))
     /** One change for each place: a batch is one moment, in which the order within a place would not be told. */
     const apart = (kind: Kind) => several((at) => ({ place: this.batchPlace(kind, at), id: ledger.nextId() }))
-    switch (random.below(6)) {
+    switch (random.below(7)) {
+      case 6: {
+        const place = this.conditionalPlace(random)
+        const changes = several(() => this.change("rows", random, place))
+        return this.batched("conditional batch", changes, { type: "unlogged" }, true, random, true)
+      }
       case 0:
         return this.batched("logged batch of appends", apart("list"), { type: "logged" }, true, random)
       case 1:
@@ -340,12 +373,14 @@ export class Workload {
     changes: ReadonlyArray<Change>,
     options: Batch.Options,
     isWhole: boolean,
-    random: Random
+    random: Random,
+    isConditional = false
   ): Effect.Effect<void> {
     const { cql } = this
     const entry = this.ledger.begin(name, changes, isWhole)
     const items = Effect.forEach(changes, (change): Effect.Effect<Batch.Item, CqlError.CqlError> => {
-      const said = sayings[change.place.kind](change)
+      const plain = sayings[change.place.kind](change)
+      const said = isConditional ? { ...plain, text: `${plain.text} IF NOT EXISTS` } : plain
       switch (random.below(4)) {
         case 0:
           return Effect.succeed([said.text, said.values])
