@@ -10,16 +10,15 @@ interface Options {
   readonly exclude?: ReadonlyArray<string>
   /** Milliseconds that a test may take. Default 20 000. */
   readonly timeout?: number
-  /** One suite at a time, after all others. */
-  readonly last?: boolean
+  /** One suite at a time, after all others: those with 1 first. */
+  readonly last?: 1 | 2
   /** Whether each file gets modules of its own, and so a heap of its own. Default: those of a worker are loaded once. */
   readonly isolate?: boolean
 }
 
 /** One project per package. Tests of a file run one at a time: suites share layers, clocks and ports. */
 const project = (name: string, dir: string, options: Options = {}): TestProjectConfiguration => {
-  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], isolate = false, last = false, timeout = 20_000 } =
-    options
+  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], isolate = false, last = 0, timeout = 20_000 } = options
   return {
     root: new URL(dir, import.meta.url).pathname,
     test: {
@@ -27,8 +26,8 @@ const project = (name: string, dir: string, options: Options = {}): TestProjectC
       include: [...include],
       ...(exclude === undefined ? {} : { exclude: [...configDefaults.exclude, ...exclude] }),
       isolate,
-      sequence: { concurrent: false, groupOrder: last ? 1 : 0 },
-      maxWorkers: last ? 1 : workers,
+      sequence: { concurrent: false, groupOrder: last },
+      maxWorkers: last > 0 ? 1 : workers,
       testTimeout: timeout,
       hookTimeout: timeout
     }
@@ -67,7 +66,8 @@ const projects: Array<TestProjectConfiguration> = [
   }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
-  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true })
+  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: 1 }),
+  project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: 2 })
 ]
 
 export default projects

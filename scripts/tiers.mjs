@@ -19,7 +19,8 @@ export const tiers = {
   /** Suites of these are named for their servers. */
   servers: {
     "testkit-servers": undefined,
-    integration: undefined
+    integration: undefined,
+    "chaos-servers": undefined
   }
 }
 

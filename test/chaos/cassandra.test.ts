@@ -7,7 +7,7 @@ import { providerOf } from "../integration/support/providers.ts"
 import { torment } from "./cassandra.ts"
 
 const SECONDS = 20
-const TITLE = "a client under load while its nodes of Cassandra suffer"
+const TITLE = "chaos of the client on cassandra"
 
 const { isRequired, missing } = providerOf("cassandra")
 if (missing !== undefined) instead(TITLE, missing, isRequired)

@@ -42,7 +42,7 @@ export type End =
     readonly outcome: CqlError.Outcome | undefined
     readonly message: string
   }
-  /** The caller went away. */
+  /** The caller went away, or was told nothing of it. */
   | { readonly _tag: "Interrupted" }
   | { readonly _tag: "Died"; readonly message: string }
 

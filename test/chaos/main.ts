@@ -79,6 +79,7 @@ const what = broken.length === 0
   ? "all that the client said is so"
   : `${broken.length} broken (${broken.join(", ")})`
 process.stdout.write(
-  `${seeds} seeds on ${on} in ${took} s: ${what}\nrequests: ${list(ends)}\nfaults: ${list(faults)}\n`
+  `${seeds} seeds on ${on} in ${took} s: ${what}\nrequests: ${list(ends)}\n` +
+    `why they failed: ${list(reasons)}\nfaults: ${list(faults)}\n`
 )
 process.exit(broken.length === 0 ? 0 : 1)

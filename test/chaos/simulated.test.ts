@@ -3,10 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { simulate } from "./simulated.ts"
 
-const REQUESTS = 250
-const SEEDS = 16
+const REQUESTS = 200
+const SEEDS = 12
 
-describe("a client under load while its cluster suffers", () => {
+describe("chaos of the client on simulated nodes", () => {
   it.live(`seeds 1 to ${SEEDS}: what it says of its writes is so`, () =>
     Effect.gen(function*() {
       for (let seed = 1; seed <= SEEDS; seed++) {

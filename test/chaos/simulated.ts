@@ -162,7 +162,9 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   let columns = 0
   const alter = Effect.suspend(() => {
     const table = alterable[random.below(alterable.length)]!
-    return Effect.ignore(other.execute(`ALTER TABLE ${table} ADD added_${++columns} int`, [], { timeout: 5_000 }))
+    // By the client itself, too: it waits then for the nodes to agree.
+    const by = random.below(2) === 0 ? cql : other
+    return Effect.ignore(by.execute(`ALTER TABLE ${table} ADD added_${++columns} int`, [], { timeout: 5_000 }))
   })
   const moveTablet = Effect.suspend(() => {
     const table = alterable[random.below(alterable.length)]!

@@ -198,9 +198,9 @@ export class Workload {
     if (roll < 12) return this.write("counter", this.change("counter", random), random)
     if (roll < 22) return this.write("append", this.change("list", random), random)
     if (roll < 30) return this.write("insert", this.change("rows", random), random, random.below(2) === 0)
-    if (roll < 40) return this.write("put", this.put(worker), random, true)
-    if (roll < 50) return this.swap(random)
-    if (roll < 55) return this.write("claim", this.change("claim", random), random)
+    if (roll < 37) return this.puts(worker, random)
+    if (roll < 48) return this.swap(random)
+    if (roll < 54) return this.write("claim", this.change("claim", random), random)
     if (roll < 74) return this.batch(worker, random)
     if (roll < 77) return this.many(random)
     return this.read(worker, random)
@@ -267,6 +267,17 @@ export class Workload {
   /** Of a register, which is one worker's. */
   private put(worker: number): Change {
     return { place: this.register(worker), id: this.ledger.nextId() }
+  }
+
+  /** Some in a row, and before each a look at what there is: what is late of one may have come after the next. */
+  private puts(worker: number, random: Random): Effect.Effect<void> {
+    const one = Effect.suspend(() =>
+      Effect.andThen(
+        this.look(this.register(worker), random),
+        Effect.suspend(() => this.write("put", this.put(worker), random, true))
+      )
+    )
+    return Effect.forEach(Array.from({ length: 1 + random.below(4) }), () => one, { discard: true })
   }
 
   private ready(text: string): Effect.Effect<Prepared.Prepared, CqlError.CqlError> {
@@ -427,20 +438,36 @@ export class Workload {
         for (const { error, index } of exit.value.failures) settle(index, failed(error))
         return
       }
-      // Before any of them was taken, or it is a bug: of those that were taken nothing was told.
-      const end = endOf(exit.cause)
-      for (const index of entries.keys()) settle(index, end)
+      // The error is that of one row; of others that had no result nothing is told.
+      const [error] = exit.cause.reasons.flatMap((reason) => reason._tag === "Fail" ? [reason.error] : [])
+      const unknown: End = error === undefined ? endOf(exit.cause) : { _tag: "Interrupted" }
+      for (const index of entries.keys()) settle(index, index === error?.progress?.index ? failed(error) : unknown)
     })
   }
 
   private read(worker: number, random: Random): Effect.Effect<void> {
-    const kinds: ReadonlyArray<Kind> = ["counter", "list", "rows", "rows", "rows", "register", "chain", "claim"]
+    const kinds: ReadonlyArray<Kind> = [
+      "counter",
+      "list",
+      "rows",
+      "rows",
+      "rows",
+      "register",
+      "register",
+      "chain",
+      "claim"
+    ]
     const kind = kinds[random.below(kinds.length)]!
     const place: Place = kind === "register"
       ? this.register(random.below(worker + 1))
       : kind !== "chain" && kind !== "claim" && random.below(3) === 0
       ? this.batchPlace(kind, random.below(4))
       : this.place(kind, random)
+    return this.look(place, random)
+  }
+
+  private look(place: Place, random: Random): Effect.Effect<void> {
+    const { kind } = place
     const { name, value } = tables[kind]
     // A table that is altered has more columns from one moment to the next.
     const columns = random.below(2) === 0 ? "*" : `k, ${value}`
