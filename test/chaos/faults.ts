@@ -31,6 +31,10 @@ export type Fault =
   | { readonly _tag: "Rumour"; readonly change: "UP" | "DOWN" }
   /** A tablet goes elsewhere. */
   | { readonly _tag: "MoveTablet" }
+  /** It ends and comes back at another address. */
+  | { readonly _tag: "Relocate" }
+  /** It leaves the cluster for good, where enough are left. */
+  | { readonly _tag: "Leave" }
 
 export type FaultName = Fault["_tag"]
 

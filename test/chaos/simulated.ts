@@ -34,7 +34,9 @@ const WEIGHTS: Weights = {
   Late: 4,
   Alter: 2,
   Rumour: 1,
-  MoveTablet: 2
+  MoveTablet: 2,
+  Relocate: 1,
+  Leave: 1
 }
 
 const REPLICAS = 3
@@ -56,7 +58,9 @@ const settingOf = (random: Random) => {
     shards: 1 + random.below(4),
     vnodes: pick(2, 16),
     metadataIds: pick(true, false),
-    tabletVersions: pick(true, false)
+    tabletVersions: pick(true, false),
+    // Stamps of writes are the client's: nodes may think what they like.
+    clockSkew: pick<SimulatedCluster.Options["clockSkew"]>(0, (node) => (node - 1) * 900)
   }
   const client: Partial<Client> = {
     protocolVersion,
@@ -150,8 +154,10 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     return undefined
   })
 
+  const gone = new Set<number>()
   const heal = (index: number) =>
     Effect.gen(function*() {
+      if (gone.has(index)) return
       refusing.delete(index)
       late.delete(index)
       wires.lie(nodes[index]!.address, 0)
@@ -172,8 +178,9 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
     if (found.length === 0) return Effect.void
     const { last } = found[random.below(found.length)]!
     const from = random.below(nodes.length)
+    const members = nodes.filter(({ index }) => !gone.has(index))
     const replicas = Array.from({ length: REPLICAS }, (_, i) => {
-      const { index, nrShards } = nodes[(from + i) % nodes.length]!
+      const { index, nrShards } = members[(from + i) % members.length]!
       return { node: index, shard: random.below(nrShards) }
     })
     return cluster.moveTablet(table, last, replicas)
@@ -181,6 +188,7 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
 
   const inflict = (fault: Fault, index: number) => {
     const { address, isRunning } = nodes[index]!
+    if (gone.has(index)) return Effect.void
     switch (fault._tag) {
       case "Kill":
         return cluster.stop(index)
@@ -214,6 +222,13 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
         return cluster.announce({ type: "STATUS_CHANGE", change: fault.change, address })
       case "MoveTablet":
         return moveTablet
+      case "Relocate":
+        wires.lie(address, 0)
+        return cluster.relocate(index, `127.0.${address.startsWith("127.0.0.") ? 1 : 0}.${index + 1}`)
+      case "Leave":
+        if (nodes.length - gone.size === REPLICAS) return Effect.void
+        gone.add(index)
+        return cluster.remove(index)
     }
   }
 
