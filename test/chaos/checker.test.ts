@@ -5,12 +5,11 @@ import { type Change, type End, type Entry, type Kind, Ledger, type Look, type P
 
 const done: End = { _tag: "Answered", applied: true }
 const notApplied: End = { _tag: "Answered", applied: false }
-const failed = (outcome: "NotSent" | "Rejected" | "Ambiguous" | undefined, reason = "ConnectionLost"): End => ({
-  _tag: "Failed",
-  outcome,
-  reason,
-  message: "by hand"
-})
+const failed = (
+  outcome: "NotSent" | "Rejected" | "Ambiguous" | undefined,
+  reason = "ConnectionLost",
+  wasSent = true
+): End => ({ _tag: "Failed", outcome, reason, message: "by hand", wasSent })
 const ambiguous = failed("Ambiguous")
 
 /** A ledger of one place, told step by step. */
@@ -70,6 +69,7 @@ describe("a request", () => {
     assert.deepStrictEqual(of([], ambiguous), ["Outcome"])
     assert.deepStrictEqual(of([], failed(undefined)), [])
     assert.deepStrictEqual(of([change], failed("Rejected")), [])
+    assert.deepStrictEqual(of([change], failed("Ambiguous", "RequestTimeout", false)), ["Outcome"])
   })
 
   it("does not fail for what no fault does", () => {

@@ -26,7 +26,7 @@ export interface Violation {
     | "Unsettled"
     /** A request that ended in a defect. */
     | "Died"
-    /** A read with an outcome, a write without. */
+    /** A read with an outcome, a write without; one that is ambiguous, and never left. */
     | "Outcome"
     /** It failed for a reason that no fault is. */
     | "Reason"
@@ -92,7 +92,6 @@ const REASONS: ReadonlySet<string> = new Set([
   "RequestTimeout",
   "TruncateError",
   "Unavailable",
-  "Unprepared",
   "WriteFailure",
   "WriteTimeout"
 ])
@@ -104,6 +103,7 @@ const ofRequest = (entry: Entry, report: Report): void => {
   if (end._tag === "Died") return report("Died", `${labelOf(entry)}: ${end.message}`)
   if (end._tag !== "Failed") return
   if ((end.outcome === undefined) !== (changes.length === 0)) report("Outcome", `${labelOf(entry)}: ${end.message}`)
+  if (end.outcome === "Ambiguous" && !end.wasSent) report("Outcome", `${labelOf(entry)} was never sent: ${end.message}`)
   if (!REASONS.has(end.reason)) report("Reason", `${labelOf(entry)}: ${end.message}`)
 }
 

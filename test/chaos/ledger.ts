@@ -41,6 +41,8 @@ export type End =
     readonly reason: string
     readonly outcome: CqlError.Outcome | undefined
     readonly message: string
+    /** Whether any attempt was given to a socket. */
+    readonly wasSent: boolean
   }
   /** The caller went away, or was told nothing of it. */
   | { readonly _tag: "Interrupted" }

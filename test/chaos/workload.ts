@@ -123,6 +123,10 @@ const looked = (
   return { look: { place, seen }, strangers }
 }
 
+/** Asks all replicas of a partition. */
+export const probe = (cql: CqlClient.CqlClient): Effect.Effect<unknown, CqlError.CqlError> =>
+  cql.execute(`SELECT k FROM ${tables.register.name} WHERE k = ?`, ["probe"], { consistency: "ALL" })
+
 const isConditional = ({ kind }: Place): boolean => kind === "chain" || kind === "claim"
 
 /** The last word on every place, from a client that was not under load, read at a consistency that sees all there is. */
@@ -517,11 +521,12 @@ export class Workload {
   }
 }
 
-const failed = ({ message, outcome, reason }: CqlError.CqlError): End => ({
+const failed = ({ attempts = [], message, outcome, reason }: CqlError.CqlError): End => ({
   _tag: "Failed",
   reason: reason._tag,
   outcome,
-  message
+  message,
+  wasSent: attempts.some(({ sent }) => sent)
 })
 
 const endOf = (cause: Cause.Cause<CqlError.CqlError>): End => {
