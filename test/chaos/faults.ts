@@ -23,7 +23,7 @@ export type Fault =
   | { readonly _tag: "Lie"; readonly oneOf: number }
   /** For a while the node refuses one request of so many, undone. */
   | { readonly _tag: "Refuse"; readonly oneOf: number }
-  /** For a while the node takes its time with one request of so many, and does it then, whoever still waits for it. */
+  /** For a while the node takes its time with one request of so many, and does it then, if its connection is there, whoever waits. */
   | { readonly _tag: "Late"; readonly oneOf: number; readonly millis: number }
   /** A table gets a column. */
   | { readonly _tag: "Alter" }

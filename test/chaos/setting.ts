@@ -1,0 +1,53 @@
+/** What follows a seed beside the load and the faults: the cluster, and what the client was told. */
+import type { CqlClient } from "@effect-scylla/driver"
+import type { SimulatedCluster } from "@effect-scylla/testkit"
+import type { Random } from "../support/random.ts"
+
+/** Of every keyspace. */
+export const REPLICAS = 3
+
+export type Client = Parameters<typeof CqlClient.make>[0]
+
+/** The cluster and the client of a seed. */
+export const settingOf = (random: Random) => {
+  const pick = <A>(...choices: ReadonlyArray<A>): A => choices[random.below(choices.length)]!
+  const isScylla = pick(true, true, false)
+  const versions = isScylla ? pick<ReadonlyArray<3 | 4 | 5>>([3, 4], [3, 4], [3], [3, 4, 5]) : [3, 4, 5] as const
+  const protocolVersion = pick<Client["protocolVersion"]>("auto", "auto", ...versions)
+  const cluster: SimulatedCluster.Options = {
+    transport: "memory",
+    product: isScylla ? "scylla" : "cassandra",
+    versions,
+    nodes: 3 + random.below(3),
+    racks: 1 + random.below(3),
+    shards: 1 + random.below(4),
+    vnodes: pick(2, 16),
+    metadataIds: pick(true, false),
+    tabletVersions: pick(true, false),
+    // Stamps of writes are the client's: nodes may think what they like.
+    clockSkew: pick<SimulatedCluster.Options["clockSkew"]>(0, (node) => (node - 1) * 900)
+  }
+  const client: Partial<Client> = {
+    protocolVersion,
+    compression: protocolVersion === 5 ? pick("none", "lz4") : pick("none", "none", "lz4", "snappy"),
+    connections: pick<Client["connections"]>({ perShard: 1 }, { perShard: 2 }, { perNode: 2 }),
+    adaptive: pick(true, false),
+    attemptTimeout: pick<Client["attemptTimeout"]>(undefined, 200, 500, false),
+    requestTimeout: pick(1_500, 4_000, 12_000),
+    maxInFlight: pick(2, 8, 1_024),
+    maxWaiting: pick(4, 16_384),
+    reconnect: { base: 20, cap: pick(500, 5_000) },
+    shutdownTimeout: pick(0, 300, 5_000),
+    // Random ones would compress to other lengths each time.
+    clientId: "00000000-0000-4000-8000-000000000000"
+  }
+  const tablets = isScylla ? pick("{'enabled': false}", "{'enabled': true}", "{'initial': 4}") : undefined
+  return {
+    cluster,
+    client,
+    tablets,
+    closes: pick(true, false, false),
+    workers: 2 + random.below(6),
+    rest: pick(100, 300, 800)
+  }
+}
