@@ -20,7 +20,7 @@ export const WEIGHTS: Weights = {
   Heal: 10,
   Reshard: 1,
   Cut: 6,
-  Lie: 6,
+  Lie: 9,
   Refuse: 3,
   Late: 4,
   Alter: 2,

@@ -5,8 +5,8 @@ import { Effect } from "effect"
 import { Buffer } from "node:buffer"
 import type { Random } from "../support/random.ts"
 
-/** Kinds of batches, as a server names what timed out. */
-const WRITE_TYPES = ["SIMPLE", "BATCH", "UNLOGGED_BATCH", "COUNTER", "BATCH_LOG"]
+/** What timed out of a batch, as servers name it. */
+const BATCH_TYPES = ["BATCH", "UNLOGGED_BATCH", "COUNTER", "CAS", "BATCH_LOG"]
 
 const isRequestOfData = (opcode: number | undefined): boolean =>
   opcode === Frame.Opcode.QUERY || opcode === Frame.Opcode.EXECUTE || opcode === Frame.Opcode.BATCH
@@ -106,8 +106,9 @@ class Wire {
     // What a compressed body is, or one with a prefix, is not looked at.
     const kind = frame[1] === 0 ? frame[12] : undefined
     if (kind === Response.ResultKind.SET_KEYSPACE || kind === Response.ResultKind.SCHEMA_CHANGE) return undefined
-    if (kind === Response.ResultKind.VOID && random.below(3) > 0) {
-      const writeType = WRITE_TYPES[opcode === Frame.Opcode.BATCH ? 1 + random.below(4) : 0]!
+    const isBatch = opcode === Frame.Opcode.BATCH
+    if ((isBatch || kind === Response.ResultKind.VOID) && random.below(4) > 0) {
+      const writeType = isBatch ? BATCH_TYPES[random.below(BATCH_TYPES.length)]! : "SIMPLE"
       return new ServerError.WriteTimeout({
         code: 0x1100,
         message,
