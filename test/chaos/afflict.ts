@@ -5,9 +5,9 @@ import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { Effect } from "effect"
 import type { Random } from "../support/random.ts"
 import type { Fault, Weights } from "./faults.ts"
+import { alterable } from "./places.ts"
 import { REPLICAS } from "./setting.ts"
 import type { Wires } from "./wires.ts"
-import { alterable } from "./workload.ts"
 
 export const WEIGHTS: Weights = {
   Kill: 3,

@@ -11,8 +11,9 @@ import { check } from "./checker.ts"
 import { type Fault, Plan, type Weights } from "./faults.ts"
 import { isKnown } from "./known.ts"
 import { Ledger } from "./ledger.ts"
+import { alterable, finalState, prepareSchema } from "./places.ts"
 import { Broken, type Report, reportOf } from "./report.ts"
-import { alterable, finalState, prepareSchema, Workload } from "./workload.ts"
+import { Workload } from "./workload.ts"
 
 /** The campaign itself could not go on. */
 export class Stuck extends Data.TaggedError("Stuck")<{ readonly message: string }> {}

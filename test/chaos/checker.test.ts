@@ -77,6 +77,12 @@ describe("a request", () => {
     assert.deepStrictEqual(of([], failed(undefined, "StatementChanged")), ["Reason"])
   })
 
+  it("ends when its time is over", () => {
+    const story = new Story("list")
+    story.read().delays = ["2000 ms, and had 1000"]
+    assert.deepStrictEqual(story.ends(), ["Late"])
+  })
+
   it("does not get rows of others", () => {
     const story = new Story("list")
     story.read().strangers = ["another's row"]

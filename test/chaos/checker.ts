@@ -24,6 +24,8 @@ export interface Violation {
     | "Disordered"
     /** A request that never ended. */
     | "Unsettled"
+    /** A request that ended after its deadline. */
+    | "Late"
     /** A request that ended in a defect. */
     | "Died"
     /** A read with an outcome, a write without; one that is ambiguous, and never left. */
@@ -97,7 +99,8 @@ const REASONS: ReadonlySet<string> = new Set([
 ])
 
 const ofRequest = (entry: Entry, report: Report): void => {
-  const { changes, end, strangers } = entry
+  const { changes, delays, end, strangers } = entry
+  for (const delay of delays) report("Late", `${labelOf(entry)} took ${delay}`)
   for (const stranger of strangers) report("Foreign", `${labelOf(entry)} got ${stranger}`)
   if (end === undefined) return report("Unsettled", labelOf(entry))
   if (end._tag === "Died") return report("Died", `${labelOf(entry)}: ${end.message}`)

@@ -63,6 +63,8 @@ export interface Entry {
   looks: ReadonlyArray<Look>
   /** Rows that belong to somebody else. */
   strangers: ReadonlyArray<string>
+  /** Calls that went on after their time. */
+  delays: ReadonlyArray<string>
 }
 
 export class Ledger {
@@ -85,7 +87,8 @@ export class Ledger {
       ended: Infinity,
       end: undefined,
       looks: [],
-      strangers: []
+      strangers: [],
+      delays: []
     }
     this.entries.push(entry)
     return entry

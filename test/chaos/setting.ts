@@ -27,7 +27,7 @@ export const settingOf = (random: Random) => {
     // Stamps of writes are the client's: nodes may think what they like.
     clockSkew: pick<SimulatedCluster.Options["clockSkew"]>(0, (node) => (node - 1) * 900)
   }
-  const client: Partial<Client> = {
+  const client = {
     protocolVersion,
     compression: protocolVersion === 5 ? pick("none", "lz4") : pick("none", "none", "lz4", "snappy"),
     connections: pick<Client["connections"]>({ perShard: 1 }, { perShard: 2 }, { perNode: 2 }),
@@ -40,7 +40,7 @@ export const settingOf = (random: Random) => {
     shutdownTimeout: pick(0, 300, 5_000),
     // Random ones would compress to other lengths each time.
     clientId: "00000000-0000-4000-8000-000000000000"
-  }
+  } satisfies Partial<Client>
   const tablets = isScylla ? pick("{'enabled': false}", "{'enabled': true}", "{'initial': 4}") : undefined
   return {
     cluster,

@@ -27,13 +27,17 @@ import { Plan } from "./faults.ts"
 import { isKnown } from "./known.ts"
 import { Ledger } from "./ledger.ts"
 import { patient } from "./patience.ts"
+import { finalState, prepareSchema, probe } from "./places.ts"
 import { Broken, count, type Report, reportOf } from "./report.ts"
 import { type Client, REPLICAS, settingOf } from "./setting.ts"
 import { Wires } from "./wires.ts"
-import { finalState, prepareSchema, probe, Workload } from "./workload.ts"
+import { Workload } from "./workload.ts"
 
 /** Turns of the event loop for which something may be under way while time stands still. */
 const MAX_TURNS = 100_000
+
+/** Milliseconds by which a deadline may be late: the ticker is as coarse as that. */
+const SLACK = 250
 
 /** Until all is well, which takes as long as the pause between two dials. */
 const again = <A>(request: Effect.Effect<A, CqlError.CqlError>) =>
@@ -75,7 +79,13 @@ const run = Effect.fnUntraced(function*(seed: number, requests: number, random: 
   const scope = yield* Scope.make()
   const cql = yield* Scope.provide(connect(setting.client, wires.transport), scope)
   const ledger = new Ledger()
-  const load = new Workload(cql, ledger, { name: "s", impatient: 25, rest: setting.rest, generation: 80 })
+  const load = new Workload(cql, ledger, {
+    name: "s",
+    impatient: 25,
+    rest: setting.rest,
+    generation: 80,
+    limit: setting.client.requestTimeout + SLACK
+  })
   yield* passing(load.begin(other))
 
   const suffering = yield* afflict({ cluster, random, wires, clients: [cql, other] })

@@ -3,150 +3,13 @@
  * seed; what was said of it is in the ledger.
  */
 import type { Batch, CqlClient, CqlError, ExecuteOptions, Prepared } from "@effect-scylla/driver"
-import { Cause, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Stream } from "effect"
 import type { Random } from "../support/random.ts"
 import { type Change, type End, type Entry, type Kind, type Ledger, type Look, nameOf, type Place } from "./ledger.ts"
-
-/** Conditions and counters are not for tables with tablets on all versions of ScyllaDB: they have a keyspace of their own. */
-const KEYSPACES = { plain: "chaos", spread: "chaos_spread" } as const
-
-const tables: Readonly<Record<Kind, { readonly name: string; readonly columns: string; readonly value: string }>> = {
-  counter: { name: `${KEYSPACES.plain}.counters`, columns: "k text PRIMARY KEY, n counter", value: "n" },
-  list: { name: `${KEYSPACES.spread}.lists`, columns: "k text PRIMARY KEY, ids list<int>", value: "ids" },
-  rows: { name: `${KEYSPACES.spread}.rows`, columns: "k text, id int, v text, PRIMARY KEY (k, id)", value: "id, v" },
-  register: { name: `${KEYSPACES.spread}.registers`, columns: "k text PRIMARY KEY, v int", value: "v" },
-  chain: { name: `${KEYSPACES.plain}.chains`, columns: "k text PRIMARY KEY, v int", value: "v" },
-  claim: { name: `${KEYSPACES.plain}.claims`, columns: "k text PRIMARY KEY, v int", value: "v" }
-}
-
-/** Tables that may get another column at any time. A counter table takes none but counters. */
-export const alterable: ReadonlyArray<string> = Object.values(tables).flatMap(({ columns, name }) =>
-  columns.includes("counter") ? [] : [name]
-)
+import { isConditional, literally, looked, type Said, sayings, tables, templated } from "./places.ts"
 
 /** Chains of each load. */
 const CHAINS = 3
-
-/** Makes what the load needs; the nodes are well. `tablets` is said of the keyspace that may have them. */
-export const prepareSchema = (
-  cql: CqlClient.CqlClient,
-  settings: { readonly datacenter: string; readonly replicas: number; readonly tablets: string | undefined }
-): Effect.Effect<void, CqlError.CqlError> => {
-  const { datacenter, replicas, tablets } = settings
-  const replication = `WITH replication = {'class': 'NetworkTopologyStrategy', '${datacenter}': ${replicas}}`
-  const timeout = { timeout: "60 seconds" } as const
-  return Effect.gen(function*() {
-    const off = tablets === undefined ? "" : " AND tablets = {'enabled': false}"
-    yield* cql.execute(`CREATE KEYSPACE ${KEYSPACES.plain} ${replication}${off}`, [], timeout)
-    const spread = tablets === undefined ? "" : ` AND tablets = ${tablets}`
-    yield* cql.execute(`CREATE KEYSPACE ${KEYSPACES.spread} ${replication}${spread}`, [], timeout)
-    for (const { columns, name } of Object.values(tables)) {
-      yield* cql.execute(`CREATE TABLE ${name} (${columns})`, [], timeout)
-    }
-  })
-}
-
-/** A statement with `?` and its values. */
-interface Said {
-  readonly text: string
-  readonly values: ReadonlyArray<unknown>
-}
-
-/** The texts of this load: each is prepared once, by whoever needs it first. */
-const sayings: Readonly<Record<Kind, (change: Change) => Said>> = {
-  counter: ({ place }) => ({ text: `UPDATE ${tables.counter.name} SET n = n + 1 WHERE k = ?`, values: [place.key] }),
-  list: ({ id, place }) => ({
-    text: `UPDATE ${tables.list.name} SET ids = ids + ? WHERE k = ?`,
-    values: [[id], place.key]
-  }),
-  rows: ({ id, place }) => ({
-    text: `INSERT INTO ${tables.rows.name} (k, id, v) VALUES (?, ?, ?)`,
-    values: [place.key, id, owned(place.key, id)]
-  }),
-  register: ({ id, place }) => ({
-    text: `UPDATE ${tables.register.name} SET v = ? WHERE k = ?`,
-    values: [id, place.key]
-  }),
-  chain: ({ from, id, place }) => ({
-    text: `UPDATE ${tables.chain.name} SET v = ? WHERE k = ? IF v = ?`,
-    values: [id, place.key, from]
-  }),
-  claim: ({ id, place }) => ({
-    text: `INSERT INTO ${tables.claim.name} (k, v) VALUES (?, ?) IF NOT EXISTS`,
-    values: [place.key, id]
-  })
-}
-
-/** What the row says of whose it is. */
-const owned = (key: string, id: number): string => `${key}/${id}`
-
-const literalOf = (value: unknown): string =>
-  Array.isArray(value) ? `[${value.join(", ")}]` : typeof value === "string" ? `'${value}'` : String(value)
-
-/** Without markers: never prepared, and routed nowhere. */
-const literally = ({ text, values }: Said): string => {
-  let at = 0
-  return text.replace(/\?/g, () => literalOf(values[at++]))
-}
-
-const strings = new Map<string, TemplateStringsArray>()
-
-/** As if it had been written as a template. */
-const templated = (cql: CqlClient.CqlClient, { text, values }: Said) => {
-  let parts = strings.get(text)
-  if (parts === undefined) {
-    const split = text.split("?")
-    strings.set(text, parts = Object.assign(split, { raw: split }))
-  }
-  return cql(parts, ...values)
-}
-
-/** What rows say: the numbers of the place, and whatever belongs elsewhere. */
-const looked = (
-  place: Place,
-  rows: ReadonlyArray<Readonly<Record<string, unknown>>>
-): { readonly look: Look; readonly strangers: ReadonlyArray<string> } => {
-  const { key, kind } = place
-  const strangers: Array<string> = []
-  const seen: Array<number> = []
-  for (const row of rows) {
-    if (row["k"] !== key) strangers.push(`the row of ${String(row["k"])} as that of ${key}`)
-    if (kind === "counter") seen.push(Number(row["n"] ?? 0))
-    else if (kind === "list") { for (const id of (row["ids"] ?? []) as ReadonlyArray<number>) seen.push(id) }
-    else if (kind === "rows") {
-      const id = row["id"] as number
-      seen.push(id)
-      if (row["v"] !== owned(key, id)) strangers.push(`${String(row["v"])} as the row ${owned(key, id)}`)
-    } else if (typeof row["v"] === "number") seen.push(row["v"])
-  }
-  if (kind !== "list" && kind !== "rows" && rows.length > 1) strangers.push(`${rows.length} rows of one key`)
-  return { look: { place, seen }, strangers }
-}
-
-/** Asks all replicas of a partition. */
-export const probe = (cql: CqlClient.CqlClient): Effect.Effect<unknown, CqlError.CqlError> =>
-  cql.execute(`SELECT k FROM ${tables.register.name} WHERE k = ?`, ["probe"], { consistency: "ALL" })
-
-const isConditional = ({ kind }: Place): boolean => kind === "chain" || kind === "claim"
-
-/** The last word on every place, from a client that was not under load, read at a consistency that sees all there is. */
-export const finalState = (
-  cql: CqlClient.CqlClient,
-  places: ReadonlyArray<Place>
-): Effect.Effect<ReadonlyArray<Look>, CqlError.CqlError> =>
-  Effect.forEach(places, (place) => {
-    const { name, value } = tables[place.kind]
-    const rows = Stream.runCollect(
-      cql.stream(`SELECT k, ${value} FROM ${name} WHERE k = ?`, [place.key], {
-        consistency: isConditional(place) ? "SERIAL" : "ALL"
-      })
-    )
-    return Effect.map(rows, (rows) => {
-      const { look, strangers } = looked(place, rows)
-      // The state is what it is: a row of another key would be the servers' fault, and the ids of it belong to nobody.
-      return strangers.length === 0 ? look : { place, seen: [...look.seen, -1] }
-    })
-  }, { concurrency: 8 })
 
 type Request = Effect.Effect<{ readonly applied: boolean; readonly looks?: ReadonlyArray<Look> }, CqlError.CqlError>
 
@@ -157,6 +20,8 @@ export interface Settings {
   readonly impatient: number
   /** Milliseconds that a worker rests between two requests, at most. */
   rest: number
+  /** Milliseconds that a call may take at most; not looked at where there is none. */
+  readonly limit?: number | undefined
   /** After so many requests there are other places: none gets so large that reading it is all that is done. */
   readonly generation: number
 }
@@ -284,10 +149,27 @@ export class Workload {
     return Effect.forEach(Array.from({ length: 1 + random.below(4) }), () => one, { discard: true })
   }
 
-  private ready(text: string): Effect.Effect<Prepared.Prepared, CqlError.CqlError> {
+  /** A call that is over when its time is. */
+  private timed<A>(entry: Entry, call: Effect.Effect<A, CqlError.CqlError>): Effect.Effect<A, CqlError.CqlError> {
+    const { limit } = this.settings
+    if (limit === undefined) return call
+    return Effect.flatMap(
+      Clock.currentTimeMillis,
+      (begun) =>
+        Effect.onExit(call, () =>
+          Effect.map(Clock.currentTimeMillis, (now) => {
+            if (now - begun > limit) entry.delays = [...entry.delays, `${now - begun} ms, and had ${limit}`]
+          }))
+    )
+  }
+
+  private ready(entry: Entry, text: string): Effect.Effect<Prepared.Prepared, CqlError.CqlError> {
     const known = this.prepared.get(text)
     if (known !== undefined) return Effect.succeed(known)
-    return Effect.tap(this.cql.prepare(text), (prepared) => Effect.sync(() => this.prepared.set(text, prepared)))
+    return Effect.tap(
+      this.timed(entry, this.cql.prepare(text)),
+      (prepared) => Effect.sync(() => this.prepared.set(text, prepared))
+    )
   }
 
   /** Runs it and writes down what became of it. */
@@ -313,13 +195,16 @@ export class Workload {
     const run = Effect.suspend(() => {
       switch (random.below(5)) {
         case 0:
-          return cql.execute(said.text, said.values, options)
+          return this.timed(entry, cql.execute(said.text, said.values, options))
         case 1:
-          return cql.execute(literally(said), [], options)
+          return this.timed(entry, cql.execute(literally(said), [], options))
         case 2:
-          return templated(cql, said).with(options).page()
+          return this.timed(entry, templated(cql, said).with(options).page())
         default:
-          return Effect.flatMap(this.ready(said.text), (prepared) => cql.execute(prepared, said.values, options))
+          return Effect.flatMap(
+            this.ready(entry, said.text),
+            (prepared) => this.timed(entry, cql.execute(prepared, said.values, options))
+          )
       }
     })
     return this.perform(
@@ -404,10 +289,10 @@ export class Workload {
         case 2:
           return Effect.succeed(templated(cql, said))
         default:
-          return Effect.map(this.ready(said.text), (prepared) => [prepared, said.values])
+          return Effect.map(this.ready(entry, said.text), (prepared) => [prepared, said.values])
       }
     })
-    const run = Effect.flatMap(items, (items) => cql.batch(items, options))
+    const run = Effect.flatMap(items, (items) => this.timed(entry, cql.batch(items, options)))
     return this.perform(entry, Effect.map(run, ({ wasApplied }) => ({ applied: wasApplied })), random)
   }
 
@@ -478,7 +363,9 @@ export class Workload {
     const said: Said = { text: `SELECT ${columns} FROM ${name} WHERE k = ?`, values: [place.key] }
     const options: ExecuteOptions.ExecuteOptions = isConditional(place) ? { consistency: "LOCAL_SERIAL" } : {}
     const entry = this.ledger.begin(`read of ${nameOf(place)}`)
-    const rows = Effect.suspend(() => kind === "rows" ? this.pages(said, random) : this.page(said, options, random))
+    const rows = Effect.suspend(() =>
+      kind === "rows" ? this.pages(entry, said, random) : this.page(entry, said, options, random)
+    )
     return this.perform(
       entry,
       Effect.map(rows, (rows) => {
@@ -492,7 +379,11 @@ export class Workload {
   }
 
   /** All rows, by pages that are smaller than the partition. */
-  private pages(said: Said, random: Random): Effect.Effect<ReadonlyArray<Record<string, unknown>>, CqlError.CqlError> {
+  private pages(
+    entry: Entry,
+    said: Said,
+    random: Random
+  ): Effect.Effect<ReadonlyArray<Record<string, unknown>>, CqlError.CqlError> {
     const { cql } = this
     const pageSize = 1 + random.below(6)
     switch (random.below(3)) {
@@ -502,21 +393,25 @@ export class Workload {
         return Stream.runCollect(cql.stream(said.text, said.values, { pageSize }))
       default:
         return Effect.flatMap(
-          this.ready(said.text),
+          this.ready(entry, said.text),
           (prepared) => Stream.runCollect(cql.stream(prepared, said.values, { pageSize }))
         )
     }
   }
 
   private page(
+    entry: Entry,
     said: Said,
     options: ExecuteOptions.ExecuteOptions,
     random: Random
   ): Effect.Effect<ReadonlyArray<Record<string, unknown>>, CqlError.CqlError> {
     const { cql } = this
     const result = random.below(3) === 0
-      ? cql.execute(literally(said), [], options)
-      : Effect.flatMap(this.ready(said.text), (prepared) => cql.execute(prepared, said.values, options))
+      ? this.timed(entry, cql.execute(literally(said), [], options))
+      : Effect.flatMap(
+        this.ready(entry, said.text),
+        (prepared) => this.timed(entry, cql.execute(prepared, said.values, options))
+      )
     return Effect.map(result, ({ rows }) => rows)
   }
 }
