@@ -10,15 +10,16 @@ interface Options {
   readonly exclude?: ReadonlyArray<string>
   /** Milliseconds that a test may take. Default 20 000. */
   readonly timeout?: number
-  /** One suite at a time, after all others: those with 1 first. */
-  readonly last?: 1 | 2
+  /** One suite at a time, after all others. */
+  readonly last?: boolean
   /** Whether each file gets modules of its own, and so a heap of its own. Default: those of a worker are loaded once. */
   readonly isolate?: boolean
 }
 
 /** One project per package. Tests of a file run one at a time: suites share layers, clocks and ports. */
 const project = (name: string, dir: string, options: Options = {}): TestProjectConfiguration => {
-  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], isolate = false, last = 0, timeout = 20_000 } = options
+  const { exclude, include = ["test/**/*.test.ts", "*.test.ts"], isolate = false, last = false, timeout = 20_000 } =
+    options
   return {
     root: new URL(dir, import.meta.url).pathname,
     test: {
@@ -26,8 +27,8 @@ const project = (name: string, dir: string, options: Options = {}): TestProjectC
       include: [...include],
       ...(exclude === undefined ? {} : { exclude: [...configDefaults.exclude, ...exclude] }),
       isolate,
-      sequence: { concurrent: false, groupOrder: last },
-      maxWorkers: last > 0 ? 1 : workers,
+      sequence: { concurrent: false, groupOrder: last ? 1 : 0 },
+      maxWorkers: last ? 1 : workers,
       testTimeout: timeout,
       hookTimeout: timeout
     }
@@ -55,8 +56,10 @@ const projects: Array<TestProjectConfiguration> = [
   project("alternator", "packages/alternator"),
   project("raft-client", "packages/raft-client"),
   project("driver", "packages/driver"),
+  project("cli", "packages/cli", { exclude: ["test/servers.test.ts"] }),
   project("testkit", "packages/testkit", { exclude: realServers }),
   project("testkit-servers", "packages/testkit", { include: realServers, timeout: 120_000 }),
+  project("cli-servers", "packages/cli", { include: ["test/servers.test.ts"], timeout: 120_000, last: true }),
   // Broken on purpose, the driver must not be what other files of a worker have loaded.
   project("chaos", "test/chaos", {
     include: ["*.test.ts"],
@@ -66,8 +69,8 @@ const projects: Array<TestProjectConfiguration> = [
   }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
-  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: 1 }),
-  project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: 2 })
+  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true }),
+  project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: true })
 ]
 
 export default projects

@@ -125,6 +125,11 @@ const use = (directory, tarballs) => {
   const project = projectWith(directory, [name, ...optional], tarballs)
   const installed = readFileSync(join(project, "node_modules", name, "package.json"), "utf8")
   if (/"(?:workspace|catalog):/.test(installed)) throw new Failure("pack: package.json has workspace: or catalog: left")
+  const { bin = {}, version } = JSON.parse(installed)
+  for (const command of Object.keys(bin)) {
+    const said = capture(command, [nodeBinary(), join(project, "node_modules", ".bin", command), "--version"], project)
+    if (!said.includes(version)) throw new Failure(`${command}: --version says ${said.trim()}, not ${version}`)
+  }
   const args = ["--input-type=module", "--eval", importer, name]
   const seen = JSON.parse(capture("import", [nodeBinary(), ...args], project))
   if (seen.problems.length > 0) throw new Failure(`import: ${seen.problems.join("; ")}`)

@@ -12,6 +12,7 @@ export const tiers = {
     alternator: "simulated, dynalite",
     "raft-client": "simulated",
     driver: "simulated",
+    cli: "simulated",
     testkit: "simulated",
     "integration-simulated": "simulated",
     chaos: "simulated"
@@ -19,6 +20,7 @@ export const tiers = {
   /** Suites of these are named for their servers. */
   servers: {
     "testkit-servers": undefined,
+    "cli-servers": undefined,
     integration: undefined,
     "chaos-servers": undefined
   }

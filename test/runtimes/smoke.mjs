@@ -64,6 +64,19 @@ const smoke = {
       })))
     }
   },
+  cli: async () => {
+    const { Codegen, KeyspaceSchema } = await import("@effect-scylla/cli")
+    const { CqlClient } = await import("@effect-scylla/driver")
+    const { SimulatedCluster } = await import("@effect-scylla/testkit")
+    await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
+      const cluster = yield* SimulatedCluster.make({ nodes: 1, shards: 2 })
+      const cql = yield* CqlClient.make({ contactPoints: cluster.contactPoints })
+      yield* cql`CREATE KEYSPACE k WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}`
+      yield* cql`CREATE TABLE k.order_items (id int PRIMARY KEY, price decimal)`
+      const [, file] = Codegen.generate([yield* KeyspaceSchema.read(cql, "k")])
+      check("a column", file.text.includes("  price: Schema.NullOr(CqlTypes.Decimal)\n"), true)
+    })))
+  },
   testkit: async () => {
     const { SimulatedCluster } = await import("@effect-scylla/testkit")
     await Effect.runPromise(Effect.scoped(Effect.gen(function*() {

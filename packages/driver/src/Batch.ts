@@ -42,7 +42,7 @@ export interface Options extends Omit<ExecuteOptions, "pageSize" | "pagingState"
    * - `counter`: updates of counters, and nothing else.
    */
   readonly type?: BatchKind | undefined
-  /** Doing it twice is the same as doing it once. Default: whether all its statements say so. */
+  /** Doing it twice is the same as doing it once. Default: whether all its statements say so, or certainly are by their texts. */
   readonly idempotent?: boolean | undefined
 }
 

@@ -11,30 +11,47 @@ import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import type { ColumnarPage, LazyRow } from "@effect-scylla/protocol/RowShape"
 import type { Uuid } from "@effect-scylla/protocol/Uuid"
+import { Writer } from "@effect-scylla/protocol/Writer"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import * as Balancing from "./Balancing.ts"
 import type * as Batch from "./Batch.ts"
-import { type CqlError, InvalidStatement } from "./CqlError.ts"
+import { CqlError, InvalidStatement, PagingTokenRefused } from "./CqlError.ts"
 import * as ExecuteOptions from "./ExecuteOptions.ts"
+import type * as Grouped from "./Grouped.ts"
 import { Batching, refused } from "./internal/batching.ts"
+import { expose } from "./internal/clientMetrics.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core, type RoutingCounters } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
 import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
+import { sendGrouped } from "./internal/grouping.ts"
 import { notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
+import { Retries } from "./internal/retries.ts"
+import { AllSeries } from "./internal/series.ts"
+import { SlowLog } from "./internal/slowLog.ts"
+import { Speculator } from "./internal/speculator.ts"
+import { learning } from "./internal/tabletLearning.ts"
+import { Teacher } from "./internal/teacher.ts"
 import { traceOf } from "./internal/tracing.ts"
 import { Warnings } from "./internal/warnings.ts"
 import type * as Many from "./Many.ts"
 import * as Options from "./Options.ts"
+import * as Paging from "./Paging.ts"
 import { Prepared } from "./Prepared.ts"
+import * as RequestMetrics from "./RequestMetrics.ts"
 import type { ResultSet } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
 import { compile, Identifier, InValues, pages, type Runner, type Statement } from "./Statement.ts"
@@ -62,8 +79,17 @@ export interface ShardAwareStats {
   readonly compression: "lz4" | "snappy" | undefined
   /** Requests by the connection they left on, seen from their token. */
   readonly routing: Readonly<RoutingCounters>
-  /** Of tables with tablets: how many tablets are known, how many were forgotten for the bound, and told unreadably. */
-  readonly tablets: { readonly known: number; readonly evicted: number; readonly malformed: number }
+  /**
+   * Of tables with tablets: how many tablets are known, how many lookups found one (`hits`) and how many did not, how many were
+   * forgotten for the bound, and told unreadably.
+   */
+  readonly tablets: {
+    readonly known: number
+    readonly hits: number
+    readonly misses: number
+    readonly evicted: number
+    readonly malformed: number
+  }
   readonly nodes: ReadonlyArray<
     NodePool.Stats & { readonly hostId: string; readonly datacenter: string; readonly rack: string }
   >
@@ -111,6 +137,16 @@ export interface CqlClient {
     ): Effect.Effect<ResultSet<ReadonlyArray<unknown>>, CqlError>
     (
       statement: Prepared | string,
+      values: Values | undefined,
+      options: ExecuteOptions.ExecuteOptions & { readonly rows: "lazy" }
+    ): Effect.Effect<ResultSet<LazyRow>, CqlError>
+    (
+      statement: Prepared | string,
+      values: Values | undefined,
+      options: ExecuteOptions.ExecuteOptions & { readonly rows: "columns" }
+    ): Effect.Effect<ResultSet<ColumnarPage>, CqlError>
+    (
+      statement: Prepared | string,
       values?: Values,
       options?: ExecuteOptions.ExecuteOptions
     ): Effect.Effect<ResultSet, CqlError>
@@ -121,6 +157,14 @@ export interface CqlClient {
    * give rows and `wasApplied`.
    */
   readonly batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => Effect.Effect<ResultSet, CqlError>
+  /**
+   * Many writes as few requests: unlogged batches of those that lie on the same replicas and the same core, bounded in bytes and number.
+   * Answers for each statement, in their order, what became of it; fails as a whole only before anything is sent.
+   */
+  readonly grouped: (
+    items: ReadonlyArray<Batch.Item>,
+    options?: Grouped.Options
+  ) => Effect.Effect<ReadonlyArray<Grouped.Outcome>, CqlError>
   /**
    * One statement with many rows of values, of an array, an iterable or a stream: so many at a time, each to the shard that owns it,
    * and the fiber is suspended once for all of them. Rows are taken when there is room, so they may be endless.
@@ -151,10 +195,38 @@ export interface CqlClient {
     ): Stream.Stream<ReadonlyArray<unknown>, CqlError>
     (
       statement: Prepared | string,
+      values: Values | undefined,
+      options: ExecuteOptions.ExecuteOptions & { readonly rows: "lazy" }
+    ): Stream.Stream<LazyRow, CqlError>
+    (
+      statement: Prepared | string,
+      values: Values | undefined,
+      options: ExecuteOptions.ExecuteOptions & { readonly rows: "columns" }
+    ): Stream.Stream<ColumnarPage, CqlError>
+    (
+      statement: Prepared | string,
       values?: Values,
       options?: ExecuteOptions.ExecuteOptions
     ): Stream.Stream<Row, CqlError>
   }
+  /**
+   * A token for the page behind a result of this statement and these values, `undefined` after the last page: for people outside, who
+   * cannot use it for anything else. See `Paging`.
+   */
+  readonly toToken: (
+    statement: Prepared | string,
+    values: Values | undefined,
+    result: ResultSet<any>
+  ) => Effect.Effect<string | undefined, CqlError>
+  /**
+   * The paging state of such a token, for `execute` with the option `pagingState`. Fails with `PagingTokenRefused` for a token that
+   * does not belong to this statement and these values.
+   */
+  readonly fromToken: (
+    statement: Prepared | string,
+    values: Values | undefined,
+    token: string
+  ) => Effect.Effect<Uint8Array, CqlError>
   /** The cluster as it is known now. */
   readonly cluster: () => Snapshot.Snapshot
   /** Whether requests are routed to shards: some node says it has them. */
@@ -223,17 +295,45 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
     const checked = yield* Options.check(options)
     const scope = yield* Effect.scope
     const ticker = yield* Ticker.make
+    const context = yield* Effect.context<never>()
+    const clock = yield* Clock.Clock
+    const random = yield* Random.Random
+    const all = new AllSeries(context)
+    const seriesOf = (profile: string | undefined, label: string | undefined) => all.of(profile, label)
+    const balancing = Option.getOrUndefined(
+      Context.getOption(context as Context.Context<Balancing.Policy>, Balancing.Balancing)
+    )
+    const defaults: ExecuteOptions.Resolved = {
+      ...checked.defaults,
+      series: all.default,
+      way: checked.defaults.way ??
+        (balancing === undefined
+          ? undefined
+          : { target: undefined, routingKey: undefined, keyBytes: undefined, balancing })
+    }
+    const profiles = new Map(
+      Object.entries(options.profiles ?? {}).map(([name, profile]) =>
+        [name, ExecuteOptions.profileOf(defaults, name, profile, seriesOf)] as const
+      )
+    )
     const core = new Core({
       ticker,
-      defaults: checked.defaults,
-      clock: yield* Clock.Clock,
+      resolver: new ExecuteOptions.Resolver(defaults, seriesOf, profiles),
+      clock,
       clientTimestamps: options.timestamps !== "server",
       maxRows: checked.maxRows,
       decoders: new RowDecoders(options.codec),
-      warnings: new Warnings(yield* Effect.context<never>(), yield* Clock.Clock),
-      snapshot: Snapshot.make("", "", [], [])
+      warnings: new Warnings(context, clock),
+      snapshot: Snapshot.make("", "", [], []),
+      retries: new Retries(checked.retryBudget, checked.speculationBudget, () => random.nextDoubleUnsafe()),
+      speculator: yield* Speculator.make,
+      slowLog: checked.slow === undefined ? undefined : new SlowLog(checked.slow, context, clock),
+      isInTurns: options.replicas === "turns",
+      failover: checked.failover,
+      keyspace: options.keyspace
     })
-    const cache = new PreparedCache(core, scope, checked.maxPrepared)
+    const cache = new PreparedCache(core, scope, { count: checked.maxPrepared, bytes: checked.maxPreparedBytes })
+    if (options.prepareEverywhere !== false) cache.teacher = yield* Teacher.make(cache.teach)
     const cluster = yield* Cluster.make({
       contactPoints: checked.contactPoints,
       localDatacenter: options.localDatacenter,
@@ -248,18 +348,45 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       port: checked.port,
       addressTranslator: options.addressTranslator,
       waitMillis: checked.waitMillis,
-      clusterName: checked.clusterName
+      clusterName: checked.clusterName,
+      localRack: options.localRack,
+      hostFilter: options.hostFilter,
+      failover: checked.failover,
+      warmUp: options.tablets?.warmUp === true,
+      onUp: (hostId) => cache.nodeUp(hostId)
     })
-    core.slow = { reprepare: cache.reprepare, refresh: cache.refresh, schemaChanged: cluster.schemaChanged }
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         core.close()
       })
     )
-    return fromCore(core, cache, cluster)
+    const secret = options.pagingSecret === undefined ? undefined : Redacted.value(options.pagingSecret)
+    const cql = fromCore(core, cache, cluster, secret)
+    const { reprepare, refresh } = cache
+    const { schemaChanged } = cluster
+    core.slow = { reprepare, refresh, schemaChanged, learnTablet: learning(scope, context, cql.execute) }
+    yield* exposed(core, cache)
+    return cql
   })
 
-const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): CqlClient => {
+/** What is measured of a client as a whole. */
+const exposed = (core: Core, cache: PreparedCache): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* expose(RequestMetrics.prepared, {}, () => cache.size)
+    yield* expose(RequestMetrics.preparedEvictions, {}, () => cache.evictions)
+    yield* expose(RequestMetrics.tablets, { result: "hit" }, () => core.tablets.hits)
+    yield* expose(RequestMetrics.tablets, { result: "miss" }, () => core.tablets.misses)
+    for (const route of Object.keys(core.counters) as Array<keyof RoutingCounters>) {
+      yield* expose(RequestMetrics.routes, { route }, () => core.counters[route])
+    }
+  })
+
+const fromCore = (
+  core: Core,
+  cache: PreparedCache,
+  cluster: Cluster.Cluster,
+  secret: string | undefined
+): CqlClient => {
   const batching = new Batching(core, cache)
   const isUse = (text: string): boolean => core.texts.of(text).isUse
   /** May throw: values by name may lack one, options may be wrong. */
@@ -360,7 +487,55 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       return failed(error, text)
     }
   }
-  const runner = { page: execute, rows }
+  /** What a token is bound to: for a prepared statement the values as they are sent. */
+  const boundTo = (
+    statement: Prepared | string,
+    values: Values = NO_VALUES,
+    options?: ExecuteOptions.ExecuteOptions
+  ): Effect.Effect<Paging.Bound, CqlError> => {
+    const text = statement instanceof Prepared ? statement.text : statement
+    const refused = refuse(text, isUse)
+    if (refused !== undefined) return Effect.fail(refused)
+    const keyspace = options?.keyspace ?? (statement instanceof Prepared ? statement.givenKeyspace : undefined)
+    if (!core.texts.of(text).hasVariables) {
+      return Effect.succeed({ text, keyspace: keyspace ?? core.keyspace ?? "", values: new Uint8Array(0), secret })
+    }
+    return Effect.flatMap(cache.prepare(text, keyspace), (prepared) => {
+      try {
+        const writer = new Writer(256)
+        prepared.encoder.write(
+          writer,
+          Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>)
+        )
+        return Effect.succeed({ text, keyspace: prepared.keyspace, values: writer.toUint8Array(), secret })
+      } catch (error) {
+        return failed(error, text)
+      }
+    })
+  }
+  const fromToken = (
+    statement: Prepared | string,
+    values: Values | undefined,
+    token: string,
+    options?: ExecuteOptions.ExecuteOptions
+  ): Effect.Effect<Uint8Array, CqlError> =>
+    Effect.flatMap(boundTo(statement, values, options), (bound) => {
+      const state = Paging.fromToken(bound, token)
+      return typeof state !== "string" ? Effect.succeed(state) : Effect.fail(
+        new CqlError({
+          reason: new PagingTokenRefused({ message: `the paging token was refused: ${state}` }),
+          attempts: [],
+          statement: bound.text
+        })
+      )
+    })
+  const runner: Runner = {
+    page: execute,
+    rows,
+    toToken: (text, values, pagingState, options) =>
+      Effect.map(boundTo(text, values, options), (bound) => Paging.toToken(bound, pagingState)),
+    fromToken
+  }
   const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): Statement<any> | Identifier => {
     if (typeof first === "string") return new Identifier([first, ...rest as ReadonlyArray<string>])
     return compile(runner, first, rest)
@@ -384,6 +559,18 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
         return Effect.fail(refused(error))
       }
     },
+    grouped: (items: ReadonlyArray<Batch.Item>, options?: Grouped.Options) => {
+      try {
+        return sendGrouped(core, batching, items, options)
+      } catch (error) {
+        return Effect.fail(refused(error))
+      }
+    },
+    toToken: (statement: Prepared | string, values: Values | undefined, { pagingState }: ResultSet<any>) =>
+      pagingState === null
+        ? Effect.succeed(undefined)
+        : Effect.map(boundTo(statement, values), (bound) => Paging.toToken(bound, pagingState)),
+    fromToken,
     trace: (of: ResultSet<any> | Uuid) => traceOf(execute, of),
     executeMany: (statement: Prepared | string, rows: any, options?: Many.Options) =>
       executeMany(core, cache, statement, rows, options),
@@ -395,7 +582,13 @@ const fromCore = (core: Core, cache: PreparedCache, cluster: Cluster.Cluster): C
       isShardAware: isShardAware(),
       ...cluster.negotiated!,
       routing: { ...core.counters },
-      tablets: { known: core.tablets.size, evicted: core.tablets.evictions, malformed: core.malformedTablets },
+      tablets: {
+        known: core.tablets.size,
+        hits: core.tablets.hits,
+        misses: core.tablets.misses,
+        evicted: core.tablets.evictions,
+        malformed: core.malformedTablets
+      },
       nodes: core.snapshot.local.flatMap(({ datacenter, hostId, pool, rack }) =>
         pool === undefined ? [] : [{ ...pool.stats, hostId, datacenter, rack }]
       )

@@ -38,6 +38,8 @@ export class ResultTooLarge extends Data.TaggedError("ResultTooLarge")<{ readonl
 export class NotOneRow extends Data.TaggedError("NotOneRow")<{ readonly message: string }> {}
 /** What a trace tells is not there, or not yet. @category errors @since 0.1.0 */
 export class TraceMissing extends Data.TaggedError("TraceMissing")<{ readonly message: string }> {}
+/** A paging token is none, or one of another statement, of other values or of another secret. @category errors @since 0.1.0 */
+export class PagingTokenRefused extends Data.TaggedError("PagingTokenRefused")<{ readonly message: string }> {}
 /** The client was closed. @category errors @since 0.1.0 */
 export class ClientClosed extends Data.TaggedError("ClientClosed")<{ readonly message: string }> {}
 
@@ -60,6 +62,7 @@ export type CqlReason =
   | ResultTooLarge
   | NotOneRow
   | TraceMissing
+  | PagingTokenRefused
   | ClientClosed
 
 /**

@@ -21,10 +21,15 @@ import { format } from "effect/Formatter"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type { AddressTranslator } from "./AddressTranslator.ts"
-import { CqlError, InvalidConfiguration } from "./CqlError.ts"
-import type { Resolved } from "./ExecuteOptions.ts"
+import type * as Balancing from "./Balancing.ts"
+import { CqlError, InvalidConfiguration, InvalidStatement } from "./CqlError.ts"
+import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./ExecuteOptions.ts"
+import type { Share } from "./internal/budget.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
 import { defaultNames, type Issue, type Leaves, readLeaves } from "./internal/fromConfig.ts"
+import type * as RetryPolicy from "./RetryPolicy.ts"
+import type { NodeFilter } from "./Snapshot.ts"
+import * as Speculation from "./Speculation.ts"
 
 /**
  * Only `contactPoints` is needed.
@@ -95,6 +100,35 @@ export interface Options {
   readonly adaptive?: NodePool.Options["adaptive"]
   /** Requests that may wait for room on the connections of one node; more fail with `ClientOverloaded`. Default 16 384. */
   readonly maxWaiting?: number | undefined
+  /** The rack whose replicas are asked first. Default: racks do not matter. */
+  readonly localRack?: string | undefined
+  /**
+   * Of the replicas of a partition: the less busy of two (default), by the requests under way on the core that owns it, or all of them
+   * in turns (`"turns"`).
+   */
+  readonly replicas?: "lessBusy" | "turns" | undefined
+  /** Where requests go instead of the default: see `Balancing`. Default: the `Balancing` in the context, if there is one. */
+  readonly balancing?: Balancing.Policy | undefined
+  /** Other datacenters that are asked when no node of the local one can be. Default: none. */
+  readonly datacenterFailover?: Balancing.Failover | undefined
+  /** Nodes for which it answers false are never dialled and never asked. */
+  readonly hostFilter?: NodeFilter | undefined
+  /** What is done about attempts that fail. Default: what certainly does no harm, see `RetryPolicy`. */
+  readonly retry?: RetryPolicy.Policy | undefined
+  /** Of repetitions beyond the first of a request. `false`: as many as there is time for. Default `{ share: 0.2, burst: 100 }`. */
+  readonly retryBudget?: RetryPolicy.RetryBudget | false | undefined
+  /** When a second node is asked before the first one has answered. Default: never. */
+  readonly speculation?: Speculation.Policy | undefined
+  /** How much is speculated at most. Default `{ share: 0.1, burst: 100 }`. */
+  readonly speculationLimit?: Speculation.Limit | undefined
+  /** Sets of options that a request can name: `{ reports: { consistency: "ONE", timeout: "2 minutes" } }`. */
+  readonly profiles?: Readonly<Record<string, Profile>> | undefined
+  /** What is known of tablets: see {@link Tablets}. */
+  readonly tablets?: Tablets | undefined
+  /** Requests that took longer are logged as warnings: see {@link SlowRequests}. Default: none. */
+  readonly slowRequests?: SlowRequests | undefined
+  /** With it, tokens of `toToken` cannot be made by anybody else. Default: they are bound to statement and values, not signed. */
+  readonly pagingSecret?: Redacted.Redacted | undefined
   /** Default LOCAL_QUORUM. */
   readonly consistency?: Consistency.Consistency | undefined
   /** For conditional statements. Default LOCAL_SERIAL. */
@@ -130,6 +164,13 @@ export interface Options {
   readonly codec?: CodecOptions | undefined
   /** Prepared statements that are remembered. Default 1000. */
   readonly maxPrepared?: number | undefined
+  /** Bytes of their texts and metadata, about. Default 16 MiB. */
+  readonly maxPreparedBytes?: number | undefined
+  /**
+   * Whether a statement that one node has prepared is prepared on the others in the background, and all of them on a node that comes
+   * back, instead of when a request gets there. Default true.
+   */
+  readonly prepareEverywhere?: boolean | undefined
   /** `false` never dials ScyllaDB's shard-aware port. */
   readonly shardAwarePort?: boolean | undefined
   /**
@@ -161,6 +202,31 @@ export interface Options {
 }
 
 /**
+ * How tables of tablets are routed. Servers tell of a tablet when a request for it went the wrong way.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tablets {
+  /** Reads `system.tablets` when the client connects and when the topology changes, so that nothing has to be learnt. Default false. */
+  readonly warmUp?: boolean | undefined
+  /** `false` never asks for version 2 of the extension, which also knows the leaders of strongly consistent tables. Default true. */
+  readonly v2?: boolean | undefined
+}
+
+/**
+ * Which requests are logged: node, shard, attempts and durations, without values.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SlowRequests {
+  readonly threshold: Duration.Input
+  /** Lines a second; more are counted, and the next line says how many there were. Default 10. */
+  readonly perSecond?: number | undefined
+}
+
+/**
  * When lost connections are dialled again: see {@link Options}.
  *
  * @category models
@@ -188,10 +254,16 @@ export interface Checked {
     | "tls"
   >
   readonly clusterName: string | undefined
+  /** But for where requests are counted. */
   readonly defaults: Resolved
   readonly maxRows: number
   readonly maxPrepared: number
+  readonly maxPreparedBytes: number
   readonly waitMillis: number
+  readonly failover: Balancing.CheckedFailover | undefined
+  readonly retryBudget: Share | undefined
+  readonly speculationBudget: Share
+  readonly slow: { readonly millis: number; readonly perSecond: number } | undefined
 }
 
 /** A value as a message shows it: a string has quotes and says so, or `"9042"` would look like 9042. */
@@ -213,7 +285,7 @@ const COMPRESSIONS: ReadonlySet<unknown> = new Set([undefined, "none", "lz4", "s
 
 /** What connections ask for. Metadata ids wherever there are any: results come without their metadata then. */
 const wishesOf = (
-  { compression = "none", protocolVersion }: Options,
+  { compression = "none", protocolVersion, tablets }: Options,
   issue: (path: string, message: string) => void
 ): Negotiation.Wishes => {
   const isVersion = VERSIONS.has(protocolVersion)
@@ -224,7 +296,7 @@ const wishesOf = (
     version: protocolVersion === "auto" ? undefined : protocolVersion,
     compression,
     metadataIds: true,
-    tablets: "v2"
+    tablets: tablets?.v2 === false ? "v1" : "v2"
   } as const
   if (!isVersion || !isCompression) return wishes
   try {
@@ -271,6 +343,25 @@ const authenticationOf = (
       : Authenticator.plain({ username, password }, { allowed }),
     onMissingChallenge
   }
+}
+
+/** Other datacenters. */
+const failoverOf = (
+  given: Balancing.Failover | undefined,
+  issue: Report
+): Balancing.CheckedFailover | undefined => {
+  if (given === undefined) return undefined
+  const { connections = 1, datacenters, localConsistency = false, nodes = 2 } = given ?? {}
+  const isList = Array.isArray(datacenters) && datacenters.length > 0 &&
+    datacenters.every((name) => typeof name === "string" && name !== "")
+  if (!isList) {
+    issue("datacenterFailover.datacenters", `at least one name of a datacenter, got ${format(datacenters)}`)
+  }
+  for (const [path, value, most] of [["nodes", nodes, 1_000], ["connections", connections, 64]] as const) {
+    if (Number.isInteger(value) && value >= 1 && value <= most) continue
+    issue(`datacenterFailover.${path}`, `a whole number from 1 to ${most}, got ${format(value)}`)
+  }
+  return { datacenters, nodes, localConsistency, connections }
 }
 
 /** How many connections a node has. */
@@ -371,6 +462,41 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
   if (options.addressTranslator !== undefined && typeof options.addressTranslator !== "function") {
     issue("addressTranslator", `a function of a node, got ${format(options.addressTranslator)}`)
   }
+  if (options.replicas !== undefined && options.replicas !== "lessBusy" && options.replicas !== "turns") {
+    issue("replicas", `"lessBusy" or "turns", got ${format(options.replicas)}`)
+  }
+  for (const name of ["balancing", "hostFilter"] as const) {
+    const given = options[name]
+    if (given !== undefined && typeof given !== "function") issue(name, `a function, got ${format(given)}`)
+  }
+  const { pagingSecret } = options
+  if (pagingSecret !== undefined && !Redacted.isRedacted(pagingSecret)) {
+    issue("pagingSecret", "Redacted.make(…) of `effect`, so that it is never shown")
+  }
+  const share = (name: string, given: RetryPolicy.RetryBudget | undefined, usual: number): Share => {
+    const { burst = 100, share = usual } = given ?? {}
+    if (!(typeof share === "number" && share >= 0 && share <= 10)) {
+      issue(`${name}.share`, `a number from 0 to 10, got ${format(share)}`)
+    }
+    const most = whole(`${name}.burst`, burst, 100, 0, 1_000_000)
+    return { share, first: most, most }
+  }
+  const slow = options.slowRequests === undefined ? undefined : {
+    millis: timeout("slowRequests.threshold", options.slowRequests.threshold, 1_000),
+    perSecond: whole("slowRequests.perSecond", options.slowRequests.perSecond, 10, 1, 10_000)
+  }
+  const invalidTo = <A>(path: string, make: () => A): A | undefined => {
+    try {
+      return make()
+    } catch (error) {
+      if (!(error instanceof InvalidStatement)) throw error
+      issue(path, error.message)
+      return undefined
+    }
+  }
+  const attempt = options.attemptTimeout ?? options.retry?.attemptTimeout
+  const speculation = options.speculation === undefined ? undefined : Speculation.resolve(options.speculation)
+  if (typeof speculation === "string") issue("speculation", speculation)
   const checked: Checked = {
     contactPoints,
     port,
@@ -406,20 +532,36 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
         pageSize: whole("pageSize", options.pageSize, 5_000, 1, 2 ** 31 - 1)
       },
       keyspace: undefined,
-      idempotent: false,
+      idempotent: undefined,
+      ...levelsOf(Consistency.isConsistency(consistency) ? consistency : "LOCAL_QUORUM"),
+      profile: undefined,
+      label: undefined,
+      customPayload: undefined,
+      way: options.balancing === undefined
+        ? undefined
+        : { target: undefined, routingKey: undefined, keyBytes: undefined, balancing: options.balancing },
+      retry: invalidTo("retry", () => retrying(options.retry)) ?? retrying(undefined),
+      speculation: typeof speculation === "string" ? undefined : speculation,
+      // Given by the client, which knows where to.
+      series: undefined!,
       timeoutMillis: timeout("requestTimeout", options.requestTimeout, 12_000),
       schemaTimeoutMillis: timeout("schemaTimeout", options.schemaTimeout, 65_000),
-      attemptMillis: options.attemptTimeout === false ? Infinity : options.attemptTimeout === undefined
-        ? 0
-        : timeout("attemptTimeout", options.attemptTimeout, 0),
+      attemptMillis: attempt === false ? Infinity : attempt === undefined ? 0 : timeout("attemptTimeout", attempt, 0),
       tracing: false,
       rows: "objects",
-      isKept: true,
-      isSerial: consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
+      isKept: true
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),
     waitMillis: millis("waitForCluster", options.waitForCluster, 0),
-    maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000)
+    maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000),
+    maxPreparedBytes: whole("maxPreparedBytes", options.maxPreparedBytes, 2 ** 24, 1_024, 2 ** 40),
+    failover: failoverOf(options.datacenterFailover, issue),
+    retryBudget: options.retryBudget === false ? undefined : share("retryBudget", options.retryBudget, 0.2),
+    speculationBudget: share("speculationLimit", options.speculationLimit, 0.1),
+    slow
+  }
+  for (const [name, profile] of Object.entries(options.profiles ?? {})) {
+    invalidTo(`profiles.${name}`, () => profileOf(checked.defaults, name, profile, () => undefined!))
   }
   return { checked, issues }
 }

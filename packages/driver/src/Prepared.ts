@@ -11,7 +11,9 @@ import type { Column } from "@effect-scylla/protocol/Metadata"
 import type * as Request from "@effect-scylla/protocol/Request"
 import type * as Response from "@effect-scylla/protocol/Response"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
+import type { Partitioner } from "@effect-scylla/sharding/Partitioner"
 import { Buffer } from "node:buffer"
+import * as Idempotence from "./Idempotence.ts"
 import { Templates } from "./internal/templates.ts"
 import { Usual } from "./internal/usual.ts"
 import type { Keyspace, Node, Snapshot } from "./Snapshot.ts"
@@ -92,6 +94,10 @@ export class Prepared {
   replicas: Keyspace["replicas"] = undefined
   /** `keyspace.table` where the keyspace has tablets. @internal */
   tabletTable: string | undefined = undefined
+  /** Its keyspace is strongly consistent. @internal */
+  isGlobal = false
+  /** `undefined`: Murmur3. @internal */
+  partitioner: Partitioner | undefined = undefined
   /** The changes of the schema that were looked at, by their count. @internal */
   epoch = 0
   /**
@@ -99,6 +105,8 @@ export class Prepared {
    * them. `undefined` while there is no doubt. @internal
    */
   confirmed: Set<string> | undefined = undefined
+  /** Nodes that have prepared it, as far as this client knows. @internal */
+  readonly knownBy = new Set<string>()
   /** When it was prepared last, and at which epoch. @internal */
   preparedAt: number
   /** @internal */
@@ -200,10 +208,25 @@ export class Prepared {
     this.templates.clear()
   }
 
+  private certain: boolean | undefined = undefined
+  /** Whether it is certain, by its text, that doing it twice is the same as doing it once: see `Idempotence`. */
+  get isCertain(): boolean {
+    return this.certain ??= Idempotence.isCertain(this.text)
+  }
+
+  /** About what it takes, in bytes. @internal */
+  get weight(): number {
+    return WEIGHT + this.text.length * 2 + COLUMN * (this.variables.length + this.columns.length)
+  }
+
   /** Columns of the result as they were when the statement was prepared. */
   get columns(): ReadonlyArray<Column> {
     return this.decoder?.columns ?? []
   }
 }
+
+/** Bytes of a statement besides its text: maps, templates, compiled code. And of each of its columns. */
+const WEIGHT = 2_048
+const COLUMN = 512
 
 const isCounter = ({ type }: Column): boolean => type._tag === "Scalar" && type.name === "counter"

@@ -6,6 +6,7 @@
 import type { Column } from "@effect-scylla/protocol/Metadata"
 import type { Prefix } from "@effect-scylla/protocol/Response"
 import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
+import { ColumnarPage, LazyRow } from "@effect-scylla/protocol/RowShape"
 import type { Uuid } from "@effect-scylla/protocol/Uuid"
 
 /**
@@ -35,6 +36,8 @@ export class ResultSet<A = Row> {
   readonly pagingState: Uint8Array | null
   /** Who answered. */
   readonly coordinator: Coordinator
+  /** Of the answer as it came, without its header and what came before the result; 0 where there are no rows. */
+  readonly bytes: number
   private readonly decoder: RowDecoder | undefined
   private readonly prefix: Prefix
 
@@ -43,8 +46,10 @@ export class ResultSet<A = Row> {
     pagingState: Uint8Array | null,
     decoder: RowDecoder | undefined,
     prefix: Prefix,
-    coordinator: Coordinator
+    coordinator: Coordinator,
+    bytes = 0
   ) {
+    this.bytes = bytes
     this.rows = rows
     this.pagingState = pagingState
     this.decoder = decoder
@@ -69,8 +74,12 @@ export class ResultSet<A = Row> {
   }
   /** Whether a conditional statement was applied: its `[applied]` column; true for all others. */
   get wasApplied(): boolean {
-    const first = this.rows[0] as Row | ReadonlyArray<unknown> | undefined
+    const first = this.rows[0] as Row | ReadonlyArray<unknown> | LazyRow | ColumnarPage | undefined
     if (first === undefined) return true
+    if (first instanceof LazyRow || first instanceof ColumnarPage) {
+      const applied = first instanceof LazyRow ? first.get("[applied]") : first.get("[applied]")?.[0]
+      return applied === undefined || applied === true
+    }
     if (!Array.isArray(first)) return !("[applied]" in first) || (first as Row)["[applied]"] === true
     const at = this.columns.findIndex(({ name }) => name === "[applied]")
     return at < 0 || first[at] === true

@@ -1,9 +1,11 @@
 /**
- * What became of a request that failed, and whether it is sent again: two total functions, and the only place where that
- * is decided.
+ * What became of a request that failed, and whether it is sent again: total functions, and the only place where that is decided. A
+ * policy of the user's is asked here, and held to what must not be repeated.
  *
  * @since 0.1.0
  */
+import type { Consistency } from "@effect-scylla/protocol/Consistency"
+import type * as Duration from "effect/Duration"
 import type { CqlReason, Outcome } from "./CqlError.ts"
 import type { StatementKind } from "./StatementKind.ts"
 
@@ -82,7 +84,11 @@ export type Decision = "Fail" | "SameNode" | "NextNode"
 export const decide = (failure: Failure): Decision => {
   const { isIdempotent, isSerial, kind, reason, sent } = failure
   const outcome = outcomeOf(failure)
-  if (!sent) return reason._tag === "EncodeError" || reason._tag === "RequestTimeout" ? "Fail" : "NextNode"
+  if (!sent) {
+    if (reason._tag === "EncodeError" || reason._tag === "RequestTimeout") return "Fail"
+    // Two coordinators of one row make Paxos contend: its own node first, as gocql's policy for such statements.
+    return (kind.isConditional || isSerial) && failure.sameNode === 0 ? "SameNode" : "NextNode"
+  }
   if (kind.isConditional || isSerial) return reason._tag === "IsBootstrapping" ? "NextNode" : "Fail"
   const repeatable = kind.type === "read" || isIdempotent
   switch (reason._tag) {
@@ -122,3 +128,109 @@ export const mayBeSentTwice = (
   { isIdempotent, isSerial, kind }: Pick<Failure, "isIdempotent" | "isSerial" | "kind">
 ): boolean =>
   kind.type === "read" ? !isSerial : isIdempotent && !isSerial && !kind.isConditional && kind.isCounter !== true
+
+/**
+ * What a policy is told of an attempt that failed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempted extends Failure {
+  /** What became of it; `undefined` for a read. */
+  readonly outcome: Outcome | undefined
+  /** What happens without a policy. */
+  readonly proposed: Decision
+  /** Attempts of this request so far, this one included. */
+  readonly attempts: number
+  /** The statement's text. */
+  readonly statement: string
+  readonly consistency: Consistency
+  readonly label: string | undefined
+  readonly profile: string | undefined
+  /** Milliseconds that the request has taken, and those that it has left; as coarse as the ticker (100 ms). */
+  readonly elapsedMillis: number
+  readonly leftMillis: number
+}
+
+/**
+ * What a policy wants: a decision, or one with more to it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Verdict {
+  readonly decision: Decision
+  /** To be waited before that. Default: nothing before the first repetition, then a random part of a delay that doubles. */
+  readonly delay?: Duration.Input | undefined
+  /** Of the attempts from now on. */
+  readonly consistency?: Consistency | undefined
+  /**
+   * The statement may have been applied, and applying it once more is not the same as applying it once: it is sent again all the same.
+   * Without this, such a statement fails whatever is decided.
+   */
+  readonly evenIfItIsAppliedTwice?: true | undefined
+}
+
+/**
+ * What is done about attempts that fail, of a client, a profile or a request. Everything is optional.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Policy {
+  /** Asked after each attempt that failed; what it throws is a defect of the request. Default: {@link decide}. */
+  readonly decide?: ((attempted: Attempted) => Decision | Verdict) | undefined
+  /** The time of one attempt, as `attemptTimeout` of the options, which wins over it. */
+  readonly attemptTimeout?: Duration.Input | false | undefined
+  /**
+   * Before each repetition but the first `NextNode` and the first `SameNode`: a random part of `base` (default 20 ms), which doubles
+   * with each up to `cap` (1 s). `false`: none.
+   */
+  readonly backoff?:
+    | { readonly base?: Duration.Input | undefined; readonly cap?: Duration.Input | undefined }
+    | false
+    | undefined
+  /** Attempts of one request, the first included. Default: as many as its time and the client's budget allow. */
+  readonly maxAttempts?: number | undefined
+}
+
+/**
+ * How many repetitions a client makes at most, the first of each request aside: a part of its requests, so that a cluster that is
+ * overloaded is not asked several times for everything.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryBudget {
+  /** Repetitions for each request. Default 0.2. */
+  readonly share?: number | undefined
+  /** So many may be saved up. Default 100. */
+  readonly burst?: number | undefined
+}
+
+/**
+ * What a policy's decision comes to: as it wants it, but what may have been applied and is not idempotent is not repeated unless the
+ * policy says {@link Verdict.evenIfItIsAppliedTwice}.
+ *
+ * @category outcomes
+ * @since 0.1.0
+ */
+export const govern = (policy: Policy | undefined, attempted: Attempted): Verdict => {
+  const { attempts, isIdempotent, kind, outcome, proposed } = attempted
+  const given = policy?.decide?.(attempted) ?? proposed
+  const verdict: Verdict = typeof given === "string" ? { decision: given } : given
+  if (verdict.decision === "Fail") return verdict
+  if (policy?.maxAttempts !== undefined && attempts >= policy.maxAttempts) return { decision: "Fail" }
+  const isDangerous = outcome === "Ambiguous" && (!isIdempotent || kind.isConditional || kind.isCounter === true)
+  // What happens without a policy is right by `decide`.
+  if (!isDangerous || verdict.evenIfItIsAppliedTwice === true || verdict.decision === proposed) return verdict
+  return { decision: "Fail" }
+}
+
+/**
+ * No attempt but the first.
+ *
+ * @category policies
+ * @since 0.1.0
+ */
+export const never: Policy = { decide: () => "Fail" }

@@ -7,6 +7,7 @@ import * as Names from "@effect-scylla/protocol/Identifier"
 import type { Row } from "@effect-scylla/protocol/RowDecoder"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { CqlError, NotOneRow } from "./CqlError.ts"
@@ -30,6 +31,19 @@ export interface Runner {
     values: ReadonlyArray<unknown>,
     options?: ExecuteOptions
   ) => Effect.Effect<Array<Row>, CqlError>
+  /** A result's paging state for other people, and back: see `Paging`. */
+  readonly toToken: (
+    text: string,
+    values: ReadonlyArray<unknown>,
+    pagingState: Uint8Array,
+    options?: ExecuteOptions
+  ) => Effect.Effect<string, CqlError>
+  readonly fromToken: (
+    text: string,
+    values: ReadonlyArray<unknown>,
+    token: string,
+    options?: ExecuteOptions
+  ) => Effect.Effect<Uint8Array, CqlError>
 }
 
 /**
@@ -71,15 +85,36 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
     return this.runner.page(this.text, this.values, options) as Effect.Effect<ResultSet<any>, CqlError>
   }
 
+  /**
+   * A token for the page behind this result, to be given to other people, in a link for example: bound to this statement and these
+   * values. `undefined` after the last page.
+   */
+  toToken({ pagingState }: ResultSet<any>): Effect.Effect<string | undefined, CqlError> {
+    return pagingState === null
+      ? Effect.succeed(undefined)
+      : this.runner.toToken(this.text, this.values, pagingState, this.options)
+  }
+
+  /**
+   * The page that a token stands for, in this process or another one. Fails with `PagingTokenRefused` for one that is none of this
+   * statement with these values.
+   */
+  pageOf(token: string): Effect.Effect<ResultSet<A>, CqlError> {
+    return Effect.flatMap(
+      this.runner.fromToken(this.text, this.values, token, this.options),
+      (pagingState) => this.page(pagingState)
+    )
+  }
+
   /** The first row, if there is one. Reads pages only until then. */
   get first(): Effect.Effect<Option.Option<A>, CqlError> {
-    return Stream.runHead(this.stream)
+    return Stream.runHead(this.singly)
   }
 
   /** The one row that there is; fails with `NotOneRow` where there is none, or more than one. */
   get one(): Effect.Effect<A, CqlError> {
     return Effect.flatMap(
-      Stream.runCollect(Stream.take(this.stream, 2)),
+      Stream.runCollect(Stream.take(this.singly, 2)),
       (rows) =>
         rows.length === 1 ? Effect.succeed(rows[0]!) : Effect.fail(
           new CqlError({
@@ -98,26 +133,55 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
     return Effect.map(this.page(), ({ wasApplied }) => wasApplied)
   }
 
-  /** All rows, page by page: the next page is asked for when this one is used up. */
+  /**
+   * All rows, page by page. The next page is asked for when this one is handed out, one ahead and no more, unless the page was larger
+   * than 1 MiB: then when it is used up.
+   */
   get stream(): Stream.Stream<A, CqlError> {
-    return pages((pagingState) => this.page(pagingState))
+    return pages((pagingState) => pagingState === null ? this.page() : this.page(pagingState))
+  }
+
+  /** The same without reading ahead. */
+  private get singly(): Stream.Stream<A, CqlError> {
+    return pages((pagingState) => pagingState === null ? this.page() : this.page(pagingState), 0)
   }
 }
 
+/** Bytes of a page up to which the next one is read ahead: so much more lies in memory, and as much on its way. */
+const READ_AHEAD = 2 ** 20
+
+interface Ahead<A, E> {
+  readonly pagingState: Uint8Array | null
+  /** Under way. */
+  readonly page: Fiber.Fiber<ResultSet<A>, E> | undefined
+}
+
 /**
- * Rows of all pages; empty pages in between are normal and passed over.
+ * Rows of all pages; empty pages in between are normal and passed over. While a page is read the next one is asked for, if the page
+ * has at most `readAhead` bytes. Who stops early gives up what is under way.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const pages = <A, E>(
-  page: (pagingState: Uint8Array | null) => Effect.Effect<ResultSet<A>, E>
+  page: (pagingState: Uint8Array | null) => Effect.Effect<ResultSet<A>, E>,
+  readAhead = READ_AHEAD
 ): Stream.Stream<A, E> =>
-  Stream.paginate<Uint8Array | null, A, E, never>(null, (state) =>
-    Effect.map(page(state), (result) => [
-      result.rows,
-      result.pagingState === null ? Option.none() : Option.some(result.pagingState)
-    ]))
+  Stream.unwrap(
+    Effect.map(Effect.scope, (scope) =>
+      Stream.paginate<Ahead<A, E>, A, E, never>({ pagingState: null, page: undefined }, (state) =>
+        Effect.flatMap(state.page === undefined ? page(state.pagingState) : Fiber.join(state.page), (result) => {
+          const { bytes, pagingState, rows } = result
+          if (pagingState === null) {
+            return Effect.succeed([rows, Option.none()] as const)
+          }
+          const next = readAhead > 0 && bytes <= readAhead
+            ? Effect.forkIn(page(pagingState), scope, { startImmediately: true })
+            : Effect.succeed(undefined)
+          return Effect.map(next, (page) =>
+            [rows, Option.some({ pagingState, page })] as const)
+        })))
+  )
 
 /**
  * A name in a template, quoted where it must be.

@@ -39,6 +39,35 @@ describe("attempts", () => {
       assert.isTrue(stamps.slice(0, 3).every((timestamp) => timestamp === stamps[0]))
     }))
 
+  const close = (count: number) => count === 1 ? { _tag: "Close" as const } : undefined
+
+  it.effect("are made of a write that is idempotent by its text, with one timestamp, unless something else is said", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world()
+      const insert = yield* passing(cql.prepare(INSERT))
+      yield* passing(Effect.forEach(Array.from({ length: 30 }), () => cql.execute(insert, [Uuid.random(), 1])))
+      const seen = yield* executes(cluster, close)
+      yield* passing(cql.execute(insert, [Uuid.random(), 1]))
+      assert.strictEqual(seen.length, 2)
+      assert.strictEqual(seen[0]!.timestamp, seen[1]!.timestamp)
+      const again = yield* executes(cluster, close)
+      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1], { idempotent: false })))
+      assert.deepStrictEqual([error.outcome, error.isSafeToRetry, again.length], ["Ambiguous", false, 1])
+    }))
+
+  it.effect("are not made of such a write where the server stamps each of them anew", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world({}, { timestamps: "server" })
+      const insert = yield* passing(cql.prepare(INSERT))
+      yield* passing(Effect.forEach(Array.from({ length: 30 }), () => cql.execute(insert, [Uuid.random(), 1])))
+      const seen = yield* executes(cluster, close)
+      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1])))
+      assert.deepStrictEqual([error.outcome, seen.length], ["Ambiguous", 1])
+      const stamped = yield* executes(cluster, close)
+      yield* passing(cql.execute(insert, [Uuid.random(), 1], { timestamp: 5n }))
+      assert.strictEqual(stamped.length, 2)
+    }))
+
   it.effect("have the gravest outcome of them all, not the last", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
@@ -115,7 +144,7 @@ describe("attempts", () => {
 describe("preparing", () => {
   it.effect("goes on at another node where one cannot do it now, and stops where none would", () =>
     Effect.gen(function*() {
-      const { cluster, cql } = yield* world()
+      const { cluster, cql } = yield* world({}, { prepareEverywhere: false })
       const asked: Array<number> = []
       yield* cluster.intercept(({ node, opcode }) => {
         if (opcode !== Frame.Opcode.PREPARE) return undefined

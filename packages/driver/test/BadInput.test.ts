@@ -150,7 +150,7 @@ describe("bad input", () => {
 
   it.effect("a statement is taught again only for as long as the request may take", () =>
     Effect.gen(function*() {
-      const { cluster, cql } = yield* world({ nodes: 1 })
+      const { cluster, cql } = yield* world({ nodes: 1 }, { prepareEverywhere: false })
       const select = yield* passing(cql.prepare(SELECT))
       // The version of the schema is read again after the changes above: else the loss of the connection leaves it in doubt.
       yield* passing(Effect.sleep("5 seconds"))

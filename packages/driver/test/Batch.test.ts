@@ -148,7 +148,7 @@ describe("a batch", () => {
     Effect.gen(function*() {
       const { cluster, cql, insert } = yield* setup()
       const safe = cql`INSERT INTO ks.u (k, c, v) VALUES (${1}, ${1}, ${"a"})`.with({ idempotent: true })
-      const unsafe = cql`INSERT INTO ks.u (k, c, v) VALUES (${1}, ${2}, ${"a"})`
+      const unsafe = cql`INSERT INTO ks.u (k, c, v) VALUES (${1}, ${2}, ${"a"})`.with({ idempotent: false })
       yield* passing(cql.batch([safe, unsafe]))
       let stamps: Array<bigint | undefined> = []
       yield* cluster.intercept(({ opcode, request }) => {
@@ -159,7 +159,7 @@ describe("a batch", () => {
       const error = yield* Effect.flip(passing(cql.batch([safe, unsafe])))
       assert.deepStrictEqual([error.outcome, error.reason._tag, stamps.length], ["Ambiguous", "ConnectionLost", 1])
       assert.include(error.message, "BATCH of 2 statements, the first INSERT INTO ks.u")
-      for (const attempt of [cql.batch([safe, safe]), cql.batch([[insert, [1, 1, "x"]]], { idempotent: true })]) {
+      for (const attempt of [cql.batch([safe, safe]), cql.batch([[insert, [1, 1, "x"]]])]) {
         yield* TestClock.adjust("5 seconds")
         stamps = []
         yield* passing(attempt)

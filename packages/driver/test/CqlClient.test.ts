@@ -59,7 +59,7 @@ describe("requests", () => {
 
   it.effect("a node that has forgotten a statement is taught it again, once", () =>
     Effect.gen(function*() {
-      const { cluster, cql } = yield* world({ nodes: 1 })
+      const { cluster, cql } = yield* world({ nodes: 1 }, { prepareEverywhere: false })
       const select = yield* passing(cql.prepare(SELECT))
       yield* passing(cql.execute(select, [Uuid.random()]))
       yield* cluster.stop(0)
@@ -142,7 +142,8 @@ describe("requests", () => {
       assert.isDefined(timestamps[0])
       assert.strictEqual(timestamps[0], timestamps[1])
       nodes.length = 0
-      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1])))
+      const not = { idempotent: false }
+      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1], not)))
       assert.strictEqual(error.outcome, "Ambiguous")
       assert.strictEqual(error.reason._tag, "Overloaded")
       assert.strictEqual(nodes.length, 1)
@@ -173,7 +174,8 @@ describe("requests", () => {
       yield* cluster.intercept(({ opcode }) => isData(opcode) && closed++ === 0 ? { _tag: "Close" } : undefined)
       assert.deepStrictEqual((yield* passing(cql.execute(select, [Uuid.random()]))).rows, [])
       closed = 0
-      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1])))
+      const not = { idempotent: false }
+      const error = yield* passing(Effect.flip(cql.execute(insert, [Uuid.random(), 1], not)))
       assert.strictEqual(error.reason._tag, "ConnectionLost")
       assert.strictEqual(error.outcome, "Ambiguous")
       yield* passing(cql.awaitConnected)
@@ -256,7 +258,7 @@ describe("requests", () => {
         }
       })
       yield* passing(Effect.withTracer(cql.execute(select, [Uuid.random()]), tracer))
-      assert.deepStrictEqual(spans.map((span) => span.name), ["cql.execute"])
+      assert.deepStrictEqual(spans.map((span) => span.name), ["SELECT ks.t"])
       assert.strictEqual(spans[0]!.attributes.get("db.query.text"), SELECT)
       assert.isDefined(spans[0]!.attributes.get("server.address"))
       // That of a request that failed has the node that was asked last, too.

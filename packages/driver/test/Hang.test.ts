@@ -132,7 +132,7 @@ describe("a node that hangs", () => {
     Effect.gen(function*() {
       const { cluster, cql, insert } = yield* setup({}, { requestTimeout: "12 seconds" })
       yield* cluster.setFault(1, { _tag: "Stopped" })
-      const ended = yield* load(300, (n) => cql.execute(insert, [id(n), n]))
+      const ended = yield* load(300, (n) => cql.execute(insert, [id(n), n], { idempotent: false }))
       const failed = ended.filter(({ exit }) => Exit.isFailure(exit))
       assert.isAbove(failed.length, 0)
       for (const { exit, millis } of failed) {
@@ -150,7 +150,8 @@ describe("a node that hangs", () => {
       yield* cluster.setFault(1, { _tag: "Stopped" })
       const fibers = yield* Effect.forEach(
         Array.from({ length: 30 }, (_, n) => n),
-        (n) => Effect.forkChild(timed(cql.execute(insert, [id(n), n])), { startImmediately: true })
+        (n) =>
+          Effect.forkChild(timed(cql.execute(insert, [id(n), n], { idempotent: false })), { startImmediately: true })
       )
       for (let i = 0; i < 90; i++) yield* TestClock.adjust(100)
       assert.isTrue(fibers.some((fiber) => fiber.pollUnsafe() === undefined))

@@ -134,7 +134,12 @@ describe("executeMany", () => {
       assert.strictEqual(byRow.get(44), "InvalidStatement NotSent")
       assert.strictEqual(byRow.get(107), "Overloaded Ambiguous")
       const bounded = yield* Effect.flip(
-        passing(cql.executeMany(insert, pairs(1_000), { failures: "collect", maxFailures: 3, concurrency: 4 }))
+        passing(cql.executeMany(insert, pairs(1_000), {
+          failures: "collect",
+          maxFailures: 3,
+          concurrency: 4,
+          idempotent: false
+        }))
       )
       assert.strictEqual(bounded.reason._tag, "Overloaded")
       assert.isBelow(bounded.progress!.sent, 300)

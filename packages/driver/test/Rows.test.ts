@@ -31,7 +31,7 @@ describe("rows", () => {
       assert.deepStrictEqual(yield* passing(template), [[1, 2]])
       assert.deepStrictEqual(yield* passing(Stream.runCollect(cql.stream(prepared, [1], arrays))), [[1, 2]])
       const error = yield* Effect.flip(cql.execute(prepared, [1], { rows: "tuples" as never }))
-      assert.include(error.message, 'rows: "objects" or "arrays", got')
+      assert.include(error.message, 'rows: "objects", "arrays", "lazy" or "columns", got')
     }))
 
   it.effect("as arrays, a conditional statement still says whether it was applied", () =>

@@ -2,7 +2,12 @@ import { Statement } from "@effect-scylla/driver"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 
-const nobody: Statement.Runner = { page: () => Effect.never, rows: () => Effect.never }
+const nobody: Statement.Runner = {
+  page: () => Effect.never,
+  rows: () => Effect.never,
+  toToken: () => Effect.never,
+  fromToken: () => Effect.never
+}
 
 const template = (strings: TemplateStringsArray, ...args: ReadonlyArray<unknown>) => {
   const { text, values } = Statement.compile(nobody, strings, args)

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import type { Buffer } from "node:buffer"
 import { changing } from "./support/changing.ts"
-import { clientOf, type ClientOptions, passing } from "./support/world.ts"
+import { clientOf, type ClientOptions, passing, settle } from "./support/world.ts"
 
 const SELECT = "SELECT id, v FROM tab.t WHERE id = ?"
 const INSERT = "INSERT INTO tab.t (id, v) VALUES (?, ?)"
@@ -115,11 +115,13 @@ describe("tables with tablets", () => {
       yield* passing(cql.execute("CREATE TABLE ring.t (id uuid PRIMARY KEY, v int)"))
       const select = yield* passing(cql.prepare("SELECT v FROM ring.t WHERE id = ?"))
       const parts = new Map<number, Set<number>>()
+      const times = new Map<number, number>()
       let isOther = false
       yield* cluster.intercept(({ request }) => {
         if (isOther && request._tag === "Execute") {
           const block = request.tabletBlock!
           parts.set(block >> 4, (parts.get(block >> 4) ?? new Set()).add(block & 15))
+          times.set(block >> 4, (times.get(block >> 4) ?? 0) + 1)
         }
         return undefined
       })
@@ -130,7 +132,7 @@ describe("tables with tablets", () => {
         yield* passing(cql.execute(select, [ids[0]!]))
       }
       // A version has one part for each index; what is said at random has others each time.
-      for (const [index, said] of parts) assert.isAbove(said.size, 1, `index ${index}`)
+      for (const [index, said] of parts) if (times.get(index)! > 3) assert.isAbove(said.size, 1, `index ${index}`)
     }))
 
   it.effect("while a tablet is unknown any node is asked, not the replicas that a ring would have", () =>
@@ -279,6 +281,7 @@ describe("tables with tablets", () => {
       // The control connection of the first client is gone; nobody else tells it.
       yield* cluster.intercept(({ request }) => request._tag === "Register" ? { _tag: "Close" } : undefined)
       yield* cluster.stop(0)
+      yield* settle
       yield* passing(other.execute("DROP KEYSPACE tab"))
       yield* cluster.intercept(undefined)
       yield* TestClock.adjust("30 seconds")

@@ -260,6 +260,12 @@ export class NodePool implements Host, Supervised, Tickable {
     this.supervisor = new SlotSupervisor(this, { table, dialer, waiters, reconnect: options.reconnect })
   }
 
+  /**
+   * How slow the node is, as its user sees it: kept here for the user, who knows what its answers should take. A pool of which nothing is
+   * said has 0.
+   */
+  slowness = 0
+
   /** How the node spreads tokens; `undefined` for a server without shards and before the first connection. */
   get sharding(): ShardFeatures | undefined {
     return this.shards

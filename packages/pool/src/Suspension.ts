@@ -34,6 +34,8 @@ const SETTLED = 3
 const DELIVERING = 4
 /** Settled with a value that the fiber takes at the end of this turn. */
 const ANSWERED = 5
+/** The fiber goes on with something else, in which this will be waited for again. */
+const HANDED = 6
 
 /**
  * What a waiting fiber calls when it goes on, for whatever reason. Taken for a wait and given back by that call, so that
@@ -84,7 +86,7 @@ export abstract class Suspension<A, E> {
 
   /** Whether the fiber no longer waits. */
   get isSettled(): boolean {
-    return this.state >= SETTLED
+    return this.state >= SETTLED && this.state !== HANDED
   }
 
   /**
@@ -97,10 +99,30 @@ export abstract class Suspension<A, E> {
       this.state = SETTLED
       if (typeof waiter === "function") waiter(outcome)
       else waiter!.evaluate(outcome)
-    } else if (state === STARTING) {
+    } else if (state === STARTING || state === HANDED) {
       this.state = SETTLED
       this.outcome = outcome
     }
+  }
+
+  /**
+   * While the fiber waits: lets it go on with what `make` makes of the rest of this wait, a race with something else for example. The
+   * rest is to be evaluated once. Answers whether anybody waited.
+   */
+  handOver(make: (rest: Effect.Effect<A, E>) => Effect.Effect<A, E>): boolean {
+    const { waiter } = this
+    if (this.state !== WAITING || waiter === undefined) return false
+    this.state = HANDED
+    this.waiter = undefined
+    const rest = Effect.callback<A, E>((resume) => {
+      if (this.state !== HANDED) return resume(this.outcome as Effect.Effect<A, E>)
+      this.state = WAITING
+      this.waiter = resume
+      return Effect.sync(() => this.interrupted())
+    })
+    if (typeof waiter === "function") waiter(make(rest))
+    else waiter.evaluate(make(rest))
+    return true
   }
 
   /** `settle` with a success, without an `Exit` around it: the way of every request that goes well. */

@@ -79,6 +79,8 @@ export interface Ticker {
   readonly now: number
   /** Turns of the event loop that had something to flush: whoever looks at a clock once a turn asks whether this changed. */
   readonly turn: number
+  /** Grows whenever time may have passed since it was looked at last: with each turn's end, and with what is read before that. */
+  readonly moment: number
   /** Requests in flight on all the connections, which count them here. */
   inFlight: number
   /** Runs `task` at the end of this turn of the event loop. */
@@ -113,6 +115,7 @@ const NONE: Array<never> = []
 class Impl implements Ticker {
   now = 0
   turn = 0
+  moment = 0
   inFlight = 0
   private readonly waiting = new Set<Tickable>()
   /** Arrays of their own for each turn: whoever is put into a new one costs the collector nothing. */
@@ -184,6 +187,7 @@ class Impl implements Ticker {
 
   readonly beginRead = (): void => {
     if (this.scheduled) return
+    this.moment++
     this.scheduled = true
     this.reading = true
   }
@@ -209,6 +213,7 @@ class Impl implements Ticker {
   private readonly run = (): void => {
     this.behind = -1
     this.turn++
+    this.moment++
     const { resumes } = this
     const count = resumes.length
     if (count > 0) {

@@ -622,4 +622,48 @@ describe("Suspension: a value that is taken at the end of the turn", () => {
       }
     }))
   )
+
+  const race = (other: Effect.Effect<number, string>) => (rest: Effect.Effect<number, string>) =>
+    Effect.raceAll([rest, other])
+
+  cases(
+    "a wait that is handed over goes on in something else, and whoever is first is taken",
+    Effect.gen(function*() {
+      const { log, request, started } = make()
+      const won = yield* Effect.forkChild(request, { startImmediately: true })
+      assert.isTrue(request.handOver(race(Effect.never)))
+      assert.isFalse(request.isSettled)
+      request.succeed(1)
+      assert.strictEqual(yield* Fiber.join(won), 1)
+      assert.isFalse(request.handOver(race(Effect.never)), "nobody waits any more")
+
+      const lost = yield* Effect.forkChild(request, { startImmediately: true })
+      assert.isTrue(started[1]!.handOver(race(Effect.succeed(2))))
+      assert.strictEqual(yield* Fiber.join(lost), 2)
+      assert.isTrue(started[1]!.isSettled)
+
+      const failed = yield* Effect.forkChild(request, { startImmediately: true })
+      assert.isTrue(started[2]!.handOver(race(Effect.fail("first"))))
+      assert.isUndefined(failed.pollUnsafe())
+      started[2]!.settle(Exit.succeed(3))
+      assert.strictEqual(yield* Fiber.join(failed), 3)
+
+      const interrupted = yield* Effect.forkChild(request, { startImmediately: true })
+      assert.isTrue(started[3]!.handOver(race(Effect.never)))
+      yield* Fiber.interrupt(interrupted)
+      assert.isTrue(started[3]!.isSettled)
+      assert.deepStrictEqual(log, ["abandoned", "abandoned"])
+    })
+  )
+
+  cases(
+    "a wait that ends before what it was handed over to waits for it is not lost",
+    Effect.gen(function*() {
+      const { log, request } = make()
+      const fiber = yield* Effect.forkChild(request, { startImmediately: true })
+      request.handOver((rest) => Effect.andThen(Effect.sync(() => request.succeed(7)), rest))
+      assert.strictEqual(yield* Fiber.join(fiber), 7)
+      assert.deepStrictEqual(log, [])
+    })
+  )
 })

@@ -19,7 +19,7 @@ import {
   writeTimestamp
 } from "./internal/parameters.ts"
 import { EncodeError } from "./ProtocolError.ts"
-import type { BatchKind, TemplateSettings } from "./Request.ts"
+import { type BatchKind, headerFlags, payloadHead, type TemplateSettings } from "./Request.ts"
 import { Writer } from "./Writer.ts"
 
 /**
@@ -42,6 +42,8 @@ export interface BatchTemplate {
   readonly dialect: Dialect.Dialect
   /** Of the header. */
   readonly flags: number
+  /** What comes before the kind: a custom payload; empty in most cases. */
+  readonly head: Uint8Array
   /** The byte of the kind. */
   readonly kind: number
   /** What comes behind the statements, up to the timestamp. */
@@ -64,9 +66,11 @@ const KINDS: Readonly<Record<BatchKind, number>> = { logged: 0, unlogged: 1, cou
 export const template = (
   kind: BatchKind,
   { consistency, keyspace, nowInSeconds, serialConsistency, timestamp }: Options,
-  settings: Pick<TemplateSettings, "tracing" | "stamped" | "dialect">
+  settings: Omit<TemplateSettings, "resultMetadataId">
 ): BatchTemplate => {
-  const { dialect = Dialect.v4, tracing } = settings
+  const { dialect = Dialect.v4 } = settings
+  const flags = headerFlags(settings, dialect)
+  const head = payloadHead(settings)
   const options: Options = { consistency, keyspace, nowInSeconds, serialConsistency, timestamp }
   const stamped = settings.stamped && timestamp === undefined
   const w = new Writer(64)
@@ -76,7 +80,7 @@ export const template = (
   const tail = w.toUint8Array()
   w.reset()
   writeEnd(w, options)
-  return { dialect, flags: tracing ? Frame.Flags.TRACING : 0, kind: KINDS[kind], tail, stamped, rest: w.toUint8Array() }
+  return { dialect, flags, head, kind: KINDS[kind], tail, stamped, rest: w.toUint8Array() }
 }
 
 /**
@@ -87,10 +91,11 @@ export const template = (
  * @since 0.1.0
  */
 export const write = (w: Writer, template: BatchTemplate, parts: ReadonlyArray<Part>, timestamp: number): void => {
-  const { dialect, flags, kind, rest, stamped, tail } = template
+  const { dialect, flags, head, kind, rest, stamped, tail } = template
   const start = Frame.begin(w, dialect.version, flags, 0, Frame.Opcode.BATCH)
   let n = 0
   try {
+    w.raw(head)
     w.u8(kind)
     w.count(parts.length, "statements of a batch: split it")
     for (; n < parts.length; n++) writePart(w, parts[n]!, dialect)

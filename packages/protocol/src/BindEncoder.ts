@@ -3,10 +3,13 @@
  *
  * @since 0.1.0
  */
+import { type CodecOptions, defaultOptions } from "./Codec.ts"
 import { format } from "./CqlType.ts"
-import { bind, inline, text, toEncodeError, type ValueEncoder, variableEncoder } from "./internal/encoders.ts"
+import { bind, inline, text, variableEncoder } from "./internal/encoders.ts"
 import { canGenerate } from "./internal/generate.ts"
+import { toEncodeError } from "./internal/mismatch.ts"
 import { writeUtf8 } from "./internal/text.ts"
+import type { ValueEncoder } from "./internal/valueCodec.ts"
 import type { Column } from "./Metadata.ts"
 import { EncodeError } from "./ProtocolError.ts"
 import { Uuid } from "./Uuid.ts"
@@ -48,13 +51,13 @@ const generate = (
 }
 
 /**
- * How to compile: `generated` false takes the slower way without `new Function`, which writes the same bytes and is what
+ * Codecs of one's own (the other codec options mean nothing here), and how to compile: `generated` false takes the slower way without `new Function`, which writes the same bytes and is what
  * happens anyway where code generation is forbidden.
  *
  * @category models
  * @since 0.1.0
  */
-export interface BindEncoderOptions {
+export interface BindEncoderOptions extends CodecOptions {
   /** Whether code may be generated for the statement. Default true. */
   readonly generated?: boolean | undefined
 }
@@ -77,16 +80,17 @@ export class BindEncoder {
   private readonly blank: ReadonlyArray<unknown>
   private readonly writeAll: Write
 
-  constructor(columns: ReadonlyArray<Column>, options?: BindEncoderOptions) {
+  /** Throws `TypeError` for what `Codec.check` finds wrong with the options. */
+  constructor(columns: ReadonlyArray<Column>, options: BindEncoderOptions = defaultOptions) {
     this.columns = columns
-    this.encoders = columns.map((column) => variableEncoder(column.name, column.type))
+    this.encoders = columns.map((column) => variableEncoder(column, options))
     this.types = columns.map((column) => format(column.type))
     this.names = new Set(columns.map((column) => column.name))
     this.blank = columns.map(() => undefined)
     this.areOwn = !columns.some((column) => column.name in Object.prototype)
     const one = (w: Writer, value: unknown, i: number): void => this.writeOne(w, i, value)
     const rest = (w: Writer, values: ReadonlyArray<unknown>, from: number): void => this.writeRest(w, values, from)
-    this.writeAll = options?.generated !== false && canGenerate && columns.length <= MAX_GENERATED
+    this.writeAll = options.generated !== false && canGenerate && columns.length <= MAX_GENERATED
       ? generate(this.encoders, one, rest)
       : (w, values) => rest(w, values, 0)
   }

@@ -5,17 +5,20 @@
  */
 import type { CqlType } from "./CqlType.ts"
 import * as Type from "./CqlType.ts"
-import { isUnreadable } from "./internal/cellError.ts"
+import { causeOf, isUnreadable } from "./internal/cellError.ts"
 import type { CodecOptions } from "./internal/codecOptions.ts"
-import { allowMissing, decoderOf } from "./internal/decoders.ts"
-import { bind, encoderOf, toEncodeError } from "./internal/encoders.ts"
+import { allowingMissing, decoderOf } from "./internal/decoders.ts"
+import { bind, encoderOf } from "./internal/encoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import { toEncodeError } from "./internal/mismatch.ts"
+import { type Problem, problemsOf } from "./internal/userCodecs.ts"
 import { DecodeError, EncodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import { Unset } from "./Value.ts"
 import { Writer } from "./Writer.ts"
 
-export type { CodecOptions } from "./internal/codecOptions.ts"
+export type { BytesCodec, CodecOptions, UserCodec, UserCodecs, ValueCodec } from "./internal/codecOptions.ts"
+export type { Problem } from "./internal/userCodecs.ts"
 
 /**
  * The default: every type as the table of `Value` says.
@@ -26,15 +29,34 @@ export type { CodecOptions } from "./internal/codecOptions.ts"
 export const defaultOptions: CodecOptions = {}
 
 /**
+ * What is wrong with the codecs among the options (`types`): keys that name neither a type of CQL nor a column, two keys that
+ * mean the same, codecs that lack a function. Empty when nothing is; those who are given wrong options throw a `TypeError` of
+ * the same words.
+ *
+ * ```ts
+ * Codec.check({ types: { dat: codec } })
+ * // [{ path: "types.dat", message: "no type of CQL has the name dat: …" }]
+ * ```
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const check = (options: CodecOptions): ReadonlyArray<Problem> => problemsOf(options)
+
+/**
  * Encodes one value, without the length in front; `null` for null. Throws `EncodeError` for a value that does not fit.
  *
  * @category encoding
  * @since 0.1.0
  */
-export const encode = (type: CqlType, value: unknown): Uint8Array | null => {
+export const encode = (
+  type: CqlType,
+  value: unknown,
+  options: CodecOptions = defaultOptions
+): Uint8Array | null => {
   const w = new Writer(64)
   try {
-    bind(w, encoderOf(type), Type.format(type), value)
+    bind(w, encoderOf(type, options), Type.format(type), value)
   } catch (error) {
     throw toEncodeError(error, "value")
   }
@@ -58,12 +80,12 @@ export const encode = (type: CqlType, value: unknown): Uint8Array | null => {
 export const decode = (type: CqlType, bytes: Uint8Array | null, options: CodecOptions = defaultOptions): unknown => {
   if (bytes === null) return null
   const r = Reader.from(bytes)
-  allowMissing(bytes.length)
+  const decode = decoderOf(type, options)
   try {
-    return decoderOf(type, options)(r.bytes as FastBuffer, r.view, 0, bytes.length)
+    return allowingMissing(bytes.length, () => decode(r.bytes as FastBuffer, r.view, 0, bytes.length))
   } catch (error) {
     if (!isUnreadable(error)) throw error
     const cqlType = Type.format(type)
-    throw new DecodeError({ message: `${cqlType}: ${error.message}`, cqlType })
+    throw new DecodeError({ message: `${cqlType}: ${error.message}`, cqlType, ...causeOf(error) })
   }
 }

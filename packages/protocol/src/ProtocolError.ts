@@ -20,6 +20,8 @@ export class DecodeError extends Data.TaggedError("DecodeError")<{
   readonly column?: string | undefined
   /** The type of the column or value, as CQL writes it. */
   readonly cqlType?: string | undefined
+  /** What a codec of the user threw. */
+  readonly cause?: unknown
 }> {}
 
 /**
@@ -46,4 +48,6 @@ export class EncodeError extends Data.TaggedError("EncodeError")<{
   readonly path: string
   /** As CQL writes it; empty for what is no value. */
   readonly cqlType: string
+  /** What a codec of the user threw. */
+  readonly cause?: unknown
 }> {}

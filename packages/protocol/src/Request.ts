@@ -283,6 +283,8 @@ export interface QueryTemplate {
   readonly version: Dialect.Version
   /** Of the header. */
   readonly flags: number
+  /** What comes before the text: a custom payload; empty in most cases. */
+  readonly head: Uint8Array
   /** What comes behind the text, up to the timestamp. */
   readonly middle: Uint8Array
   /** Whether {@link writeQuery} adds a timestamp there. */
@@ -300,18 +302,20 @@ export interface QueryTemplate {
  */
 export const queryTemplate = (
   options: Options,
-  settings: Pick<TemplateSettings, "tracing" | "stamped" | "dialect">
+  settings: Omit<TemplateSettings, "resultMetadataId">
 ): QueryTemplate => {
   const w = new Writer(64)
   const { dialect = Dialect.v4 } = settings
   const stamped = settings.stamped && options.timestamp === undefined
+  const flags = headerFlags(settings, dialect)
+  const head = payloadHead(settings)
   w.u16(Consistency.toCode(options.consistency))
   writeFlags(w, flagsOf(options) | (stamped ? QueryFlags.TIMESTAMP : 0), dialect)
   writeTail(w, options)
   const middle = w.toUint8Array()
   w.reset()
   writeEnd(w, options)
-  return { version: dialect.version, flags: headerFlags(settings, dialect), middle, stamped, rest: w.toUint8Array() }
+  return { version: dialect.version, flags, head, middle, stamped, rest: w.toUint8Array() }
 }
 
 /**
@@ -322,9 +326,10 @@ export const queryTemplate = (
  * @since 0.1.0
  */
 export const writeQuery = (w: Writer, template: QueryTemplate, query: string, timestamp: number): void => {
-  const { flags, middle, rest, stamped, version } = template
+  const { flags, head, middle, rest, stamped, version } = template
   const start = Frame.begin(w, version, flags, 0, Frame.Opcode.QUERY)
   try {
+    w.raw(head)
     w.longString(query)
     w.raw(middle)
     if (stamped) {
@@ -354,7 +359,19 @@ export interface Envelope {
   readonly customPayload?: ReadonlyMap<string, Uint8Array | null> | undefined
 }
 
-const headerFlags = (envelope: Pick<Envelope, "tracing" | "customPayload">, dialect: Dialect.Dialect): number => {
+/** What a custom payload is on the wire, before the rest of a body; nothing where there is none. @internal */
+export const payloadHead = ({ customPayload }: Pick<Envelope, "customPayload">): Uint8Array => {
+  if (customPayload === undefined) return NOTHING
+  const w = new Writer(64)
+  w.bytesMap(customPayload)
+  return w.toUint8Array()
+}
+
+/** Of the header of a request. Throws `EncodeError` for what the version does not have. @internal */
+export const headerFlags = (
+  envelope: Pick<Envelope, "tracing" | "customPayload">,
+  dialect: Dialect.Dialect
+): number => {
   if (envelope.customPayload !== undefined && dialect.version < 4) throw tooOld("a custom payload", 4, dialect)
   return (envelope.tracing === true ? Frame.Flags.TRACING : 0) |
     (envelope.customPayload === undefined ? 0 : Frame.Flags.CUSTOM_PAYLOAD)

@@ -6,9 +6,11 @@
 import type { CodecOptions } from "./Codec.ts"
 import * as CodecModule from "./Codec.ts"
 import { locate } from "./internal/cellError.ts"
-import { allowMissing, decoderOf, type ValueDecoder } from "./internal/decoders.ts"
+import { allowMissing, columnDecoder } from "./internal/decoders.ts"
 import { asFast, copyBytes } from "./internal/fastBuffer.ts"
 import * as Pages from "./internal/pages.ts"
+import { demand } from "./internal/userCodecs.ts"
+import type { ValueDecoder } from "./internal/valueCodec.ts"
 import { type Column, duplicateNames, Flags, readResult, type ResultMetadata } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import type { Reader } from "./Reader.ts"
@@ -56,6 +58,7 @@ export class RowDecoder {
   private arrays: ((r: Reader, count: number) => Array<RowShape.ArrayRow>) | undefined
   private columnar: ((r: Reader, count: number) => ReadonlyArray<RowShape.ColumnValues>) | undefined
 
+  /** Throws `TypeError` for what `Codec.check` finds wrong with the options. */
   constructor(
     columns: ReadonlyArray<Column>,
     signature: Uint8Array,
@@ -66,7 +69,7 @@ export class RowDecoder {
     this.signature = signature
     this.signatureView = new DataView(signature.buffer, signature.byteOffset, signature.length)
     this.leastRow = 4 * columns.length
-    this.decoders = columns.map((column) => decoderOf(column.type, options))
+    this.decoders = columns.map((column) => columnDecoder(column, options))
     this.generated = options.generated !== false
     this.rows = Pages.objects(columns.map((column) => column.name), this.decoders, this.generated)
     this.arrays = undefined
@@ -222,7 +225,9 @@ export class RowDecoders {
   private readonly shapes = new Map<string, RowDecoder>()
   private readonly options: RowDecoderOptions
 
+  /** Throws `TypeError` for what `Codec.check` finds wrong with the options. */
   constructor(options: RowDecoderOptions = CodecModule.defaultOptions) {
+    demand(options)
     this.options = options
   }
 

@@ -11,8 +11,9 @@
  * @since 0.1.0
  */
 import { atColumn } from "./internal/cellError.ts"
-import { allowMissing, define, type ValueDecoder } from "./internal/decoders.ts"
+import { allowMissing, define } from "./internal/decoders.ts"
 import { copyBytes, type FastBuffer } from "./internal/fastBuffer.ts"
+import type { ValueDecoder } from "./internal/valueCodec.ts"
 import type { Column } from "./Metadata.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"

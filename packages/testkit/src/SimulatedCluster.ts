@@ -346,6 +346,7 @@ export const make = Effect.fnUntraced(
       return { address: said?.address ?? node.address, port: said?.port ?? port }
     }
     SystemTables.install({
+      globalKeyspaces: options.globalKeyspaces ?? [],
       product: flavour.product,
       advertised,
       schema,

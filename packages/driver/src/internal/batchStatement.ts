@@ -12,6 +12,8 @@ import type { Usual } from "./usual.ts"
 export interface Entry {
   readonly statement: Prepared | PlainText
   readonly values: ReadonlyArray<unknown>
+  /** What was said of it, if anything. */
+  readonly idempotent: boolean | undefined
 }
 
 /** Statements that go out in one BATCH. */
@@ -52,6 +54,12 @@ export class BatchStatement {
       this.type === "logged" ? "" : `${this.type.toUpperCase()} `
     }BATCH of ${this.entries.length} statements, ` +
       `the first ${shortened(first?.statement.text ?? "")}`
+  }
+
+  /** All of it can be done twice: by what is said of each statement, or by its text. */
+  get isCertain(): boolean {
+    return this.type !== "counter" &&
+      this.entries.every(({ idempotent, statement }) => idempotent ?? statement.isCertain)
   }
 
   /** The prepared statements among them, each once. */

@@ -14,10 +14,10 @@ import { notSent } from "./notSent.ts"
 import type { PreparedCache } from "./preparedCache.ts"
 
 /** An item taken apart. */
-interface Given {
+export interface Given {
   readonly statement: Prepared | string
   readonly values: Values
-  readonly isIdempotent: boolean
+  readonly idempotent: boolean | undefined
 }
 
 const TYPES: ReadonlySet<unknown> = new Set(["logged", "unlogged", "counter"])
@@ -31,15 +31,15 @@ const isEmpty = (values: Values): boolean =>
   Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
 
 /** Throws `InvalidStatement` for what is no statement. */
-const givenOf = (item: Item, at: number): Given => {
+const takenApart = (item: Item, at: number): Given => {
   if (item instanceof Statement) {
     const { idempotent, ...others } = item.options ?? {}
     const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
     if (other !== undefined) wrong(`statement ${at + 1} of the batch has the option ${other}: give it to the batch`)
-    return { statement: item.text, values: item.values, isIdempotent: idempotent === true }
+    return { statement: item.text, values: item.values, idempotent }
   }
   if (item instanceof Prepared || typeof item === "string") {
-    return { statement: item, values: NO_VALUES, isIdempotent: false }
+    return { statement: item, values: NO_VALUES, idempotent: undefined }
   }
   if (!Array.isArray(item)) {
     return wrong(
@@ -60,7 +60,7 @@ const givenOf = (item: Item, at: number): Given => {
       }`
     )
   }
-  return { statement, values, isIdempotent: false }
+  return { statement, values, idempotent: undefined }
 }
 
 /** Batches of a client. */
@@ -75,38 +75,59 @@ export class Batching {
 
   run(items: ReadonlyArray<Item>, options: Options | undefined): Effect.Effect<ResultSet, CqlError> {
     const { core } = this
-    if (!Array.isArray(items)) wrong(`a batch is a list of statements, got ${format(items)}`)
-    if (items.length === 0) wrong("a batch has at least one statement")
+    const given = this.givenOf(items)
     if (items.length > MAX_STATEMENTS) {
       wrong(`a batch has at most ${MAX_STATEMENTS} statements, got ${items.length}: split it`)
     }
     const { type = "logged", ...rest } = options ?? {}
     if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
-    // A hole in the list is no statement, and would be passed over by `map`.
-    const given = Array.from(items, givenOf)
-    const idempotent = rest.idempotent ?? given.every(({ isIdempotent }) => isIdempotent)
-    const resolved = core.resolver.resolve({ ...rest, idempotent })
-    const keyspace = rest.keyspace
+    const resolved = core.resolver.resolve(rest)
     const send = (entries: ReadonlyArray<Entry>, deadline?: number): ExecuteRequest =>
       new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false, deadline)
-    for (const [at, one] of given.entries()) {
+    const known = this.known(given, rest.keyspace)
+    if (known !== undefined) return send(known)
+    return Effect.suspend(() => {
+      const millis = timeoutOf(resolved, BATCH)
+      const deadline = core.ticker.deadline(millis)
+      return Effect.flatMap(this.prepared(given, rest.keyspace, millis), (entries) => send(entries, deadline))
+    })
+  }
+
+  /** The statements of many, taken apart. Throws `InvalidStatement`. */
+  givenOf(items: ReadonlyArray<Item>): ReadonlyArray<Given> {
+    if (!Array.isArray(items)) wrong(`a batch is a list of statements, got ${format(items)}`)
+    if (items.length === 0) wrong("a batch has at least one statement")
+    // A hole in the list is no statement, and would be passed over by `map`.
+    return Array.from(items, (item, at) => {
+      const given = takenApart(item, at)
+      const { statement } = given
       // Of another client, which is told of other changes: by its text.
-      if (typeof one.statement !== "string" && one.statement.owner !== core.schema) {
-        given[at] = { ...one, statement: one.statement.text }
-      }
-    }
+      return typeof statement !== "string" && statement.owner !== this.core.schema
+        ? { ...given, statement: statement.text }
+        : given
+    })
+  }
+
+  /** As far as nothing has to be prepared, all of them. Throws `InvalidStatement` and `EncodeError`. */
+  known(given: ReadonlyArray<Given>, keyspace: string | undefined): ReadonlyArray<Entry> | undefined {
     const known: Array<Entry> = []
-    for (const [at, { statement, values }] of given.entries()) {
-      const entry = this.entryOf(statement, values, keyspace, at)
-      if (entry === undefined) break
+    for (const [at, one] of given.entries()) {
+      const entry = this.entryOf(one, keyspace, at)
+      if (entry === undefined) return undefined
       known.push(entry)
     }
-    if (known.length === given.length) return send(known)
+    return known
+  }
+
+  /** All of them, what has to be prepared prepared. */
+  prepared(
+    given: ReadonlyArray<Given>,
+    keyspace: string | undefined,
+    millis: number
+  ): Effect.Effect<ReadonlyArray<Entry>, CqlError> {
     return Effect.suspend(() => {
       const unknown = new Set<string>()
       for (const one of given) if (this.isToPrepare(one)) unknown.add(one.statement as string)
-      const millis = timeoutOf(resolved, BATCH)
-      const deadline = core.ticker.deadline(millis)
       const preparing = Effect.forEach(
         unknown,
         (text) => Effect.map(this.cache.prepare(text, keyspace), (prepared) => [text, prepared] as const),
@@ -120,12 +141,12 @@ export class Batching {
         (prepared) => {
           const byText = new Map(prepared)
           try {
-            return send(
-              given.map(({ statement, values }, at) => {
+            return Effect.succeed(
+              given.map((one, at) => {
+                const { statement } = one
                 const found = typeof statement === "string" ? byText.get(statement) : statement
-                return found === undefined ? this.entryOf(statement, values, keyspace, at)! : entry(found, values, at)
-              }),
-              deadline
+                return found === undefined ? this.entryOf(one, keyspace, at)! : entry(found, one, at)
+              })
             )
           } catch (error) {
             return Effect.fail(refused(error))
@@ -140,12 +161,8 @@ export class Batching {
   }
 
   /** An entry as far as nothing has to be prepared for it. Throws `InvalidStatement` and `EncodeError`. */
-  private entryOf(
-    statement: Prepared | string,
-    values: Values,
-    keyspace: string | undefined,
-    at: number
-  ): Entry | undefined {
+  private entryOf(given: Given, keyspace: string | undefined, at: number): Entry | undefined {
+    const { idempotent, statement, values } = given
     if (typeof statement !== "string") {
       if (keyspace !== undefined && keyspace !== statement.givenKeyspace) {
         wrong(
@@ -154,15 +171,15 @@ export class Batching {
           } of the batch was prepared for another keyspace than ${keyspace}: give that to \`prepare\``
         )
       }
-      return entry(statement, values, at)
+      return entry(statement, given, at)
     }
     if (!isEmpty(values)) {
       const prepared = this.cache.get(statement, keyspace)
-      return prepared === undefined ? undefined : entry(prepared, values, at)
+      return prepared === undefined ? undefined : entry(prepared, given, at)
     }
     const text = this.core.texts.of(statement)
     if (text.hasVariables) return undefined
-    return { statement: writing(text, at), values: NO_VALUES }
+    return { statement: writing(text, at), values: NO_VALUES, idempotent }
   }
 }
 
@@ -186,8 +203,9 @@ const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
     ? statement
     : wrong(`statement ${at + 1} of the batch is no INSERT, UPDATE or DELETE: ${statement.text.slice(0, 60)}`)
 
-const entry = (prepared: Prepared, values: Values, at: number): Entry => ({
+const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry => ({
   statement: writing(prepared, at),
+  idempotent,
   values: Array.isArray(values)
     ? values
     : prepared.encoder.order(values as Readonly<Record<string, unknown>>)

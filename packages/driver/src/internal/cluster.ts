@@ -6,6 +6,8 @@ import { DialFailed, PoolError, type PoolReason } from "@effect-scylla/pool/Pool
 import type * as Response from "@effect-scylla/protocol/Response"
 import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import { token } from "@effect-scylla/sharding/Murmur3"
+import type { TabletInfo } from "@effect-scylla/sharding/TabletMap"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -19,6 +21,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isIP } from "node:net"
 import type { AddressTranslator } from "../AddressTranslator.ts"
+import type { CheckedFailover } from "../Balancing.ts"
 import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeAvailable } from "../CqlError.ts"
 import * as Snapshot from "../Snapshot.ts"
 import { Addresses, type Reached } from "./addresses.ts"
@@ -39,6 +42,13 @@ export interface Options {
   readonly clusterName: string | undefined
   /** Milliseconds for the cluster to be there at all. */
   readonly waitMillis: number
+  readonly localRack: string | undefined
+  readonly hostFilter: Snapshot.NodeFilter | undefined
+  readonly failover: CheckedFailover | undefined
+  /** A node takes requests, for the first time or again. */
+  readonly onUp: (hostId: string) => void
+  /** `system.tablets` is read whenever the cluster is. */
+  readonly warmUp: boolean
   readonly core: Core
 }
 
@@ -67,6 +77,8 @@ type Message =
   /** What is known may be out of date. */
   | { readonly _tag: "Doubt" }
 
+type Tablets = ReadonlyArray<{ readonly table: string; readonly tablet: TabletInfo }>
+
 interface Control extends Target {
   readonly connection: Connection
 }
@@ -86,6 +98,7 @@ interface Member {
   readonly reached: Reached
   readonly scope: Scope.Closeable
   readonly node: Snapshot.Node
+  readonly isFiltered: boolean
 }
 
 /** Changes of nodes that a subscriber may be behind; older ones are dropped for it. */
@@ -108,6 +121,9 @@ const HEARD_LOOKS = 25
 /** A change of the schema that does not change where anything lies. */
 const isOfTables = (message: Message): boolean =>
   message._tag === "Event" && message.event._tag === "SchemaChange" && message.event.schema.target !== "KEYSPACE"
+
+/** A number of two texts, the same each time. */
+const mixed = (a: string, b: string): string => token(new TextEncoder().encode(`${a} ${b}`)).toString(36)
 
 const keyOf = ({ keyspace, name = "", target }: Response.SchemaChange): string => `${target} ${keyspace}.${name}`
 
@@ -136,6 +152,8 @@ export class Cluster {
   private readonly gone = new Map<string, number>()
   private datacenter = ""
   private clusterName: string | undefined
+  private partitioner: string | undefined
+  private isScylla = false
   /** `undefined` before the first control connection. */
   negotiated: Negotiated | undefined
   private keyspaces: ReadonlyArray<Snapshot.KeyspaceRow> = []
@@ -203,7 +221,8 @@ export class Cluster {
   /** Opens the control connection, on known nodes first, then on the contact points. */
   private readonly open = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const reasons: Array<{ readonly contactPoint: string; readonly reason: PoolReason | ServerError }> = []
-    const known = yield* Random.shuffle([...this.members.values()].filter(({ node }) => node.isLocal))
+    const known = yield* Random.shuffle([...this.members.values()].filter(({ node }) => node.pool !== undefined))
+    const refused = [...this.members.values()].filter(({ isFiltered }) => isFiltered).map(({ node }) => node)
     const targets = known.map(({ node, reached }) => ({
       given: `${node.address}:${node.port}`,
       host: node.address,
@@ -221,6 +240,7 @@ export class Cluster {
       }
       for (const address of addresses) {
         const { name, port } = point
+        if (refused.some((node) => node.address === address && node.port === port)) continue
         const isContact = contactPoints.includes(point)
         const attempt = yield* Effect.result(this.openAt({ address, port, name, isContact }))
         if (Result.isSuccess(attempt)) return attempt.success
@@ -252,6 +272,7 @@ export class Cluster {
       events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"],
       onReady: (connection) => {
         this.control = { ...target, connection }
+        this.isScylla = connection.features.isScylla
         this.isLost = false
         this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
       }
@@ -260,7 +281,13 @@ export class Cluster {
       const topology = yield* SystemTables.topology(connection, this.decoders, address)
       const keyspaces = yield* SystemTables.keyspaces(connection, this.decoders)
       if (isContact) this.addresses.reached(topology.local, { address, port, name })
-      return { topology, keyspaces }
+      if (this.isFiltered(topology.local, { address, port })) {
+        return yield* new PoolError({
+          reason: new DialFailed({ message: `${address}:${port} is filtered out (hostFilter)`, kind: "Unreachable" })
+        })
+      }
+      const tablets = yield* this.readTablets(connection, keyspaces)
+      return { topology, keyspaces, tablets }
     })
     return yield* Effect.onError(read, () => connection.close(0))
   })
@@ -271,7 +298,33 @@ export class Cluster {
     const topology = yield* SystemTables.topology(control.connection, this.decoders, control.address)
     const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
     yield* this.apply(topology, keyspaces)
+    this.learn(yield* this.readTablets(control.connection, keyspaces))
   })
+
+  private isFiltered(
+    row: SystemTables.NodeRow,
+    { address, port }: { readonly address: string; readonly port: number }
+  ) {
+    const { datacenter, hostId, rack, releaseVersion } = row
+    return this.options.hostFilter?.({ hostId, address, port, datacenter, rack, releaseVersion }) === false
+  }
+
+  /** Where they are wanted, and the server has them in a form that is understood. */
+  private readTablets(
+    connection: Connection,
+    keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>
+  ): Effect.Effect<Tablets> {
+    if (!this.options.warmUp || !keyspaces.some(({ hasTablets }) => hasTablets)) return Effect.succeed([])
+    return Effect.catch(
+      SystemTables.tablets(connection, this.decoders),
+      (error) => Effect.as(Effect.logDebug(`system.tablets could not be read: ${error.message}`), [])
+    )
+  }
+
+  /** Of tablets that a server has told itself, the version is known, too: those stay as they are. */
+  private learn(tablets: Tablets): void {
+    for (const { table, tablet } of tablets) this.core.warm(table, tablet)
+  }
 
   /** That of nodes of which nobody says it: the control connection's, unless that leads somewhere else than to what the node says. */
   private portOf(topology: SystemTables.Topology): number {
@@ -288,22 +341,27 @@ export class Cluster {
     const port = this.portOf(topology)
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
     if (topology.clusterName !== "") this.clusterName = topology.clusterName
+    if (topology.partitioner !== "") this.partitioner = topology.partitioner
     this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
     const places = yield* Effect.forEach(topology.nodes, (row) => this.addresses.of(row, port), {
       concurrency: "unbounded"
     })
+    const away = this.away(topology.nodes.filter((row, i) => !this.isFiltered(row, places[i]!)))
     for (const [i, row] of topology.nodes.entries()) {
       seen.add(row.hostId)
       const member = this.members.get(row.hostId)
       const reached = places[i]!
+      const isFiltered = this.isFiltered(row, reached)
+      const isAsked = !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
       const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack &&
-        member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect
+        member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect &&
+        member.isFiltered === isFiltered && (member.node.pool !== undefined) === isAsked
       if (member !== undefined && !same) yield* this.remove(row.hostId)
       // The same node at another address keeps its pool.
       if (same) member.node.pool?.moveTo(reached.address, reached.port)
-      yield* this.admit(row, reached, same ? member : undefined)
+      yield* this.admit(row, reached, { isAsked, isFiltered }, same ? member : undefined)
     }
     for (const hostId of this.members.keys()) {
       if (seen.has(hostId)) continue
@@ -312,6 +370,27 @@ export class Cluster {
     }
     this.publish()
   })
+
+  /**
+   * The nodes of other datacenters that are connected to: some of each, those that are already first. Which ones is another choice for
+   * each client, so that the clients of a cluster do not all fall on the same ones.
+   */
+  private away(rows: ReadonlyArray<SystemTables.NodeRow>): ReadonlySet<string> {
+    const { failover } = this.options
+    const chosen = new Set<string>()
+    for (const datacenter of failover?.datacenters ?? []) {
+      if (datacenter === this.datacenter) continue
+      const rank = ({ hostId }: SystemTables.NodeRow): string =>
+        `${this.members.get(hostId)?.node.pool === undefined ? 1 : 0} ${
+          mixed(this.options.session.clientId ?? "", hostId)
+        }`
+      rows.filter((row) => row.datacenter === datacenter)
+        .toSorted((a, b) => rank(a) < rank(b) ? -1 : 1)
+        .slice(0, failover!.nodes)
+        .forEach(({ hostId }) => chosen.add(hostId))
+    }
+    return chosen
+  }
 
   /** Events of what is gone may have been missed while there was no control connection. */
   private setKeyspaces(rows: ReadonlyArray<Snapshot.KeyspaceRow>): void {
@@ -326,17 +405,20 @@ export class Cluster {
     this: Cluster,
     row: SystemTables.NodeRow,
     reached: Reached,
+    { isAsked, isFiltered }: { readonly isAsked: boolean; readonly isFiltered: boolean },
     before: Member | undefined
   ) {
     const { address, isIndirect, port, servername } = reached
-    const isLocal = row.datacenter === this.datacenter
+    const isLocal = row.datacenter === this.datacenter && !isFiltered
+    const { failover, localRack } = this.options
     const scope = before?.scope ?? (yield* Scope.make())
     const pool = before !== undefined
       ? before.node.pool
-      : isLocal
+      : isAsked
       ? yield* Scope.provide(
         NodePool.make({
           ...this.options.pool,
+          connections: isLocal ? this.options.pool.connections : { perNode: failover!.connections },
           session: this.options.session,
           address,
           port,
@@ -358,11 +440,13 @@ export class Cluster {
       datacenter: row.datacenter,
       rack: row.rack,
       tokens: row.tokens,
+      tokenTexts: row.tokenTexts,
       releaseVersion: row.releaseVersion,
       isLocal,
+      isFar: isLocal && localRack !== undefined && row.rack !== localRack,
       pool
     }
-    this.members.set(row.hostId, { row, reached, scope, node })
+    this.members.set(row.hostId, { row, reached, scope, node, isFiltered })
     if (before !== undefined) return
     this.tell(node, { _tag: "Added" })
     if (pool === undefined) return
@@ -381,6 +465,7 @@ export class Cluster {
   private observe(node: Snapshot.Node, change: NodePool.Change): Effect.Effect<void> {
     this.tell(node, change)
     this.log(node, change)
+    if (change._tag === "Up") this.options.onUp(node.hostId)
     // An idle connection to the same node would notice much later.
     if (change._tag === "Down" && this.control?.address === node.address) this.control.connection.probe()
     if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
@@ -423,7 +508,11 @@ export class Cluster {
 
   private publish(): void {
     const nodes = [...this.members.values()].map(({ node }) => node)
-    this.core.snapshot = Snapshot.make(this.clusterName ?? "", this.datacenter, nodes, this.keyspaces)
+    this.core.snapshot = Snapshot.make(this.clusterName ?? "", this.datacenter, nodes, this.keyspaces, {
+      remote: this.options.failover?.datacenters,
+      partitioner: this.partitioner,
+      isScylla: this.isScylla
+    })
   }
 
   /** The datacenter to use: the one asked for, or the contact points' common one. */
@@ -493,6 +582,16 @@ export class Cluster {
     const first = yield* this.beginInTime()
     this.datacenter = yield* this.chooseDatacenter(first.topology)
     yield* this.apply(first.topology, first.keyspaces)
+    this.learn(first.tablets)
+    const { localRack } = this.options
+    const racks = new Set(this.core.snapshot.local.map(({ rack }) => rack))
+    if (localRack !== undefined && !racks.has(localRack)) {
+      yield* Effect.logWarning(
+        `no node of the datacenter ${this.datacenter} is in the rack ${localRack} (localRack): there are ${
+          [...racks].sort().join(", ")
+        }`
+      )
+    }
     const pools = this.core.snapshot.local.flatMap((node) => node.pool ?? [])
     // One dial each: all that can be reached at once are there, and a dead node holds nobody up for long.
     const { connectTimeout = 5_000, handshakeTimeout = 5_000 } = this.options.session
@@ -577,10 +676,11 @@ export class Cluster {
     for (let attempt = 0;; attempt++) {
       const opened = yield* Effect.result(this.open())
       if (Result.isSuccess(opened)) {
-        const { keyspaces, topology } = opened.success
+        const { keyspaces, tablets, topology } = opened.success
         // Events of what changed while there was no control connection went to nobody.
         if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
-        return yield* this.apply(topology, keyspaces)
+        yield* this.apply(topology, keyspaces)
+        return this.learn(tablets)
       }
       if (attempt === 0) yield* Effect.logWarning(`the control connection is lost: ${opened.failure.message}`)
       yield* Effect.sleep((yield* Random.next) * Math.min(10_000, 100 * 2 ** Math.min(attempt, 10)))

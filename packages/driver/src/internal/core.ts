@@ -1,4 +1,5 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
+import type { NodePool } from "@effect-scylla/pool/NodePool"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
 import type { BatchTemplate } from "@effect-scylla/protocol/BatchFrame"
 import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
@@ -7,19 +8,25 @@ import { emptyPage, type Page, type RowDecoders } from "@effect-scylla/protocol/
 import * as TabletRouting from "@effect-scylla/protocol/TabletRouting"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { hashInto, keyBuffer } from "@effect-scylla/sharding/Murmur3"
+import * as Partitioner from "@effect-scylla/sharding/Partitioner"
 import { shardOf } from "@effect-scylla/sharding/Sharding"
 import * as TabletMap from "@effect-scylla/sharding/TabletMap"
-import { TokenWords } from "@effect-scylla/sharding/Token"
+import * as Token from "@effect-scylla/sharding/Token"
 import { segmentOf } from "@effect-scylla/sharding/TokenRing"
 import type * as Clock from "effect/Clock"
 import type * as Effect from "effect/Effect"
+import type { CheckedFailover, Place } from "../Balancing.ts"
 import type { CqlError } from "../CqlError.ts"
-import { type Resolved, Resolver } from "../ExecuteOptions.ts"
+import type { Resolved, Resolver, Way } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
 import type { Node, Snapshot } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
+import { Budget, type Share } from "./budget.ts"
 import { PlainTexts } from "./plainTexts.ts"
+import type { Retries } from "./retries.ts"
 import { SchemaChanges } from "./schemaChanges.ts"
+import type { SlowLog } from "./slowLog.ts"
+import type { Speculator } from "./speculator.ts"
 import { Templates } from "./templates.ts"
 import { Usual } from "./usual.ts"
 import type { Warnings } from "./warnings.ts"
@@ -34,15 +41,26 @@ export interface SlowPath {
    * After a change of the schema on `connection`: waits until the nodes agree with that node, and reads what routing needs.
    */
   readonly schemaChanged: (connection: Connection, change: SchemaChange) => Effect.Effect<void>
+  /** In the background: has a server tell of the tablet of these values, which the answer to a conditional statement does not. */
+  readonly learnTablet: (prepared: Prepared, values: ReadonlyArray<unknown>) => void
 }
 
 /** Milliseconds after which a statement is not taken for what it was without asking, before a value is refused. */
 const DOUBT_AFTER = 1_000
 
-/** Requests that may be sent to another node while the one that has them is alive: a part of all, and some at once. */
-const MOVES = { share: 0.1, first: 100, most: 100 }
+/** Requests that may be sent to another node while the one that has them is alive. */
+const MOVES: Share = { share: 0.1, first: 100, most: 100 }
 /** The same away from a node that seems to be gone: of three nodes one has a third, and all that is under way there at once. */
-const ESCAPES = { share: 0.34, first: 100, most: 4_096 }
+const ESCAPES: Share = { share: 0.34, first: 100, most: 4_096 }
+/** A node that is passed over as slow still gets one turn of so many. */
+const PROBES = 16
+/** Answers of a node that were slow, less those that were not, from which on it is passed over. */
+const SLOW = 3
+/** It is no slower than this, so that a node that is well again is soon known to be. */
+const SLOWEST = 8
+/** What slow is: so many ticks, and so many times what the statement usually takes. */
+const SLOW_TICKS = 2
+const SLOW_FACTOR = 4
 
 /** How requests found their way, for stats. */
 export interface RoutingCounters {
@@ -56,6 +74,35 @@ export interface RoutingCounters {
   unknownTablet: number
   /** Without a token: no partition key bound. */
   unrouted: number
+  /** In another datacenter, by the failover. */
+  otherDatacenter: number
+}
+
+const placeOf = ({ host, shard }: TabletMap.TabletReplica): string => `${host} ${shard}`
+
+const NOBODY: ReadonlyArray<never> = []
+const NOWHERE = { token: undefined, replicas: NOBODY }
+/** How the server names the logs of CDC. */
+const CDC_LOG = "_scylla_cdc_log"
+const CDC = Partitioner.resolve("CDCPartitioner", "scylla")
+
+/** What the core is made of. */
+export interface Parts {
+  readonly ticker: Ticker
+  readonly resolver: Resolver
+  readonly clock: Clock.Clock
+  readonly clientTimestamps: boolean
+  readonly maxRows: number
+  readonly decoders: RowDecoders
+  readonly warnings: Warnings
+  readonly snapshot: Snapshot
+  readonly retries: Retries
+  readonly speculator: Speculator
+  readonly slowLog: SlowLog | undefined
+  readonly isInTurns: boolean
+  readonly failover: CheckedFailover | undefined
+  /** The client's: of texts without one. */
+  readonly keyspace: string | undefined
 }
 
 /**
@@ -75,6 +122,12 @@ export class Core {
   readonly clientTimestamps: boolean
   readonly maxRows: number
   readonly decoders: RowDecoders
+  readonly retries: Retries
+  readonly speculator: Speculator
+  readonly slowLog: SlowLog | undefined
+  readonly failover: CheckedFailover | undefined
+  readonly keyspace: string | undefined
+  private readonly isInTurns: boolean
   snapshot: Snapshot
   closed = false
   /** Told once, when the client is closed. */
@@ -82,7 +135,16 @@ export class Core {
   slow!: SlowPath
 
   readonly page: Page = emptyPage()
-  readonly counters: RoutingCounters = { owned: 0, otherShard: 0, otherNode: 0, unknownTablet: 0, unrouted: 0 }
+  /** Who gave a page after which there is another one. */
+  readonly coordinators = new WeakMap<Uint8Array, Node>()
+  readonly counters: RoutingCounters = {
+    owned: 0,
+    otherShard: 0,
+    otherNode: 0,
+    unknownTablet: 0,
+    unrouted: 0,
+    otherDatacenter: 0
+  }
 
   /** What servers have told of tables with tablets. */
   readonly tablets: TabletMap.TabletMap = TabletMap.make()
@@ -98,35 +160,37 @@ export class Core {
   node: Node | undefined
   /** Lies in the memory of the hash: most keys are hashed where they are written. */
   private readonly key = Writer.over(keyBuffer(1024))
-  private readonly token = new TokenWords()
+  private readonly token = new Token.TokenWords()
   private turn = 0
+  private anyTurn = 0
+  private awayTurn = 0
   /** Whether the connection that was chosen lands on the shard that owns the token. */
   private isOwned = false
-  private moves = MOVES.first
-  private escapes = ESCAPES.first
-  private movesAt = 0
+  /** The segment of a key whose token is no int64, -1 for others. */
+  private segment = -1
+  private moment = -1
+  private nowMicros = 0
+  private readonly moves = new Budget(MOVES)
+  private readonly escapes = new Budget(ESCAPES)
   private lastTimestamp = 0
   private stampedTurn = -1
 
-  constructor(options: {
-    readonly ticker: Ticker
-    readonly defaults: Resolved
-    readonly clock: Clock.Clock
-    readonly clientTimestamps: boolean
-    readonly maxRows: number
-    readonly decoders: RowDecoders
-    readonly warnings: Warnings
-    readonly snapshot: Snapshot
-  }) {
-    this.ticker = options.ticker
-    this.defaults = options.defaults
-    this.resolver = new Resolver(options.defaults)
-    this.clock = options.clock
-    this.clientTimestamps = options.clientTimestamps
-    this.maxRows = options.maxRows
-    this.decoders = options.decoders
-    this.warnings = options.warnings
-    this.snapshot = options.snapshot
+  constructor(parts: Parts) {
+    this.ticker = parts.ticker
+    this.defaults = parts.resolver.defaults
+    this.resolver = parts.resolver
+    this.clock = parts.clock
+    this.clientTimestamps = parts.clientTimestamps
+    this.maxRows = parts.maxRows
+    this.decoders = parts.decoders
+    this.warnings = parts.warnings
+    this.snapshot = parts.snapshot
+    this.retries = parts.retries
+    this.speculator = parts.speculator
+    this.slowLog = parts.slowLog
+    this.isInTurns = parts.isInTurns
+    this.failover = parts.failover
+    this.keyspace = parts.keyspace
   }
 
   /** No request is taken any more. */
@@ -139,6 +203,19 @@ export class Core {
   /** Whether this client stamps such a statement: where the caller gives no time of its own. */
   stamps(kind: StatementKind.StatementKind, options: Resolved): boolean {
     return this.clientTimestamps && StatementKind.takesTimestamp(kind) && options.request.timestamp === undefined
+  }
+
+  /**
+   * Microseconds, for how long something takes: looked at once for many requests, and anew when time may have passed. Wraps every 18
+   * minutes, so that it is a small integer.
+   */
+  get micros(): number {
+    const { moment } = this.ticker
+    if (moment !== this.moment) {
+      this.moment = moment
+      this.nowMicros = Number((this.clock.monotonicTimeNanosUnsafe() / 1_000n) & 0x3fff_ffffn)
+    }
+    return this.nowMicros
   }
 
   /** Milliseconds, for how long something is ago. */
@@ -184,9 +261,7 @@ export class Core {
     if (parts === 1) {
       encoder.writeOne(key, partitionKey[0]!, values[partitionKey[0]!])
       // A null key is the server's to refuse; the empty key has another token on Cassandra than on ScyllaDB.
-      if (key.pos <= 4) return false
-      hashInto(key.bytes, 4, key.pos - 4, this.token)
-      return true
+      return key.pos > 4 && this.hashKey(key.bytes, 4, key.pos - 4, prepared.partitioner)
     }
     for (let i = 0; i < parts; i++) {
       const start = key.pos
@@ -199,8 +274,51 @@ export class Core {
       key.pos = start + 2 + size
       key.u8(0)
     }
-    hashInto(key.bytes, 0, key.pos, this.token)
-    return true
+    return this.hashKey(key.bytes, 0, key.pos, prepared.partitioner)
+  }
+
+  /** Makes the token of a key; `partitioner` is `undefined` for Murmur3. Answers false where there is none. */
+  private hashKey(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    partitioner: Partitioner.Partitioner | undefined
+  ): boolean {
+    this.segment = -1
+    if (partitioner === undefined) {
+      hashInto(bytes, offset, length, this.token)
+      return true
+    }
+    if (Partitioner.hashInto(partitioner, bytes, offset, length, this.token)) return true
+    this.segment = this.snapshot.segmentOfKey?.(bytes.subarray(offset, offset + length)) ?? -1
+    return this.segment >= 0
+  }
+
+  /** The segment of the key that was hashed last. */
+  private segmentHere(snapshot: Snapshot): number {
+    const { segment, token } = this
+    return segment >= 0 ? segment : segmentOf(snapshot.ring, token.hi, token.lo)
+  }
+
+  /** Looks up once what the snapshot says of a statement's table. */
+  private lookUp(prepared: Prepared, snapshot: Snapshot): void {
+    prepared.routedBy = snapshot
+    const keyspace = snapshot.keyspaces.get(prepared.keyspace)
+    prepared.replicas = keyspace?.replicas
+    prepared.tabletTable = keyspace?.hasTablets === true ? `${keyspace.name}.${prepared.table}` : undefined
+    prepared.isGlobal = keyspace?.isGlobal === true
+    prepared.partitioner = this.partitionerOf(prepared.table, snapshot)
+  }
+
+  /**
+   * `undefined` for Murmur3. Logs of CDC have a partitioner of their own, by the rule that the server names them by (`cdc/log.cc`,
+   * `is_log_name`).
+   */
+  private partitionerOf(table: string, { partitioner }: Snapshot): Partitioner.Partitioner | undefined {
+    if (partitioner.kind === "murmur3") {
+      return table.endsWith(CDC_LOG) && partitioner.emptyKey === "hash" ? CDC : undefined
+    }
+    return partitioner
   }
 
   /**
@@ -210,57 +328,222 @@ export class Core {
   route(
     prepared: Prepared | undefined,
     values: ReadonlyArray<unknown>,
+    options: Resolved,
+    skip: ReadonlyArray<Node> | undefined
+  ): Connection | undefined {
+    const { snapshot } = this
+    this.tablet = undefined
+    let isKnown = false
+    if (prepared !== undefined) {
+      if (prepared.routedBy !== snapshot) this.lookUp(prepared, snapshot)
+      if (this.hash(prepared, values)) {
+        const isPinned = options.isSerial || prepared.kind.isConditional
+        if (prepared.replicas !== undefined) {
+          const best = this.among(prepared.replicas[this.segmentHere(snapshot)] ?? NOBODY, undefined, isPinned, skip)
+          if (best !== undefined) return this.counted(best)
+          isKnown = true
+        } else if (prepared.tabletTable !== undefined) {
+          const isLed = isPinned || (prepared.isGlobal && !options.isOne)
+          return this.routeTablet(prepared.tabletTable, isPinned, isLed, skip)
+        }
+      }
+    }
+    return this.routeAnywhere(isKnown ? "otherNode" : "unrouted", skip)
+  }
+
+  /** The same for a key that the caller has given. */
+  routeKey(
+    { keyBytes, routingKey }: Way,
+    prepared: Prepared | undefined,
     isSerial: boolean,
     skip: ReadonlyArray<Node> | undefined
   ): Connection | undefined {
     const { snapshot } = this
     this.tablet = undefined
-    let replicas: ReadonlyArray<Node> | undefined
-    if (prepared !== undefined && this.hash(prepared, values)) {
-      if (prepared.routedBy !== snapshot) {
-        prepared.routedBy = snapshot
-        const keyspace = snapshot.keyspaces.get(prepared.keyspace)
-        prepared.replicas = keyspace?.replicas
-        prepared.tabletTable = keyspace?.hasTablets === true ? `${keyspace.name}.${prepared.table}` : undefined
+    const table = routingKey!.table ?? prepared?.table ?? ""
+    const name = routingKey!.keyspace ?? prepared?.keyspace ?? this.keyspace ?? ""
+    const keyspace = snapshot.keyspaces.get(name)
+    if (
+      keyspace !== undefined && keyBytes!.length > 0 &&
+      this.hashKey(keyBytes!, 0, keyBytes!.length, this.partitionerOf(table, snapshot))
+    ) {
+      const isPinned = isSerial || prepared?.kind.isConditional === true
+      if (keyspace.replicas !== undefined) {
+        const best = this.among(keyspace.replicas[this.segmentHere(snapshot)] ?? NOBODY, undefined, isPinned, skip)
+        return best === undefined ? this.routeAnywhere("otherNode", skip) : this.counted(best)
       }
-      const { token } = this
-      if (prepared.replicas !== undefined) {
-        replicas = prepared.replicas[segmentOf(snapshot.ring, token.hi, token.lo)]
-      } else if (prepared.tabletTable !== undefined) {
-        return this.routeTablet(prepared.tabletTable, isSerial || prepared.kind.isConditional, skip)
-      }
-      if (replicas !== undefined && replicas.length > 0) {
-        const { hi, lo } = token
-        const count = replicas.length
-        // Conditional statements go to the primary replica, so that Paxos rounds for a row do not contend; others take turns.
-        const isPinned = isSerial || prepared.kind.isConditional
-        const start = isPinned ? 0 : this.turn++ % count
-        let best: Connection | undefined
-        for (let i = 0; i < count; i++) {
-          const at = start + i
-          const node = replicas[at < count ? at : at - count]!
-          const { pool } = node
-          if (pool === undefined || (skip !== undefined && skip.includes(node))) continue
-          const { sharding } = pool
-          const shard = sharding === undefined ? 0 : shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
-          const connection = pool.pick(shard, isPinned)
-          if (connection === undefined) continue
-          const isSecond = best !== undefined
-          best = this.lessBusy(best, connection, shard, node)
-          if (isSecond || isPinned || best.inFlight === 0) break
-        }
-        if (best !== undefined) return this.counted(best)
-      }
+      if (keyspace.hasTablets && table !== "") return this.routeTablet(`${name}.${table}`, isPinned, isPinned, skip)
     }
-    return this.routeAnywhere(replicas === undefined ? "unrouted" : "otherNode", skip)
+    return this.routeAnywhere("unrouted", skip)
   }
 
-  /** Of two replicas the less busy one: what a slow node has under way keeps others from it. Leaves its node in `node`. */
-  private lessBusy(best: Connection | undefined, other: Connection, shard: number, node: Node): Connection {
-    if (best !== undefined && best.inFlight <= other.inFlight) return best
+  /** The connection of one node: that of the shard, if one is asked for, else of the one that owns the partition. */
+  routeTo(
+    node: Node,
+    shard: number | undefined,
+    prepared: Prepared | undefined,
+    values: ReadonlyArray<unknown>
+  ): Connection | undefined {
     this.node = node
-    this.isOwned = other.shard === shard
-    return other
+    this.tablet = undefined
+    const { pool } = node
+    if (pool === undefined) return undefined
+    let wanted = shard
+    if (prepared !== undefined) {
+      if (prepared.routedBy !== this.snapshot) this.lookUp(prepared, this.snapshot)
+      const { replicas } = this.placesOf(prepared, values)
+      wanted ??= replicas.find((place) => place.node === node)?.shard
+    }
+    const connection = wanted === undefined ? pool.pickAny() : pool.pick(wanted, true)
+    if (connection === undefined) return undefined
+    this.counters[wanted === undefined ? "unrouted" : wanted === connection.shard ? "owned" : "otherShard"]++
+    return connection
+  }
+
+  /** For the page behind that state: the node that gave it has what it read ahead, and need not begin anew. */
+  routePage(
+    pagingState: Uint8Array,
+    prepared: Prepared | undefined,
+    values: ReadonlyArray<unknown>
+  ): Connection | undefined {
+    const before = this.coordinators.get(pagingState)
+    const node = before === undefined ? undefined : this.snapshot.hosts.get(before.hostId)
+    return node?.pool?.isUp === true ? this.routeTo(node, undefined, prepared, values) : undefined
+  }
+
+  /** Where a partition lies, as far as this client is connected to it; the token is `undefined` where it is not known. */
+  placesOf(
+    prepared: Prepared | undefined,
+    values: ReadonlyArray<unknown>
+  ): { readonly token: bigint | undefined; readonly replicas: ReadonlyArray<Place> } {
+    const { snapshot, token } = this
+    if (prepared === undefined) return NOWHERE
+    if (prepared.routedBy !== snapshot) this.lookUp(prepared, snapshot)
+    if (!this.hash(prepared, values)) return NOWHERE
+    const { hi, lo } = token
+    const value = this.segment >= 0 ? undefined : Token.toBigInt(hi, lo)
+    if (prepared.tabletTable !== undefined) {
+      const tablet = this.tablets.find(prepared.tabletTable, hi, lo)
+      this.tablet = tablet
+      const replicas = (tablet?.replicas ?? []).flatMap(({ host, shard }) => {
+        const node = snapshot.hosts.get(host)
+        return node?.pool === undefined ? [] : [{ node, shard }]
+      })
+      return { token: value, replicas }
+    }
+    const nodes = prepared.replicas?.[this.segmentHere(snapshot)] ?? NOBODY
+    const replicas = nodes.flatMap((node) => {
+      const sharding = node.pool?.sharding
+      return node.pool === undefined ? [] : [{
+        node,
+        shard: sharding === undefined ? 0 : shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
+      }]
+    })
+    return { token: value, replicas }
+  }
+
+  /**
+   * What lies in one place: the same replicas and the same core of the first of them. `undefined` where that is not known. Throws
+   * `EncodeError`.
+   */
+  placeKey(
+    prepared: Prepared,
+    values: ReadonlyArray<unknown>
+  ): { readonly key: string; readonly partition: unknown } | undefined {
+    const { replicas, token } = this.placesOf(prepared, values)
+    const [first] = replicas
+    if (first === undefined) return undefined
+    // Tablets with the same replicas lie on the same cores, too.
+    const nodes = replicas.map(({ node, shard }) =>
+      prepared.tabletTable === undefined ? node.hostId : `${node.hostId} ${shard}`
+    )
+    return {
+      key: `${nodes.join(" ")} ${first.shard}`,
+      partition: `${prepared.keyspace}.${prepared.table} ${token ?? ""}`
+    }
+  }
+
+  /** What `route` does, as a list of places: for policies that go by it. */
+  *plan(prepared: Prepared | undefined, values: ReadonlyArray<unknown>, options: Resolved): Generator<Place> {
+    const { snapshot } = this
+    const { replicas } = this.placesOf(prepared, values)
+    const isPinned = options.isSerial || prepared?.kind.isConditional === true
+    const turn = isPinned || replicas.length === 0 ? 0 : this.turn++ % replicas.length
+    const inTurn = [...replicas.slice(turn), ...replicas.slice(0, turn)]
+    yield* isPinned ? inTurn : inTurn.toSorted((a, b) => this.grade(a.node) - this.grade(b.node))
+    const { local, owners, remote } = snapshot
+    const start = owners === 0 ? 0 : this.anyTurn++ % owners
+    const others = [...local.slice(start, owners), ...local.slice(0, start), ...local.slice(owners)]
+    for (const node of others) if (!replicas.some((place) => place.node === node)) yield { node }
+    if (this.mayLeave(options, isPinned)) { for (const node of remote) yield { node } }
+  }
+
+  /** The later a node is asked, the higher: a slow one behind those of another rack. */
+  private grade({ isFar, pool }: Node): number {
+    return (pool!.slowness >= SLOW && this.turn % PROBES !== 0 ? 2 : 0) + (isFar === true ? 1 : 0)
+  }
+
+  /**
+   * Of the replicas the first one, or the less busy of two, on the connection of its shard: those of a segment of the ring, or of a
+   * tablet, which names the shards. Leaves its node in `node`.
+   */
+  private among(
+    nodes: ReadonlyArray<Node>,
+    tablet: TabletMap.Tablet | undefined,
+    isPinned: boolean,
+    skip: ReadonlyArray<Node> | undefined
+  ): Connection | undefined {
+    const { hi, lo } = this.token
+    const { hosts } = this.snapshot
+    const count = tablet === undefined ? nodes.length : tablet.replicas.length
+    if (count === 0) return undefined
+    // Conditional statements go to the primary replica, so that Paxos rounds for a row do not contend; others take turns.
+    const start = isPinned ? 0 : this.turn++ % count
+    const isFirst = isPinned || this.isInTurns
+    let best: Connection | undefined
+    let grade = 0
+    while (true) {
+      let next = -1
+      for (let i = 0; i < count; i++) {
+        const at = start + i < count ? start + i : start + i - count
+        const node = tablet === undefined ? nodes[at]! : hosts.get(tablet.replicas[at]!.host)
+        const pool = node?.pool
+        if (pool === undefined || (skip !== undefined && skip.includes(node!))) continue
+        if (!isPinned) {
+          const own = this.grade(node!)
+          // What is not as good as others is looked at when none of those is left, and not twice.
+          if (own !== grade) {
+            if (own > grade && (next < 0 || own < next)) next = own
+            continue
+          }
+        }
+        let shard = 0
+        if (tablet !== undefined) shard = tablet.replicas[at]!.shard
+        else {
+          const { sharding } = pool
+          if (sharding !== undefined) shard = shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
+        }
+        const connection = pool.pick(shard, isPinned)
+        if (connection === undefined) continue
+        const isSecond = best !== undefined
+        if (best === undefined || best.inFlight > connection.inFlight) {
+          best = connection
+          this.node = node
+          this.isOwned = connection.shard === shard
+        }
+        if (isSecond || isFirst || best.inFlight === 0) return best
+      }
+      if (best !== undefined || next < 0) return best
+      grade = next
+    }
+  }
+
+  /** An answer took so many ticks: what its statement and its node usually take, and whether that was slow for the node. */
+  observe(took: number, usual: Usual, pool: NodePool): void {
+    const isSlow = took >= SLOW_TICKS && took >= SLOW_FACTOR * usual.least
+    usual.observe(took)
+    if (isSlow) pool.slowness = Math.min(SLOWEST, pool.slowness + 1)
+    else if (pool.slowness > 0) pool.slowness--
   }
 
   private counted(connection: Connection): Connection {
@@ -269,13 +552,26 @@ export class Core {
     return connection
   }
 
-  /** A connection of any local node, which is counted as `counter`. */
+  /** A connection of any local node, which is counted as `counter`: one that owns a part of the ring, where there is any. */
   private routeAnywhere(counter: keyof RoutingCounters, skip: ReadonlyArray<Node> | undefined): Connection | undefined {
-    const { local } = this.snapshot
-    const count = local.length
-    const start = this.turn++
+    const { local, owners } = this.snapshot
+    // Of its own: together with the turns of replicas, two for each request, every second node would be left out.
+    this.anyTurn++
+    return this.oneOf(local, 0, owners, counter, skip) ?? this.oneOf(local, owners, local.length, counter, skip)
+  }
+
+  private oneOf(
+    nodes: ReadonlyArray<Node>,
+    from: number,
+    to: number,
+    counter: keyof RoutingCounters,
+    skip: ReadonlyArray<Node> | undefined
+  ): Connection | undefined {
+    const count = to - from
+    if (count <= 0) return undefined
+    const start = counter === "otherDatacenter" ? this.awayTurn : this.anyTurn
     for (let i = 0; i < count; i++) {
-      const node = local[(start + i) % count]!
+      const node = nodes[from + (start + i) % count]!
       if (node.pool === undefined || (skip !== undefined && skip.includes(node))) continue
       const connection = node.pool.pickAny()
       if (connection !== undefined) {
@@ -287,33 +583,61 @@ export class Core {
     return undefined
   }
 
+  /** Whether a request may go to another datacenter. */
+  mayLeave({ isLocal, request }: Resolved, isConditional: boolean): boolean {
+    const { failover } = this
+    if (failover === undefined) return false
+    return failover.localConsistency || !(isLocal || (isConditional && request.serialConsistency === "LOCAL_SERIAL"))
+  }
+
+  /** A connection to a node of another datacenter, the first datacenter of the failover first. */
+  routeRemote(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    this.awayTurn++
+    for (const datacenter of this.failover?.datacenters ?? []) {
+      const nodes = this.snapshot.remote.filter((node) => node.datacenter === datacenter)
+      const connection = this.oneOf(nodes, 0, nodes.length, "otherDatacenter", skip)
+      if (connection !== undefined) return connection
+    }
+    return undefined
+  }
+
   /**
    * `route` for a table with tablets: the tablet names replicas and shards, the ring says nothing about them. Until a server
-   * has told it, any local node is as good.
+   * has told it, any local node is as good; a conditional statement goes to the same one whoever sends it.
    */
-  private routeTablet(table: string, pinned: boolean, skip: ReadonlyArray<Node> | undefined): Connection | undefined {
-    const { snapshot, token } = this
+  private routeTablet(
+    table: string,
+    isPinned: boolean,
+    isLed: boolean,
+    skip: ReadonlyArray<Node> | undefined
+  ): Connection | undefined {
+    const { token } = this
     const tablet = this.tablets.find(table, token.hi, token.lo)
     this.tablet = tablet
-    if (tablet === undefined) return this.routeAnywhere("unknownTablet", skip)
-    const { replicas } = tablet
-    const count = replicas.length
-    // In the server's order, which all clients know alike: the leader first, where there is one.
-    const start = pinned ? 0 : this.turn++ % count
-    let best: Connection | undefined
-    for (let i = 0; i < count; i++) {
-      const at = start + i
-      const { host, shard } = replicas[at < count ? at : at - count]!
-      const node = snapshot.hosts.get(host)
-      if (node?.pool === undefined || (skip !== undefined && skip.includes(node))) continue
-      const connection = node.pool.pick(shard, pinned)
-      if (connection === undefined) continue
-      const isSecond = best !== undefined
-      best = this.lessBusy(best, connection, shard, node)
-      if (isSecond || pinned || best.inFlight === 0) break
+    if (tablet === undefined) {
+      return (isPinned ? this.routeByRing(skip) : undefined) ?? this.routeAnywhere("unknownTablet", skip)
     }
-    if (best !== undefined) return this.counted(best)
-    return this.routeAnywhere("otherNode", skip)
+    // In the server's order, which all clients know alike. Only lists with a version have the leader first.
+    const best = this.among(NOBODY, tablet, isPinned || (isLed && tablet.version !== undefined), skip)
+    return best === undefined ? this.routeAnywhere("otherNode", skip) : this.counted(best)
+  }
+
+  /** The node on whose part of the ring the token falls: no replica of a tablet, but the same choice for all clients. */
+  private routeByRing(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    const { ring } = this.snapshot
+    const { hi, lo } = this.token
+    const { owners } = ring
+    const first = segmentOf(ring, hi, lo)
+    for (let i = 0; i < owners.length; i++) {
+      const node = owners[(first + i) % owners.length]!
+      if (!node.isLocal || node.pool === undefined || skip?.includes(node) === true) continue
+      const connection = node.pool.pickAny()
+      if (connection === undefined) continue
+      this.counters.unknownTablet++
+      this.node = node
+      return connection
+    }
+    return undefined
   }
 
   /** Finds the tablet of a request that is not routed, because its connection is given. */
@@ -334,6 +658,38 @@ export class Core {
     return block < 0 ? (index << 4) | (this.block >>> 4 & 15) : block
   }
 
+  /** A conditional statement was answered, and such answers tell of no tablet: lets a read find out, where it is not known. */
+  wonder(prepared: Prepared, values: ReadonlyArray<unknown>): void {
+    const { tabletTable } = prepared
+    if (tabletTable === undefined || !this.hash(prepared, values)) return
+    if (this.tablets.find(tabletTable, this.token.hi, this.token.lo) === undefined) {
+      this.slow.learnTablet(prepared, values)
+    }
+  }
+
+  /** A tablet as `system.tablets` has it: what is known of that range already is not replaced by the same. */
+  warm(table: string, tablet: TabletMap.TabletInfo): void {
+    const last = new Token.TokenWords()
+    Token.fromBigInt(tablet.last, last)
+    const known = this.tablets.find(table, last.hi, last.lo)
+    const isSame = known !== undefined && known.first === tablet.first && known.last === tablet.last &&
+      known.replicas.map(placeOf).join() === this.localReplicas(tablet).map(placeOf).join()
+    if (!isSame) this.addTablet(table, tablet)
+  }
+
+  /** Those of the datacenters that are asked, or all where none is. */
+  private localReplicas(told: TabletMap.TabletInfo): ReadonlyArray<TabletMap.TabletReplica> {
+    const { hosts } = this.snapshot
+    const local = told.replicas.filter(({ host }) => hosts.get(host)?.isLocal !== false)
+      // The text that the snapshot has, so that looking it up compares no characters.
+      .map(({ host, shard }) => ({ host: hosts.get(host)?.hostId ?? host, shard }))
+    return local.length === 0 ? told.replicas : local
+  }
+
+  private addTablet(table: string, told: TabletMap.TabletInfo): void {
+    this.tablets.add(table, { ...told, replicas: this.localReplicas(told) })
+  }
+
   /** An answer tells the tablet of its request. One that cannot be read is left alone: the rows are not to blame. */
   learn(prepared: Prepared, payload: ReadonlyMap<string, Uint8Array | null>): void {
     const { tabletTable } = prepared
@@ -347,11 +703,7 @@ export class Core {
       return
     }
     if (told === undefined) return
-    const { hosts } = this.snapshot
-    const local = told.replicas.filter(({ host }) => hosts.get(host)?.isLocal !== false)
-      // The text that the snapshot has, so that looking it up compares no characters.
-      .map(({ host, shard }) => ({ host: hosts.get(host)?.hostId ?? host, shard }))
-    this.tablets.add(tabletTable, local.length === 0 ? told : { ...told, replicas: local })
+    this.addTablet(tabletTable, told)
   }
 
   /**
@@ -374,7 +726,7 @@ export class Core {
   routeSilent(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
     const { local } = this.snapshot
     const count = local.length
-    const start = this.turn++
+    const start = this.anyTurn++
     for (let i = 0; i < count; i++) {
       const node = local[(start + i) % count]!
       if (skip !== undefined && skip.includes(node)) continue
@@ -391,19 +743,14 @@ export class Core {
    * from one that is alive; where all nodes are slow, asking each for what the others have under way makes it worse.
    */
   mayMove(isGone: boolean): boolean {
-    const { otherNode, otherShard, owned, unknownTablet, unrouted } = this.counters
-    const requests = otherNode + otherShard + owned + unknownTablet + unrouted
-    const more = requests - this.movesAt
-    this.movesAt = requests
-    this.moves = Math.min(MOVES.most, this.moves + more * MOVES.share)
-    this.escapes = Math.min(ESCAPES.most, this.escapes + more * ESCAPES.share)
-    if (isGone && this.escapes >= 1) {
-      this.escapes--
-      return true
-    }
-    if (this.moves < 1) return false
-    this.moves--
-    return true
+    const { requests } = this
+    return (isGone && this.escapes.take(requests)) || this.moves.take(requests)
+  }
+
+  /** So many were sent, each attempt counted. */
+  get requests(): number {
+    const { otherDatacenter, otherNode, otherShard, owned, unknownTablet, unrouted } = this.counters
+    return otherDatacenter + otherNode + otherShard + owned + unknownTablet + unrouted
   }
 
   /**
@@ -421,7 +768,7 @@ export class Core {
     if (prepared !== undefined && prepared.routedBy === snapshot && this.hash(prepared, values)) {
       const { replicas, tabletTable } = prepared
       if (replicas !== undefined) {
-        for (const node of replicas[segmentOf(snapshot.ring, token.hi, token.lo)] ?? []) nodes.add(node)
+        for (const node of replicas[this.segmentHere(snapshot)] ?? []) nodes.add(node)
       } else if (tabletTable !== undefined) {
         for (const { host } of this.tablets.find(tabletTable, token.hi, token.lo)?.replicas ?? []) {
           const node = snapshot.hosts.get(host)

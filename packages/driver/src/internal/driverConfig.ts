@@ -50,7 +50,8 @@ export const make = (options: Options, { defaults, pool, session }: Checked): st
       defaults: {
         consistency,
         "serial-consistency": serialConsistency,
-        idempotence: defaults.idempotent,
+        // Without a word about it, what a statement's text makes certain.
+        idempotence: defaults.idempotent ?? false,
         page: { size: pageSize },
         "client-timestamps": options.timestamps !== "server",
         request: timeout(defaults.timeoutMillis)

@@ -14,10 +14,14 @@ import * as Response from "@effect-scylla/protocol/Response"
 import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { Writer } from "@effect-scylla/protocol/Writer"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
+import type * as Balancing from "../Balancing.ts"
 import {
   type Attempt,
   AttemptTimeout,
@@ -29,16 +33,22 @@ import {
   shortened,
   StatementChanged
 } from "../CqlError.ts"
-import { type Resolved, timeoutOf } from "../ExecuteOptions.ts"
+import { levelsOf, type Resolved, timeoutOf, type Way } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
 import { empty, ResultSet } from "../ResultSet.ts"
-import { decide, mayBeSentTwice, outcomeOf } from "../RetryPolicy.ts"
+import { decide, govern, mayBeSentTwice, outcomeOf, type Verdict } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { BatchStatement } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
-import { History } from "./history.ts"
+import { graver, History } from "./history.ts"
+import { Latencies } from "./latencies.ts"
 import type { PlainText } from "./plainTexts.ts"
+import { Plan, PolicyDefect } from "./plan.ts"
+import * as Spans from "./spans.ts"
+import type { Impatient } from "./speculator.ts"
+import { refusal } from "./strongConsistency.ts"
+import type { Subject } from "./subject.ts"
 
 const withoutStack = <A>(make: () => A): A => {
   const { stackTraceLimit } = Error
@@ -60,14 +70,36 @@ export const encodeError = (error: unknown): EncodeError =>
 export const preparingTimedOut = (): RequestTimeout =>
   new RequestTimeout({ message: "the statement could not be prepared in the time that the request may take" })
 
-/** What the statement is: prepared with its values, a text without any, or a batch of such. */
-export type Subject = Prepared | PlainText | BatchStatement
-
 /** Ticks within which a node that is well has answered somebody, and for which it was never set aside. */
 const WELL = { answered: 5, heard: 50 }
 
 const isWell = ({ answeredAt, isSuspect, silentSince }: NodePool, now: number): boolean =>
   !isSuspect && now - answeredAt <= WELL.answered && (silentSince === 0 || now - silentSince > WELL.heard)
+
+/** How slow a pool is said to be at most: see `core.observe`. */
+const SLOWEST = 8
+
+const millisOf = (duration: Duration.Input): number => {
+  const known = Duration.fromInput(duration)
+  return known._tag === "Some" ? Math.max(0, Duration.toMillis(known.value)) : 0
+}
+
+/** The same options at another level of consistency. */
+const atLevel = (options: Resolved, consistency: Resolved["request"]["consistency"]): Resolved => ({
+  ...options,
+  ...levelsOf(consistency),
+  request: { ...options.request, consistency },
+  isKept: false
+})
+
+const errorIn = (cause: Cause.Cause<CqlError>): CqlError | undefined => {
+  for (const reason of cause.reasons) if (Cause.isFailReason(reason)) return reason.error
+  return undefined
+}
+
+/** Rows in one of the forms that few ask for. */
+const readAs = (form: Resolved["rows"], decoder: RowDecoder, body: Reader): Array<any> =>
+  form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
 
 const BATCH_KINDS: ReadonlyArray<Request.BatchKind> = ["logged", "unlogged", "counter"]
 
@@ -78,14 +110,14 @@ const MAX_PREPARES = 16
  * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
  * entered only from a failure; the success path allocates this object, the rows and the result.
  */
-export class ExecuteRequest extends Suspension<any, CqlError> implements ResponseHandler, Waiter {
+export class ExecuteRequest extends Suspension<any, CqlError> implements ResponseHandler, Waiter, Impatient {
   private readonly core: Core
   /** What routes it: the statement itself, or one of a batch. */
   private readonly prepared: Prepared | undefined
   private readonly subject: Subject
   /** Of `prepared`. */
   private readonly values: ReadonlyArray<unknown>
-  private readonly options: Resolved
+  private options: Resolved
   /** All rows of all pages are wanted, and not a result. */
   private readonly whole: boolean
   private readonly traced: boolean
@@ -99,6 +131,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private begun = 0
   /** When this attempt was sent. */
   private sentAt = 0
+  /** Microseconds at the end of the turn in which it was asked. */
+  private startedAt = 0
+  /** It is one of several that race for one answer: 1 the first of them, 2 those that were sent because it took long. */
+  private race: 0 | 1 | 2 = 0
   /** Drawn once: every attempt sends the same. */
   private timestamp = 0
   /** No answer in the attempt's own time, and another node is to be asked. */
@@ -136,8 +172,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (this.traced) return undefined
     const { span, tracer } = fiber.cache
     if (tracer === undefined && span === undefined) return undefined
-    const attributes = { "db.system.name": "cassandra", "db.query.text": this.subject.text }
-    return Effect.useSpan("cql.execute", { kind: "client", attributes }, (span) =>
+    const { attributes, name } = Spans.describe(this.subject, this.options, this.core.keyspace, this.isIdempotent)
+    return Effect.useSpan(name, { kind: "client", attributes }, (span) =>
       Effect.suspend(() => {
         const request = new ExecuteRequest(
           this.core,
@@ -148,13 +184,17 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
           this.deadline,
           true
         )
-        return Effect.onExit(Effect.provideService(request, Tracer.ParentSpan, span), () =>
-          Effect.sync(() => {
-            // Who was asked last, and answered or failed.
-            const { node } = request
-            if (node === undefined) return
-            span.attribute("server.address", node.address)
-            span.attribute("server.port", node.port)
+        return Effect.onExit(Effect.provideService(request, Tracer.ParentSpan, span), (exit) =>
+          Effect.map(Clock.Clock, (clock) => {
+            const { connection, history, node } = request
+            Spans.finish(span, clock.currentTimeNanosUnsafe(), {
+              node,
+              shard: connection?.shard,
+              speculations: history?.speculations ?? 0,
+              attempts: history?.attempts ?? [],
+              value: Exit.isSuccess(exit) ? exit.value : undefined,
+              error: Exit.isFailure(exit) ? errorIn(exit.cause) : undefined
+            })
           }))
       }))
   }
@@ -170,7 +210,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** May be done twice, by another node at the same time. */
   private get isRepeatable(): boolean {
     const { kind, options } = this
-    return mayBeSentTwice({ kind, isIdempotent: options.idempotent, isSerial: options.isSerial })
+    return mayBeSentTwice({ kind, isIdempotent: this.isIdempotent, isSerial: options.isSerial })
+  }
+
+  /** What was said of it, else what its text says: that counts where each time it is sent it writes at the same time. */
+  private get isIdempotent(): boolean {
+    const { core, options, subject } = this
+    if (options.idempotent !== undefined) return options.idempotent
+    return (core.clientTimestamps || options.request.timestamp !== undefined) && subject.isCertain
   }
 
   protected start(): void {
@@ -182,11 +229,19 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       if (core.stamps(kind, options)) this.timestamp = core.nextTimestamp()
     }
     core.ticker.send(this)
+    const { speculation } = options
+    if (speculation === undefined || this.race !== 0 || !this.isRepeatable) return
+    const { latencies } = this.subject.usual
+    if (speculation.quantile > 0 && latencies === undefined) this.subject.usual.latencies = new Latencies()
+    const millis = speculation.quantile === 0 ? speculation.millis : latencies?.quantile(speculation.quantile)
+    if (millis !== undefined) core.speculator.add(this, speculation.quantile === 0 ? millis : millis / 1_000)
   }
 
   /** Called by the ticker. */
   send(): void {
-    if (!this.isSettled) this.attempt()
+    if (this.isSettled) return
+    if (this.startedAt === 0) this.startedAt = this.core.micros
+    this.attempt()
   }
 
   /** Routes unless a connection is given, encodes and sends; waits for room, or ends the request when there will be none. */
@@ -203,16 +258,31 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     try {
       if (connection !== undefined) core.node = this.node
       else if (history?.again !== undefined) {
-        connection = history.again.isAvailable ? history.again : history.node?.pool?.pickAny()
+        const { again } = history
+        connection = again.isAvailable ? again : history.node?.pool?.pick(again.shard, this.kind.isConditional)
         core.node = history.node
         history.again = undefined
       }
       const isGiven = connection !== undefined
-      connection ??= core.route(prepared, this.values, this.options.isSerial, history?.tried)
       if (connection === undefined) {
-        waitable = core.waitable(prepared, this.values, history?.tried)
-        // Nobody answers now: those who may again are better than nobody.
-        if (waitable.length === 0) connection = core.routeSilent(history?.tried)
+        const { options } = this
+        connection = options.way !== undefined
+          ? this.routeBy(options.way)
+          : options.request.pagingState !== undefined && options.request.pagingState !== null && history === undefined
+          ? core.routePage(options.request.pagingState, prepared, this.values)
+          : undefined
+        if (options.way === undefined) connection ??= core.route(prepared, this.values, options, history?.tried)
+      }
+      if (connection === undefined) {
+        waitable = this.waitable(history?.tried)
+        if (waitable.length === 0) connection = this.routeLast(history?.tried)
+      }
+      if (prepared?.isGlobal === true) {
+        const refused = refusal(subject, this.options)
+        if (refused !== undefined) {
+          core.isEncoding = false
+          return this.end(refused)
+        }
       }
       if (connection !== undefined && (prepared?.confirmed !== undefined || subject.form === "batch")) {
         const stranger = this.strangerTo(core.node!)
@@ -242,11 +312,12 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
           Request.writeQuery(out, kept ?? this.queryTemplate(subject, dialect), subject.text, this.timestamp)
         } else BatchFrame.write(out, this.batchTemplate(subject, dialect), subject.parts, this.timestamp)
       } else if (waitable === undefined || waitable.length === 0) {
-        waitable = core.waitable(prepared, this.values, history?.tried, waitable !== undefined)
+        waitable = this.waitable(history?.tried, waitable !== undefined)
       }
     } catch (error) {
       core.isEncoding = false
       if (out !== undefined) connection!.discard(start)
+      if (error instanceof PolicyDefect) return this.settle(Exit.die(error.cause))
       return this.unfit(encodeError(error))
     }
     core.isEncoding = false
@@ -255,6 +326,157 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     this.connection = connection
     this.sentAt = core.ticker.now
     this.stream = connection.commit(start, this, this.attemptDeadline())
+    if (this.race === 2) this.history!.tried.push(core.node!)
+  }
+
+  /** A connection for a request that does not go the default way. Throws `PolicyDefect`. */
+  private routeBy(way: Way): Connection | undefined {
+    const { core, options, prepared, values } = this
+    const tried = this.history?.tried
+    if (way.target !== undefined) {
+      const node = core.snapshot.hosts.get(way.target.hostId)
+      return node === undefined || tried?.includes(node) === true
+        ? undefined
+        : core.routeTo(node, way.target.shard, prepared, values)
+    }
+    if (way.balancing === undefined) return core.routeKey(way, prepared, options.isSerial, tried)
+    const plan = this.plan(way.balancing)
+    plan.full.length = 0
+    while (true) {
+      const place = plan.take()
+      if (place === undefined) return undefined
+      // As it is now: policies may keep what they were given.
+      const node = core.snapshot.hosts.get(place.node.hostId)
+      if (node?.pool === undefined || tried?.includes(node) === true) continue
+      const connection = core.routeTo(node, place.shard, prepared, values)
+      if (connection !== undefined) return connection
+      if (node.pool.isUp) plan.full.push(node)
+    }
+  }
+
+  private plan(policy: Balancing.Policy): Plan {
+    const history = this.history ??= new History()
+    const { core, options, prepared, subject, values } = this
+    return history.plan ??= new Plan(() => {
+      const { replicas, token } = core.placesOf(prepared, values)
+      const request: Balancing.Request = {
+        statement: subject.text,
+        kind: subject.kind,
+        keyspace: prepared?.keyspace ?? "",
+        table: prepared?.table ?? "",
+        token,
+        replicas,
+        plan: { [Symbol.iterator]: () => core.plan(prepared, values, options) },
+        consistency: options.request.consistency,
+        isSerial: options.isSerial || subject.kind.isConditional,
+        label: options.label,
+        profile: options.profile
+      }
+      return policy(request, core.snapshot)
+    })
+  }
+
+  /** The nodes on which it may wait for room. */
+  private waitable(skip: ReadonlyArray<Node> | undefined, any = false): ReadonlyArray<Node> {
+    const { core, prepared, values } = this
+    const { way } = this.options
+    if (way?.target !== undefined) {
+      const node = core.snapshot.hosts.get(way.target.hostId)
+      const isThere = node?.pool !== undefined && (any ? node.pool.isOpen : node.pool.isUp)
+      return isThere && skip?.includes(node) !== true ? [node] : []
+    }
+    if (way?.balancing !== undefined) return this.history?.plan?.full ?? []
+    return core.waitable(prepared, values, skip, any)
+  }
+
+  /** Where it could go next. */
+  private others(skip: ReadonlyArray<Node>): ReadonlyArray<Node> {
+    const { core, options } = this
+    const { way } = options
+    if (way?.balancing !== undefined && way.target === undefined) {
+      try {
+        const next = this.plan(way.balancing).peek()
+        return next === undefined ? [] : [next.node]
+      } catch (error) {
+        // It throws again where that can be told.
+        if (error instanceof PolicyDefect) return core.snapshot.local
+        throw error
+      }
+    }
+    const others = way?.target === undefined ? core.waitable(undefined, this.values, skip) : []
+    if (others.length > 0 || way?.target !== undefined || !core.mayLeave(options, this.kind.isConditional)) {
+      return others
+    }
+    return core.snapshot.remote.filter((node) => node.pool?.isUp === true && !skip.includes(node))
+  }
+
+  /** No node that should be asked takes requests now: those of another datacenter, and those that may answer again. */
+  private routeLast(skip: ReadonlyArray<Node> | undefined): Connection | undefined {
+    const { core, options } = this
+    const { way } = options
+    if (way?.target !== undefined) {
+      const node = core.snapshot.hosts.get(way.target.hostId)
+      core.node = node
+      return node === undefined || skip?.includes(node) === true ? undefined : node.pool?.pickSilent()
+    }
+    if (way?.balancing !== undefined) return undefined
+    const remote = core.mayLeave(options, this.kind.isConditional) ? core.routeRemote(skip) : undefined
+    // Nobody answers now: those who may again are better than nobody.
+    return remote ?? core.routeSilent(skip)
+  }
+
+  /** Called when it takes longer than it should: asks other nodes, too, and takes the first answer. */
+  onImpatient(): void {
+    const { core, history, node, options } = this
+    const { max, millis, quantile } = options.speculation!
+    // Who waits for room, or for a statement to be prepared, has asked nobody yet.
+    if (node === undefined || this.stream < 0 || history?.place?.isWaiting === true) return
+    const shared = this.history ??= new History()
+    const tried = [...shared.tried, node]
+    if (this.others(tried).length === 0) return
+    const spare = (): Effect.Effect<any, CqlError> => {
+      if (!core.retries.maySpeculate(core.requests)) {
+        options.series.throttle()
+        return Effect.interrupt
+      }
+      options.series.speculate()
+      shared.speculations++
+      const other = this.renew()
+      other.race = 2
+      other.deadline = this.deadline
+      other.begun = this.begun
+      other.startedAt = this.startedAt
+      other.timestamp = this.timestamp
+      other.history = new History(tried)
+      return other
+    }
+    const first = spare()
+    if (first === Effect.interrupt) return
+    const delay = quantile === 0 ? millis : (this.subject.usual.latencies?.quantile(quantile) ?? 0) / 1_000
+    const later = Array.from(
+      { length: max - 1 },
+      (_, i) =>
+        Effect.andThen(
+          Effect.sleep((i + 1) * delay),
+          Effect.suspend(() => this.others(tried).length > 0 ? spare() : Effect.interrupt)
+        )
+    )
+    this.race = 1
+    this.handOver((rest) =>
+      Effect.catchCause(Effect.raceAll([rest, first, ...later]), (cause) => this.allFailed(cause))
+    )
+  }
+
+  /** None of those that raced has an answer: one error, with all attempts. */
+  private allFailed(cause: Cause.Cause<CqlError>): Effect.Effect<never, CqlError> {
+    const errors = cause.reasons.flatMap((reason) => Cause.isFailReason(reason) ? [reason.error] : [])
+    const [first] = errors
+    if (first === undefined || Cause.hasDies(cause)) return Effect.failCause(cause)
+    const outcome = errors.reduce((worst, error) => graver(worst, error.outcome), first.outcome)
+    this.options.series.fail(first.reason._tag, outcome)
+    const { idempotent, reason, statement } = first
+    const attempts = errors.flatMap((error) => error.attempts ?? [])
+    return Effect.fail(new CqlError({ reason, outcome, attempts, statement, idempotent }))
   }
 
   /** The tick after which another node is asked. */
@@ -283,7 +505,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         tracing: options.tracing,
         stamped: core.stamps(prepared.kind, options),
         dialect,
-        resultMetadataId: known?.id
+        resultMetadataId: known?.id,
+        customPayload: options.customPayload
       }
     )
   }
@@ -295,7 +518,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     templates.select(options)
     return templates.current[dialect.version] ??= Request.queryTemplate(
       keyspace === undefined ? request : { ...request, keyspace },
-      { dialect, tracing, stamped: core.stamps(kind, options) }
+      { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
     )
   }
 
@@ -312,7 +535,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     return templates.current[layout] = BatchFrame.template(
       type,
       keyspace === undefined ? request : { ...request, keyspace },
-      { dialect, tracing, stamped: core.stamps(kind, options) }
+      { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
     )
   }
 
@@ -343,10 +566,9 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         // The one error that says what is wrong stays, whatever became of asking.
         onSuccess: () =>
           doubtful.every(({ encoder }, i) => encoder === before[i])
-            ? Effect.fail(this.error(error))
+            ? Effect.fail(this.failure(error))
             : this.continued(history),
-        onFailure: (failure) =>
-          Effect.fail(failure.reason._tag === "StatementChanged" ? this.error(failure.reason) : this.error(error))
+        onFailure: ({ reason }) => Effect.fail(this.failure(reason._tag === "StatementChanged" ? reason : error))
       })
     )
   }
@@ -421,6 +643,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private noConnection(): void {
     const reason = this.history?.attempts.at(-1)?.reason
     if (reason !== undefined) return this.end(reason)
+    const target = this.options.way?.target
+    if (target !== undefined) return this.end(new NoNodeAvailable({ message: this.whyNot(target.hostId) }))
     const why = this.core.snapshot.local.map((node) =>
       `${node.address}:${node.port} (${node.pool?.lastReason?.message ?? "no connection takes a request now"})`
     ).join(", ")
@@ -429,6 +653,19 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         message: `no node of the datacenter ${this.core.snapshot.datacenter} can be asked: ${why || "it has no nodes"}`
       })
     )
+  }
+
+  /** Why the node that was asked for cannot be asked. */
+  private whyNot(hostId: string): string {
+    const { hosts, nodes } = this.core.snapshot
+    const node = hosts.get(hostId)
+    if (node === undefined) {
+      return `the cluster has no node with the host id ${hostId}: it has ${nodes.map((node) => node.hostId).join(", ")}`
+    }
+    const at = `${node.address}:${node.port}`
+    return node.pool === undefined
+      ? `the client is not connected to ${at} (${hostId}): it is in the datacenter ${node.datacenter}, or filtered out`
+      : `${at} cannot be asked: ${node.pool.lastReason?.message ?? "no connection takes a request now"}`
   }
 
   protected abandon(): void {
@@ -441,25 +678,37 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const prefix = Response.readPrefix(flags, body)
     const node = this.node!
     const { usual } = this.subject
+    const pool = node.pool!
     const took = this.core.ticker.now - this.sentAt
-    if (took > 0 || usual.ticks !== 0) usual.observe(took)
+    if (took > 0 || usual.ticks !== 0 || pool.slowness !== 0) this.core.observe(took, usual, pool)
+    const bytes = body.end - body.pos
     if (prefix.warnings.length > 0) this.warned(prefix.warnings)
     if (opcode === Frame.Opcode.RESULT) {
       const { core, prepared } = this
-      if (prefix.customPayload !== undefined && prepared !== undefined) core.learn(prepared, prefix.customPayload)
+      this.answered()
+      if (prepared !== undefined) {
+        if (prefix.customPayload !== undefined) core.learn(prepared, prefix.customPayload)
+        if (prepared.kind.isConditional && prepared.tabletTable !== undefined) core.wonder(prepared, this.values)
+      }
       const kind = body.i32()
       if (kind === Response.ResultKind.ROWS) {
         const { page } = core
         const { subject } = this
         const decoder = core.decoders.open(body, this.named ?? subject.decoder, page)
-        const rows: Array<any> = this.options.rows === "arrays" ? decoder.readArrays(body) : decoder.read(body)
+        const rows: Array<any> = this.options.rows === "objects"
+          ? decoder.read(body)
+          : readAs(this.options.rows, decoder, body)
         if (decoder.duplicates.length > 0) this.warnOfNames(decoder)
         if (subject.decoder !== decoder) subject.decoder = decoder
         if (page.newMetadataId !== undefined) prepared?.changed(page.newMetadataId, decoder)
         const { whole } = this
         const { pagingState } = page
+        if (pagingState !== null) {
+          core.coordinators.set(pagingState, node)
+          this.options.series.page()
+        }
         if (!whole) {
-          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, decoder, prefix, node))
+          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, decoder, prefix, node, bytes))
         }
         return pagingState === null
           ? this.succeedLater(core.ticker, rows)
@@ -480,6 +729,32 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
   }
 
+  /** It is counted, and noted where it took long. */
+  private answered(): void {
+    const { core, options, startedAt, subject } = this
+    const micros = (core.micros - startedAt) & 0x3fff_ffff
+    options.series.answer(micros)
+    const { latencies } = subject.usual
+    if (latencies !== undefined) latencies.observe(micros)
+    const { slowLog } = core
+    if (slowLog !== undefined && micros >= slowLog.threshold) slowLog.write(() => this.slowLine(micros, "answered"))
+  }
+
+  /** A line about this request, without values. */
+  private slowLine(micros: number, end: string): string {
+    const { connection, history, node, options, subject } = this
+    const attempts = history?.attempts ?? []
+    const where = node === undefined ? "nobody" : `${node.address}:${node.port} shard ${connection?.shard ?? 0}`
+    const before = attempts.map(({ decision, durationMillis, node, reason }) =>
+      `${node} ${reason._tag} after ${durationMillis} ms, ${decision}`
+    )
+    const label = options.label === undefined ? "" : ` [${options.label}]`
+    const tries = before.length === 0 ? "" : ` (before that: ${before.join("; ")})`
+    return `slow request${label}: ${(micros / 1_000).toFixed(1)} ms, ${end} by ${where}${tries}: ${
+      shortened(subject.text)
+    }`
+  }
+
   private warned(warnings: ReadonlyArray<string>): void {
     const { core, node, subject } = this
     for (const warning of warnings) {
@@ -493,7 +768,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** Rows as objects have the last of several columns of one name. */
   private warnOfNames({ duplicates }: RowDecoder): void {
     const { core, options, subject } = this
-    if (options.rows === "arrays") return
+    if (options.rows !== "objects") return
     core.warnings.warn(
       `names\0${subject.text}`,
       `the result has more than one column ${
@@ -536,11 +811,15 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { connection, history, node } = this
     // Nothing is heard of it, or it has answered none of several requests.
     const isSilent = connection!.isSilent || connection!.isSuspect
-    const others = core.waitable(undefined, this.values, [...history?.tried ?? [], node!])
+    const others = this.others([...history?.tried ?? [], node!])
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
-    const isFree = isSilent && (history?.moves ?? 0) === 0 && others.some(({ pool }) => isWell(pool!, now))
+    const isFree = isSilent && (history?.moves ?? 0) === 0 &&
+      others.some(({ pool }) => pool !== undefined && isWell(pool, now))
     if (others.length === 0 || !core.mayMove(isFree)) return this.attemptDeadline()
     this.isMoving = true
+    // It has made somebody wait, whatever it answers in the end.
+    const pool = node!.pool!
+    if (pool.slowness < SLOWEST) pool.slowness++
     return 0
   }
 
@@ -564,32 +843,68 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (reason._tag === "Unprepared" && history.unprepared < 1 + this.statements) {
       const unknown = this.statementOf(reason.id)
       if (unknown !== undefined) {
+        unknown.knownBy.delete(node.hostId)
         this.record(history, node, reason, sent, "Prepare")
         history.unprepared++
         return this.prepareAgain(history, node, this.connection!, unknown)
       }
     }
+    const isSerial = options.isSerial
     const { sameNode, unavailable } = history
-    const decision = decide({
-      reason,
-      sent,
-      kind,
-      isIdempotent: options.idempotent,
-      isSerial: options.isSerial,
-      sameNode,
-      unavailable
-    })
+    const failure = { reason, sent, kind, isIdempotent: this.isIdempotent, isSerial, sameNode, unavailable }
+    const proposed = decide(failure)
+    const { policy } = options.retry
+    let verdict: Verdict = { decision: proposed }
+    if (policy !== undefined) {
+      const elapsedMillis = (this.core.ticker.now - this.begun) * TICK_MILLIS
+      const { label, profile } = options
+      const { consistency } = options.request
+      const attempts = history.attempts.length + 1
+      const statement = this.subject.text
+      const told = { outcome, proposed, attempts, statement, consistency, label, profile, elapsedMillis }
+      try {
+        verdict = govern(policy, { ...failure, ...told, leftMillis: this.left })
+      } catch (cause) {
+        return this.settle(Exit.die(cause))
+      }
+    }
+    let { decision } = verdict
+    let wait = 0
+    // What was not sent was no load for anybody, and whoever was given up on was waited for long enough.
+    if (decision !== "Fail" && sent && reason._tag !== "AttemptTimeout") {
+      const isFirst = (decision === "NextNode" ? history.nextNode : sameNode) === 0
+      if (!isFirst && !this.core.retries.mayRepeat(this.core.requests)) {
+        options.series.throttle()
+        decision = "Fail"
+      } else if (verdict.delay !== undefined) wait = millisOf(verdict.delay)
+      else if (!isFirst) wait = this.core.retries.backoff(options, history.repeats++)
+      if (wait >= this.left) decision = "Fail"
+    }
     this.record(history, node, reason, sent, decision)
     if (decision === "Fail") return this.end(reason)
+    options.series.retry(decision)
+    if (verdict.consistency !== undefined) this.options = atLevel(options, verdict.consistency)
     if (decision === "SameNode") {
       history.sameNode++
       history.again = this.connection
       history.node = node
     } else {
+      history.nextNode++
       if (reason._tag === "Unavailable") history.unavailable++
       history.tried.push(node)
+      if (policy?.decide !== undefined) this.beginAgain(history, node)
     }
-    this.attempt()
+    // Where nobody is left to be asked, there is nothing to wait for.
+    if (wait === 0 || (decision === "NextNode" && this.others(history.tried).length === 0)) return this.attempt()
+    this.settle(Effect.andThen(Effect.sleep(wait), Effect.suspend(() => this.continued(history))))
+  }
+
+  /** A policy wants another node where all were asked: once more round, the last one last. */
+  private beginAgain(history: History, last: Node): void {
+    const { tried } = history
+    if (this.options.way !== undefined || this.others(tried).length > 0) return
+    tried.length = 0
+    if (this.others([last]).length > 0) tried.push(last)
   }
 
   /** What is waited for on the way of this request: it goes on for others when this one's time is over. */
@@ -622,7 +937,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         unavailable: 0
       })
     this.record(history, node, reason, true, decision)
-    if (decision !== "NextNode") return Effect.fail(this.error(reason))
+    if (decision !== "NextNode") return Effect.fail(this.failure(reason))
     history.tried.push(node)
     history.again = undefined
     history.unprepared = 0
@@ -643,15 +958,31 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** The same request once more, with what it has been through. */
   private continued(history: History): ExecuteRequest {
     const next = this.renew()
+    next.race = this.race
     next.deadline = this.deadline
     next.begun = this.begun
+    next.startedAt = this.startedAt
     next.timestamp = this.timestamp
     next.history = history
     return next
   }
 
   private end(reason: CqlReason): void {
-    this.settle(Exit.fail(this.error(reason)))
+    this.settle(Exit.fail(this.failure(reason)))
+  }
+
+  /** The error of a request that ends, which is counted unless others race with it. */
+  private failure(reason: CqlReason): CqlError {
+    const error = this.error(reason)
+    if (this.race !== 0) return error
+    const { core, options, startedAt } = this
+    options.series.fail(reason._tag, error.outcome)
+    const { slowLog } = core
+    const micros = startedAt === 0 ? 0 : (core.micros - startedAt) & 0x3fff_ffff
+    if (slowLog !== undefined && micros >= slowLog.threshold) {
+      slowLog.write(() => this.slowLine(micros, `failed with ${reason._tag}, asked last`))
+    }
+    return error
   }
 
   private error(reason: CqlReason): CqlError {
@@ -663,7 +994,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       outcome,
       attempts: history?.attempts ?? [],
       statement: this.subject.text,
-      idempotent: this.options.idempotent
+      idempotent: this.isIdempotent
     }
     // Of those there may be a hundred thousand at once, and a stack costs more than the rest of the request.
     return reason._tag === "ClientOverloaded" ? withoutStack(() => new CqlError(fields)) : new CqlError(fields)

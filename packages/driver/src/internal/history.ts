@@ -2,15 +2,27 @@ import type { Place } from "@effect-scylla/pool/Admission"
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Attempt, Outcome } from "../CqlError.ts"
 import type { Node } from "../Snapshot.ts"
+import type { Plan } from "./plan.ts"
 
 const SEVERITY: ReadonlyArray<Outcome | undefined> = [undefined, "NotSent", "Rejected", "Ambiguous"]
+
+/** The graver of two outcomes: what more may have happened. */
+export const graver = (a: Outcome | undefined, b: Outcome | undefined): Outcome | undefined =>
+  SEVERITY.indexOf(b) > SEVERITY.indexOf(a) ? b : a
 
 /** What a request has been through. */
 export class History {
   readonly attempts: Array<Attempt> = []
-  /** Nodes that are not asked again. */
-  readonly tried: Array<Node> = []
+  /** Nodes that are not asked again: of those that race for one answer, the same list. */
+  readonly tried: Array<Node>
   sameNode = 0
+  nextNode = 0
+  /** Repetitions that waited before they were sent. */
+  repeats = 0
+  /** Nodes that were asked before another one had answered. */
+  speculations = 0
+  /** What a policy of the user's says about where to go. */
+  plan: Plan | undefined = undefined
   unavailable = 0
   /** It was answered UNPREPARED so often. */
   unprepared = 0
@@ -27,8 +39,12 @@ export class History {
   /** Where it waits for room. */
   place: Place | undefined = undefined
 
+  constructor(tried: Array<Node> = []) {
+    this.tried = tried
+  }
+
   /** An attempt came to this. */
   came(outcome: Outcome | undefined): void {
-    if (SEVERITY.indexOf(outcome) > SEVERITY.indexOf(this.worst)) this.worst = outcome
+    this.worst = graver(this.worst, outcome)
   }
 }

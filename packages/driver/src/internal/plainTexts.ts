@@ -1,5 +1,6 @@
 import type * as Request from "@effect-scylla/protocol/Request"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
+import * as Idempotence from "../Idempotence.ts"
 import * as StatementKind from "../StatementKind.ts"
 import { Templates } from "./templates.ts"
 import { Usual } from "./usual.ts"
@@ -26,6 +27,12 @@ export class PlainText {
     this.kind = StatementKind.of(text)
     this.hasVariables = StatementKind.hasVariables(text)
     this.isUse = this.kind.type === "use"
+  }
+
+  private certain: boolean | undefined = undefined
+  /** It can be done twice for certain. */
+  get isCertain(): boolean {
+    return this.certain ??= Idempotence.isCertain(this.text)
   }
 }
 

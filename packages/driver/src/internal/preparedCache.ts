@@ -2,6 +2,9 @@ import type { Connection } from "@effect-scylla/pool/Connection"
 import { MalformedResponse } from "@effect-scylla/pool/PoolError"
 import { format } from "@effect-scylla/protocol/CqlType"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
+import type * as Response from "@effect-scylla/protocol/Response"
+import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { markersOf } from "@effect-scylla/sharding/RoutingKey"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,18 +14,27 @@ import { decide } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { Core } from "./core.ts"
+import { Literals } from "./literals.ts"
 import { notSent } from "./notSent.ts"
+import * as SystemTables from "./systemTables.ts"
+import type { Teacher } from "./teacher.ts"
 
 /** Milliseconds after which another node is asked to prepare a statement. */
 const ATTEMPT_MILLIS = 2_000
+
+/** How many statements are remembered, and how many bytes of them. */
+export interface Bounds {
+  readonly count: number
+  readonly bytes: number
+}
 
 /** What a statement is known by: its text, and the keyspace if it was given one. */
 const keyOf = (text: string, keyspace: string | undefined): string =>
   keyspace === undefined ? text : `${keyspace}\0${text}`
 
 /**
- * Prepared statements by their text and keyspace. Least recently used ones are forgotten past the bound,
- * so that texts with values inlined cannot fill the memory. Each text is prepared once however many ask for it, and once
+ * Prepared statements by their text and keyspace. Least recently used ones are forgotten past the bounds, of their number and of their
+ * bytes, so that texts with values inlined cannot fill the memory. Each text is prepared once however many ask for it, and once
  * for each node that has forgotten it; whoever gives up waiting does not stop it for the others.
  */
 export class PreparedCache {
@@ -30,12 +42,26 @@ export class PreparedCache {
   private readonly preparing = new Map<string, Deferred.Deferred<Prepared, CqlError>>()
   private readonly core: Core
   private readonly scope: Scope.Scope
-  private readonly bound: number
+  private readonly decoders = new RowDecoders()
+  private readonly bounds: Bounds
+  private readonly literals = new Literals()
+  /** Of the partition keys of tables, for v3, as of an epoch of the schema. */
+  private keys = { epoch: -1, of: new Map<string, ReadonlyArray<string>>() }
+  private bytes = 0
+  /** Statements that were forgotten for the bounds. */
+  evictions = 0
+  /** `undefined`: nodes are taught on the way only. */
+  teacher: Teacher | undefined = undefined
 
-  constructor(core: Core, scope: Scope.Scope, bound: number) {
+  constructor(core: Core, scope: Scope.Scope, bounds: Bounds) {
     this.core = core
     this.scope = scope
-    this.bound = bound
+    this.bounds = bounds
+  }
+
+  /** Statements that are remembered. */
+  get size(): number {
+    return this.statements.size
   }
 
   /** The statement, if it is prepared. */
@@ -46,10 +72,60 @@ export class PreparedCache {
   /** Marks it as used. Called by slow paths only: a statement in use every microsecond needs no note of each use. */
   private touch(prepared: Prepared): void {
     const key = keyOf(prepared.text, prepared.givenKeyspace)
-    this.statements.delete(key)
+    this.drop(key)
     this.statements.set(key, prepared)
-    if (this.statements.size > this.bound) this.statements.delete(this.statements.keys().next().value!)
+    this.bytes += prepared.weight
+    const { bytes, count } = this.bounds
+    while (this.statements.size > count || (this.bytes > bytes && this.statements.size > 1)) {
+      this.drop(this.statements.keys().next().value!)
+      this.evictions++
+    }
   }
+
+  private drop(key: string): void {
+    const known = this.statements.get(key)
+    if (known === undefined) return
+    this.statements.delete(key)
+    this.bytes -= known.weight
+  }
+
+  /** A statement that was not known: perhaps one of many that are alike. */
+  private added(prepared: Prepared): void {
+    const warning = this.literals.observe(prepared.text)
+    if (warning !== undefined) this.core.warnings.warn("literals", warning, Infinity)
+    this.spread(prepared)
+  }
+
+  /** Teaches the other nodes, in the background. */
+  private spread(prepared: Prepared): void {
+    const { teacher } = this
+    if (teacher === undefined) return
+    const { local, remote } = this.core.snapshot
+    for (const node of local) if (node.pool?.isUp === true) teacher.add(prepared, node)
+    for (const node of remote) if (node.pool?.isUp === true) teacher.add(prepared, node)
+  }
+
+  /** A node is there, perhaps again: what is in use is prepared before requests get there, what was used last first. */
+  nodeUp(hostId: string): void {
+    const { teacher } = this
+    const node = this.core.snapshot.hosts.get(hostId)
+    for (const prepared of [...this.statements.values()].toReversed()) {
+      // It may have been started anew, and remember nothing.
+      prepared.knownBy.delete(hostId)
+      if (teacher !== undefined && node !== undefined) teacher.add(prepared, node)
+    }
+  }
+
+  /** One job of the teacher's. What does not work out is left to the request that gets there. */
+  readonly teach = (node: Node, prepared: Prepared): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const now = this.core.snapshot.hosts.get(node.hostId)
+      const connection = now?.pool?.isUp === true ? now.pool.pickReserved() : undefined
+      const isInUse = this.get(prepared.text, prepared.givenKeyspace) === prepared
+      return connection === undefined || !isInUse
+        ? Effect.void
+        : Effect.ignore(this.reprepare(now!, connection, prepared))
+    })
 
   prepare(text: string, keyspace?: string): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
@@ -94,7 +170,7 @@ export class PreparedCache {
   private compare(before: Prepared, after: Prepared): Effect.Effect<void, CqlError> {
     const { core } = this
     if (!before.isSame(after)) {
-      this.statements.delete(keyOf(before.text, before.givenKeyspace))
+      this.drop(keyOf(before.text, before.givenKeyspace))
       return Effect.fail(
         new CqlError({
           reason: new StatementChanged({
@@ -108,6 +184,7 @@ export class PreparedCache {
         })
       )
     }
+    for (const hostId of after.knownBy) before.knownBy.add(hostId)
     if (before.hasTypesOf(after)) before.relearned(after)
     else {
       before.renew(after)
@@ -137,7 +214,11 @@ export class PreparedCache {
       // A getter of a bound value may ask for it: not in the midst of that frame.
       const work = (this.core.isEncoding ? Effect.andThen(Effect.yieldNow, prepare) : prepare).pipe(
         Effect.tap((prepared) =>
-          Effect.sync(() => this.touch(this.get(prepared.text, prepared.givenKeyspace) ?? prepared))
+          Effect.sync(() => {
+            const known = this.get(prepared.text, prepared.givenKeyspace)
+            this.touch(known ?? prepared)
+            if (known === undefined) this.added(prepared)
+          })
         ),
         Effect.onInterrupt(() =>
           Deferred.fail(
@@ -183,12 +264,43 @@ export class PreparedCache {
         onFailure: (error) => fail(error.reason),
         onSuccess: ({ response }) =>
           response._tag === "Prepared"
-            ? Effect.succeed(new Prepared(text, response, connection.features, keyspace, asked))
+            ? Effect.map(this.withKey(connection, response), (told) => {
+              const prepared = new Prepared(text, told, connection.features, keyspace, asked)
+              prepared.knownBy.add(node.hostId)
+              return prepared
+            })
             : response._tag === "Error"
             ? fail(response.error)
             : fail(new MalformedResponse({ message: `PREPARE was answered with ${response._tag}` }))
       }
     )
+  }
+
+  /** v3 does not tell which variables are the partition key: their names and the schema do. Without it, the request goes anywhere. */
+  private withKey(connection: Connection, response: Response.Prepared): Effect.Effect<Response.Prepared> {
+    const { variables } = response
+    const [first] = variables.columns
+    if (connection.dialect.version !== 3 || first === undefined || variables.partitionKey.length > 0) {
+      return Effect.succeed(response)
+    }
+    const { core } = this
+    if (this.keys.epoch !== core.schema.epoch) this.keys = { epoch: core.schema.epoch, of: new Map() }
+    const { of } = this.keys
+    const table = `${first.keyspace}.${first.table}`
+    const known = of.get(table)
+    const asked = known === undefined
+      ? Effect.tap(
+        Effect.orElseSucceed(
+          SystemTables.partitionKey(connection, this.decoders, first.keyspace, first.table),
+          (): ReadonlyArray<string> => []
+        ),
+        (key) => Effect.sync(() => key.length > 0 && of.set(table, key))
+      )
+      : Effect.succeed(known)
+    return Effect.map(asked, (key) => {
+      const markers = markersOf(key, variables.columns.map(({ name }) => name))
+      return markers === undefined ? response : { ...response, variables: { ...variables, partitionKey: markers } }
+    })
   }
 
   /** On one local node after the other until one answers; those that did not in time get all of it once the others were asked. */
@@ -202,8 +314,8 @@ export class PreparedCache {
       let tried: Array<Node> = []
       let millis = Math.min(ATTEMPT_MILLIS, timeoutMillis)
       while (true) {
-        const connection = core.route(undefined, [], false, tried) ?? core.routeReserved(tried) ??
-          core.routeSilent(tried)
+        const connection = core.route(undefined, [], core.defaults, tried) ?? core.routeReserved(tried) ??
+          core.routeRemote(tried) ?? core.routeSilent(tried)
         if (connection === undefined) {
           if (!isLate || core.closed || core.millis - begun >= timeoutMillis) break
           // All are late. One that has recovered is not found out about by waiting for another one for long.

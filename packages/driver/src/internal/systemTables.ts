@@ -2,6 +2,8 @@ import type { Connection } from "@effect-scylla/pool/Connection"
 import type { PoolError } from "@effect-scylla/pool/PoolError"
 import type { Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import type { TabletInfo } from "@effect-scylla/sharding/TabletMap"
+import { minimum } from "@effect-scylla/sharding/Token"
 import * as Effect from "effect/Effect"
 import type { KeyspaceRow } from "../Snapshot.ts"
 
@@ -19,12 +21,15 @@ export interface NodeRow {
   readonly datacenter: string
   readonly rack: string
   readonly tokens: ReadonlyArray<bigint>
+  readonly tokenTexts: ReadonlyArray<string>
   readonly releaseVersion: string
   readonly schemaVersion: string
 }
 
 export interface Topology {
   readonly clusterName: string
+  /** A class name, empty where it is not told. */
+  readonly partitioner: string
   readonly local: NodeRow
   readonly nodes: ReadonlyArray<NodeRow>
   /** Rows that had to be left out, a sentence each. */
@@ -76,6 +81,7 @@ const nodeOf = (row: Row, address: string, peer: string): NodeRow | undefined =>
     datacenter,
     rack: text(row["rack"]),
     tokens: tokensOf(row["tokens"]),
+    tokenTexts: row["tokens"] instanceof Set ? [...row["tokens"]].map(String) : [],
     releaseVersion: text(row["release_version"]),
     schemaVersion: text(row["schema_version"])
   }
@@ -116,12 +122,14 @@ export const topology = (
       datacenter: text(own?.["data_center"]),
       rack: "",
       tokens: [],
+      tokenTexts: [],
       releaseVersion: "",
       schemaVersion: ""
     }
     if (local === undefined) nodes.set(unknown.hostId, unknown)
     return {
       clusterName: text(own?.["cluster_name"]),
+      partitioner: text(own?.["partitioner"]),
       local: local ?? unknown,
       nodes: [...nodes.values()],
       skipped
@@ -135,14 +143,18 @@ export const keyspaces = (
 ): Effect.Effect<ReadonlyArray<KeyspaceRow>, Problem> =>
   Effect.gen(function*() {
     const rows = yield* query(connection, decoders, "SELECT keyspace_name, replication FROM system_schema.keyspaces")
-    // Only ScyllaDB has this table, and only since tablets; elsewhere there are none.
-    const scylla = connection.features.isScylla
-      ? yield* query(
-        connection,
-        decoders,
-        "SELECT keyspace_name, initial_tablets FROM system_schema.scylla_keyspaces"
-      ).pipe(Effect.catchTag("InvalidRequest", () => Effect.succeed([])))
-      : []
+    // Only ScyllaDB has this table, and only since tablets; elsewhere there are none. Who has leaders says so in a column.
+    const read = (columns: string) =>
+      query(connection, decoders, `SELECT keyspace_name, ${columns} FROM system_schema.scylla_keyspaces`)
+    const plain = Effect.catchTag(read("initial_tablets"), "InvalidRequest", () => Effect.succeed([]))
+    const scylla = !connection.features.isScylla
+      ? []
+      : connection.dialect.tabletVersions
+      ? yield* Effect.catchTag(read("initial_tablets, consistency"), "InvalidRequest", () => plain)
+      : yield* plain
+    const globals = new Set(
+      scylla.filter((row) => row["consistency"] === "global").map((row) => text(row["keyspace_name"]))
+    )
     const tablets = new Set(
       scylla.filter((row) => row["initial_tablets"] !== null && row["initial_tablets"] !== undefined)
         .map((row) => text(row["keyspace_name"]))
@@ -153,7 +165,8 @@ export const keyspaces = (
       return {
         name,
         replication: replication instanceof Map ? Object.fromEntries(replication) as Record<string, string> : {},
-        hasTablets: tablets.has(name)
+        hasTablets: tablets.has(name),
+        isGlobal: globals.has(name)
       }
     })
   })
@@ -197,3 +210,69 @@ export const schemaVersions = (
     }, { concurrency: "unbounded" })
     return new Set([own, ...versions])
   })
+
+/** Tablets as `system.tablets` has them, whole. Servers may have another table there: what is not understood is left out. */
+export const tablets = (
+  connection: Connection,
+  decoders: RowDecoders
+): Effect.Effect<ReadonlyArray<{ readonly table: string; readonly tablet: TabletInfo }>, Problem> =>
+  Effect.map(
+    query(
+      connection,
+      decoders,
+      "SELECT table_id, last_token, keyspace_name, table_name, replicas FROM system.tablets"
+    ),
+    (rows) => {
+      const found: Array<{ readonly table: string; readonly tablet: TabletInfo }> = []
+      const lasts = new Map<string, bigint>()
+      // In the order of the token within each table.
+      for (const row of rows) {
+        const { keyspace_name, last_token, replicas, table_id, table_name } = row
+        if (typeof last_token !== "bigint" || !Array.isArray(replicas)) continue
+        const id = text(table_id)
+        const first = lasts.get(id) ?? minimum
+        lasts.set(id, last_token)
+        found.push({
+          table: `${text(keyspace_name)}.${text(table_name)}`,
+          tablet: {
+            first,
+            last: last_token,
+            replicas: replicas.flatMap((replica) => {
+              const [host, shard] = Array.isArray(replica) ? replica : Object.values(replica ?? {})
+              return typeof shard === "number" ? [{ host: text(host), shard }] : []
+            })
+          }
+        })
+      }
+      return found
+    }
+  )
+
+/** The columns of a table's partition key, in their order: for v3, whose PREPARED does not tell. */
+export const partitionKey = (
+  connection: Connection,
+  decoders: RowDecoders,
+  keyspace: string,
+  table: string
+): Effect.Effect<ReadonlyArray<string>, Problem> => {
+  const quoted = (name: string): string => `'${name.replaceAll("'", "''")}'`
+  const where = `WHERE keyspace_name = ${quoted(keyspace)}`
+  const named = (rows: ReadonlyArray<Row>): ReadonlyArray<string> =>
+    rows.filter((row) => row["kind"] === "partition_key" || row["type"] === "partition_key")
+      .toSorted((a, b) => Number(a["position"] ?? a["component_index"]) - Number(b["position"] ?? b["component_index"]))
+      .map((row) => text(row["column_name"]))
+  const since3 = query(
+    connection,
+    decoders,
+    `SELECT column_name, kind, position FROM system_schema.columns ${where} AND table_name = ${quoted(table)}`
+  )
+  // Cassandra 2 has it elsewhere.
+  const before = query(
+    connection,
+    decoders,
+    `SELECT column_name, type, component_index FROM system.schema_columns ${where} AND columnfamily_name = ${
+      quoted(table)
+    }`
+  )
+  return Effect.map(Effect.catchTag(since3, "InvalidRequest", () => before), named)
+}

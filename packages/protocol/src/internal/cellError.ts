@@ -2,8 +2,9 @@ import { format } from "../CqlType.ts"
 import type { Column } from "../Metadata.ts"
 import { DecodeError } from "../ProtocolError.ts"
 import type { Reader } from "../Reader.ts"
-import { allowMissing, type ValueDecoder } from "./decoders.ts"
+import { allowMissing } from "./decoders.ts"
 import type { FastBuffer } from "./fastBuffer.ts"
+import type { ValueDecoder } from "./valueCodec.ts"
 
 /**
  * Whether it says that a value cannot be read: a RangeError is of a length that lies past the end of the whole buffer, or of a
@@ -11,6 +12,10 @@ import type { FastBuffer } from "./fastBuffer.ts"
  */
 export const isUnreadable = (error: unknown): error is DecodeError | RangeError =>
   error instanceof DecodeError || error instanceof RangeError
+
+/** What a codec of the user threw, to go on with another error. */
+export const causeOf = (error: Error): { readonly cause?: unknown } =>
+  error.cause === undefined ? {} : { cause: error.cause }
 
 /** An error of a value with the column that it is of. */
 export const atColumn = (error: unknown, column: Column, where = ""): unknown => {
@@ -20,7 +25,8 @@ export const atColumn = (error: unknown, column: Column, where = ""): unknown =>
   return new DecodeError({
     message: `${where}column ${name} of type ${cqlType}: ${error.message}`,
     column: column.name,
-    cqlType
+    cqlType,
+    ...causeOf(error)
   })
 }
 

@@ -1,5 +1,6 @@
 import * as BigDecimal from "effect/BigDecimal"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
+import type { Column } from "../Metadata.ts"
 import { DecodeError } from "../ProtocolError.ts"
 import { Uuid } from "../Uuid.ts"
 import {
@@ -16,13 +17,10 @@ import type { CodecOptions } from "./codecOptions.ts"
 import { copyBytes, type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { decodeText } from "./text.ts"
+import { codecOfColumn, codecOfType } from "./userCodecs.ts"
+import { withCodec } from "./userDecoders.ts"
+import type { ValueDecoder } from "./valueCodec.ts"
 import { VintCursor } from "./vint.ts"
-
-/**
- * Decodes the `length` bytes at `pos`, which the caller has checked to lie in the frame. `length` is never negative:
- * nulls are the caller's.
- */
-export type ValueDecoder = (bytes: FastBuffer, view: DataView, pos: number, length: number) => unknown
 
 const wrongSize = (name: string, length: number): never => {
   throw new DecodeError({ message: `a value of type ${name} cannot have ${length} bytes` })
@@ -207,6 +205,17 @@ export const allowMissing = (bytes: number): void => {
   missing.left = MISSING_AT_LEAST + MISSING_PER_BYTE * bytes
 }
 
+/** The same for one value, which a codec of the user may decode in the middle of a page: what the page may is kept. */
+export const allowingMissing = <A>(bytes: number, decode: () => A): A => {
+  const { left } = missing
+  allowMissing(bytes)
+  try {
+    return decode()
+  } finally {
+    missing.left = left
+  }
+}
+
 const missingPart = (): null => {
   if (--missing.left < 0) {
     throw new DecodeError({ message: "values leave out more of their parts than could be held" })
@@ -299,6 +308,23 @@ const floatVector = (name: string, count: number): ValueDecoder => (b, v, p, l) 
 
 /** Compiles the decoder of a type. */
 export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder => {
+  const codec = codecOfType(type, options)
+  return codec === undefined
+    ? builtInDecoderOf(type, options)
+    : withCodec(codec, type, () => builtInDecoderOf(type, options))
+}
+
+/** Compiles the decoder of a column, whose own codec goes before that of its type. */
+export const columnDecoder = (column: Column, options: CodecOptions): ValueDecoder => {
+  const { name, type } = column
+  const codec = codecOfColumn(column, name, options)
+  return codec === undefined
+    ? decoderOf(type, options)
+    : withCodec(codec, type, () => builtInDecoderOf(type, options))
+}
+
+/** The decoder of a type without a codec for it as a whole; those of its parts apply. */
+const builtInDecoderOf = (type: CqlType, options: CodecOptions): ValueDecoder => {
   switch (type._tag) {
     case "Scalar":
       if (options.uuid === "string" && (type.name === "uuid" || type.name === "timeuuid")) return uuidText
@@ -313,9 +339,10 @@ export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder =>
       return blob
     case "Vector": {
       const name = format(type)
-      if (type.element._tag === "Scalar" && type.element.name === "float") return floatVector(name, type.dimension)
+      const element = decoderOf(type.element, options)
+      if (element === scalarDecoders.float) return floatVector(name, type.dimension)
       const size = fixedSize(type.element)
-      return size === undefined ? blob : vectorOf(name, decoderOf(type.element, options), type.dimension, size)
+      return size === undefined ? blob : vectorOf(name, element, type.dimension, size)
     }
     case "List": {
       const element = decoderOf(type.element, options)

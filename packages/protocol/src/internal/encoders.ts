@@ -1,6 +1,6 @@
 import * as BigDecimal from "effect/BigDecimal"
 import { type CqlType, format, type ScalarName } from "../CqlType.ts"
-import { EncodeError } from "../ProtocolError.ts"
+import type { Column } from "../Metadata.ts"
 import * as UuidModule from "../Uuid.ts"
 import {
   CqlDuration,
@@ -14,66 +14,18 @@ import {
   Unset
 } from "../Value.ts"
 import type { Writer } from "../Writer.ts"
+import type { CodecOptions } from "./codecOptions.ts"
 import { type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { isBytes, isMap, isPlain, isSet, millisOf, typedArrayName } from "./kinds.ts"
+import { describe, describeKey, inside, Mismatch, mismatch, quote } from "./mismatch.ts"
 import { decimalOf, integerOf } from "./numeric.ts"
+import { codecOfColumn, codecOfType } from "./userCodecs.ts"
+import { withCodec } from "./userEncoders.ts"
+import type { ValueEncoder } from "./valueCodec.ts"
 import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
 const { Uuid } = UuidModule
-
-/** Writes a `[bytes]`: the length and the value. Throws {@link Mismatch}; null and unset are {@link bind}'s. */
-export type ValueEncoder = (w: Writer, value: unknown) => void
-
-/** Thrown inside, turned into one {@link EncodeError} that names the whole path at the edge. */
-export class Mismatch {
-  path = ""
-  readonly cqlType: string
-  readonly detail: string
-  constructor(cqlType: string, detail: string) {
-    this.cqlType = cqlType
-    this.detail = detail
-  }
-}
-
-/** Texts in messages are cut: a value may be a megabyte. */
-const quote = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
-
-const HUGE = 2n ** 128n
-
-const describe = (value: unknown): string => {
-  switch (typeof value) {
-    case "string":
-      return `string ${quote(value)}`
-    case "bigint":
-      return value > HUGE || value < -HUGE ? "a bigint of more than 128 bits" : `bigint ${value}n`
-    case "number":
-    case "boolean":
-      return `${typeof value} ${value}`
-    case "object": {
-      if (value === null) return "null"
-      if (value === Unset || value === Empty) return String(value)
-      const name: unknown = Object.getPrototypeOf(value)?.constructor?.name
-      return typeof name === "string" && name !== "" && name.length <= 40 ? name : "an object"
-    }
-    default:
-      return typeof value
-  }
-}
-
-/** A key as it stands in a path. */
-const describeKey = (key: unknown): string =>
-  typeof key === "string"
-    ? quote(key)
-    : typeof key === "number" || typeof key === "boolean" || typeof key === "bigint"
-    ? describe(key).replace(/^\w+ /, "").replace(/n$/, "")
-    : key instanceof Uuid || key instanceof LocalDate || key instanceof LocalTime || key instanceof Inet
-    ? String(key)
-    : describe(key)
-
-const mismatch = (cqlType: string, value: unknown, hint = ""): never => {
-  throw new Mismatch(cqlType, `expected ${cqlType}, got ${describe(value)}${hint === "" ? "" : ` (${hint})`}`)
-}
 
 /** The way out of encoders of types that have a size: {@link Empty} is their value of no bytes, nothing else is left. */
 const orEmpty = (w: Writer, cqlType: string, value: unknown, hint = ""): void => {
@@ -81,19 +33,6 @@ const orEmpty = (w: Writer, cqlType: string, value: unknown, hint = ""): void =>
   else if (value instanceof Unreadable && value.cqlType === cqlType) w.bytesValue(value.bytes)
   else mismatch(cqlType, value, hint)
 }
-
-/** The public error for a mismatch at `name`. */
-export const toEncodeError = (error: unknown, name: string): unknown =>
-  error instanceof Mismatch
-    ? new EncodeError({
-      message: `${name}${error.path}: ${error.detail}`,
-      path: `${name}${error.path}`,
-      cqlType: error.cqlType
-    })
-    : error instanceof EncodeError && error.path === ""
-    // Of the writer, which knows no names.
-    ? new EncodeError({ message: `${name}: ${error.message}`, path: name, cqlType: error.cqlType })
-    : error
 
 export const text: ValueEncoder = (w, value) => {
   if (typeof value !== "string") return mismatch("text", value)
@@ -362,12 +301,6 @@ export const inline: ReadonlyMap<ValueEncoder, Inline> = new Map([
   }]
 ])
 
-/** Adds a step to the path of a mismatch further in. Paths are put together on failure only. */
-const inside = (error: unknown, step: string): unknown => {
-  if (error instanceof Mismatch) error.path = step + error.path
-  return error
-}
-
 /** Writes an element of a collection, where neither null nor unset exists. */
 const element = (w: Writer, encode: ValueEncoder, value: unknown, owner: string): void => {
   if (value === null || value === undefined || value === Unset) {
@@ -383,9 +316,12 @@ const inElement: typeof element = (w, encode, value, owner) => {
 }
 
 /** Compiles the encoder of a list or a set, `put` being how each element is written. */
-const sequenceOf = (type: Extract<CqlType, { readonly _tag: "List" | "Set" }>, put: typeof element): ValueEncoder => {
+const sequenceOf = (
+  type: Extract<CqlType, { readonly _tag: "List" | "Set" }>,
+  put: typeof element,
+  encode: ValueEncoder
+): ValueEncoder => {
   const name = format(type)
-  const encode = encoderOf(type.element)
   const hint = type._tag === "Set" ? "a Set or an array" : "an array"
   return (w, value) => {
     const values = Array.isArray(value) ? value : isSet(value) ? [...value] : undefined
@@ -402,13 +338,26 @@ const sequenceOf = (type: Extract<CqlType, { readonly _tag: "List" | "Set" }>, p
   }
 }
 
+/** Compiles the encoder of a column, whose own codec goes before that of its type; `type` is what is written under its name. */
+const columnEncoder = (column: Column, name: string, type: CqlType, options: CodecOptions): ValueEncoder => {
+  const codec = codecOfColumn(column, name, options)
+  return codec === undefined
+    ? encoderOf(type, options)
+    : withCodec(codec, type, () => builtInEncoderOf(type, options))
+}
+
 /**
  * Compiles the encoder of a bound variable. Servers call the variable of `c IN ?` `in(c)`: its list is compared with and
  * never stored, and a condition may ask for null, so there nulls are elements (Cassandra's `ListSerializer`, ScyllaDB's
  * transient lists; scylla-rust-driver issue 605).
  */
-export const variableEncoder = (name: string, type: CqlType): ValueEncoder =>
-  type._tag === "List" && /^in\(.*\)$/s.test(name) ? sequenceOf(type, inElement) : encoderOf(type)
+export const variableEncoder = (column: Column, options: CodecOptions): ValueEncoder => {
+  const { name, type } = column
+  const compared = type._tag === "List" ? /^in\((.*)\)$/s.exec(name) : null
+  return compared === null || type._tag !== "List"
+    ? columnEncoder(column, name, type, options)
+    : sequenceOf(type, inElement, columnEncoder(column, compared[1]!, type.element, options))
+}
 
 /** Writes a part of a tuple or user-defined type, where null exists and unset does not. A missing part is null. */
 const part = (w: Writer, encode: ValueEncoder, type: CqlType, value: unknown): void => {
@@ -466,7 +415,15 @@ const isFloats = (value: unknown): value is Float32Array =>
   value instanceof Float32Array || typedArrayName(value) === "Float32Array"
 
 /** Compiles the encoder of a type. */
-export const encoderOf = (type: CqlType): ValueEncoder => {
+export const encoderOf = (type: CqlType, options: CodecOptions): ValueEncoder => {
+  const codec = codecOfType(type, options)
+  return codec === undefined
+    ? builtInEncoderOf(type, options)
+    : withCodec(codec, type, () => builtInEncoderOf(type, options))
+}
+
+/** The same without a codec for the type as a whole; those of its parts apply. */
+const builtInEncoderOf = (type: CqlType, options: CodecOptions): ValueEncoder => {
   switch (type._tag) {
     case "Scalar":
       return scalarEncoders[type.name]
@@ -475,10 +432,10 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
     case "Vector": {
       const { dimension } = type
       const name = format(type)
-      const encode = encoderOf(type.element)
+      const encode = encoderOf(type.element, options)
       const size = fixedSize(type.element)
       if (size === undefined) return bytesOf(name)
-      const floats = type.element._tag === "Scalar" && type.element.name === "float"
+      const floats = encode === scalarEncoders.float
       const hint = `an array${floats ? " or Float32Array" : ""} of ${dimension}`
       return (w, value) => {
         if (!isVector(value)) return orEmpty(w, name, value, hint)
@@ -509,11 +466,11 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
     }
     case "List":
     case "Set":
-      return sequenceOf(type, element)
+      return sequenceOf(type, element, encoderOf(type.element, options))
     case "Map": {
       const name = format(type)
-      const encodeKey = encoderOf(type.key)
-      const encode = encoderOf(type.value)
+      const encodeKey = encoderOf(type.key, options)
+      const encode = encoderOf(type.value, options)
       const textKeys = type.key._tag === "Scalar" && (type.key.name === "text" || type.key.name === "ascii")
       const hint = textKeys ? "a Map or a plain object" : "a Map"
       return (w, value) => {
@@ -541,7 +498,7 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
     case "Tuple": {
       const name = format(type)
       const { elements } = type
-      const encoders = elements.map(encoderOf)
+      const encoders = elements.map((each) => encoderOf(each, options))
       return (w, value) => {
         if (!Array.isArray(value)) return mismatch(name, value, `an array of ${encoders.length}`)
         if (value.length > encoders.length) {
@@ -560,7 +517,7 @@ export const encoderOf = (type: CqlType): ValueEncoder => {
     case "Udt": {
       const { fields } = type
       const name = format(type)
-      const encoders = fields.map((field) => encoderOf(field.type))
+      const encoders = fields.map((field) => encoderOf(field.type, options))
       const names = new Set(fields.map((field) => field.name))
       const hint = (): string => `an object with its fields ${[...names].join(", ")}`
       return (w, value) => {

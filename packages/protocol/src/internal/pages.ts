@@ -2,9 +2,10 @@ import { DecodeError } from "../ProtocolError.ts"
 import type { Reader } from "../Reader.ts"
 import type { ArrayRow, ColumnValues, Row } from "../RowShape.ts"
 import { Uuid } from "../Uuid.ts"
-import { define, inline, typed, type ValueDecoder } from "./decoders.ts"
+import { define, inline, typed } from "./decoders.ts"
 import type { FastBuffer } from "./fastBuffer.ts"
 import { canGenerate } from "./generate.ts"
+import type { ValueDecoder } from "./valueCodec.ts"
 
 /** Reads the rows behind a count, both of which the reader stands at, in one of their forms. */
 type Read<A> = (r: Reader, count: number) => A

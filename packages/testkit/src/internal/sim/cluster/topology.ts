@@ -49,6 +49,11 @@ export class Topology {
     return TokenRing.make(nodes.flatMap((owner) => owner.tokens.map((token) => ({ token, owner }))))
   }
 
+  /** Without those that only coordinate. */
+  private get owners(): ReadonlyArray<SimNode> {
+    return this.nodes.filter(({ tokens }) => tokens.length > 0)
+  }
+
   /** A node leaves for good: the others take over what it had. */
   remove(node: SimNode, keyspaces: Iterable<Keyspace>): void {
     node.hasLeft = true
@@ -56,7 +61,7 @@ export class Topology {
     this.ring = Topology.ringOf(this.nodes)
     for (const keyspace of keyspaces) {
       keyspace.replicas = undefined
-      for (const table of keyspace.tables.values()) this.tablets(table)?.replace(node, this.nodes)
+      for (const table of keyspace.tables.values()) this.tablets(table)?.replace(node, this.owners)
     }
   }
 
@@ -65,7 +70,7 @@ export class Topology {
     const { strategy, tablets } = table.keyspace
     if (tablets === undefined || strategy._tag !== "NetworkTopology") return undefined
     let layout = this.layouts.get(table.data)
-    if (layout === undefined) this.layouts.set(table.data, layout = new TabletLayout(tablets, strategy, this.nodes))
+    if (layout === undefined) this.layouts.set(table.data, layout = new TabletLayout(tablets, strategy, this.owners))
     return layout
   }
 

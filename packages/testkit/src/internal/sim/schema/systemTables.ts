@@ -34,6 +34,8 @@ export interface SystemInput {
   /** Seconds since 1970 when the node last started. */
   readonly generation: (node: SimNode) => number
   readonly clients: (node: SimNode) => ReadonlyArray<ClientRow>
+  /** Those that are strongly consistent. */
+  readonly globalKeyspaces: ReadonlyArray<string>
   /** Names of the roles; none when nobody has to log in. */
   readonly roles: ReadonlyArray<string>
 }
@@ -170,6 +172,25 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
   },
   {
     keyspace: "system",
+    name: "tablets",
+    columns:
+      "table_id uuid | last_token bigint | keyspace_name text, replicas frozen<list<frozen<tuple<uuid, int>>>>, " +
+      "stage text, table_name text, tablet_count int",
+    rows: (input) =>
+      userAndSystemTables(input).flatMap((table) => {
+        const layout = input.topology.tablets(table)
+        return (layout?.tablets ?? []).map(({ last, replicas }) => ({
+          table_id: table.id,
+          last_token: last,
+          keyspace_name: table.keyspace.name,
+          replicas: replicas.map(({ node, shard }) => [node.hostId, shard]),
+          table_name: table.name,
+          tablet_count: layout!.tablets.length
+        }))
+      })
+  },
+  {
+    keyspace: "system",
     name: "clients",
     columns:
       "address inet | port int, client_type text | connection_stage text, driver_name text, driver_version text, " +
@@ -267,11 +288,16 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
   {
     keyspace: "system_schema",
     name: "scylla_keyspaces",
-    columns: "keyspace_name text || initial_tablets int, storage_options frozen<map<text, text>>, storage_type text",
+    columns: "keyspace_name text || consistency text, initial_tablets int, storage_options frozen<map<text, text>>, " +
+      "storage_type text",
     // Only keyspaces with tablets or with storage of their own have rows here.
     rows: (input) =>
       [...input.schema.keyspaces.values()].flatMap((keyspace) =>
-        keyspace.tablets === undefined ? [] : { keyspace_name: keyspace.name, initial_tablets: keyspace.tablets }
+        keyspace.tablets === undefined ? [] : {
+          keyspace_name: keyspace.name,
+          ...(input.globalKeyspaces.includes(keyspace.name) ? { consistency: "global" } : {}),
+          initial_tablets: keyspace.tablets
+        }
       )
   },
   {

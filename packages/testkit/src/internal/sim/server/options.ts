@@ -67,6 +67,13 @@ export interface Options {
   readonly tablets?: boolean | undefined
   /** Whether it offers `TABLETS_ROUTING_V2`; clients may ask for it by its experimental name, too. Default: false. */
   readonly tabletVersions?: boolean | undefined
+  /** Nodes, by their index, that own no part of the ring and no tablet: they only coordinate (ScyllaDB's `join_ring: false`). */
+  readonly zeroToken?: ReadonlyArray<number> | undefined
+  /**
+   * Names of keyspaces of which the schema tables say that they are strongly consistent (`consistency = 'global'`): their lists of
+   * replicas begin with the leader. Statements on them are executed as all others are.
+   */
+  readonly globalKeyspaces?: ReadonlyArray<string> | undefined
   /**
    * How far the clocks of the nodes are ahead of the fiber's (behind it, if negative): of all, or by the index of each.
    * Timestamps that a node gives to writes come from its own clock. Default: 0.
@@ -104,7 +111,9 @@ export const nodesOf = (options: Options): Array<SimNode> => {
         hostId: uuidOf(`host/${index}`),
         datacenter: name,
         rack: `rack${i % racks + 1}`,
-        tokens: tokensOf("effect-scylla", index, options.vnodes ?? 16),
+        tokens: options.zeroToken?.includes(index) === true
+          ? []
+          : tokensOf("effect-scylla", index, options.vnodes ?? 16),
         nrShards: options.shards ?? 4,
         isRunning: false,
         hasLeft: false
@@ -131,6 +140,10 @@ export const wrongIn = (options: Options, nodes: number): ReadonlyArray<string> 
   if (!between(options.racks ?? 1, 1, 250)) wrong.push(`racks must be 1 to 250, got ${options.racks}`)
   if (!between(options.vnodes ?? 16, 1, 256)) wrong.push(`vnodes must be 1 to 256, got ${options.vnodes}`)
   if (!between(options.ignoreMsb ?? 12, 0, 63)) wrong.push(`ignoreMsb must be 0 to 63, got ${options.ignoreMsb}`)
+  const zero = new Set(options.zeroToken)
+  if ([...zero].some((node) => !between(node, 0, nodes - 1)) || zero.size >= nodes) {
+    wrong.push(`zeroToken must be indexes of some of the ${nodes} nodes and not of all, got ${[...zero].join(", ")}`)
+  }
   for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {
     if (!between(port, 1, 65_535)) wrong.push(`ports must be 1 to 65535, got ${port}`)
   }
