@@ -25,7 +25,7 @@ const worldOf = Effect.fnUntraced(function*(nodes: number) {
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Effect.ignore(Effect.forkDetach(Scope.close(scope, Exit.void))))
   const cql = yield* passing(
-    CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 2_000 }).pipe(
+    CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 2_000, prepareEverywhere: false }).pipe(
       Scope.provide(scope),
       Effect.provideService(Transport.Transport, cluster.transport),
       Effect.provideService(Clock.Clock, patient(yield* Clock.Clock))

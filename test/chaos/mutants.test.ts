@@ -12,14 +12,18 @@ import { simulate } from "./simulated.ts"
 /** What is broken now: asked first, and may leave the answer to the policy. */
 const broken = vi.hoisted((): {
   decide: ((failure: Policy.Failure) => Policy.Decision | undefined) | undefined
+  govern: ((wanted: Policy.Policy | undefined, attempted: Policy.Attempted) => Policy.Verdict | undefined) | undefined
   mayBeSentTwice: ((request: Parameters<typeof Policy.mayBeSentTwice>[0]) => boolean) | undefined
   outcomeOf: ((failure: Parameters<typeof Policy.outcomeOf>[0]) => ReturnType<typeof Policy.outcomeOf>) | undefined
-} => ({ decide: undefined, mayBeSentTwice: undefined, outcomeOf: undefined }))
+} => ({ decide: undefined, govern: undefined, mayBeSentTwice: undefined, outcomeOf: undefined }))
 
 vi.mock("../../packages/driver/src/RetryPolicy.ts", async (original) => {
   const policy = await original<typeof Policy>()
   return {
+    ...policy,
     decide: (failure: Policy.Failure) => broken.decide?.(failure) ?? policy.decide(failure),
+    govern: (wanted: Policy.Policy | undefined, attempted: Policy.Attempted) =>
+      broken.govern?.(wanted, attempted) ?? policy.govern(wanted, attempted),
     mayBeSentTwice: (request: Parameters<typeof Policy.mayBeSentTwice>[0]) =>
       broken.mayBeSentTwice?.(request) === true || policy.mayBeSentTwice(request),
     outcomeOf: (failure: Parameters<typeof Policy.outcomeOf>[0]) =>
@@ -41,10 +45,7 @@ const mutants: ReadonlyArray<
   {
     name: "a counter is sent to a second node while the first has it",
     kinds: ["Twice"],
-    mayBeSentTwice: ({ kind }) => kind.isCounter === true && kind.type === "write",
-    // The attempt that was moved away from is no failure.
-    decide: ({ kind, reason }) =>
-      kind.isCounter === true && kind.type === "write" && reason._tag === "AttemptTimeout" ? "NextNode" : undefined
+    mayBeSentTwice: ({ kind }) => kind.isCounter === true && kind.type === "write"
   },
   {
     name: "a write that is not idempotent is sent again after its connection was lost",
@@ -64,6 +65,14 @@ const mutants: ReadonlyArray<
       sent && kind.isConditional && (reason._tag === "Overloaded" || reason._tag === "InternalServerError")
         ? "NextNode"
         : undefined
+  },
+  {
+    name: "a policy of the user's has its way, whatever has been done",
+    kinds: ["Twice", "Refused"],
+    govern: (wanted, attempted) => {
+      const decision = wanted?.decide?.(attempted)
+      return typeof decision === "string" ? { decision } : undefined
+    }
   },
   {
     name: "a write whose connection was lost is said to be rejected",
@@ -94,7 +103,7 @@ const caught = Effect.gen(function*() {
 
 describe("chaos of the client notices what is broken on purpose", () => {
   afterEach(() => {
-    Object.assign(broken, { decide: undefined, mayBeSentTwice: undefined, outcomeOf: undefined })
+    Object.assign(broken, { decide: undefined, govern: undefined, mayBeSentTwice: undefined, outcomeOf: undefined })
   })
 
   for (const { kinds, name, ...ways } of mutants) {

@@ -36,8 +36,8 @@ import { Workload } from "./workload.ts"
 /** Turns of the event loop for which something may be under way while time stands still. */
 const MAX_TURNS = 100_000
 
-/** Milliseconds by which a deadline may be late: the ticker is as coarse as that. */
-const SLACK = 250
+/** Milliseconds by which a deadline may be late: some ticks, and a step of the clock. */
+const SLACK = 600
 
 /** Until all is well, which takes as long as the pause between two dials. */
 const again = <A>(request: Effect.Effect<A, CqlError.CqlError>) =>

@@ -72,6 +72,7 @@ export class Workload {
     if (roll < 54) return this.write("claim", this.change("claim", random), random)
     if (roll < 74) return this.batch(worker, random)
     if (roll < 77) return this.many(random)
+    if (roll < 80) return this.grouped(random)
     return this.read(worker, random)
   }
 
@@ -353,6 +354,25 @@ export class Workload {
       ? this.batchPlace(kind, random.below(4))
       : this.place(kind, random)
     return this.look(place, random)
+  }
+
+  /** Writes that the client puts into batches as it sees fit: each is told its own end. */
+  private grouped(random: Random): Effect.Effect<void> {
+    const { cql, ledger } = this
+    const kind: Kind = random.below(2) === 0 ? "list" : "rows"
+    const changes = Array.from({ length: 2 + random.below(8) }, () => this.change(kind, random))
+    const entries = changes.map((change) => ledger.begin("one of a group", [change]))
+    const items = changes.map((change): Batch.Item => {
+      const said = sayings[kind](change)
+      return random.below(3) === 0 ? templated(cql, said) : [said.text, said.values]
+    })
+    return Effect.map(Effect.exit(cql.grouped(items, { maxStatements: 3 })), (exit) => {
+      for (const [i, entry] of entries.entries()) {
+        const end = Exit.isFailure(exit) ? endOf(exit.cause) : exit.value[i]!
+        if (end._tag === "Success") ledger.end(entry, { _tag: "Answered", applied: true })
+        else ledger.end(entry, end._tag === "Failure" ? failed(end.failure) : end)
+      }
+    })
   }
 
   private look(place: Place, random: Random): Effect.Effect<void> {
