@@ -13,6 +13,7 @@ import { isKnown } from "./known.ts"
 import { Ledger } from "./ledger.ts"
 import { alterable, finalState, prepareSchema } from "./places.ts"
 import { Broken, type Report, reportOf } from "./report.ts"
+import { type Client, pickBy, policiesOf } from "./setting.ts"
 import { Workload } from "./workload.ts"
 
 /** The campaign itself could not go on. */
@@ -24,10 +25,8 @@ const WORKERS = 8
 /** Milliseconds between two requests of a worker: the servers have the two cores with us. */
 const REST = { usual: 60, whileStarting: 600 }
 
-type Client = Parameters<typeof CqlClient.make>[0]
-
 const clientOf = (random: Random): Partial<Client> => {
-  const pick = <A>(...choices: ReadonlyArray<A>): A => choices[random.below(choices.length)]!
+  const pick = pickBy(random)
   const protocolVersion = pick<Client["protocolVersion"]>("auto", "auto", 3, 4, 5)
   return {
     protocolVersion,
@@ -37,6 +36,7 @@ const clientOf = (random: Random): Partial<Client> => {
     attemptTimeout: pick<Client["attemptTimeout"]>(undefined, 150, 500, false),
     requestTimeout: pick(2_000, 5_000, 12_000),
     maxInFlight: pick(4, 1_024),
+    ...policiesOf(pick),
     reconnect: { base: 20, cap: 1_000 }
   }
 }

@@ -13,9 +13,28 @@ const reckless: Client["retry"] = {
   decide: ({ attempts }) => attempts > 4 ? "Fail" : attempts % 2 === 0 ? "SameNode" : "NextNode"
 }
 
+export type Pick = <A>(...choices: ReadonlyArray<A>) => A
+
+export const pickBy = (random: Random): Pick => (...choices) => choices[random.below(choices.length)]!
+
+/** What the client does about slow and failed attempts, whatever cluster it has. */
+export const policiesOf = (pick: Pick) => ({
+  speculation: pick<Client["speculation"]>(
+    undefined,
+    { delay: 10 },
+    { delay: 100, max: 2 },
+    { delay: { percentile: 90 }, max: 3 }
+  ),
+  speculationLimit: { share: 1 },
+  retry: pick<Client["retry"]>(undefined, undefined, { backoff: false }, { maxAttempts: 2 }, reckless),
+  retryBudget: pick<Client["retryBudget"]>(undefined, false, { share: 0.05, burst: 3 }),
+  replicas: pick<Client["replicas"]>("lessBusy", "turns"),
+  prepareEverywhere: pick(true, false)
+} satisfies Partial<Client>)
+
 /** The cluster and the client of a seed. */
 export const settingOf = (random: Random) => {
-  const pick = <A>(...choices: ReadonlyArray<A>): A => choices[random.below(choices.length)]!
+  const pick = pickBy(random)
   const isScylla = pick(true, true, false)
   const versions = isScylla ? pick<ReadonlyArray<3 | 4 | 5>>([3, 4], [3, 4], [3], [3, 4, 5]) : [3, 4, 5] as const
   const protocolVersion = pick<Client["protocolVersion"]>("auto", "auto", ...versions)
@@ -41,18 +60,8 @@ export const settingOf = (random: Random) => {
     requestTimeout: pick(1_500, 4_000, 12_000),
     maxInFlight: pick(2, 8, 1_024),
     maxWaiting: pick(4, 16_384),
-    speculation: pick<Client["speculation"]>(
-      undefined,
-      { delay: 10 },
-      { delay: 100, max: 2 },
-      { delay: { percentile: 90 }, max: 3 }
-    ),
-    speculationLimit: { share: 1 },
-    retry: pick<Client["retry"]>(undefined, undefined, { backoff: false }, { maxAttempts: 2 }, reckless),
-    retryBudget: pick<Client["retryBudget"]>(undefined, false, { share: 0.05, burst: 3 }),
-    replicas: pick<Client["replicas"]>("lessBusy", "turns"),
+    ...policiesOf(pick),
     localRack: pick<Client["localRack"]>(undefined, "rack1"),
-    prepareEverywhere: pick(true, false),
     reconnect: { base: 20, cap: pick(500, 5_000) },
     shutdownTimeout: pick(0, 300, 5_000),
     // Random ones would compress to other lengths each time.
