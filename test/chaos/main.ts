@@ -48,21 +48,23 @@ const add = (to: Record<string, number>, counts: Readonly<Record<string, number>
 const list = (counts: Record<string, number>): string =>
   Object.entries(counts).toSorted((a, b) => b[1] - a[1]).map(([name, count]) => `${name} ${count}`).join(", ")
 
-/** One seed after the other, those after a broken one too. What is no violation is a bug of the campaign, which ends it. */
-const all = <E, R>(run: (seed: number) => Effect.Effect<Report, E, R>): Effect.Effect<void, E, R> =>
+/** One seed after the other, those after a broken one too. What is no violation is a bug of the campaign, and shown the same way. */
+const all = <E, R>(run: (seed: number) => Effect.Effect<Report, E, R>): Effect.Effect<void, never, R> =>
   Effect.gen(function*() {
     for (let seed = first; seed < first + seeds; seed++) {
-      const end = yield* Effect.result(run(seed))
-      if (end._tag === "Success") {
-        add(ends, end.success.ends)
-        add(faults, end.success.faults)
-        add(reasons, end.success.reasons)
+      const exit = yield* Effect.exit(run(seed))
+      if (Exit.isSuccess(exit)) {
+        add(ends, exit.value.ends)
+        add(faults, exit.value.faults)
+        add(reasons, exit.value.reasons)
         continue
       }
-      if (!(end.failure instanceof Broken)) return yield* Effect.fail(end.failure)
       broken.push(seed)
+      const [reason] = exit.cause.reasons
+      const isBroken = reason?._tag === "Fail" && reason.error instanceof Broken
+      const why = isBroken ? reason.error.message : `seed ${seed}: ${Cause.pretty(exit.cause)}`
       const more = on === "simulated" ? `--requests ${requests}` : `--on cassandra --seconds ${seconds}`
-      process.stderr.write(`${end.failure.message}\nreplay: npm run chaos -- --client --seed ${seed} ${more}\n\n`)
+      process.stderr.write(`${why}\nreplay: npm run chaos -- --client --seed ${seed} ${more}\n\n`)
     }
   })
 
