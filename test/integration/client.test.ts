@@ -3,10 +3,12 @@ import { SimulatedServer } from "@effect-scylla/testkit"
 import { layer } from "@effect/vitest"
 import { client } from "./suites/client.ts"
 import { interop } from "./suites/interop.ts"
+import { requests } from "./suites/requests.ts"
 import { writes } from "./suites/writes.ts"
 
 layer(SimulatedServer.layer({ nodes: 3, shards: 4 }), { excludeTestServices: true })("", (it) => {
   client(it, "simulated")
   interop(it, "simulated")
   writes(it, "simulated")
+  requests(it, "simulated")
 })

@@ -7,6 +7,7 @@ import { deaths } from "./suites/deaths.ts"
 import { faults } from "./suites/faults.ts"
 import { interop } from "./suites/interop.ts"
 import { randomStatements } from "./suites/randomStatements.ts"
+import { requests } from "./suites/requests.ts"
 import { writes } from "./suites/writes.ts"
 import { cassandraNodes } from "./support/faultyClusters.ts"
 import { instead } from "./support/instead.ts"
@@ -23,6 +24,7 @@ for (const { isRequired, missing, provider } of providers) {
       client(it, provider)
       interop(it, provider)
       writes(it, provider)
+      requests(it, provider)
       randomStatements(it)
       faults(it, "Cassandra")
       deaths(it, "Cassandra")
@@ -32,6 +34,7 @@ for (const { isRequired, missing, provider } of providers) {
     layer(server, settings)("", (it) => {
       client(it, provider)
       writes(it, provider)
+      requests(it, provider)
     })
   }
 }

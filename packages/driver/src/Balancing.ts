@@ -3,9 +3,9 @@
  *
  * The default is plain code on the path of every request: a replica of the partition in the local datacenter, of the local rack first
  * where one is named, on the connection of the core that owns it; of two replicas the one whose core has less under way. A replica that
- * is slow is passed over: one whose answers took four times as long as the statement takes where it is quick, and at least 200 ms, three
- * times more often than they did not. It still gets one turn in sixteen, so that it is found out when it is well again, and all of them where no
- * other replica is left. Conditional statements and serial reads go to the replicas in their order, the same for all clients.
+ * is slow is passed over: one whose answers took four times as long as the statement takes where it is quick, and at least 200 ms, or
+ * that refused because it is overloaded or not well, three times more often than it answered in time. It still gets one turn in sixteen,
+ * so that it is found out when it is well again, and all of them where no other replica is left. Conditional statements and serial reads go to the replicas in their order, the same for all clients.
  *
  * A {@link Policy} of your own takes its place, for a client, a profile or a request. It is called on a path of its own, so that the
  * default costs nothing.

@@ -323,6 +323,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       clientTimestamps: options.timestamps !== "server",
       maxRows: checked.maxRows,
       decoders: new RowDecoders(options.codec),
+      codec: options.codec,
       warnings: new Warnings(context, clock),
       snapshot: Snapshot.make("", "", [], []),
       retries: new Retries(checked.retryBudget, checked.speculationBudget, () => random.nextDoubleUnsafe()),

@@ -9,7 +9,7 @@ import * as Limits from "@effect-scylla/pool/Limits"
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import type { PoolReason } from "@effect-scylla/pool/PoolError"
 import type * as Tls from "@effect-scylla/pool/Tls"
-import type { CodecOptions } from "@effect-scylla/protocol/Codec"
+import * as Codec from "@effect-scylla/protocol/Codec"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import * as Negotiation from "@effect-scylla/protocol/Negotiation"
 import { NegotiationError } from "@effect-scylla/protocol/ProtocolError"
@@ -161,7 +161,7 @@ export interface Options {
   /** Who stamps writes: this process (default), or the server. */
   readonly timestamps?: "client" | "server" | undefined
   /** How values appear: `uuid` as the `Uuid` class (default) or as strings, `timestamp` as `Date` (default) or as milliseconds. */
-  readonly codec?: CodecOptions | undefined
+  readonly codec?: Codec.CodecOptions | undefined
   /** Prepared statements that are remembered. Default 1000. */
   readonly maxPrepared?: number | undefined
   /** Bytes of their texts and metadata, about. Default 16 MiB. */
@@ -461,6 +461,9 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
   }
   if (options.addressTranslator !== undefined && typeof options.addressTranslator !== "function") {
     issue("addressTranslator", `a function of a node, got ${format(options.addressTranslator)}`)
+  }
+  if (options.codec !== undefined) {
+    for (const { message, path } of Codec.check(options.codec)) issue(path === "" ? "codec" : `codec.${path}`, message)
   }
   if (options.replicas !== undefined && options.replicas !== "lessBusy" && options.replicas !== "turns") {
     issue("replicas", `"lessBusy" or "turns", got ${format(options.replicas)}`)

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { BindEncoder } from "@effect-scylla/protocol/BindEncoder"
+import type { CodecOptions } from "@effect-scylla/protocol/Codec"
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type * as Dialect from "@effect-scylla/protocol/Dialect"
 import type * as Features from "@effect-scylla/protocol/Features"
@@ -121,7 +122,8 @@ export class Prepared {
     response: Response.Prepared,
     features: Features.Features,
     keyspace?: string,
-    asked: Asked = { epoch: 0, millis: 0, node: undefined, owner: undefined }
+    asked: Asked = { epoch: 0, millis: 0, node: undefined, owner: undefined },
+    codec?: CodecOptions
   ) {
     this.text = text
     this.givenKeyspace = keyspace
@@ -137,7 +139,7 @@ export class Prepared {
       id: response.id,
       variables,
       partitionKey: response.variables.partitionKey,
-      encoder: new BindEncoder(variables),
+      encoder: new BindEncoder(variables, codec),
       decoder: response.decoder,
       known: response.resultMetadataId === undefined
         ? undefined

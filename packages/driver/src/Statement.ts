@@ -91,7 +91,7 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
    */
   toToken({ pagingState }: ResultSet<any>): Effect.Effect<string | undefined, CqlError> {
     return pagingState === null
-      ? Effect.succeed(undefined)
+      ? Effect.undefined
       : this.runner.toToken(this.text, this.values, pagingState, this.options)
   }
 

@@ -111,6 +111,23 @@ describe("the default", () => {
     30_000
   )
 
+  it.effect("does not take a replica that refuses everything, and is quick at that, for the less busy one", () =>
+    Effect.gen(function*() {
+      const { cluster, cql, select } = yield* setup()
+      const error = new ServerError.Overloaded({ code: 0x1001, message: "too busy" })
+      const seen = yield* arrivals(
+        cluster,
+        (_, node) => node === 1 ? { _tag: "Error", error } : { _tag: "Delay", millis: 20 }
+      )
+      yield* passing(
+        Effect.forEach(Array.from({ length: 400 }, (_, i) => ids[i % 60]!), (id) => cql.execute(select, [id]), {
+          concurrency: 16
+        })
+      )
+      assert.isAtMost(seen.filter(({ node }) => node === 1).length, 60)
+      assert.isAtLeast(seen.filter(({ node }) => node === 1).length, 3)
+    }))
+
   it.effect("never dials nor asks a node that is filtered out, not even as a contact point", () =>
     Effect.gen(function*() {
       const connected = (cluster: SimulatedCluster.SimulatedCluster, node: number) =>

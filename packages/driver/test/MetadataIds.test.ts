@@ -278,6 +278,8 @@ describe("without metadata ids", () => {
       yield* ask(cql, "CREATE TABLE ks.u (id int PRIMARY KEY, a int)")
       const select = yield* passing(cql.prepare("SELECT * FROM ks.u WHERE id = ?"))
       assert.isUndefined(select.known)
+      // Every node knows it.
+      yield* passing(Effect.sleep("1 second"))
       const seen = yield* executes(cluster)
       yield* passing(cql.execute(select, [1]))
       assert.deepStrictEqual(seen.map(({ metadataId, skipMetadata }) => [metadataId, skipMetadata]), [[

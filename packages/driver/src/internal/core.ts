@@ -2,6 +2,7 @@ import type { Connection } from "@effect-scylla/pool/Connection"
 import type { NodePool } from "@effect-scylla/pool/NodePool"
 import type { Ticker } from "@effect-scylla/pool/Ticker"
 import type { BatchTemplate } from "@effect-scylla/protocol/BatchFrame"
+import type { CodecOptions } from "@effect-scylla/protocol/Codec"
 import { DecodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import { emptyPage, type Page, type RowDecoders } from "@effect-scylla/protocol/RowDecoder"
@@ -57,7 +58,7 @@ const PROBES = 16
 /** Answers of a node that were slow, less those that were not, from which on it is passed over. */
 const SLOW = 3
 /** It is no slower than this, so that a node that is well again is soon known to be. */
-const SLOWEST = 8
+export const SLOWEST = 8
 /** What slow is: so many ticks, and so many times what the statement usually takes. */
 const SLOW_TICKS = 2
 const SLOW_FACTOR = 4
@@ -94,6 +95,7 @@ export interface Parts {
   readonly clientTimestamps: boolean
   readonly maxRows: number
   readonly decoders: RowDecoders
+  readonly codec: CodecOptions | undefined
   readonly warnings: Warnings
   readonly snapshot: Snapshot
   readonly retries: Retries
@@ -122,6 +124,7 @@ export class Core {
   readonly clientTimestamps: boolean
   readonly maxRows: number
   readonly decoders: RowDecoders
+  readonly codec: CodecOptions | undefined
   readonly retries: Retries
   readonly speculator: Speculator
   readonly slowLog: SlowLog | undefined
@@ -183,6 +186,7 @@ export class Core {
     this.clientTimestamps = parts.clientTimestamps
     this.maxRows = parts.maxRows
     this.decoders = parts.decoders
+    this.codec = parts.codec
     this.warnings = parts.warnings
     this.snapshot = parts.snapshot
     this.retries = parts.retries

@@ -40,7 +40,7 @@ import { decide, govern, mayBeSentTwice, outcomeOf, type Verdict } from "../Retr
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import type { BatchStatement } from "./batchStatement.ts"
-import type { Core } from "./core.ts"
+import { type Core, SLOWEST } from "./core.ts"
 import { graver, History } from "./history.ts"
 import { Latencies } from "./latencies.ts"
 import type { PlainText } from "./plainTexts.ts"
@@ -76,8 +76,13 @@ const WELL = { answered: 5, heard: 50 }
 const isWell = ({ answeredAt, isSuspect, silentSince }: NodePool, now: number): boolean =>
   !isSuspect && now - answeredAt <= WELL.answered && (silentSince === 0 || now - silentSince > WELL.heard)
 
-/** How slow a pool is said to be at most: see `core.observe`. */
-const SLOWEST = 8
+/** What a node answers that has too much to do, or is not well. */
+const BUSY: ReadonlySet<string> = new Set(["InternalServerError", "IsBootstrapping", "Overloaded", "TruncateError"])
+
+/** It is passed over for others when that happens often. */
+const slowDown = ({ pool }: Node): void => {
+  if (pool !== undefined && pool.slowness < SLOWEST) pool.slowness++
+}
 
 const millisOf = (duration: Duration.Input): number => {
   const known = Duration.fromInput(duration)
@@ -106,6 +111,13 @@ const BATCH_KINDS: ReadonlyArray<Request.BatchKind> = ["logged", "unlogged", "co
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
 
+/** Requests of which the first answer is taken. */
+interface Race {
+  /** The one that took too long. */
+  first: ExecuteRequest
+  isAnswered: boolean
+}
+
 /**
  * One logical request: encoded, routed and sent when it is evaluated; settled by the answer. Retries happen here too,
  * entered only from a failure; the success path allocates this object, the rows and the result.
@@ -133,8 +145,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private sentAt = 0
   /** Microseconds at the end of the turn in which it was asked. */
   private startedAt = 0
-  /** It is one of several that race for one answer: 1 the first of them, 2 those that were sent because it took long. */
-  private race: 0 | 1 | 2 = 0
+  /** It is one of several that race for one answer. */
+  private race: Race | undefined = undefined
   /** Drawn once: every attempt sends the same. */
   private timestamp = 0
   /** No answer in the attempt's own time, and another node is to be asked. */
@@ -230,7 +242,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     }
     core.ticker.send(this)
     const { speculation } = options
-    if (speculation === undefined || this.race !== 0 || !this.isRepeatable) return
+    if (speculation === undefined || this.race !== undefined || !this.isRepeatable) return
     const { latencies } = this.subject.usual
     if (speculation.quantile > 0 && latencies === undefined) this.subject.usual.latencies = new Latencies()
     const millis = speculation.quantile === 0 ? speculation.millis : latencies?.quantile(speculation.quantile)
@@ -326,7 +338,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     this.connection = connection
     this.sentAt = core.ticker.now
     this.stream = connection.commit(start, this, this.attemptDeadline())
-    if (this.race === 2) this.history!.tried.push(core.node!)
+    if (this.race?.first !== this && this.race !== undefined) this.history!.tried.push(core.node!)
   }
 
   /** A connection for a request that does not go the default way. Throws `PolicyDefect`. */
@@ -434,6 +446,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const shared = this.history ??= new History()
     const tried = [...shared.tried, node]
     if (this.others(tried).length === 0) return
+    const race: Race = { first: this, isAnswered: false }
     const spare = (): Effect.Effect<any, CqlError> => {
       if (!core.retries.maySpeculate(core.requests)) {
         options.series.throttle()
@@ -442,7 +455,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       options.series.speculate()
       shared.speculations++
       const other = this.renew()
-      other.race = 2
+      other.race = race
       other.deadline = this.deadline
       other.begun = this.begun
       other.startedAt = this.startedAt
@@ -461,7 +474,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
           Effect.suspend(() => this.others(tried).length > 0 ? spare() : Effect.interrupt)
         )
     )
-    this.race = 1
+    this.race = race
     this.handOver((rest) =>
       Effect.catchCause(Effect.raceAll([rest, first, ...later]), (cause) => this.allFailed(cause))
     )
@@ -677,14 +690,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   onResponse(flags: number, opcode: number, body: Reader): void {
     const prefix = Response.readPrefix(flags, body)
     const node = this.node!
-    const { usual } = this.subject
-    const pool = node.pool!
-    const took = this.core.ticker.now - this.sentAt
-    if (took > 0 || usual.ticks !== 0 || pool.slowness !== 0) this.core.observe(took, usual, pool)
     const bytes = body.end - body.pos
     if (prefix.warnings.length > 0) this.warned(prefix.warnings)
     if (opcode === Frame.Opcode.RESULT) {
       const { core, prepared } = this
+      const { usual } = this.subject
+      const pool = node.pool!
+      const took = core.ticker.now - this.sentAt
+      if (took > 0 || usual.ticks !== 0 || pool.slowness !== 0) core.observe(took, usual, pool)
       this.answered()
       if (prepared !== undefined) {
         if (prefix.customPayload !== undefined) core.learn(prepared, prefix.customPayload)
@@ -731,7 +744,12 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
 
   /** It is counted, and noted where it took long. */
   private answered(): void {
-    const { core, options, startedAt, subject } = this
+    const { core, options, race, startedAt, subject } = this
+    if (race !== undefined) {
+      // Another one may have been answered in the same turn of the loop.
+      if (race.isAnswered) return
+      race.isAnswered = true
+    }
     const micros = (core.micros - startedAt) & 0x3fff_ffff
     options.series.answer(micros)
     const { latencies } = subject.usual
@@ -818,8 +836,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (others.length === 0 || !core.mayMove(isFree)) return this.attemptDeadline()
     this.isMoving = true
     // It has made somebody wait, whatever it answers in the end.
-    const pool = node!.pool!
-    if (pool.slowness < SLOWEST) pool.slowness++
+    slowDown(node!)
     return 0
   }
 
@@ -849,6 +866,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         return this.prepareAgain(history, node, this.connection!, unknown)
       }
     }
+    // What refuses is quick, and would be taken for the less busy node.
+    if (sent && BUSY.has(reason._tag)) slowDown(node)
     const isSerial = options.isSerial
     const { sameNode, unavailable } = history
     const failure = { reason, sent, kind, isIdempotent: this.isIdempotent, isSerial, sameNode, unavailable }
@@ -958,7 +977,11 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** The same request once more, with what it has been through. */
   private continued(history: History): ExecuteRequest {
     const next = this.renew()
-    next.race = this.race
+    const { race } = this
+    if (race !== undefined) {
+      next.race = race
+      if (race.first === this) race.first = next
+    }
     next.deadline = this.deadline
     next.begun = this.begun
     next.startedAt = this.startedAt
@@ -974,7 +997,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** The error of a request that ends, which is counted unless others race with it. */
   private failure(reason: CqlReason): CqlError {
     const error = this.error(reason)
-    if (this.race !== 0) return error
+    if (this.race !== undefined) return error
     const { core, options, startedAt } = this
     options.series.fail(reason._tag, error.outcome)
     const { slowLog } = core

@@ -124,7 +124,7 @@ export class PreparedCache {
       const isInUse = this.get(prepared.text, prepared.givenKeyspace) === prepared
       return connection === undefined || !isInUse
         ? Effect.void
-        : Effect.ignore(this.reprepare(now!, connection, prepared))
+        : Effect.ignore(this.reprepare(now!, connection, prepared, false))
     })
 
   prepare(text: string, keyspace?: string): Effect.Effect<Prepared, CqlError> {
@@ -143,7 +143,12 @@ export class PreparedCache {
   }
 
   /** Teaches a node that has forgotten the statement, or that may have other types for it since the schema changed. */
-  readonly reprepare = (node: Node, connection: Connection, prepared: Prepared): Effect.Effect<void, CqlError> => {
+  readonly reprepare = (
+    node: Node,
+    connection: Connection,
+    prepared: Prepared,
+    isInUse = true
+  ): Effect.Effect<void, CqlError> => {
     const { givenKeyspace, text } = prepared
     const { core } = this
     // Where others can be asked, one node does not take all the time.
@@ -152,7 +157,11 @@ export class PreparedCache {
       ? Math.min(ATTEMPT_MILLIS, timeoutMillis)
       : timeoutMillis
     return Effect.flatMap(
-      this.once(`${node.hostId} ${keyOf(text, givenKeyspace)}`, this.on(node, connection, text, givenKeyspace, millis)),
+      this.once(
+        `${node.hostId} ${keyOf(text, givenKeyspace)}`,
+        this.on(node, connection, text, givenKeyspace, millis),
+        isInUse
+      ),
       (again) => this.compare(prepared, again)
     )
   }
@@ -200,7 +209,11 @@ export class PreparedCache {
   }
 
   /** Runs `prepare` unless somebody does already; it goes on when the caller is interrupted. */
-  private once(key: string, prepare: Effect.Effect<Prepared, CqlError>): Effect.Effect<Prepared, CqlError> {
+  private once(
+    key: string,
+    prepare: Effect.Effect<Prepared, CqlError>,
+    isInUse = true
+  ): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
       if (this.core.closed) {
         return Effect.fail(
@@ -216,7 +229,7 @@ export class PreparedCache {
         Effect.tap((prepared) =>
           Effect.sync(() => {
             const known = this.get(prepared.text, prepared.givenKeyspace)
-            this.touch(known ?? prepared)
+            if (known === undefined || isInUse) this.touch(known ?? prepared)
             if (known === undefined) this.added(prepared)
           })
         ),
@@ -265,7 +278,7 @@ export class PreparedCache {
         onSuccess: ({ response }) =>
           response._tag === "Prepared"
             ? Effect.map(this.withKey(connection, response), (told) => {
-              const prepared = new Prepared(text, told, connection.features, keyspace, asked)
+              const prepared = new Prepared(text, told, connection.features, keyspace, asked, core.codec)
               prepared.knownBy.add(node.hostId)
               return prepared
             })

@@ -295,7 +295,7 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
       [...input.schema.keyspaces.values()].flatMap((keyspace) =>
         keyspace.tablets === undefined ? [] : {
           keyspace_name: keyspace.name,
-          ...(input.globalKeyspaces.includes(keyspace.name) ? { consistency: "global" } : {}),
+          consistency: input.globalKeyspaces.includes(keyspace.name) ? "global" : undefined,
           initial_tablets: keyspace.tablets
         }
       )
