@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { simulate } from "./simulated.ts"
 
 const REQUESTS = 200
-const SEEDS = 12
+const SEEDS = 8
 
 describe("chaos of the client on simulated nodes", () => {
   it.live(`seeds 1 to ${SEEDS}: what it says of its writes is so`, () =>
