@@ -60,9 +60,17 @@ const projects: Array<TestProjectConfiguration> = [
   project("testkit", "packages/testkit", { exclude: realServers }),
   project("testkit-servers", "packages/testkit", { include: realServers, timeout: 120_000 }),
   project("cli-servers", "packages/cli", { include: ["test/servers.test.ts"], timeout: 120_000, last: true }),
+  // Broken on purpose, the driver must not be what other files of a worker have loaded.
+  project("chaos", "test/chaos", {
+    include: ["*.test.ts"],
+    exclude: ["cassandra.test.ts"],
+    isolate: true,
+    timeout: 120_000
+  }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
-  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true })
+  project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true }),
+  project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: true })
 ]
 
 export default projects

@@ -20,7 +20,11 @@ const cache = process.env.EFFECT_SCYLLA_CACHE ?? join(homedir(), ".cache", "effe
 /** Each with what `npm test` says of it; d-engine is never built here, so what it is built with is not missed. */
 const cases = [
   { name: "etcd", lacks: ["etcd"], says: [/raft on etcd: .*etcd/] },
-  { name: "java", lacks: ["java"], says: [/everything on cassandra: .*Java/, /CassandraServer: .*Java/] },
+  {
+    name: "java",
+    lacks: ["java"],
+    says: [/everything on cassandra: .*Java/, /chaos of the client on cassandra: .*Java/, /CassandraServer: .*Java/]
+  },
   { name: "mvn", lacks: ["mvn"], says: [/everything on cassandra: .*Maven/] },
   { name: "protoc", lacks: ["protoc"], says: [/raft on d-engine: /] },
   { name: "cargo", lacks: ["cargo"], says: [/raft on d-engine: /] },

@@ -14,13 +14,15 @@ export const tiers = {
     driver: "simulated",
     cli: "simulated",
     testkit: "simulated",
-    "integration-simulated": "simulated"
+    "integration-simulated": "simulated",
+    chaos: "simulated"
   },
   /** Suites of these are named for their servers. */
   servers: {
     "testkit-servers": undefined,
     "cli-servers": undefined,
-    integration: undefined
+    integration: undefined,
+    "chaos-servers": undefined
   }
 }
 
