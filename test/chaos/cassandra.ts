@@ -9,7 +9,6 @@ import { Data, Effect, Exit, Fiber, Logger, Random as EffectRandom, Scope } from
 import { Random } from "../support/random.ts"
 import { check } from "./checker.ts"
 import { type Fault, Plan, type Weights } from "./faults.ts"
-import { isKnown } from "./known.ts"
 import { Ledger } from "./ledger.ts"
 import { alterable, finalState, prepareSchema } from "./places.ts"
 import { Broken, type Report, reportOf } from "./report.ts"
@@ -139,7 +138,6 @@ const run = Effect.fnUntraced(function*(seed: number, seconds: number) {
     yield* Effect.sleep("3 seconds")
     violations = check(ledger.entries, yield* lastWord(other, ledger))
   }
-  violations = violations.filter((violation) => !isKnown(violation))
   if (violations.length > 0) {
     const where = `seed ${seed} on Cassandra (${JSON.stringify(options)}; ${faults.join(", ")})`
     return yield* new Broken({ where, violations })

@@ -1,7 +1,4 @@
-/**
- * What the campaign has found in the driver and is not mended yet, each as small as it gets. A test here fails: once the driver is mended
- * it says so, and belongs to `packages/driver/test`, without its `fails`.
- */
+/** What the campaign has found in the driver, each as small as it gets. */
 import { CqlClient } from "@effect-scylla/driver"
 import { Transport } from "@effect-scylla/pool"
 import { ServerError } from "@effect-scylla/protocol"
@@ -38,7 +35,7 @@ const world = worldOf(1)
 
 describe("found in the driver", () => {
   // `PreparedCache.anywhere`: all nodes were late, none has a connection, and the loop that waits for one never yields.
-  it.effect.fails("a PREPARE that is late on nodes which are gone then does not hold up the event loop", () =>
+  it.effect("a PREPARE that is late on nodes which are gone then does not hold up the event loop", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world
       yield* cluster.setFault(0, { _tag: "Stopped" })
@@ -55,7 +52,7 @@ describe("found in the driver", () => {
     }))
 
   // `PreparedCache.once` makes its `ClientClosed` without the outcome that every failed write has.
-  it.effect.fails("a write that had to be prepared, of a client that is closed, was not sent", () =>
+  it.effect("a write that had to be prepared, of a client that is closed, was not sent", () =>
     Effect.gen(function*() {
       const { cql, scope } = yield* world
       yield* passing(Scope.close(scope, Exit.void))
@@ -66,7 +63,7 @@ describe("found in the driver", () => {
     }))
 
   // `ManyRequest.onClose` takes it for granted that rows are left: that all of them were sent, and stored, is told as `NotSent`.
-  it.effect.fails("many rows that are under way when the client is closed end as they end", () =>
+  it.effect("many rows that are under way when the client is closed end as they end", () =>
     Effect.gen(function*() {
       const { cluster, cql, scope } = yield* world
       yield* passing(
@@ -88,7 +85,7 @@ describe("found in the driver", () => {
     }))
 
   // `ExecuteRequest.failed` counts `UNPREPARED` for the request and not for the node: the third node that has forgotten ends it.
-  it.effect.fails("a read that goes from one node to the next is prepared on each of them, where all have forgotten it", () =>
+  it.effect("a read that goes from one node to the next is prepared on each of them, where all have forgotten it", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* worldOf(3)
       const select = yield* passing(cql.prepare("SELECT key FROM system.local WHERE key = ?"))

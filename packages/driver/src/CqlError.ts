@@ -146,8 +146,16 @@ export class CqlError extends Data.TaggedError("CqlError")<{
   readonly statement?: string | undefined
   /** Whether it was said to be idempotent. */
   readonly idempotent?: boolean | undefined
-  /** Of many rows: how far it got when all that was sent had ended, and the place, from 0, of the row that failed. */
-  readonly progress?: (Progress & { readonly index: number }) | undefined
+  /**
+   * Of many rows: how far it got when all that was sent had ended, the place, from 0, of the row that failed, and the failures that were
+   * collected.
+   */
+  readonly progress?:
+    | (Progress & {
+      readonly index: number
+      readonly failures?: ReadonlyArray<{ readonly index: number; readonly error: CqlError }> | undefined
+    })
+    | undefined
 }> {
   /** What was wrong, what became of a write, where it was tried, and a part of the statement. */
   override get message(): string {

@@ -66,7 +66,7 @@ export interface ExecuteOptions {
   /**
    * Whether doing it twice is the same as doing it once, so that it may be sent again after an attempt that may have been applied.
    * Default: what is certain by the statement's text (`Idempotence`), where the client stamps it: a repetition then writes the same at
-   * the same time. Reads, and what was certainly not applied, are repeated whatever is said here.
+   * the same time. Reads, and what was certainly not applied, are repeated whatever is said here; counters never are.
    */
   readonly idempotent?: boolean | undefined
   /** For the whole request, all attempts included. Default 12 seconds, 65 seconds for schema changes and TRUNCATE. */

@@ -133,6 +133,8 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
 
   /** Rows that wait for room are told by themselves; a source that is asked may never answer. */
   private readonly onClose = (): void => {
+    // Whatever is under way ends as it ends.
+    if (this.isExhausted) return
     const reason = new ClientClosed({ message: "the client was closed before all rows were sent" })
     this.stopped ??= Effect.suspend(() =>
       Effect.fail(
@@ -141,7 +143,7 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
           outcome: this.prepared.kind.type === "read" ? undefined : "NotSent",
           attempts: [],
           statement: this.prepared.text,
-          progress: { ...this.standing, index: this.sent }
+          progress: { ...this.standing, index: this.sent, failures: this.failures }
         })
       )
     )
@@ -253,7 +255,14 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
     this.stopped = Effect.suspend(() => {
       const { attempts, idempotent, outcome, reason, statement } = error
       return Effect.fail(
-        new CqlError({ reason, outcome, attempts, statement, idempotent, progress: { ...this.standing, index } })
+        new CqlError({
+          reason,
+          outcome,
+          attempts,
+          statement,
+          idempotent,
+          progress: { ...this.standing, index, failures: this.failures }
+        })
       )
     })
   }

@@ -217,9 +217,13 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     return mayBeSentTwice({ kind, isIdempotent: this.isIdempotent, isSerial: options.isSerial })
   }
 
-  /** What was said of it, else what its text says: that counts where each time it is sent it writes at the same time. */
+  /**
+   * What was said of it, else what its text says: that counts where each time it is sent it writes at the same time. To count is never
+   * idempotent, whatever is said.
+   */
   private get isIdempotent(): boolean {
     const { core, options, subject } = this
+    if (subject.kind.isCounter === true) return false
     if (options.idempotent !== undefined) return options.idempotent
     return (core.clientTimestamps || options.request.timestamp !== undefined) && subject.isCertain
   }
@@ -716,6 +720,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       history.node = node
     } else {
       history.nextNode++
+      // Each node may have forgotten it.
+      history.unprepared = 0
       if (reason._tag === "Unavailable") history.unavailable++
       history.tried.push(node)
       if (options.retry.policy?.decide !== undefined) this.beginAgain(history, node)

@@ -22,6 +22,9 @@ import type { Teacher } from "./teacher.ts"
 /** Milliseconds after which another node is asked to prepare a statement. */
 const ATTEMPT_MILLIS = 2_000
 
+/** Milliseconds between looks for a connection. */
+const NOBODY_THERE = 100
+
 /** How many statements are remembered, and how many bytes of them. */
 export interface Bounds {
   readonly count: number
@@ -130,7 +133,7 @@ export class PreparedCache {
   prepare(text: string, keyspace?: string): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
       const known = this.get(text, keyspace)
-      if (known === undefined) return this.once(keyOf(text, keyspace), this.anywhere(text, keyspace))
+      if (known === undefined) return this.once(keyOf(text, keyspace), text, this.anywhere(text, keyspace))
       this.touch(known)
       this.core.schema.check(known)
       if (known.confirmed === undefined || known.preparedEpoch === this.core.schema.epoch) return Effect.succeed(known)
@@ -159,6 +162,7 @@ export class PreparedCache {
     return Effect.flatMap(
       this.once(
         `${node.hostId} ${keyOf(text, givenKeyspace)}`,
+        text,
         this.on(node, connection, text, givenKeyspace, millis),
         isInUse
       ),
@@ -170,7 +174,7 @@ export class PreparedCache {
   readonly refresh = (prepared: Prepared): Effect.Effect<void, CqlError> => {
     const { givenKeyspace, text } = prepared
     return Effect.flatMap(
-      this.once(` ${keyOf(text, givenKeyspace)}`, this.anywhere(text, givenKeyspace)),
+      this.once(` ${keyOf(text, givenKeyspace)}`, text, this.anywhere(text, givenKeyspace)),
       (again) => this.compare(prepared, again)
     )
   }
@@ -211,14 +215,13 @@ export class PreparedCache {
   /** Runs `prepare` unless somebody does already; it goes on when the caller is interrupted. */
   private once(
     key: string,
+    text: string,
     prepare: Effect.Effect<Prepared, CqlError>,
     isInUse = true
   ): Effect.Effect<Prepared, CqlError> {
     return Effect.suspend(() => {
       if (this.core.closed) {
-        return Effect.fail(
-          new CqlError({ reason: new ClientClosed({ message: "the client is closed: its scope has ended" }) })
-        )
+        return Effect.fail(notSent(new ClientClosed({ message: "the client is closed: its scope has ended" }), text))
       }
       const running = this.preparing.get(key)
       if (running !== undefined) return Deferred.await(running)
@@ -236,9 +239,7 @@ export class PreparedCache {
         Effect.onInterrupt(() =>
           Deferred.fail(
             deferred,
-            new CqlError({
-              reason: new ClientClosed({ message: "the client was closed while it prepared a statement" })
-            })
+            notSent(new ClientClosed({ message: "the client was closed while it prepared a statement" }), text)
           )
         ),
         Effect.exit,
@@ -332,6 +333,8 @@ export class PreparedCache {
         if (connection === undefined) {
           if (!isLate || core.closed || core.millis - begun >= timeoutMillis) break
           // All are late. One that has recovered is not found out about by waiting for another one for long.
+          // Where none is connected, one may be in a moment.
+          if (tried.length === 0) yield* Effect.sleep(NOBODY_THERE)
           millis = Math.min(millis * 1.5, timeoutMillis)
           tried = []
           continue
