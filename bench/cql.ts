@@ -277,6 +277,9 @@ const printBulk = (bulk: Result["bulk"], ran: ReadonlyArray<ClientName>): void =
 /** Levels for the styles of writing, and what each may cost over the prepared statement. */
 const styleLevels = [32, 256]
 const styleBudget = { micros: 0.25, bytes: 150 }
+/** `async`/`await` makes promises, which are no garbage of ours. */
+const promiseBudget = 0.4
+const isPromise = (style: Style): boolean => style === "promise" || style === "promiseTemplate"
 
 const styleFigures = (runs: ReadonlyMap<Style, ReadonlyArray<MeasuredStyle>>): Record<Style, StyleFigures> => {
   const prepared = runs.get("prepared")!
@@ -295,7 +298,9 @@ const styleTitles: Readonly<Record<Style, string>> = {
   templateWith: "template with .with({ idempotent: true })",
   options: "prepared with consistency and page size",
   byName: "values by name",
-  text: "a statement without values"
+  text: "a statement without values",
+  promise: "prepared, by async/await",
+  promiseTemplate: "template, by async/await"
 }
 
 const printStyles = (byInflight: Styles): void => {
@@ -314,12 +319,16 @@ const printStyles = (byInflight: Styles): void => {
       )
     }
   }
-  const all = Object.values(byInflight).flatMap((figures) => styles.map((style) => figures[style]))
-  const within = all.every(({ heapOverPrepared, overPrepared }) =>
-    overPrepared <= styleBudget.micros && heapOverPrepared <= styleBudget.bytes
+  const within = Object.values(byInflight).every((figures) =>
+    styles.every((style) => {
+      const { heapOverPrepared, overPrepared } = figures[style]
+      return isPromise(style)
+        ? overPrepared <= promiseBudget
+        : overPrepared <= styleBudget.micros && heapOverPrepared <= styleBudget.bytes
+    })
   )
   console.log(
-    `\nbudget over prepared: ${styleBudget.micros} µs and ${styleBudget.bytes} B; within budget: ${
+    `\nbudget over prepared: ${styleBudget.micros} µs and ${styleBudget.bytes} B, by async/await ${promiseBudget} µs; within budget: ${
       within ? "yes" : "no"
     }`
   )

@@ -6,11 +6,21 @@
  * another way.
  */
 import { CqlClient } from "@effect-scylla/driver"
+import { type Client, connect } from "@effect-scylla/driver/promise"
 import { Uuid } from "@effect-scylla/protocol"
 import { Effect, Exit, Scope } from "effect"
 import { keyCount, keys, row, SELECT, SELECT_TEXT } from "./workload.ts"
 
-export const styles = ["prepared", "template", "templateWith", "options", "byName", "text"] as const
+export const styles = [
+  "prepared",
+  "template",
+  "templateWith",
+  "options",
+  "byName",
+  "text",
+  "promise",
+  "promiseTemplate"
+] as const
 export type Style = typeof styles[number]
 
 export interface Measured {
@@ -26,7 +36,9 @@ interface Row {
 type Answer = ReadonlyArray<Row> | { readonly rows: ReadonlyArray<Row> }
 type Request = (n: number) => Effect.Effect<Answer, unknown>
 
-const requestOf = (cql: CqlClient.CqlClient, style: Style): Effect.Effect<Request, unknown> =>
+type EffectStyle = Exclude<Style, "promise" | "promiseTemplate">
+
+const requestOf = (cql: CqlClient.CqlClient, style: EffectStyle): Effect.Effect<Request, unknown> =>
   Effect.gen(function*(): Effect.fn.Return<Request, unknown> {
     const ids = keys.map((key) => Uuid.parseUnsafe(key))
     const prepared = yield* cql.prepare(SELECT)
@@ -51,7 +63,36 @@ const requestOf = (cql: CqlClient.CqlClient, style: Style): Effect.Effect<Reques
     }
   })
 
-const main = async (style: Style, inflight: number, port: number, requests: number): Promise<Measured> => {
+/** So many requests, by so many workers; and the end. */
+interface Running {
+  readonly run: (count: number) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+const byPromise = async (style: "promise" | "promiseTemplate", inflight: number, port: number): Promise<Running> => {
+  const db: Client = await connect({ contactPoints: [`127.0.0.1:${port}`], localDatacenter: "datacenter1" })
+  const ids = keys.map((key) => Uuid.parseUnsafe(key))
+  const prepared = await db.prepare(SELECT)
+  let remaining = 0
+  const worker = async (): Promise<void> => {
+    while (remaining > 0) {
+      const id = ids[--remaining % keyCount]
+      const rows = style === "promise"
+        ? (await db.execute<Row>(prepared, [id])).rows
+        : await db<Row>`SELECT id, name, age, score FROM ks.t WHERE id = ${id}`
+      if (rows[0]!.age !== row.age) throw new Error("not the row")
+    }
+  }
+  return {
+    run: async (count) => {
+      remaining = count
+      await Promise.all(Array.from({ length: inflight }, worker))
+    },
+    close: () => db.close()
+  }
+}
+
+const byEffect = async (style: EffectStyle, inflight: number, port: number): Promise<Running> => {
   const scope = Effect.runSync(Scope.make())
   const request = await Effect.runPromise(
     Effect.gen(function*() {
@@ -70,12 +111,21 @@ const main = async (style: Style, inflight: number, port: number, requests: numb
       if (first(answer).age !== row.age) throw new Error("not the row")
     }
   })
-  const run = (count: number) => {
-    remaining = count
-    return Effect.runPromise(
-      Effect.all(Array.from({ length: inflight }, () => worker), { concurrency: "unbounded", discard: true })
-    )
+  return {
+    run: (count) => {
+      remaining = count
+      return Effect.runPromise(
+        Effect.all(Array.from({ length: inflight }, () => worker), { concurrency: "unbounded", discard: true })
+      )
+    },
+    close: () => Effect.runPromise(Scope.close(scope, Exit.void))
   }
+}
+
+const main = async (style: Style, inflight: number, port: number, requests: number): Promise<Measured> => {
+  const { close, run } = await (style === "promise" || style === "promiseTemplate"
+    ? byPromise(style, inflight, port)
+    : byEffect(style, inflight, port))
   for (const start = performance.now(); performance.now() - start < 700;) await run(20_000)
   const cpu = process.cpuUsage()
   await run(requests)
@@ -87,7 +137,7 @@ const main = async (style: Style, inflight: number, port: number, requests: numb
     await run(HEAP_REQUESTS)
     heap.push((process.memoryUsage().heapUsed - before) / HEAP_REQUESTS)
   }
-  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await close()
   // A collection in between leaves less than was allocated.
   return { cpuMicros: (user + system) / requests, heapBytes: heap.sort((a, b) => a - b)[heap.length >> 1]! }
 }
