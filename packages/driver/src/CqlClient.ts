@@ -489,6 +489,11 @@ const fromCore = (
       return failed(error, text)
     }
   }
+  const prepare = (text: string, keyspace: string | undefined): Effect.Effect<Prepared, CqlError> =>
+    Effect.timeoutOrElse(cache.prepare(text, keyspace), {
+      duration: core.defaults.timeoutMillis,
+      orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
+    })
   /** What a token is bound to: for a prepared statement the values as they are sent. */
   const boundTo = (
     statement: Prepared | string,
@@ -534,6 +539,16 @@ const fromCore = (
   const runner: Runner = {
     page: execute,
     rows,
+    describe: (text, options) => {
+      const refused = refuse(text, isUse)
+      if (refused !== undefined) return Effect.fail(refused)
+      if (!core.texts.of(text).hasVariables) return Effect.undefined
+      return Effect.map(prepare(text, options?.keyspace), ({ columns, variables }) => ({
+        columns,
+        variables,
+        hasOwnCodecs: core.codec !== undefined
+      }))
+    },
     toToken: (text, values, pagingState, options) =>
       Effect.map(boundTo(text, values, options), (bound) => Paging.toToken(bound, pagingState)),
     fromToken
@@ -545,14 +560,8 @@ const fromCore = (
   const isShardAware = (): boolean => core.snapshot.local.some((node) => node.pool?.sharding !== undefined)
   return Object.assign(tag as any, {
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
-    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) => {
-      const refused = refuse(text, isUse)
-      if (refused !== undefined) return Effect.fail(refused)
-      return Effect.timeoutOrElse(cache.prepare(text, options?.keyspace), {
-        duration: core.defaults.timeoutMillis,
-        orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
-      })
-    },
+    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
+      refuse(text, isUse) ?? prepare(text, options?.keyspace),
     execute,
     batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => {
       try {

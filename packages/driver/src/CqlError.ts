@@ -40,6 +40,16 @@ export class NotOneRow extends Data.TaggedError("NotOneRow")<{ readonly message:
 export class TraceMissing extends Data.TaggedError("TraceMissing")<{ readonly message: string }> {}
 /** A paging token is none, or one of another statement, of other values or of another secret. @category errors @since 0.1.0 */
 export class PagingTokenRefused extends Data.TaggedError("PagingTokenRefused")<{ readonly message: string }> {}
+/**
+ * The Schemas of a statement (`CqlSchema`) do not fit its columns or variables; `issues` names everything that does not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SchemaMismatch extends Data.TaggedError("SchemaMismatch")<{
+  readonly message: string
+  readonly issues: ReadonlyArray<string>
+}> {}
 /** The client was closed. @category errors @since 0.1.0 */
 export class ClientClosed extends Data.TaggedError("ClientClosed")<{ readonly message: string }> {}
 
@@ -63,6 +73,7 @@ export type CqlReason =
   | NotOneRow
   | TraceMissing
   | PagingTokenRefused
+  | SchemaMismatch
   | ClientClosed
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Names from "@effect-scylla/protocol/Identifier"
+import type { Column } from "@effect-scylla/protocol/Metadata"
 import type { Row } from "@effect-scylla/protocol/RowDecoder"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
@@ -13,6 +14,20 @@ import * as Stream from "effect/Stream"
 import { CqlError, NotOneRow } from "./CqlError.ts"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
 import type { ResultSet } from "./ResultSet.ts"
+
+/**
+ * What servers say of a statement.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Described {
+  /** Of its result. */
+  readonly columns: ReadonlyArray<Column>
+  readonly variables: ReadonlyArray<Column>
+  /** The client has options (`codec`) by which values appear otherwise than they do by default. */
+  readonly hasOwnCodecs: boolean
+}
 
 /**
  * How a statement reaches the cluster. Implemented by the client.
@@ -31,6 +46,8 @@ export interface Runner {
     values: ReadonlyArray<unknown>,
     options?: ExecuteOptions
   ) => Effect.Effect<Array<Row>, CqlError>
+  /** What servers say of the statement; `undefined` of a text that is not prepared, because it has no variables. */
+  readonly describe: (text: string, options?: ExecuteOptions) => Effect.Effect<Described | undefined, CqlError>
   /** A result's paging state for other people, and back: see `Paging`. */
   readonly toToken: (
     text: string,
@@ -77,6 +94,11 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
   with(options: ExecuteOptions): Statement<A> {
     const all = this.options === undefined ? options : { ...this.options, ...options }
     return new Statement(this.runner, this.text, this.values, all)
+  }
+
+  /** What servers say of it, without executing it; `undefined` of a text without variables. */
+  get prepared(): Effect.Effect<Described | undefined, CqlError> {
+    return this.runner.describe(this.text, this.options)
   }
 
   /** One page: the first, or the one behind a paging state. */

@@ -5,6 +5,7 @@ import { Effect } from "effect"
 const nobody: Statement.Runner = {
   page: () => Effect.never,
   rows: () => Effect.never,
+  describe: () => Effect.never,
   toToken: () => Effect.never,
   fromToken: () => Effect.never
 }
