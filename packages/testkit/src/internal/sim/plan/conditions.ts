@@ -7,9 +7,10 @@ import type { Column, Table } from "../schema/schema.ts"
 import { comparatorOf, elements, entries } from "../storage/compare.ts"
 import type { Partition, Row } from "../storage/storage.ts"
 import { isNothing, readInt32 } from "../storage/values.ts"
+import { columnOf } from "./columns.ts"
+import { compares, likePattern } from "./comparison.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
-import { columnOf, compares, likePattern } from "./where.ts"
 
 export interface RowCheck {
   readonly kind: Ast.Condition["_tag"]

@@ -10,9 +10,10 @@ import type { Bounds, Key } from "../storage/storage.ts"
 import { type Assign, assignValue } from "./assign.ts"
 import { fromJson, type Json, nameOf, parseJson, WrongJson } from "./json.ts"
 import { wrongJson } from "./jsonErrors.ts"
+import { makeKey } from "./keys.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Variables } from "./variables.ts"
-import { makeKey, type Where } from "./where.ts"
+import type { Where } from "./where.ts"
 
 type Fields = (values: Bound) => ReadonlyMap<string, Json>
 

@@ -8,11 +8,12 @@ import { layoutOf } from "../storage/layout.ts"
 import { type Clustering, type Key, NEVER } from "../storage/storage.ts"
 import { readInt32, readInt64 } from "../storage/values.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
+import { columnOf } from "./columns.ts"
 import { compileConditions, type RowCheck } from "./conditions.ts"
 import { compileJson } from "./jsonInsert.ts"
 import { compile, textOf } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
-import { columnOf, compileWhere, type Where } from "./where.ts"
+import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
 export interface Staged {

@@ -9,12 +9,14 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
+import { columnOf, valueOf } from "./columns.ts"
 import * as Paging from "./paging.ts"
 import type { Call, Plan } from "./plan.ts"
 import { compileSelection, type Group, type Selection } from "./selection.ts"
 import { compile } from "./terms.ts"
+import type { TokenBounds } from "./tokenRange.ts"
 import { type Bound, type Markers, Variables, type View } from "./variables.ts"
-import { columnOf, compileWhere, type TokenBounds, valueOf, type Where } from "./where.ts"
+import { compileWhere, type Where } from "./where.ts"
 
 /** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
 const PAGE_BYTES = 1024 * 1024

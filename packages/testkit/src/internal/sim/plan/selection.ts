@@ -10,11 +10,11 @@ import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "../stor
 import { collection, int32, int64 } from "../storage/values.ts"
 import { aggregateOf, type Aggregator, isAggregate } from "./aggregates.ts"
 import { castOf } from "./casts.ts"
+import { columnOf, valueOf } from "./columns.ts"
 import { type Argument, resolveFunction } from "./functions.ts"
 import { columnKey, nullable } from "./json.ts"
 import { compile, fits, serves, textOf } from "./terms.ts"
 import type { Bound, Compiled, Variables, View } from "./variables.ts"
-import { columnOf, valueOf } from "./where.ts"
 
 /** A row with what the aggregates came to. */
 interface Grouped extends View {

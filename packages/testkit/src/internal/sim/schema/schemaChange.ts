@@ -51,3 +51,7 @@ export const lookup = (keyspace: Keyspace) => (given: string | undefined, name: 
   if (found === undefined && /^\w+$/.test(name)) throw invalid(`Unknown type ${keyspace.name}.${name}`)
   return found
 }
+
+/** What each product says. */
+export const sayOf = ({ product }: Environment) => (scylla: string, cassandra: string): string =>
+  product === "scylla" ? scylla : cassandra

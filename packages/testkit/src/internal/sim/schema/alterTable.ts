@@ -1,0 +1,151 @@
+/** ALTER and DROP TABLE. */
+import * as Uuid from "@effect-scylla/protocol/Uuid"
+import { invalid, unauthorized, unsupported } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import { alterTable, type ColumnInput, findTable, keyspaceOf, rename, setOptions, type Table } from "./schema.ts"
+import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
+import { isCounterTable } from "./tableColumns.ts"
+import { checkTableOptions } from "./tableOptions.ts"
+import { resolve } from "./types.ts"
+
+const modifiable = (env: Environment, current: string, { keyspace, name }: Ast.TableName): Table => {
+  const table = findTable(env.schema, keyspace, current, name)
+  if (table.keyspace.isSystem) throw unauthorized(`${table.keyspace.name} keyspace is not user-modifiable.`)
+  return table
+}
+
+const renameColumns = (
+  env: Environment,
+  table: Table,
+  renames: ReadonlyArray<readonly [from: string, to: string]>,
+  ifColumns: boolean
+): Change => {
+  const names = new Map<string, string>()
+  for (const [from, to] of renames) {
+    const column = table.byName.get(from)
+    if (column === undefined) {
+      if (ifColumns) continue
+      throw invalid(
+        env.product === "scylla"
+          ? `Cannot rename unknown column ${from} in table ${table.name}`
+          : `Undefined column name ${from} in table ${table.keyspace.name}.${table.name}`
+      )
+    }
+    if (table.byName.has(to)) {
+      throw invalid(
+        env.product === "scylla"
+          ? `Cannot rename column ${from} to ${to} in table ${table.name}; another column of that name already exist`
+          : `Cannot rename column ${from} to ${to} in table '${table.keyspace.name}.${table.name}'; ` +
+            "another column with that name already exists"
+      )
+    }
+    if (column.kind !== "partition_key" && column.kind !== "clustering") {
+      throw invalid(`Cannot rename non PRIMARY KEY ${env.product === "scylla" ? "part" : "column"} ${from}`)
+    }
+    if (table.indexes.some((index) => index.column === column)) {
+      throw unsupported(`renaming ${from}, which is indexed`)
+    }
+    names.set(from, to)
+  }
+  if (names.size === 0) return UNCHANGED
+  const next = rename(table, Uuid.fromTimestamp(env.now), names)
+  table.isRetired = true
+  table.keyspace.tables.set(table.name, next)
+  touch(env)
+  return changed({ change: "UPDATED", target: "TABLE", keyspace: table.keyspace.name, name: table.name })
+}
+
+export const alterTableStatement = (
+  env: Environment,
+  current: string,
+  statement: Extract<Ast.SchemaStatement, { readonly _tag: "AlterTable" }>
+): Change => {
+  if (statement.ifExists) {
+    const name = keyspaceOf(statement.table.keyspace, current)
+    if (env.schema.keyspaces.get(name)?.tables.has(statement.table.name) !== true) return UNCHANGED
+  }
+  const table = modifiable(env, current, statement.table)
+  const { keyspace } = table
+  if (statement.rename.length > 0) return renameColumns(env, table, statement.rename, statement.ifColumns)
+  const seen = new Set<string>()
+  const add = statement.add.flatMap((column): ReadonlyArray<ColumnInput> => {
+    if (statement.ifColumns && table.byName.has(column.name)) return []
+    if (table.byName.has(column.name) || seen.has(column.name)) {
+      const known = table.byName.get(column.name)
+      const isKey = known?.kind === "partition_key" || known?.kind === "clustering"
+      throw invalid(
+        sayOf(env)(
+          `Invalid column name ${column.name} because it conflicts with ${
+            isKey ? "a PRIMARY KEY part" : "an existing column"
+          }`,
+          `Column with name '${column.name}' already exists`
+        )
+      )
+    }
+    seen.add(column.name)
+    const type = resolve(column.type, lookup(keyspace))
+    const before = table.dropped.find((dropped) => dropped.name === column.name)
+    if (before !== undefined && before.type !== type.text) {
+      throw invalid(
+        `Cannot re-add previously dropped column '${column.name}' of type ${type.text}, incompatible with previous type ${before.type}`
+      )
+    }
+    return [{ name: column.name, kind: column.isStatic ? "static" : "regular", type }]
+  })
+  const drop = statement.drop.filter((name) => !statement.ifColumns || table.byName.has(name))
+  if (statement.ifColumns && add.length === 0 && drop.length === 0) return UNCHANGED
+  for (const name of drop) {
+    const column = table.byName.get(name)
+    if (column === undefined) {
+      throw invalid(
+        `Column ${name} was not found in table ${sayOf(env)(table.name, `'${keyspace.name}.${table.name}'`)}`
+      )
+    }
+    if (column.kind !== "regular" && column.kind !== "static") {
+      throw invalid(`Cannot drop PRIMARY KEY ${sayOf(env)("part", "column")} ${name}`)
+    }
+  }
+  checkTableOptions(statement.properties)
+  // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
+  if (env.product === "cassandra" && add.length === 0 && drop.length === 0) {
+    setOptions(table, Uuid.fromTimestamp(env.now), statement.properties)
+    touch(env)
+    return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
+  }
+  const next = alterTable(table, {
+    version: Uuid.fromTimestamp(env.now),
+    add,
+    drop,
+    options: statement.properties,
+    now: env.now
+  })
+  isCounterTable(next.columns, env.product, { table, added: add })
+  table.isRetired = true
+  keyspace.tables.set(table.name, next)
+  touch(env)
+  return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
+}
+
+export const dropTable = (
+  env: Environment,
+  current: string,
+  { keyspace: given, name }: Ast.TableName,
+  ifExists: boolean
+): Change => {
+  const keyspaceName = keyspaceOf(given, current)
+  const keyspace = env.schema.keyspaces.get(keyspaceName)
+  const table = keyspace?.tables.get(name)
+  if (keyspace === undefined || table === undefined) {
+    if (ifExists) return UNCHANGED
+    throw invalid(
+      env.product === "scylla"
+        ? `Cannot drop non existing table '${name}' in keyspace '${keyspaceName}'.`
+        : `Table '${keyspaceName}.${name}' doesn't exist`
+    )
+  }
+  if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
+  table.isRetired = true
+  keyspace.tables.delete(name)
+  touch(env)
+  return changed({ change: "DROPPED", target: "TABLE", keyspace: keyspaceName, name })
+}

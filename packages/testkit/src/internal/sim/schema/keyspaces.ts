@@ -1,0 +1,108 @@
+/** CREATE, ALTER and DROP KEYSPACE. */
+import type { SchemaChange } from "@effect-scylla/protocol/Response"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
+import * as Replication from "@effect-scylla/sharding/Replication"
+import { config, invalid, unauthorized, unsupported } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import { checkKeyspaceProperties, replicationOf, tabletsOf, warningsOf } from "./replication.ts"
+import { type Change, changed, type Environment, sayOf, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
+
+export const createKeyspace = (
+  env: Environment,
+  { ifNotExists, name, properties }: Extract<Ast.SchemaStatement, { readonly _tag: "CreateKeyspace" }>
+): Change => {
+  if (name.length > 48 && env.product === "scylla") {
+    throw invalid(`Keyspace names shouldn't be more than 48 characters long (got "${name}")`)
+  }
+  if (!/^\w{1,48}$/.test(name)) {
+    throw invalid(
+      sayOf(env)(
+        `"${name}" is not a valid keyspace name`,
+        "Keyspace name must not be empty, more than 48 characters long, or contain non-alphanumeric-underscore characters " +
+          `(got '${name}')`
+      )
+    )
+  }
+  checkKeyspaceProperties(properties)
+  if (env.schema.keyspaces.get(name)?.isSystem === true) {
+    throw invalid(
+      env.product === "scylla"
+        ? `${name} keyspace is not user-modifiable`
+        : `System keyspace '${name}' is not user-modifiable`
+    )
+  }
+  const replication = replicationOf(properties.get("replication"), env, name)
+  if (env.schema.keyspaces.has(name)) {
+    if (ifNotExists) return UNCHANGED
+    throw new ServerError.AlreadyExists({
+      code: 0x2400,
+      message: `Cannot add existing keyspace "${name}"`,
+      keyspace: name,
+      table: ""
+    })
+  }
+  const strategy = Replication.parse(replication)
+  env.schema.keyspaces.set(name, {
+    name,
+    isSystem: false,
+    tables: new Map(),
+    types: new Map(),
+    replication,
+    strategy,
+    tablets: tabletsOf(env, properties.get("tablets"), strategy),
+    durableWrites: properties.get("durable_writes") !== "false",
+    replicas: undefined
+  })
+  touch(env)
+  return changed(
+    { change: "CREATED", target: "KEYSPACE", keyspace: name },
+    warningsOf(name, properties.get("replication")!, env.schema.keyspaces.get(name)?.tablets !== undefined)
+  )
+}
+
+export const alterKeyspace = (
+  env: Environment,
+  { name, properties }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterKeyspace" }>
+): Change => {
+  const keyspace = userKeyspace(env.schema, name)
+  checkKeyspaceProperties(properties)
+  if (properties.has("tablets")) throw unsupported("ALTER KEYSPACE with tablets")
+  const property = properties.get("replication")
+  if (property !== undefined && keyspace.tablets !== undefined) {
+    throw unsupported("another replication for a keyspace with tablets")
+  }
+  if (property !== undefined) {
+    keyspace.replication = replicationOf(property, env, name)
+    keyspace.strategy = Replication.parse(keyspace.replication)
+    keyspace.replicas = undefined
+  }
+  const durable = properties.get("durable_writes")
+  if (durable !== undefined) keyspace.durableWrites = durable !== "false"
+  touch(env)
+  return changed(
+    { change: "UPDATED", target: "KEYSPACE", keyspace: name },
+    property === undefined ? [] : warningsOf(name, property, false)
+  )
+}
+
+export const dropKeyspace = (env: Environment, name: string, ifExists: boolean): Change => {
+  const keyspace = env.schema.keyspaces.get(name)
+  if (keyspace === undefined) {
+    if (ifExists) return UNCHANGED
+    if (env.product === "cassandra") throw invalid(`Keyspace '${name}' doesn't exist`)
+    throw config(`Cannot drop non existing keyspace '${name}'.`)
+  }
+  if (keyspace.isSystem) throw unauthorized(`${name} keyspace is not user-modifiable.`)
+  const events: Array<SchemaChange> = []
+  for (const table of keyspace.tables.values()) {
+    table.isRetired = true
+    events.push({ change: "DROPPED", target: "TABLE", keyspace: name, name: table.name })
+  }
+  for (const type of keyspace.types.keys()) {
+    events.push({ change: "DROPPED", target: "TYPE", keyspace: name, name: type })
+  }
+  env.schema.keyspaces.delete(name)
+  touch(env)
+  const answer: SchemaChange = { change: "DROPPED", target: "KEYSPACE", keyspace: name }
+  return { answer, events: [...events, answer], warnings: [] }
+}

@@ -1,0 +1,44 @@
+/** What stands behind WITH of a table. */
+import { config, syntax, unsupported } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import * as RateLimit from "./rateLimit.ts"
+
+/** Options of tables with their defaults as `system_schema.tables` shows them. What ScyllaDB has beside them is refused. */
+const NUMBERS = new Set([
+  "bloom_filter_fp_chance",
+  "crc_check_chance",
+  "dclocal_read_repair_chance",
+  "default_time_to_live",
+  "gc_grace_seconds",
+  "max_index_interval",
+  "memtable_flush_period_in_ms",
+  "min_index_interval",
+  "read_repair_chance",
+  "paxos_grace_seconds"
+])
+const TEXTS = new Set(["comment", "speculative_retry"])
+const MAPS = new Set(["caching", "compaction", "compression", "tombstone_gc"])
+
+export const checkTableOptions = (options: ReadonlyMap<string, Ast.Property>): void => {
+  for (const [key, value] of options) {
+    if (NUMBERS.has(key)) {
+      if (typeof value !== "string" || !/^-?\d+(?:\.\d+)?$/.test(value)) {
+        throw syntax(`Invalid value for property '${key}'`)
+      }
+      if (key === "default_time_to_live" && !(Number(value) >= 0 && Number(value) <= 630_720_000)) {
+        throw config(
+          Number(value) < 0
+            ? `default_time_to_live must be greater than or equal to 0 (got ${value})`
+            : `default_time_to_live must be less than or equal to 630720000 (got ${value})`
+        )
+      }
+    } else if (TEXTS.has(key)) {
+      if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'`)
+    } else if (MAPS.has(key)) {
+      if (typeof value === "string") throw syntax(`Invalid value for property '${key}'. It should be a map.`)
+    } else if (key === "per_partition_rate_limit") RateLimit.check(value)
+    else if (["cdc", "id", "in_memory", "synchronous_updates"].includes(key)) {
+      throw unsupported(`the table option ${key}`)
+    } else throw syntax(`Unknown property '${key}'`)
+  }
+}
