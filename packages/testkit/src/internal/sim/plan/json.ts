@@ -70,6 +70,8 @@ export const toJson = (type: Type, bytes: Uint8Array, product: Product): string 
     }
     case "Tuple": {
       const given = fieldsOf(bytes, type.elements.length)
+      // ScyllaDB says nothing of fields that were left out.
+      if (product === "scylla") return `[${given.map((each, i) => nullable(type.elements[i]!, each, product)).join(", ")}]`
       return `[${type.elements.map((each, i) => nullable(each, given[i] ?? null, product)).join(", ")}]`
     }
     case "Udt": {
@@ -303,7 +305,12 @@ export const fromJson = (type: Type, json: Json, name: string, product: Product)
   const wrong = (): never => {
     throw new WrongJson(type, json)
   }
-  const each = (of: Type, part: Json): Uint8Array => fromJson(of, part, name, product) ?? wrong()
+  const each = (of: Type, part: Json): Uint8Array => {
+    const bytes = fromJson(of, part, name, product)
+    if (bytes !== null) return bytes
+    // A null within is what ScyllaDB takes for a wrong value of the element, Cassandra for one of the whole.
+    throw product === "scylla" ? new WrongJson(of, part) : new WrongJson(type, json)
+  }
   switch (type._tag) {
     case "List":
     case "Set": {
@@ -327,9 +334,14 @@ export const fromJson = (type: Type, json: Json, name: string, product: Product)
       return normalize(type, collection(flat.length / 2, flat))
     }
     case "Tuple": {
-      if (!Array.isArray(json) || json.length !== type.elements.length) return wrong()
-      if (product === "scylla" && json.includes(null)) return wrong()
-      return record(type.elements.map((of, i) => fromJson(of, (json as ReadonlyArray<Json>)[i]!, name, product)))
+      if (!Array.isArray(json)) return wrong()
+      const items = json as ReadonlyArray<Json>
+      if (product === "scylla") {
+        if (items.length > type.elements.length) return wrong()
+        return record(items.map((item, i) => each(type.elements[i]!, item)))
+      }
+      if (items.length !== type.elements.length) return wrong()
+      return record(type.elements.map((of, i) => fromJson(of, items[i]!, name, product)))
     }
     case "Udt": {
       if (!(json instanceof Map)) return wrong()
@@ -357,14 +369,13 @@ const scalarOf = (
   product: Product
 ): Uint8Array | undefined => {
   const text = isNumber(json) ? json.number : typeof json === "string" ? json : undefined
-  const constant = (kind: "INTEGER" | "FLOAT" | "STRING" | "UUID" | "DURATION"): Uint8Array | undefined => {
-    if (text === undefined) return undefined
-    try {
-      return encodeConstant(type, { _tag: "Constant", kind, text }, name, product)
-    } catch {
-      return undefined
-    }
-  }
+  const constant = (
+    kind: "INTEGER" | "FLOAT" | "STRING" | "UUID" | "DURATION",
+    of = text
+  ): Uint8Array | undefined =>
+    of === undefined
+      ? undefined
+      : encodeQuietly(() => encodeConstant(type, { _tag: "Constant", kind, text: of }, name, product))
   switch (type.name) {
     case "ascii":
       return typeof json === "string" && /^[\0-\x7f]*$/.test(json) ? Buffer.from(json) : undefined
@@ -388,16 +399,16 @@ const scalarOf = (
       if (text === undefined) return undefined
       // ScyllaDB takes a fraction of nothing but zeros.
       const whole = product === "scylla" && isNumber(json) ? text.replace(/\.0+$/, "") : text
-      return /^-?\d+$/.test(whole)
-        ? encodeQuietly(() => encodeConstant(type, { _tag: "Constant", kind: "INTEGER", text: whole }, name, product))
-        : undefined
+      return /^-?\d+$/.test(whole) ? constant("INTEGER", whole) : undefined
     }
     case "decimal":
     case "double":
-    case "float":
-      return text !== undefined && /^(?:-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|infinity)|nan)$/i.test(text)
-        ? constant("FLOAT")
+    case "float": {
+      const number = type.name === "decimal" && isNumber(json) ? asDouble(json.number, product) : text
+      return number !== undefined && /^(?:-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|infinity)|nan)$/i.test(number)
+        ? constant("FLOAT", number)
         : undefined
+    }
     case "timestamp":
       return isNumber(json) ? constant("INTEGER") : constant("STRING")
     case "date":
@@ -410,6 +421,15 @@ const scalarOf = (
     case "duration":
       return typeof json === "string" ? constant("DURATION") : undefined
   }
+}
+
+/** A number with a fraction or an exponent is a double to both products before it is a decimal. */
+const asDouble = (number: string, product: Product): string => {
+  if (/^-?\d+$/.test(number)) return number
+  const value = Number(number)
+  if (product === "cassandra") return javaDouble(value, false)
+  const text = String(value)
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
 const encodeQuietly = (run: () => Uint8Array): Uint8Array | undefined => {

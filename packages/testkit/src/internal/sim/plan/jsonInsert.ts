@@ -9,7 +9,8 @@ import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key } from "../storage/storage.ts"
 import { type Assign, assignValue } from "./assign.ts"
 import { fromJson, type Json, nameOf, parseJson, WrongJson } from "./json.ts"
-import { wrongJson } from "./jsonErrors.ts"
+import { undecodable, wrongJson } from "./jsonErrors.ts"
+import { brokenJson, wrongJsonOfScylla } from "./jsonErrorsScylla.ts"
 import { makeKey } from "./keys.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Variables } from "./variables.ts"
@@ -30,8 +31,14 @@ const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: 
       throw invalid(variables.say("Invalid null JSON value", "Got null for INSERT JSON values"))
     }
     if (bytes === Unset) throw unsupported("an unset value for INSERT JSON")
-    const parsed = parseJson(Buffer.from(bytes as Uint8Array).toString("utf8"))
-    if (!(parsed instanceof Map)) throw unsupported("what a server says of text that is not a JSON object")
+    const given = Buffer.from(bytes as Uint8Array).toString("utf8")
+    const parsed = parseJson(given)
+    if (!(parsed instanceof Map)) {
+      const broken = parsed === undefined
+        ? variables.product === "scylla" ? brokenJson(given) : undecodable(given)
+        : undefined
+      throw broken ?? unsupported("what a server says of text that is not a JSON object")
+    }
     const fields = new Map([...parsed as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
     for (const name of fields.keys()) {
       if (table.byName.has(name)) continue
@@ -60,7 +67,7 @@ export const compileJson = (
       if (!(thrown instanceof WrongJson)) throw thrown
       throw variables.product === "cassandra"
         ? wrongJson(thrown.type, thrown.json, column.name)
-        : unsupported(`what ScyllaDB says of this JSON value of ${column.name}`)
+        : wrongJsonOfScylla(thrown.type, thrown.json, column.name)
     }
   }
   const key = (column: Column, values: Bound): Uint8Array => {
