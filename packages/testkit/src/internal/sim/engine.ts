@@ -165,6 +165,9 @@ export class Engine {
       case "Truncate": {
         const table = find(statement.table)
         if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
+        if (table.view !== undefined) {
+          throw invalid("Cannot TRUNCATE materialized view directly; must truncate base table instead")
+        }
         return plain((call) => this.truncate(table, call), [table])
       }
       case "Roles":
@@ -227,8 +230,7 @@ export class Engine {
       statement,
       keyspace
     )
-    // Those of changes are ScyllaDB's.
-    this.warnings = this.product === "scylla" ? change.warnings : []
+    this.warnings = change.warnings
     // Plans of texts that were not prepared outlive no change, options of a table included.
     this.plans.clear()
     for (const event of change.events) this.announce(event)

@@ -114,6 +114,12 @@ export interface ColumnDefinition {
   readonly type: TypeNode
 }
 
+/** A direction, of ORDER BY or of CLUSTERING ORDER. */
+export interface ColumnOrder {
+  readonly column: string
+  readonly descending: boolean
+}
+
 /** What an index is over: a column or a part of it; of a local index the partition key stands first, in brackets. */
 export type IndexTarget =
   | {
@@ -132,7 +138,7 @@ export interface Select {
   readonly isJson: boolean
   readonly groupBy: ReadonlyArray<string>
   readonly where: ReadonlyArray<Relation>
-  readonly orderBy: ReadonlyArray<{ readonly column: string; readonly descending: boolean }>
+  readonly orderBy: ReadonlyArray<ColumnOrder>
   readonly limit: Term | undefined
   readonly perPartitionLimit: Term | undefined
   readonly allowFiltering: boolean
@@ -196,7 +202,7 @@ export type SchemaStatement =
     readonly columns: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
     readonly partitionKey: ReadonlyArray<string>
     readonly clustering: ReadonlyArray<string>
-    readonly order: ReadonlyArray<{ readonly column: string; readonly descending: boolean }>
+    readonly order: ReadonlyArray<ColumnOrder>
     readonly properties: ReadonlyMap<string, Property>
   }
   | {
@@ -236,6 +242,21 @@ export type SchemaStatement =
     readonly options: ReadonlyMap<string, Property>
   }
   | { readonly _tag: "DropIndex"; readonly index: TableName; readonly ifExists: boolean }
+  | {
+    readonly _tag: "CreateView"
+    readonly view: TableName
+    readonly ifNotExists: boolean
+    /** Empty for `*`. */
+    readonly selectors: ReadonlyArray<Selector>
+    readonly base: TableName
+    readonly where: ReadonlyArray<Relation>
+    readonly partitionKey: ReadonlyArray<string>
+    readonly clustering: ReadonlyArray<string>
+    readonly order: ReadonlyArray<ColumnOrder>
+    readonly properties: ReadonlyMap<string, Property>
+  }
+  | { readonly _tag: "AlterView"; readonly view: TableName; readonly properties: ReadonlyMap<string, Property> }
+  | { readonly _tag: "DropView"; readonly view: TableName; readonly ifExists: boolean }
 
 export type Statement =
   | Select

@@ -1,6 +1,7 @@
 /** CREATE, ALTER and DROP. */
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
+import { selectFrom } from "./parserSelect.ts"
 import { type Cursor, isReserved } from "./tokens.ts"
 
 const ifNotExists = (c: Cursor): boolean => c.clause("if", "not", "exists")
@@ -8,7 +9,6 @@ const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
 
 /** What can be created, altered or dropped in CQL and is not simulated. */
 const OTHER = new Set([
-  "materialized",
   "function",
   "aggregate",
   "trigger",
@@ -30,10 +30,44 @@ const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: bool
   return { name, type, isStatic: c.accept("static") }
 }
 
-const keyspaceProperties = (c: Cursor): Map<string, Ast.Property> => {
+const requiredProperties = (c: Cursor): Map<string, Ast.Property> => {
   c.expect("with")
   return c.properties()
 }
+
+/** `PRIMARY KEY ((a, b), c)`. */
+const primaryKey = (c: Cursor): Pick<CreateTable, "partitionKey" | "clustering"> => {
+  c.expect("primary", "key")
+  c.expectOp("(")
+  const partitionKey: Array<string> = []
+  const clustering: Array<string> = []
+  if (c.acceptOp("(")) {
+    partitionKey.push(...c.list(() => c.name()))
+    c.expectOp(")")
+  } else partitionKey.push(c.name())
+  while (c.acceptOp(",")) clustering.push(c.name())
+  c.expectOp(")")
+  return { partitionKey, clustering }
+}
+
+/** What stands behind the columns of a table or of a view. */
+const tableProperties = (c: Cursor): Pick<CreateTable, "order" | "properties"> => {
+  const order: Array<Ast.ColumnOrder> = []
+  if (!c.accept("with")) return { order, properties: new Map() }
+  const properties = c.properties(() => {
+    if (c.accept("clustering", "order", "by")) {
+      c.expectOp("(")
+      order.push(...c.list(() => c.columnOrder()))
+      c.expectOp(")")
+      return true
+    }
+    if (c.accept("compact", "storage")) throw unsupported("COMPACT STORAGE")
+    return false
+  })
+  return { order, properties }
+}
+
+type CreateTable = Extract<Ast.SchemaStatement, { readonly _tag: "CreateTable" }>
 
 const createTable = (c: Cursor): Ast.SchemaStatement => {
   const exists = ifNotExists(c)
@@ -45,15 +79,10 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
   c.expectOp("(")
   do {
     if (c.isKeyword("primary") && c.isKeyword("key", 1) && c.isOp("(", 2)) {
-      c.at += 2
-      c.expectOp("(")
       keys++
-      if (c.acceptOp("(")) {
-        partitionKey.push(...c.list(() => c.name()))
-        c.expectOp(")")
-      } else partitionKey.push(c.name())
-      while (c.acceptOp(",")) clustering.push(c.name())
-      c.expectOp(")")
+      const key = primaryKey(c)
+      partitionKey.push(...key.partitionKey)
+      clustering.push(...key.clustering)
       continue
     }
     const { kind, text } = c.token
@@ -73,25 +102,32 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
         : `Multiple PRIMARY KEY specified for table '${table.name}' (exactly one required)`
     )
   }
-  const order: Array<{ readonly column: string; readonly descending: boolean }> = []
-  const properties = c.accept("with")
-    ? c.properties(() => {
-      if (c.accept("clustering", "order", "by")) {
-        c.expectOp("(")
-        order.push(...c.list(() => {
-          const column = c.name()
-          const descending = c.accept("desc")
-          if (!descending) c.accept("asc")
-          return { column, descending }
-        }))
-        c.expectOp(")")
-        return true
-      }
-      if (c.accept("compact", "storage")) throw unsupported("COMPACT STORAGE")
-      return false
-    })
-    : new Map<string, Ast.Property>()
-  return { _tag: "CreateTable", table, ifNotExists: exists, columns, partitionKey, clustering, order, properties }
+  return {
+    _tag: "CreateTable",
+    table,
+    ifNotExists: exists,
+    columns,
+    partitionKey,
+    clustering,
+    ...tableProperties(c)
+  }
+}
+
+const createView = (c: Cursor): Ast.SchemaStatement => {
+  const exists = ifNotExists(c)
+  const view = c.qualified()
+  c.expect("as", "select")
+  const { selectors, table: base, where } = selectFrom(c)
+  return {
+    _tag: "CreateView",
+    view,
+    ifNotExists: exists,
+    selectors,
+    base,
+    where,
+    ...primaryKey(c),
+    ...tableProperties(c)
+  }
 }
 
 const alterTable = (c: Cursor): Ast.SchemaStatement => {
@@ -181,7 +217,7 @@ const create = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace")) {
     const exists = ifNotExists(c)
     const name = c.name()
-    return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: keyspaceProperties(c) }
+    return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: requiredProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return createTable(c)
   if (c.accept("type")) {
@@ -197,6 +233,7 @@ const create = (c: Cursor): Ast.SchemaStatement => {
     c.at++
     return createIndex(c, true)
   }
+  if (c.accept("materialized", "view")) return createView(c)
   return refuseOther(c, "CREATE")
 }
 
@@ -218,10 +255,13 @@ const alterType = (c: Cursor): Ast.SchemaStatement => {
 
 const alter = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace")) {
-    return { _tag: "AlterKeyspace", name: c.name(), properties: keyspaceProperties(c) }
+    return { _tag: "AlterKeyspace", name: c.name(), properties: requiredProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
   if (c.accept("type")) return alterType(c)
+  if (c.accept("materialized", "view")) {
+    return { _tag: "AlterView", view: c.qualified(), properties: requiredProperties(c) }
+  }
   return refuseOther(c, "ALTER")
 }
 
@@ -241,6 +281,10 @@ const drop = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("index")) {
     const exists = ifExists(c)
     return { _tag: "DropIndex", index: c.qualified(), ifExists: exists }
+  }
+  if (c.accept("materialized", "view")) {
+    const exists = ifExists(c)
+    return { _tag: "DropView", view: c.qualified(), ifExists: exists }
   }
   return refuseOther(c, "DROP")
 }

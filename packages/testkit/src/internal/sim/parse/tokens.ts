@@ -1,6 +1,6 @@
 /** A cursor over tokens, with the steps that every grammar rule is made of. */
 import { syntax, unsupported } from "../failure.ts"
-import type { Property, Term, TypeNode } from "./ast.ts"
+import type { ColumnOrder, Property, Term, TypeNode } from "./ast.ts"
 import { position, type Token, tokenize } from "./lexer.ts"
 
 /** Nesting past this is not a statement but an attack on the stack. */
@@ -220,6 +220,13 @@ export class Cursor {
     const out = [item()]
     while (this.acceptOp(",")) out.push(item())
     return out
+  }
+
+  /** `a DESC`. */
+  columnOrder(column = this.name()): ColumnOrder {
+    const descending = this.accept("desc")
+    if (!descending) this.accept("asc")
+    return { column, descending }
   }
 
   /** Runs a rule that may contain itself. */

@@ -71,7 +71,9 @@ export const toJson = (type: Type, bytes: Uint8Array, product: Product): string 
     case "Tuple": {
       const given = fieldsOf(bytes, type.elements.length)
       // ScyllaDB says nothing of fields that were left out.
-      if (product === "scylla") return `[${given.map((each, i) => nullable(type.elements[i]!, each, product)).join(", ")}]`
+      if (product === "scylla") {
+        return `[${given.map((each, i) => nullable(type.elements[i]!, each, product)).join(", ")}]`
+      }
       return `[${type.elements.map((each, i) => nullable(each, given[i] ?? null, product)).join(", ")}]`
     }
     case "Udt": {

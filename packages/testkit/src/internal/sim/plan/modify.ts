@@ -529,9 +529,11 @@ export const compileMutation = (statement: Ast.Modification, table: Table, varia
   if (statement.condition !== undefined && statement.using.timestamp !== undefined) {
     throw invalid("Cannot provide custom timestamp for conditional updates")
   }
-  return statement._tag === "Insert"
+  const mutation = statement._tag === "Insert"
     ? compileInsert(statement, table, variables)
     : statement._tag === "Update"
     ? compileUpdate(statement, table, variables)
     : compileDelete(statement, table, variables)
+  if (table.view !== undefined) throw invalid("Cannot directly modify a materialized view")
+  return mutation
 }

@@ -16,6 +16,7 @@ import { compileSelection, type Group, type Selection } from "./selection.ts"
 import { compile } from "./terms.ts"
 import type { TokenBounds } from "./tokenRange.ts"
 import { type Bound, type Markers, Variables, type View } from "./variables.ts"
+import { viewRows } from "./viewRows.ts"
 import { compileWhere, type Where } from "./where.ts"
 
 /** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
@@ -316,6 +317,12 @@ const aggregationWarning = (where: Where, variables: Variables): ReadonlyArray<s
         : "Aggregation query used without partition key"
     ]
 
+/** Where the rows of a table are. */
+const dataOf = (table: Table, call: Call): TableData => {
+  if (table.view !== undefined) return viewRows(table, call.isCassandra ? "cassandra" : "scylla", call.now)
+  return table.rows === undefined ? table.data : table.rows(call.node)
+}
+
 export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {
   const variables = new Variables(markers, table)
   const isScylla = variables.product === "scylla"
@@ -355,7 +362,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     if (isUser) route(call, table, keys)
     else checkReadable(call, keys)
     call.warnings.push(...warnings)
-    const data = table.rows === undefined ? table.data : table.rows(call.node)
+    const data = dataOf(table, call)
     const state = options.pagingState ?? null
     const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
     if (isSorted && pageSize > 0) {

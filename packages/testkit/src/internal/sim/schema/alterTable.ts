@@ -2,15 +2,33 @@
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
-import { alterTable, type ColumnInput, findTable, keyspaceOf, rename, setOptions, type Table } from "./schema.ts"
+import {
+  alterTable,
+  type ColumnInput,
+  findTable,
+  keyspaceOf,
+  rename,
+  setOptions,
+  type Table,
+  viewsOf
+} from "./schema.ts"
 import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
 import { isCounterTable } from "./tableColumns.ts"
 import { checkTableOptions } from "./tableOptions.ts"
 import { resolve } from "./types.ts"
+import { addToViews, checkDrop, renameInViews } from "./views.ts"
 
 const modifiable = (env: Environment, current: string, { keyspace, name }: Ast.TableName): Table => {
   const table = findTable(env.schema, keyspace, current, name)
   if (table.keyspace.isSystem) throw unauthorized(`${table.keyspace.name} keyspace is not user-modifiable.`)
+  if (table.view !== undefined) {
+    throw invalid(
+      sayOf(env)(
+        "Cannot use ALTER TABLE on Materialized View",
+        "Cannot use ALTER TABLE on a materialized view; use ALTER MATERIALIZED VIEW instead"
+      )
+    )
+  }
   return table
 }
 
@@ -51,6 +69,7 @@ const renameColumns = (
   const next = rename(table, Uuid.fromTimestamp(env.now), names)
   table.isRetired = true
   table.keyspace.tables.set(table.name, next)
+  renameInViews(next, names, env)
   touch(env)
   return changed({ change: "UPDATED", target: "TABLE", keyspace: table.keyspace.name, name: table.name })
 }
@@ -104,8 +123,9 @@ export const alterTableStatement = (
     if (column.kind !== "regular" && column.kind !== "static") {
       throw invalid(`Cannot drop PRIMARY KEY ${sayOf(env)("part", "column")} ${name}`)
     }
+    checkDrop(table, column, env)
   }
-  checkTableOptions(statement.properties)
+  checkTableOptions(statement.properties, env)
   // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
   if (env.product === "cassandra" && add.length === 0 && drop.length === 0) {
     setOptions(table, Uuid.fromTimestamp(env.now), statement.properties)
@@ -122,6 +142,7 @@ export const alterTableStatement = (
   isCounterTable(next.columns, env.product, { table, added: add })
   table.isRetired = true
   keyspace.tables.set(table.name, next)
+  addToViews(next, add, env)
   touch(env)
   return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
 }
@@ -144,6 +165,25 @@ export const dropTable = (
     )
   }
   if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
+  if (table.view !== undefined) {
+    throw invalid(
+      sayOf(env)(
+        "Cannot use DROP TABLE on Materialized View",
+        "Cannot use DROP TABLE on a materialized view. Please use DROP MATERIALIZED VIEW instead."
+      )
+    )
+  }
+  const views = viewsOf(table)
+  if (views.length > 0) {
+    throw invalid(
+      sayOf(env)(
+        `Cannot drop table when materialized views still depend on it (${keyspaceName}.{${
+          views.map((view) => view.name).join(", ")
+        }})`,
+        `Cannot drop a table when materialized views still depend on it (${keyspaceName})`
+      )
+    )
+  }
   table.isRetired = true
   keyspace.tables.delete(name)
   touch(env)

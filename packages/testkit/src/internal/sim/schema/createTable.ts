@@ -5,7 +5,7 @@ import { config, invalid, unauthorized } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { type ColumnInput, keyspaceOf, makeTable } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
-import { checkTableName, isCounterTable } from "./tableColumns.ts"
+import { checkOrder, checkTableName, isCounterTable } from "./tableColumns.ts"
 import { checkTableOptions } from "./tableOptions.ts"
 import { resolve, type SimType } from "./types.ts"
 
@@ -62,18 +62,7 @@ export const createTable = (
       )
     )
   }
-  order.forEach(({ column }, i) => {
-    if (clustering[i] !== column) {
-      throw invalid(
-        clustering.includes(column)
-          ? "The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key"
-          : `Missing CLUSTERING ORDER for column ${clustering[i] ?? column}`
-      )
-    }
-  })
-  if (order.length > 0 && order.length < clustering.length) {
-    throw invalid(`Missing CLUSTERING ORDER for column ${clustering[order.length]!}`)
-  }
+  checkOrder(order, clustering)
   const inputs = [
     ...partitionKey.map((column): ColumnInput => ({ name: column, kind: "partition_key", type: types.get(column)! })),
     ...clustering.map((column, i): ColumnInput => ({
@@ -89,7 +78,7 @@ export const createTable = (
     }))
   ]
   isCounterTable(inputs, env.product)
-  checkTableOptions(properties)
+  checkTableOptions(properties, env)
   const made = makeTable({
     keyspace,
     name,

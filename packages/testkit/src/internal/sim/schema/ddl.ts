@@ -6,6 +6,7 @@ import { createIndex, dropIndex } from "./indexes.ts"
 import { alterKeyspace, createKeyspace, dropKeyspace } from "./keyspaces.ts"
 import type { Change, Environment } from "./schemaChange.ts"
 import { alterType, createType, dropType } from "./userTypes.ts"
+import { alterView, createView, dropView } from "./views.ts"
 
 /** Applies a statement; throws before anything is changed. `current` is the connection's keyspace. */
 export const applyStatement = (env: Environment, statement: Ast.SchemaStatement, current: string): Change => {
@@ -30,6 +31,12 @@ export const applyStatement = (env: Environment, statement: Ast.SchemaStatement,
       return createIndex(env, current, statement)
     case "DropIndex":
       return dropIndex(env, current, statement)
+    case "CreateView":
+      return createView(env, current, statement)
+    case "AlterView":
+      return alterView(env, current, statement)
+    case "DropView":
+      return dropView(env, current, statement)
     case "DropType":
       return dropType(env, current, statement.type, statement.ifExists)
   }

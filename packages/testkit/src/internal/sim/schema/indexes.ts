@@ -68,6 +68,14 @@ export const createIndex = (env: Environment, current: string, statement: Create
   const table = keyspace.tables.get(tableName)
   if (table === undefined) throw invalid(say(`unconfigured table ${tableName}`, `Table '${tableName}' doesn't exist`))
   if (keyspace.isSystem) throw invalid(`${keyspaceName} keyspace is not user-modifiable.`)
+  if (table.view !== undefined) {
+    throw invalid(
+      say(
+        "Secondary indexes are not supported on materialized views",
+        "Secondary indexes on materialized views aren't supported"
+      )
+    )
+  }
   if (table.isCounter) {
     throw invalid(
       say(

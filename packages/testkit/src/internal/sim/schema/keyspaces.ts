@@ -56,7 +56,7 @@ export const createKeyspace = (
   touch(env)
   return changed(
     { change: "CREATED", target: "KEYSPACE", keyspace: name },
-    warningsOf(name, properties.get("replication")!, env.schema.keyspaces.get(name)?.tablets !== undefined)
+    warningsOf(env, name, properties.get("replication")!, env.schema.keyspaces.get(name)?.tablets !== undefined)
   )
 }
 
@@ -81,7 +81,7 @@ export const alterKeyspace = (
   touch(env)
   return changed(
     { change: "UPDATED", target: "KEYSPACE", keyspace: name },
-    property === undefined ? [] : warningsOf(name, property, false)
+    property === undefined ? [] : warningsOf(env, name, property, false)
   )
 }
 

@@ -73,8 +73,14 @@ const TABLETS_WARNING =
   "LWT or counters, drop this keyspace and re-create it without tablets by adding AND TABLETS = {'enabled': false} to the " +
   "CREATE KEYSPACE statement."
 
-export const warningsOf = (keyspace: string, property: Ast.Property, hasTablets: boolean): ReadonlyArray<string> => {
+export const warningsOf = (
+  env: Environment,
+  keyspace: string,
+  property: Ast.Property,
+  hasTablets: boolean
+): ReadonlyArray<string> => {
   const out: Array<string> = []
+  if (env.product === "cassandra") return out
   if (typeof property === "string") return out
   if (hasTablets) out.push(TABLETS_WARNING)
   const strategy = property.get("class") ?? ""

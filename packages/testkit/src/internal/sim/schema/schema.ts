@@ -4,7 +4,7 @@ import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import type * as Replication from "@effect-scylla/sharding/Replication"
 import type { SimNode } from "../cluster/simNode.ts"
 import { invalid } from "../failure.ts"
-import type { Property } from "../parse/ast.ts"
+import type { Property, Relation } from "../parse/ast.ts"
 import { type Comparator, comparatorOf } from "../storage/compare.ts"
 import { type Layout, layoutOf } from "../storage/layout.ts"
 import { TableData } from "../storage/storage.ts"
@@ -39,6 +39,16 @@ export interface Index {
   readonly options: ReadonlyMap<string, string>
 }
 
+/** What a materialized view shows of its table. Its rows are made of the table's when they are read. */
+export interface View {
+  /** The name of the table. */
+  readonly base: string
+  /** `SELECT *`: columns that the table gets are the view's too. */
+  readonly includesAll: boolean
+  /** Which rows it shows. */
+  readonly where: ReadonlyArray<Relation>
+}
+
 export interface Table {
   readonly keyspace: Keyspace
   readonly name: string
@@ -57,6 +67,8 @@ export interface Table {
   readonly indexes: ReadonlyArray<Index>
   options: ReadonlyMap<string, Property>
   readonly data: TableData
+  /** Present for a materialized view. */
+  readonly view: View | undefined
   /** For system tables: makes the rows when they are asked for, as the node sees them. */
   readonly rows: ((node: SimNode) => TableData) | undefined
   /** Slots given to regular columns so far. */
@@ -111,6 +123,7 @@ export interface TableInput {
   readonly rows?: Table["rows"]
   readonly dropped?: Table["dropped"]
   readonly indexes?: Table["indexes"]
+  readonly view?: Table["view"]
 }
 
 const rateLimiterOf = (options: Table["options"]): RateLimiter | undefined => {
@@ -145,6 +158,7 @@ const assemble = (
     isCounter: regular.some((column) => column.type.text === "counter"),
     data: data ?? new TableData(orderOf(clustering)),
     rows: input.rows,
+    view: input.view,
     slots,
     dropped: input.dropped ?? [],
     rateLimiter: rateLimiterOf(input.options),
@@ -257,6 +271,10 @@ export const rename = (table: Table, version: Uuid.Uuid, names: ReadonlyMap<stri
     table.data
   ))
 }
+
+/** The views of a table, by name. */
+export const viewsOf = ({ keyspace, name }: Table): ReadonlyArray<Table> =>
+  [...keyspace.tables.values()].filter(({ view }) => view?.base === name).sort(byName)
 
 /** Everything that DDL changes. */
 export interface Schema {

@@ -1,13 +1,24 @@
 /** The tables of `system` and `system_schema`, made anew whenever they are read. Columns as ScyllaDB 6.0.4 has them. */
 import { encode } from "@effect-scylla/protocol/Codec"
+import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
 import type { SimNode } from "../cluster/simNode.ts"
 import { type Topology, uuidOf } from "../cluster/topology.ts"
 import { makeKey } from "../plan/keys.ts"
+import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
 import { TableData, whole, type Write } from "../storage/storage.ts"
-import { type Column, type ColumnInput, type Keyspace, makeTable, type Schema, type Table } from "./schema.ts"
+import {
+  type Column,
+  type ColumnInput,
+  type Index,
+  type Keyspace,
+  makeTable,
+  type Schema,
+  type Table,
+  type View
+} from "./schema.ts"
 import { ofText } from "./types.ts"
 
 /** What is said of a connection in `system.clients`. */
@@ -110,11 +121,36 @@ const tableRow = (table: Table): Values => ({
   speculative_retry: textOption(table, "speculative_retry", "99.0PERCENTILE")
 })
 
-const columnRow = (table: Table, column: Column): Values => ({
+const viewRow = (table: Table, view: View, product: Product): Values => ({
+  ...tableRow(table),
+  view_name: table.name,
+  base_table_id: table.keyspace.tables.get(view.base)!.id,
+  base_table_name: view.base,
+  include_all_columns: view.includesAll,
+  where_clause: whereText(view.where, product)
+})
+
+/** Indexes of ScyllaDB are views. Those of collections have no condition that could be said. */
+const indexViewRow = (table: Table, index: Index): Values => ({
+  ...tableRow(table),
+  view_name: `${index.name}_index`,
+  base_table_id: table.id,
+  base_table_name: table.name,
+  include_all_columns: false,
+  where_clause: index.column.layout === undefined ? `${Identifier.format(index.column.name)} IS NOT NULL` : ""
+})
+
+/** ScyllaDB writes that of views in capitals. */
+const orderText = (table: Table, column: Column, product: Product): string => {
+  const text = column.kind === "clustering" ? (column.descending ? "desc" : "asc") : "none"
+  return table.view !== undefined && product === "scylla" ? text.toUpperCase() : text
+}
+
+const columnRow = (table: Table, column: Column, product: Product): Values => ({
   keyspace_name: table.keyspace.name,
   table_name: table.name,
   column_name: column.name,
-  clustering_order: column.kind === "clustering" ? (column.descending ? "desc" : "asc") : "none",
+  clustering_order: orderText(table, column, product),
   column_name_bytes: new TextEncoder().encode(column.name),
   kind: column.kind,
   position: column.kind === "regular" || column.kind === "static" ? -1 : column.position,
@@ -211,7 +247,7 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     keyspace: "system_schema",
     name: "tables",
     columns: `keyspace_name text | table_name text | ${TABLE_OPTIONS}, flags frozen<set<text>>, ${TABLE_REST}`,
-    rows: (input) => userAndSystemTables(input).map(tableRow)
+    rows: (input) => userAndSystemTables(input).filter(({ view }) => view === undefined).map(tableRow)
   },
   {
     keyspace: "system_schema",
@@ -220,7 +256,9 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
       "keyspace_name text | table_name text, column_name text | clustering_order text, column_name_bytes blob, " +
       "kind text, position int, type text",
     rows: (input) =>
-      userAndSystemTables(input).flatMap((table) => table.columns.map((column) => columnRow(table, column)))
+      userAndSystemTables(input).flatMap((table) =>
+        table.columns.map((column) => columnRow(table, column, input.product))
+      )
   },
   {
     keyspace: "system_schema",
@@ -301,7 +339,11 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     name: "views",
     columns: "keyspace_name text | view_name text | base_table_id uuid, base_table_name text, " +
       `${TABLE_OPTIONS}, include_all_columns boolean, where_clause text, ${TABLE_REST}`,
-    rows: none
+    rows: (input) =>
+      userAndSystemTables(input).flatMap((table) => [
+        ...(table.view === undefined ? [] : [viewRow(table, table.view, input.product)]),
+        ...(input.product === "scylla" ? table.indexes.map((index) => indexViewRow(table, index)) : [])
+      ])
   },
   {
     keyspace: "system_schema",

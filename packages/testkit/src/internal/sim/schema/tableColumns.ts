@@ -1,5 +1,6 @@
 /** What columns and names of tables may be. */
 import { config, invalid, unsupported } from "../failure.ts"
+import type { ColumnOrder } from "../parse/ast.ts"
 import type { ColumnInput, Table } from "./schema.ts"
 import type { Environment } from "./schemaChange.ts"
 
@@ -63,4 +64,20 @@ export const checkTableName = (name: string, keyspace: string, product: Environm
     throw invalid(`Table names shouldn't be more than 48 characters long (got "${name}")`)
   }
   if (name.length > 222) throw unsupported("a table with a name of more than 222 characters")
+}
+
+/** CLUSTERING ORDER names all clustering columns, as they stand in the key. */
+export const checkOrder = (order: ReadonlyArray<ColumnOrder>, clustering: ReadonlyArray<string>): void => {
+  order.forEach(({ column }, i) => {
+    if (clustering[i] !== column) {
+      throw invalid(
+        clustering.includes(column)
+          ? "The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key"
+          : `Missing CLUSTERING ORDER for column ${clustering[i] ?? column}`
+      )
+    }
+  })
+  if (order.length > 0 && order.length < clustering.length) {
+    throw invalid(`Missing CLUSTERING ORDER for column ${clustering[order.length]!}`)
+  }
 }

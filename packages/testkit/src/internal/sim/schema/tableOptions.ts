@@ -2,6 +2,7 @@
 import { config, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import * as RateLimit from "./rateLimit.ts"
+import type { Environment } from "./schemaChange.ts"
 
 /** Options of tables with their defaults as `system_schema.tables` shows them. What ScyllaDB has beside them is refused. */
 const NUMBERS = new Set([
@@ -16,22 +17,35 @@ const NUMBERS = new Set([
   "read_repair_chance",
   "paxos_grace_seconds"
 ])
+const DOUBLES = new Set([
+  "bloom_filter_fp_chance",
+  "crc_check_chance",
+  "dclocal_read_repair_chance",
+  "read_repair_chance"
+])
 const TEXTS = new Set(["comment", "speculative_retry"])
 const MAPS = new Set(["caching", "compaction", "compression", "tombstone_gc"])
 
-export const checkTableOptions = (options: ReadonlyMap<string, Ast.Property>): void => {
+const checkTtl = (ttl: number, product: Environment["product"]): void => {
+  if (product === "scylla") {
+    if (ttl < 0) throw config("default_time_to_live cannot be smaller than 0, (default 0)")
+    return
+  }
+  if (ttl < 0) throw config(`default_time_to_live must be greater than or equal to 0 (got ${ttl})`)
+  if (ttl > 630_720_000) throw config(`default_time_to_live must be less than or equal to 630720000 (got ${ttl})`)
+}
+
+export const checkTableOptions = (
+  options: ReadonlyMap<string, Ast.Property>,
+  { product }: Environment
+): void => {
   for (const [key, value] of options) {
     if (NUMBERS.has(key)) {
-      if (typeof value !== "string" || !/^-?\d+(?:\.\d+)?$/.test(value)) {
-        throw syntax(`Invalid value for property '${key}'`)
+      if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'. It should be a string.`)
+      if (!/^-?\d+(?:\.\d+)?$/.test(value)) {
+        throw syntax(`Invalid ${DOUBLES.has(key) ? "double" : "integer"} value ${value} for '${key}'`)
       }
-      if (key === "default_time_to_live" && !(Number(value) >= 0 && Number(value) <= 630_720_000)) {
-        throw config(
-          Number(value) < 0
-            ? `default_time_to_live must be greater than or equal to 0 (got ${value})`
-            : `default_time_to_live must be less than or equal to 630720000 (got ${value})`
-        )
-      }
+      if (key === "default_time_to_live") checkTtl(Number(value), product)
     } else if (TEXTS.has(key)) {
       if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'`)
     } else if (MAPS.has(key)) {

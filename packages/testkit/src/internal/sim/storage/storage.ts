@@ -276,6 +276,7 @@ export class Partition {
 
   /** Writes columns of one row. `marker` is for INSERT. */
   write(clustering: Clustering, writes: ReadonlyArray<Write>, timestamp: bigint, marker?: Cell): void {
+    this.table.version++
     const row = this.obtain(clustering)
     if (this.isDeleted(row, timestamp)) return
     for (let i = 0; i < writes.length; i++) row.write(writes[i]!)
@@ -284,6 +285,7 @@ export class Partition {
 
   /** Writes static columns. */
   writeStatic(writes: ReadonlyArray<Write>, timestamp: bigint): void {
+    this.table.version++
     if (timestamp <= this.deletedAt) return
     for (const write of writes) this.statics.write(write)
   }
@@ -295,6 +297,7 @@ export class Partition {
     deltas: ReadonlyArray<bigint>,
     timestamp: bigint
   ): void {
+    this.table.version++
     const row = clustering === undefined ? this.statics : this.obtain(clustering)
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!
@@ -309,16 +312,19 @@ export class Partition {
   }
 
   deleteAll(timestamp: bigint): void {
+    this.table.version++
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
     this.statics.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
   }
 
   deleteRow(clustering: Clustering, timestamp: bigint): void {
+    this.table.version++
     this.obtain(clustering).delete(timestamp)
   }
 
   deleteRange(bounds: Bounds, timestamp: bigint): void {
+    this.table.version++
     this.ranges.push({ bounds, timestamp })
     for (const row of this.rows) {
       if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
@@ -336,6 +342,8 @@ const compareTokens = (a: Partition, b: Partition): number => {
 /** The rows of one table. */
 export class TableData {
   private readonly partitions = new Map<string, Partition>()
+  /** Another one after each write: who made something of the rows knows by it whether it still holds. */
+  version = 0
   /** The latest ballot of each partition that a conditional statement was run on. */
   private readonly ballots = new Map<string, bigint>()
   private sorted: ReadonlyArray<Partition> | undefined = []
@@ -412,6 +420,7 @@ export class TableData {
   }
 
   clear(): void {
+    this.version++
     this.partitions.clear()
     this.sorted = []
   }

@@ -1,0 +1,88 @@
+/** Relations: what stands behind WHERE, and behind IF. */
+import type * as Ast from "./ast.ts"
+import type { Cursor } from "./tokens.ts"
+
+const COMPARISONS = new Set(["=", "<", "<=", ">", ">=", "!="])
+
+const comparison = (c: Cursor): Ast.Comparison => {
+  const token = c.token
+  if (token.kind !== "op" || !COMPARISONS.has(token.text)) return c.fail()
+  c.at++
+  return token.text as Ast.Comparison
+}
+
+/** The column list of `token(…)` or of a relation over several columns. */
+export const columnList = (c: Cursor): ReadonlyArray<string> => {
+  c.expectOp("(")
+  const columns = c.list(() => c.name())
+  c.expectOp(")")
+  return columns
+}
+
+/** Behind `IN`: a list of terms, or one marker for the whole list. */
+const inValues = (c: Cursor): ReadonlyArray<Ast.Term> | Ast.Term => {
+  if (c.token.kind === "marker" || c.isOp(":")) return c.term()
+  c.expectOp("(")
+  if (c.acceptOp(")")) return []
+  const terms = c.list(() => c.term())
+  c.expectOp(")")
+  return terms
+}
+
+const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
+  if (c.isOp("(") && (c.isOp("(", 1) || !(c.isOp(",", 2) || c.isOp(")", 2)))) {
+    c.at++
+    const inner = c.nested(() => relation(c, isCondition))
+    c.expectOp(")")
+    return inner
+  }
+  if (c.isOp("(")) {
+    const columns = columnList(c)
+    if (c.accept("in")) return { _tag: "MultiIn", columns, terms: inValues(c) }
+    const op = comparison(c)
+    if (!c.isOp("(") && !c.isOp(":") && c.token.kind !== "marker") return c.fail()
+    return { _tag: "Multi", columns, op, term: c.term() }
+  }
+  if (c.isKeyword("token") && c.isOp("(", 1)) {
+    c.at++
+    const columns = columnList(c)
+    return { _tag: "Token", columns, op: comparison(c), term: c.term() }
+  }
+  const column = c.name()
+  if (c.acceptOp("[")) {
+    const key = c.term()
+    c.expectOp("]")
+    return c.accept("in")
+      ? { _tag: "Element", column, key, op: "in", terms: inValues(c) }
+      : { _tag: "Element", column, key, op: comparison(c), terms: c.term() }
+  }
+  if (c.isOp(".") && c.peek(1).kind !== "eof") {
+    c.at++
+    c.name()
+    if (c.accept("in")) inValues(c)
+    else {
+      comparison(c)
+      c.term()
+    }
+    return { _tag: "Other", what: "a condition on a field of a user-defined type" }
+  }
+  if (c.accept("in")) return { _tag: "In", column, terms: inValues(c) }
+  // Each product has one of these two in conditions.
+  if (isCondition && c.isKeyword(c.product === "scylla" ? "contains" : "like")) return c.fail()
+  if (c.accept("contains")) {
+    const isKey = c.accept("key")
+    return { _tag: "Contains", column, isKey, term: c.term() }
+  }
+  if (c.accept("like")) return { _tag: "Like", column, term: c.term() }
+  if (c.accept("is")) {
+    c.expect("not", "null")
+    return { _tag: "NotNull", column }
+  }
+  return { _tag: "Column", column, op: comparison(c), term: c.term() }
+}
+
+export const relations = (c: Cursor, isCondition = false): ReadonlyArray<Ast.Relation> => {
+  const out = [relation(c, isCondition)]
+  while (c.accept("and")) out.push(relation(c, isCondition))
+  return out
+}
