@@ -7,11 +7,13 @@ import type { Topology } from "./cluster/topology.ts"
 import { invalid, unauthorized, unsupported } from "./failure.ts"
 import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
+import * as Offset from "./plan/offset.ts"
 import { type Call, type Plan, VOID } from "./plan/plan.ts"
 import { compileSelect } from "./plan/select.ts"
 import type { Bound, InName, Markers } from "./plan/variables.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
 import { applyStatement } from "./schema/ddl.ts"
+import { describe, describedColumns } from "./schema/describe.ts"
 import { findTable, type Schema, type Table } from "./schema/schema.ts"
 import type { Environment } from "./schema/schemaChange.ts"
 
@@ -28,6 +30,7 @@ export interface Manners extends Pick<Environment, "product" | "tablets"> {
   readonly inName: InName
   /** Whether clients log in. */
   readonly hasLogin: boolean
+  readonly clusterName: string
 }
 
 /** What came out of a request beside its answer. */
@@ -83,6 +86,7 @@ export class Engine {
   private readonly tablets: Environment["tablets"]
   private readonly announce: (change: SchemaChange) => void
   private readonly hasLogin: boolean
+  private readonly clusterName: string
   private inName: InName
   private readonly plans = new Map<string, Plan>()
   /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
@@ -103,6 +107,7 @@ export class Engine {
     this.tablets = manners.tablets
     this.inName = manners.inName
     this.hasLogin = manners.hasLogin
+    this.clusterName = manners.clusterName
     this.schema = schema
     this.topology = topology
     this.time = time
@@ -175,6 +180,8 @@ export class Engine {
         return plain(() => {
           throw refuseAnonymous(statement, this.product)
         })
+      case "Describe":
+        return this.describe(statement, keyspace)
       case "Use":
         return plain(() => {
           if (!this.schema.keyspaces.has(statement.keyspace)) {
@@ -198,6 +205,35 @@ export class Engine {
   isQualified(text: string): boolean {
     const { statement } = parse(text, this.product)
     return "table" in statement && statement.table.keyspace !== undefined
+  }
+
+  private describe(statement: Extract<Ast.Statement, { readonly _tag: "Describe" }>, keyspace: string): Plan {
+    const columns = describedColumns(statement, keyspace)
+    const input = {
+      schema: this.schema,
+      topology: this.topology,
+      product: this.product,
+      clusterName: this.clusterName
+    }
+    return {
+      ...plain((call) => {
+        const rows = describe(statement, input, keyspace)
+        // Pages are Cassandra's; ScyllaDB gives all at once.
+        const { pageSize = 0, pagingState = null } = call.options
+        if (this.product === "scylla" || pageSize <= 0) return { _tag: "Rows", columns, rows, globalSpec: false }
+        const start = pagingState === null ? 0 : Offset.read(pagingState)
+        const end = start + pageSize
+        return {
+          _tag: "Rows",
+          columns,
+          rows: rows.slice(start, end),
+          pagingState: end < rows.length ? Offset.write(end) : null,
+          globalSpec: false
+        }
+      }),
+      // Cassandra says nothing of the answer before it gives it.
+      result: this.product === "scylla" ? columns : []
+    }
   }
 
   private truncate(table: Table, call: Call): ServerResponse {

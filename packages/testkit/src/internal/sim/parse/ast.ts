@@ -265,6 +265,28 @@ export type Statement =
   | SchemaStatement
   | { readonly _tag: "Truncate"; readonly table: TableName }
   | { readonly _tag: "Use"; readonly keyspace: string }
+  | {
+    readonly _tag: "Describe"
+    readonly what:
+      | "keyspaces"
+      | "tables"
+      | "types"
+      | "functions"
+      | "aggregates"
+      | "cluster"
+      | "schema"
+      | "keyspace"
+      | "table"
+      | "view"
+      | "index"
+      | "type"
+      | "function"
+      | "aggregate"
+      | "any"
+    readonly name: TableName | undefined
+    /** Of a keyspace: without what is in it. Of the schema: with the keyspaces of the system. */
+    readonly isOnly: boolean
+  }
   /** Of roles and their rights. */
   | {
     readonly _tag: "Roles"

@@ -1,6 +1,7 @@
 /** CQL text to a statement: recursive descent. What is CQL but not simulated is refused with INVALID. */
 import { invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
+import { parseDescribe } from "./parserDescribe.ts"
 import { columnList, relations } from "./parserRelations.ts"
 import { parseSchemaStatement } from "./parserSchema.ts"
 import { select } from "./parserSelect.ts"
@@ -159,7 +160,7 @@ const roles = (c: Cursor): Ast.Statement => {
 }
 
 /** Statements that begin with these words are CQL, and none of them is simulated. */
-const OTHER = new Set(["describe", "desc", "prune", "attach", "detach"])
+const OTHER = new Set(["prune", "attach", "detach"])
 
 const statement = (c: Cursor): Ast.Statement => {
   const first = c.token
@@ -168,6 +169,7 @@ const statement = (c: Cursor): Ast.Statement => {
   if (first.text === "insert" || first.text === "update" || first.text === "delete") return modification(c)
   if (c.accept("begin")) return batch(c)
   if (c.accept("use")) return { _tag: "Use", keyspace: c.name() }
+  if (c.accept("describe") || c.accept("desc")) return parseDescribe(c)
   if (c.accept("truncate")) {
     c.accept("table")
     const table = c.qualified()
@@ -186,7 +188,7 @@ const statement = (c: Cursor): Ast.Statement => {
 }
 
 const STATEMENTS = new Set(
-  "select insert update delete begin use truncate create alter drop grant revoke list".split(" ")
+  "select insert update delete begin use truncate create alter drop grant revoke list describe desc".split(" ")
 )
 
 /** Parses one statement; throws `CqlSyntaxError`, or `InvalidRequest` for what is not simulated. */

@@ -9,6 +9,7 @@ import { makeKey } from "../plan/keys.ts"
 import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
 import { TableData, whole, type Write } from "../storage/storage.ts"
+import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import {
   type Column,
   type ColumnInput,
@@ -78,51 +79,31 @@ const common = (input: SystemInput, node: SimNode): Values => ({
   tokens: node.tokens.map(String).sort()
 })
 
-/** A map-valued option with what it is when nobody set it. */
-const mapOption = (table: Table, key: string, preset: Readonly<Record<string, string>>): Map<string, string> => {
-  const given = table.options.get(key)
-  return new Map(given instanceof Map ? [...given].sort(([a], [b]) => (a < b ? -1 : 1)) : Object.entries(preset))
-}
-
-const numberOption = (table: Table, key: string, preset: number): number => {
-  const given = table.options.get(key)
-  return typeof given === "string" ? Number(given) : preset
-}
-
-const textOption = (table: Table, key: string, preset: string): string => {
-  const given = table.options.get(key)
-  return typeof given === "string" ? given : preset
-}
-
-const COMPACTION = { class: "SizeTieredCompactionStrategy" }
-const COMPRESSION = { sstable_compression: "org.apache.cassandra.io.compress.LZ4Compressor" }
-const CACHING = { keys: "ALL", rows_per_partition: "ALL" }
-
 /** Short class names are stored as they were written. */
-const tableRow = (table: Table): Values => ({
+const tableRow = (table: Table, product: Product): Values => ({
   keyspace_name: table.keyspace.name,
   table_name: table.name,
-  bloom_filter_fp_chance: numberOption(table, "bloom_filter_fp_chance", 0.01),
-  caching: mapOption(table, "caching", CACHING),
-  comment: textOption(table, "comment", ""),
-  compaction: mapOption(table, "compaction", COMPACTION),
-  compression: mapOption(table, "compression", COMPRESSION),
-  crc_check_chance: numberOption(table, "crc_check_chance", 1),
-  dclocal_read_repair_chance: numberOption(table, "dclocal_read_repair_chance", 0),
-  default_time_to_live: numberOption(table, "default_time_to_live", 0),
+  bloom_filter_fp_chance: numberOf(table, "bloom_filter_fp_chance", product),
+  caching: mapOf(table, "caching", product),
+  comment: textOf(table, "comment", product),
+  compaction: mapOf(table, "compaction", product),
+  compression: mapOf(table, "compression", product),
+  crc_check_chance: numberOf(table, "crc_check_chance", product),
+  dclocal_read_repair_chance: Number(table.options.get("dclocal_read_repair_chance") ?? 0),
+  default_time_to_live: numberOf(table, "default_time_to_live", product),
   extensions: new Map(),
   flags: table.isCounter ? ["compound", "counter"] : ["compound"],
-  gc_grace_seconds: numberOption(table, "gc_grace_seconds", 864_000),
+  gc_grace_seconds: numberOf(table, "gc_grace_seconds", product),
   id: table.id,
-  max_index_interval: numberOption(table, "max_index_interval", 2048),
-  memtable_flush_period_in_ms: numberOption(table, "memtable_flush_period_in_ms", 0),
-  min_index_interval: numberOption(table, "min_index_interval", 128),
-  read_repair_chance: numberOption(table, "read_repair_chance", 0),
-  speculative_retry: textOption(table, "speculative_retry", "99.0PERCENTILE")
+  max_index_interval: numberOf(table, "max_index_interval", product),
+  memtable_flush_period_in_ms: numberOf(table, "memtable_flush_period_in_ms", product),
+  min_index_interval: numberOf(table, "min_index_interval", product),
+  read_repair_chance: Number(table.options.get("read_repair_chance") ?? 0),
+  speculative_retry: textOf(table, "speculative_retry", product)
 })
 
 const viewRow = (table: Table, view: View, product: Product): Values => ({
-  ...tableRow(table),
+  ...tableRow(table, product),
   view_name: table.name,
   base_table_id: table.keyspace.tables.get(view.base)!.id,
   base_table_name: view.base,
@@ -132,7 +113,7 @@ const viewRow = (table: Table, view: View, product: Product): Values => ({
 
 /** Indexes of ScyllaDB are views. Those of collections have no condition that could be said. */
 const indexViewRow = (table: Table, index: Index): Values => ({
-  ...tableRow(table),
+  ...tableRow(table, "scylla"),
   view_name: `${index.name}_index`,
   base_table_id: table.id,
   base_table_name: table.name,
@@ -247,7 +228,9 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     keyspace: "system_schema",
     name: "tables",
     columns: `keyspace_name text | table_name text | ${TABLE_OPTIONS}, flags frozen<set<text>>, ${TABLE_REST}`,
-    rows: (input) => userAndSystemTables(input).filter(({ view }) => view === undefined).map(tableRow)
+    rows: (input) =>
+      userAndSystemTables(input).filter(({ view }) => view === undefined)
+        .map((table) => tableRow(table, input.product))
   },
   {
     keyspace: "system_schema",
@@ -340,10 +323,13 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
     columns: "keyspace_name text | view_name text | base_table_id uuid, base_table_name text, " +
       `${TABLE_OPTIONS}, include_all_columns boolean, where_clause text, ${TABLE_REST}`,
     rows: (input) =>
-      userAndSystemTables(input).flatMap((table) => [
-        ...(table.view === undefined ? [] : [viewRow(table, table.view, input.product)]),
-        ...(input.product === "scylla" ? table.indexes.map((index) => indexViewRow(table, index)) : [])
-      ])
+      userAndSystemTables(input).flatMap((table): Values | ReadonlyArray<Values> =>
+        table.view !== undefined
+          ? viewRow(table, table.view, input.product)
+          : input.product === "scylla"
+          ? table.indexes.map((index) => indexViewRow(table, index))
+          : []
+      )
   },
   {
     keyspace: "system_schema",

@@ -222,7 +222,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
   }
   checkOrder(order, clustering)
   if (existing) return { ...UNCHANGED, answer: { change: "CREATED", target: "TABLE", keyspace: keyspaceName, name } }
-  const keys = [...partitionKey, ...clustering]
+  const keys = new Set([...partitionKey, ...clustering])
   const input = (column: string, kind: ColumnInput["kind"], descending = false): ColumnInput => ({
     name: column,
     kind,
@@ -242,7 +242,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
     }, [
       ...partitionKey.map((column) => input(column, "partition_key")),
       ...clustering.map((column, i) => input(column, "clustering", order[i]?.descending)),
-      ...included.filter((column) => !keys.includes(column.name)).map((column) => input(column.name, "regular"))
+      ...included.filter((column) => !keys.has(column.name)).map((column) => input(column.name, "regular"))
     ])
   )
   touch(env)
