@@ -4,18 +4,20 @@ import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Respo
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { SimNode } from "./cluster/simNode.ts"
 import type { Topology } from "./cluster/topology.ts"
-import { invalid, unauthorized, unsupported } from "./failure.ts"
+import { invalid, unsupported } from "./failure.ts"
 import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
 import * as Offset from "./plan/offset.ts"
-import { type Call, type Plan, VOID } from "./plan/plan.ts"
+import { type Call, plain, type Plan, VOID } from "./plan/plan.ts"
 import { compileSelect } from "./plan/select.ts"
 import type { Bound, InName, Markers } from "./plan/variables.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
 import { applyStatement } from "./schema/ddl.ts"
 import { describe, describedColumns } from "./schema/describe.ts"
+import { refuseAnonymous } from "./schema/roles.ts"
 import { findTable, type Schema, type Table } from "./schema/schema.ts"
 import type { Environment } from "./schema/schemaChange.ts"
+import { ServiceLevels } from "./schema/serviceLevels.ts"
 
 /** Where the time comes from. */
 export interface Time {
@@ -42,40 +44,9 @@ export interface Outcome {
 /** Plans of texts that were not prepared are kept for so many texts. */
 const CACHED_TEXTS = 512
 
-const plain = (execute: (call: Call) => ServerResponse, tables: ReadonlyArray<Table> = []): Plan => ({
-  variables: [],
-  partitionKey: [],
-  result: [],
-  isConditional: false,
-  tables,
-  mutation: undefined,
-  execute
-})
-
 export const isRetired = (plan: Plan): boolean => {
   for (let i = 0; i < plan.tables.length; i++) if (plan.tables[i]!.isRetired) return true
   return false
-}
-
-/** What nobody who has not logged in may do. */
-const refuseAnonymous = (
-  { hasPassword, isSuperuser, permissionsOf, what }: Extract<Ast.Statement, { readonly _tag: "Roles" }>,
-  product: Environment["product"]
-): Error => {
-  if (product === "cassandra" && hasPassword) {
-    return invalid("org.apache.cassandra.auth.CassandraRoleManager doesn't support PASSWORD")
-  }
-  if (product === "cassandra" && isSuperuser) {
-    return unauthorized(
-      what === "CREATE"
-        ? "Only superusers can create a role with superuser status"
-        : "Only superusers are allowed to alter superuser status"
-    )
-  }
-  if (product === "scylla" && permissionsOf !== undefined) {
-    return unauthorized(`You are not authorized to view ${permissionsOf}'s permissions`)
-  }
-  return unauthorized("You have to be logged in and not anonymous to perform this request")
 }
 
 export class Engine {
@@ -88,6 +59,7 @@ export class Engine {
   private readonly hasLogin: boolean
   private readonly clusterName: string
   private inName: InName
+  private readonly serviceLevels = new ServiceLevels()
   private readonly plans = new Map<string, Plan>()
   /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
   private readonly lastTimestamps = new Map<bigint, bigint>()
@@ -177,9 +149,15 @@ export class Engine {
       }
       case "Roles":
         if (this.hasLogin) throw unsupported(`${statement.what} of roles and their rights`)
+        // Cassandra looks at who asks before anything is prepared.
+        if (this.product === "cassandra" && statement.what.startsWith("LIST")) {
+          throw refuseAnonymous(statement, "cassandra")
+        }
         return plain(() => {
           throw refuseAnonymous(statement, this.product)
         })
+      case "ServiceLevel":
+        return this.serviceLevels.plan(statement)
       case "Describe":
         return this.describe(statement, keyspace)
       case "Use":

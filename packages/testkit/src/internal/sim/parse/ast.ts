@@ -290,12 +290,41 @@ export type Statement =
   /** Of roles and their rights. */
   | {
     readonly _tag: "Roles"
-    readonly what: string
-    readonly hasPassword: boolean
-    readonly isSuperuser: boolean
-    /** Whose permissions are to be listed. */
-    readonly permissionsOf: string | undefined
+    readonly what:
+      | "CREATE"
+      | "ALTER"
+      | "DROP"
+      | "GRANT"
+      | "REVOKE"
+      | "LIST ROLES"
+      | "LIST USERS"
+      | "LIST PERMISSIONS"
+      | "ADD IDENTITY"
+      | "DROP IDENTITY"
+    /** Whom it is about; of LIST all where there is none. */
+    readonly role: string | undefined
+    readonly ifExists: boolean
+    readonly options: RoleOptions
+    /** Of GRANT, REVOKE and LIST: permissions, `all` among them; `undefined` where a role is given. */
+    readonly permissions: ReadonlyArray<string> | undefined
+    readonly resource: string | undefined
+    readonly grantee: string | undefined
   }
+  /** Of ScyllaDB. */
+  | {
+    readonly _tag: "ServiceLevel"
+    readonly what: "CREATE" | "ALTER" | "DROP" | "LIST" | "ATTACH" | "DETACH" | "EFFECTIVE"
+    readonly name: string | undefined
+    readonly isIf: boolean
+    readonly options: ReadonlyMap<string, Property>
+  }
+
+/** What WITH says of a role. */
+export interface RoleOptions {
+  readonly password?: string
+  readonly login?: boolean
+  readonly superuser?: boolean
+}
 
 export interface Parsed {
   readonly statement: Statement

@@ -3,6 +3,7 @@ import { invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
 import { parseDescribe } from "./parserDescribe.ts"
 import { columnList, relations } from "./parserRelations.ts"
+import { parseRoles } from "./parserRoles.ts"
 import { parseSchemaStatement } from "./parserSchema.ts"
 import { select } from "./parserSelect.ts"
 import { using } from "./parserUsing.ts"
@@ -142,25 +143,8 @@ const batch = (c: Cursor): Ast.Batch => {
   return { _tag: "Batch", kind, using: options, statements }
 }
 
-/** What is said of roles without a login depends on little of the statement: the rest of it is not looked at. */
-const roles = (c: Cursor): Ast.Statement => {
-  const what = c.token.raw.toUpperCase()
-  const words = c.tokens.slice(c.at).map(({ text }) => text)
-  while (c.token.kind !== "eof" && !c.isOp(";")) c.at++
-  const isOfUser = what === "CREATE" || what === "ALTER"
-  return {
-    _tag: "Roles",
-    what,
-    hasPassword: isOfUser && words.includes("password"),
-    isSuperuser: isOfUser && words.includes("superuser"),
-    permissionsOf: what === "LIST" && words[2] === "permissions"
-      ? (words.includes("of") ? words[words.indexOf("of") + 1] : "everyone")
-      : undefined
-  }
-}
-
-/** Statements that begin with these words are CQL, and none of them is simulated. */
-const OTHER = new Set(["prune", "attach", "detach"])
+/** Statements that begin with these words are ScyllaDB's CQL, and none of them is simulated. */
+const OTHER = new Set(["prune"])
 
 const statement = (c: Cursor): Ast.Statement => {
   const first = c.token
@@ -176,14 +160,12 @@ const statement = (c: Cursor): Ast.Statement => {
     using(c, "timeout")
     return { _tag: "Truncate", table }
   }
-  const isOfRoles = first.text === "grant" || first.text === "revoke" ||
-    (first.text === "list" && !["superusers", "effective"].includes(c.peek(1).text) && c.peek(2).text !== "service") ||
-    (["create", "alter", "drop"].includes(first.text) && (c.isKeyword("role", 1) || c.isKeyword("user", 1)))
-  if (isOfRoles && c.peek(1).kind !== "eof") {
-    return roles(c)
-  }
+  const roles = parseRoles(c)
+  if (roles !== undefined) return roles
   if (first.text === "create" || first.text === "alter" || first.text === "drop") return parseSchemaStatement(c)
-  if (OTHER.has(first.text) && c.peek(1).kind !== "eof") throw unsupported(first.raw.toUpperCase())
+  if (OTHER.has(first.text) && c.product === "scylla" && c.peek(1).kind !== "eof") {
+    throw unsupported(first.raw.toUpperCase())
+  }
   return c.fail()
 }
 

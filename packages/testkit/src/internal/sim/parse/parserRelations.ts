@@ -84,5 +84,6 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
 export const relations = (c: Cursor, isCondition = false): ReadonlyArray<Ast.Relation> => {
   const out = [relation(c, isCondition)]
   while (c.accept("and")) out.push(relation(c, isCondition))
+  c.ahead = c.at
   return out
 }

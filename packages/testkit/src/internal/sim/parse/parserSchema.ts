@@ -11,9 +11,7 @@ const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
 const OTHER = new Set([
   "function",
   "aggregate",
-  "trigger",
-  "service",
-  "service_level"
+  "trigger"
 ])
 
 const refuseOther = (c: Cursor, verb: string): never => {
@@ -27,6 +25,7 @@ const refuseOther = (c: Cursor, verb: string): never => {
 const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: boolean } => {
   const name = c.name()
   const type = c.type()
+  c.ahead = c.at
   return { name, type, isStatic: c.accept("static") }
 }
 

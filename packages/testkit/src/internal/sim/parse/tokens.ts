@@ -61,6 +61,8 @@ export class Cursor {
   readonly tokens: ReadonlyArray<Token>
   at = 0
   readonly markers: Array<string> = []
+  /** Where the rule ended that looks a token further than it goes. */
+  ahead = -1
   private depth = 0
   /** The last word of the table that was named last. */
   private named: Token | undefined
@@ -104,7 +106,14 @@ export class Cursor {
       if (before !== undefined && before === this.named && token.kind !== "eof") {
         throw syntax(`${at} no viable alternative at input '${shown(token)}'${this.snippet(token, before)}`)
       }
-      throw syntax(`${at} mismatched input '${shown(token)}' expecting ${expected}${this.snippet(token, token, 1)}`)
+      // At the very end nothing is shown of what stands close behind something.
+      const isClose = before !== undefined && before.at + before.raw.length === token.at
+      const text = isClose && this.peek(1).kind === "eof"
+        ? ""
+        : expected !== "EOF" || this.ahead === this.at
+        ? this.snippet(token, token, 1)
+        : this.snippet(token)
+      throw syntax(`${at} mismatched input '${shown(token)}' expecting ${expected}${text}`)
     }
     // ScyllaDB tries without this token, and with the one that it misses.
     if (token.kind !== "eof" && matches(this.peek(1))) throw syntax(`${at} : Unexpected '${shown(token)}'`)

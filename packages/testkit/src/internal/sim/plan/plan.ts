@@ -46,3 +46,14 @@ export interface Plan {
 }
 
 export const VOID: ServerResponse = { _tag: "Void" }
+
+/** A plan without variables, and without anything that is known of its answer. */
+export const plain = (execute: (call: Call) => ServerResponse, tables: ReadonlyArray<Table> = []): Plan => ({
+  variables: [],
+  partitionKey: [],
+  result: [],
+  isConditional: false,
+  tables,
+  mutation: undefined,
+  execute
+})
