@@ -296,6 +296,6 @@ export class Engine {
       }
       return { mutation: plan.mutation, values: entry.values }
     })
-    return { response: executeBatch(request.kind, parts, call), warnings: [] }
+    return { response: executeBatch(request.kind, parts, call), warnings: call.warnings }
   }
 }

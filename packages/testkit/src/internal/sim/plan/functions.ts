@@ -10,6 +10,7 @@ import type { Product } from "../parse/tokens.ts"
 import { checkOf, int64, readInt64 } from "../storage/values.ts"
 import { toJson } from "./json.ts"
 import { define, type Definition, GENERIC, MATH, OF_SEVERAL } from "./mathFunctions.ts"
+import { GREGORIAN, timeuuidOf } from "./timeuuid.ts"
 import type { Compiled, Fit, Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
@@ -36,19 +37,6 @@ export interface Resolved {
 export interface Call {
   readonly keyspace: string | undefined
   readonly name: string
-}
-
-/** 1582-10-15 in 100 ns before 1970. */
-const GREGORIAN = 0x01b21dd213814000n
-
-const timeuuidOf = (ticks: bigint, low: ReadonlyArray<number>): Uint8Array => {
-  const out = new Uint8Array(16)
-  const view = new DataView(out.buffer)
-  view.setUint32(0, Number(ticks & 0xffffffffn))
-  view.setUint16(4, Number((ticks >> 32n) & 0xffffn))
-  view.setUint16(6, Number((ticks >> 48n) & 0xfffn) | 0x1000)
-  out.set(low, 8)
-  return out
 }
 
 const millisOf = (uuid: Uint8Array): bigint => {

@@ -136,6 +136,7 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   }
   for (const key of staged.keys) staged.check(key)
   for (const key of staged.keys) staged.apply(key)
+  mutation.table.data.observer?.flush(call.now)
   return VOID
 }
 
@@ -163,7 +164,10 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
     ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
     : undefined
   if (isApplied || call.isCassandra) staged.check(key)
-  if (isApplied) staged.apply(key)
+  if (isApplied) {
+    staged.apply(key)
+    table.data.observer?.flush(call.now)
+  }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
 }
@@ -311,11 +315,17 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   const said = call.isCassandra
     ? saidByCassandra(isApplied, table, batchColumnsOfCassandra(parts), inOrder(all), call.now)
     : undefined
-  if (isApplied) { for (const each of staged) each.check(key) }
-  if (isApplied) { for (const each of staged) each.apply(key) }
+  if (isApplied) {
+    for (const each of staged) each.check(key)
+    for (const each of staged) each.apply(key)
+    table.data.observer?.flush(call.now)
+  }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
 }
+
+/** Partitions of an unlogged batch that Cassandra does not warn of. */
+const WARN_PARTITIONS = 10
 
 /** Runs a batch: everything is checked before anything is written. `timestamp` is that of `USING`. */
 export const executeBatch = (
@@ -347,6 +357,15 @@ export const executeBatch = (
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
   for (const [, each] of staged) for (const key of each.keys) each.apply(key)
+  for (const { data } of new Set(parts.map(({ mutation }) => mutation.table))) data.observer?.flush(call.now)
+  if (kind === "unlogged" && call.isCassandra && partitions.size > WARN_PARTITIONS) {
+    const tables = [...new Set(parts.map(({ mutation: { table } }) => `${table.keyspace.name}.${table.name}`))]
+    call.warnings.push(
+      `Unlogged batch covering ${partitions.size} partitions detected against table${tables.length === 1 ? "" : "s"} [${
+        tables.join(", ")
+      }]. You should use a logged batch for atomicity, or asynchronous writes for performance.`
+    )
+  }
   return VOID
 }
 

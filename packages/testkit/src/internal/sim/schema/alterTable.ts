@@ -2,6 +2,7 @@
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { checkCdc, dropLog, keepLog } from "./cdc.ts"
 import {
   alterTable,
   type ColumnInput,
@@ -140,8 +141,10 @@ export const alterTableStatement = (
     now: env.now
   })
   isCounterTable(next.columns, env.product, { table, added: add })
+  if (env.product === "scylla") checkCdc(next, table)
   table.isRetired = true
   keyspace.tables.set(table.name, next)
+  if (env.product === "scylla") keepLog(next, env)
   addToViews(next, add, env)
   touch(env)
   return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
@@ -184,6 +187,7 @@ export const dropTable = (
       )
     )
   }
+  if (env.product === "scylla") dropLog(table)
   table.isRetired = true
   keyspace.tables.delete(name)
   touch(env)

@@ -3,6 +3,7 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { config, invalid, unauthorized } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { checkCdc, keepLog } from "./cdc.ts"
 import { type ColumnInput, keyspaceOf, makeTable } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
 import { checkOrder, checkTableName, isCounterTable } from "./tableColumns.ts"
@@ -95,7 +96,9 @@ export const createTable = (
       table: name
     })
   }
+  if (env.product === "scylla") checkCdc(made, undefined)
   keyspace.tables.set(name, made)
+  if (env.product === "scylla") keepLog(made, env)
   touch(env)
   return changed({ change: "CREATED", target: "TABLE", keyspace: keyspaceName, name })
 }

@@ -9,6 +9,7 @@ import type { Topology } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Product } from "../parse/tokens.ts"
+import { loggedBy } from "./cdc.ts"
 import { indexText, keyspaceText, tableText, typeText, viewText } from "./createText.ts"
 import { type Index, type Keyspace, type Schema, type Table, viewsOf } from "./schema.ts"
 import type { UserType } from "./types.ts"
@@ -51,7 +52,7 @@ const inOrder = ({ types }: Keyspace): ReadonlyArray<UserType> => {
 }
 
 const tablesOf = ({ tables }: Keyspace): ReadonlyArray<Table> =>
-  byName(tables.values()).filter(({ view }) => view === undefined)
+  byName(tables.values()).filter((table) => table.view === undefined && loggedBy(table) === undefined)
 
 export interface DescribeInput {
   readonly schema: Schema

@@ -9,6 +9,7 @@ import { makeKey } from "../plan/keys.ts"
 import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
 import { TableData, whole, type Write } from "../storage/storage.ts"
+import { cdcOptionsOf, cdcText } from "./cdcOptions.ts"
 import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import {
   type Column,
@@ -101,6 +102,12 @@ const tableRow = (table: Table, product: Product): Values => ({
   read_repair_chance: Number(table.options.get("read_repair_chance") ?? 0),
   speculative_retry: textOf(table, "speculative_retry", product)
 })
+
+/** Absent where nothing was said of it. */
+const cdcMap = (table: Table): ReadonlyMap<string, string> | undefined => {
+  const given = table.options.get("cdc")
+  return given === undefined ? undefined : cdcText(cdcOptionsOf(given))
+}
 
 const viewRow = (table: Table, view: View, product: Product): Values => ({
   ...tableRow(table, product),
@@ -281,6 +288,7 @@ const DEFINITIONS: ReadonlyArray<Definition> = [
       userAndSystemTables(input).map((table) => ({
         keyspace_name: table.keyspace.name,
         table_name: table.name,
+        cdc: cdcMap(table),
         committed_by_group0: true,
         version: table.version
       }))

@@ -1,6 +1,8 @@
 /** What stands behind WITH of a table. */
 import { config, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { cdcOptionsOf } from "./cdcOptions.ts"
+import { booleanOf } from "./properties.ts"
 import * as RateLimit from "./rateLimit.ts"
 import type { Environment } from "./schemaChange.ts"
 
@@ -35,6 +37,12 @@ const checkTtl = (ttl: number, product: Environment["product"]): void => {
   if (ttl > 630_720_000) throw config(`default_time_to_live must be less than or equal to 630720000 (got ${ttl})`)
 }
 
+const checkCdcOption = (value: Ast.Property, product: Environment["product"]): void => {
+  if (product === "scylla") cdcOptionsOf(value)
+  else if (typeof value !== "string") throw syntax("Invalid value for property 'cdc'. It should be a string")
+  else booleanOf("cdc", value)
+}
+
 export const checkTableOptions = (
   options: ReadonlyMap<string, Ast.Property>,
   { product }: Environment
@@ -51,7 +59,8 @@ export const checkTableOptions = (
     } else if (MAPS.has(key)) {
       if (typeof value === "string") throw syntax(`Invalid value for property '${key}'. It should be a map.`)
     } else if (key === "per_partition_rate_limit") RateLimit.check(value)
-    else if (["cdc", "id", "in_memory", "synchronous_updates"].includes(key)) {
+    else if (key === "cdc") checkCdcOption(value, product)
+    else if (["id", "in_memory", "synchronous_updates"].includes(key)) {
       throw unsupported(`the table option ${key}`)
     } else throw syntax(`Unknown property '${key}'`)
   }
