@@ -237,6 +237,7 @@ export class Engine {
       {
         schema: this.schema,
         datacenters: [...new Set(this.topology.nodes.map((node) => node.datacenter))],
+        nodes: this.topology.nodes.map((node) => node.datacenter),
         product: this.product,
         tablets: this.tablets,
         now: this.time.millis()

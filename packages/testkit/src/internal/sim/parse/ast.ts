@@ -105,6 +105,8 @@ export type TypeNode =
   | { readonly _tag: "Name"; readonly keyspace: string | undefined; readonly name: string; readonly quoted: boolean }
   | { readonly _tag: "Generic"; readonly name: string; readonly args: ReadonlyArray<TypeNode> }
   | { readonly _tag: "Vector"; readonly element: TypeNode; readonly dimension: number }
+  /** A class of Cassandra, in quotes. */
+  | { readonly _tag: "Custom"; readonly className: string }
 
 /** The value of a property: a text, or a map of texts. */
 export type Property = string | ReadonlyMap<string, string>
@@ -193,7 +195,12 @@ export type SchemaStatement =
     readonly ifNotExists: boolean
     readonly properties: ReadonlyMap<string, Property>
   }
-  | { readonly _tag: "AlterKeyspace"; readonly name: string; readonly properties: ReadonlyMap<string, Property> }
+  | {
+    readonly _tag: "AlterKeyspace"
+    readonly name: string
+    readonly ifExists: boolean
+    readonly properties: ReadonlyMap<string, Property>
+  }
   | { readonly _tag: "DropKeyspace"; readonly name: string; readonly ifExists: boolean }
   | {
     readonly _tag: "CreateTable"
@@ -214,6 +221,9 @@ export type SchemaStatement =
     readonly rename: ReadonlyArray<readonly [from: string, to: string]>
     readonly add: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
     readonly drop: ReadonlyArray<string>
+    /** Until when what was written to dropped columns is gone, microseconds; `undefined` for now. */
+    readonly dropTimestamp: bigint | undefined
+    readonly retype: { readonly column: string; readonly type: TypeNode } | undefined
     readonly properties: ReadonlyMap<string, Property>
   }
   | { readonly _tag: "DropTable"; readonly table: TableName; readonly ifExists: boolean }
@@ -226,9 +236,13 @@ export type SchemaStatement =
   | {
     readonly _tag: "AlterType"
     readonly type: TableName
+    readonly ifExists: boolean
+    /** Fields that are there already, or not there, are left as they are. */
+    readonly ifFields: boolean
     readonly change:
       | { readonly _tag: "Add"; readonly fields: ReadonlyArray<ColumnDefinition> }
       | { readonly _tag: "Rename"; readonly fields: ReadonlyArray<readonly [from: string, to: string]> }
+      | { readonly _tag: "Retype"; readonly field: string; readonly type: TypeNode }
   }
   | { readonly _tag: "DropType"; readonly type: TableName; readonly ifExists: boolean }
   | {

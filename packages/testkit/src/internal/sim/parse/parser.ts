@@ -155,7 +155,7 @@ const statement = (c: Cursor): Ast.Statement => {
   if (c.accept("use")) return { _tag: "Use", keyspace: c.name() }
   if (c.accept("describe") || c.accept("desc")) return parseDescribe(c)
   if (c.accept("truncate")) {
-    c.accept("table")
+    if (!c.accept("table")) c.accept("columnfamily")
     const table = c.qualified()
     using(c, "timeout")
     return { _tag: "Truncate", table }

@@ -1,6 +1,8 @@
 /** CREATE, ALTER and DROP. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
+import type { Token } from "./lexer.ts"
 import { selectFrom } from "./parserSelect.ts"
 import { type Cursor, isReserved } from "./tokens.ts"
 
@@ -66,6 +68,12 @@ const tableProperties = (c: Cursor): Pick<CreateTable, "order" | "properties"> =
   return { order, properties }
 }
 
+/** Whether a type is a name alone, behind which little can follow. */
+const isOver = ({ kind, text }: Token): boolean => kind === "ident" && typeof CqlType.parse(text) !== "string"
+
+const endsColumn = (c: Cursor): boolean =>
+  c.isOp(",") || c.isOp(")") || c.isKeyword("primary") || c.token.kind === "eof"
+
 type CreateTable = Extract<Ast.SchemaStatement, { readonly _tag: "CreateTable" }>
 
 const createTable = (c: Cursor): Ast.SchemaStatement => {
@@ -85,8 +93,11 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
       continue
     }
     const { kind, text } = c.token
-    if (c.product === "cassandra" && kind === "ident" && isReserved(text)) c.expectOp(")")
+    // A word that is no name ends the columns, behind the first of them.
+    if (columns.length > 0 && kind === "ident" && (isReserved(text) || c.isReservedColumn(text))) c.expectOp(")")
+    const type = c.peek(1)
     const column = definition(c)
+    if (isOver(type) && !endsColumn(c)) return c.product === "scylla" ? c.fail(type) : c.fail(c.token, type)
     columns.push(column)
     if (c.clause("primary", "key")) {
       keys++
@@ -139,6 +150,8 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     ifColumns: false,
     add: [],
     drop: [],
+    dropTimestamp: undefined,
+    retype: undefined,
     rename: [],
     properties: new Map<string, Ast.Property>()
   }
@@ -153,13 +166,14 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     return { _tag: "AlterTable", table, ...none, ifColumns, add: listOrOne(() => definition(c)) }
   }
   if (c.accept("drop")) {
+    if (c.product === "cassandra" && c.accept("compact", "storage")) {
+      throw invalid("DROP COMPACT STORAGE is disabled. Enable in cassandra.yaml to use.")
+    }
     const ifColumns = isIf("exists")
     const drop = listOrOne(() => c.name())
-    if (c.accept("using")) {
-      c.expect("timestamp")
-      c.term()
-    }
-    return { _tag: "AlterTable", table, ...none, ifColumns, drop }
+    if (!c.clause("using", "timestamp")) return { _tag: "AlterTable", table, ...none, ifColumns, drop }
+    if (c.token.kind !== "int") return c.fail()
+    return { _tag: "AlterTable", table, ...none, ifColumns, drop, dropTimestamp: BigInt(c.next().text) }
   }
   if (c.accept("rename")) {
     const ifColumns = isIf("exists")
@@ -172,7 +186,11 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     return { _tag: "AlterTable", table, ...none, ifColumns, rename }
   }
   if (c.accept("with")) return { _tag: "AlterTable", table, ...none, properties: c.properties() }
-  if (c.isKeyword("alter")) throw unsupported(`ALTER TABLE … ${c.token.raw.toUpperCase()}`)
+  if (c.accept("alter")) {
+    const column = c.name()
+    c.expect("type")
+    return { _tag: "AlterTable", table, ...none, retype: { column, type: c.type() } }
+  }
   return c.fail()
 }
 
@@ -221,7 +239,7 @@ const create = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("table") || c.accept("columnfamily")) return createTable(c)
   if (c.accept("type")) {
     const exists = ifNotExists(c)
-    const type = c.qualified()
+    const type = c.qualifiedType()
     c.expectOp("(")
     const fields = c.list(() => ({ name: c.name(), type: c.type() }))
     c.expectOp(")")
@@ -236,25 +254,43 @@ const create = (c: Cursor): Ast.SchemaStatement => {
   return refuseOther(c, "CREATE")
 }
 
+type AlterType = Extract<Ast.SchemaStatement, { readonly _tag: "AlterType" }>
+
 const alterType = (c: Cursor): Ast.SchemaStatement => {
-  const type = c.qualified()
+  const isIf = (...words: ReadonlyArray<string>): boolean => c.product === "cassandra" && c.clause("if", ...words)
+  const exists = isIf("exists")
+  const type = c.qualifiedType()
+  const of = (ifFields: boolean, change: AlterType["change"]): Ast.SchemaStatement => ({
+    _tag: "AlterType",
+    type,
+    ifExists: exists,
+    ifFields,
+    change
+  })
   if (c.accept("add")) {
-    return { _tag: "AlterType", type, change: { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] } }
+    const ifFields = isIf("not", "exists")
+    return of(ifFields, { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] })
   }
-  if (c.accept("alter")) throw invalid("Altering field types is no longer supported")
-  c.expect("rename")
+  if (c.accept("alter")) {
+    const field = c.name()
+    c.expect("type")
+    return of(false, { _tag: "Retype", field, type: c.type() })
+  }
+  if (!c.accept("rename")) return c.fail()
+  const ifFields = isIf("exists")
   const fields: Array<readonly [string, string]> = []
   do {
     const from = c.name()
     c.expect("to")
     fields.push([from, c.name()])
   } while (c.accept("and"))
-  return { _tag: "AlterType", type, change: { _tag: "Rename", fields } }
+  return of(ifFields, { _tag: "Rename", fields })
 }
 
 const alter = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace")) {
-    return { _tag: "AlterKeyspace", name: c.name(), properties: requiredProperties(c) }
+    const exists = c.product === "cassandra" && ifExists(c)
+    return { _tag: "AlterKeyspace", name: c.name(), ifExists: exists, properties: requiredProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
   if (c.accept("type")) return alterType(c)
@@ -275,7 +311,7 @@ const drop = (c: Cursor): Ast.SchemaStatement => {
   }
   if (c.accept("type")) {
     const exists = ifExists(c)
-    return { _tag: "DropType", type: c.qualified(), ifExists: exists }
+    return { _tag: "DropType", type: c.qualifiedType(), ifExists: exists }
   }
   if (c.accept("index")) {
     const exists = ifExists(c)

@@ -1,5 +1,6 @@
 /** A cursor over tokens, with the steps that every grammar rule is made of. */
-import { syntax, unsupported } from "../failure.ts"
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import { syntax } from "../failure.ts"
 import type { ColumnOrder, Property, Term, TypeNode } from "./ast.ts"
 import { position, type Token, tokenize } from "./lexer.ts"
 
@@ -19,7 +20,18 @@ export const isReserved = (word: string): boolean => RESERVED.has(word)
 /** `P1Y2M3DT4H5M6S` and `P4W`. */
 const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
 
+/** Names that no user-defined type may have. */
+const RESERVED_TYPES = new Set(["bitstring", "byte", "complex", "enum", "interval", "macaddr"])
+
+/** How many types stand in the brackets of a type. */
+const ARGUMENTS: Record<string, number | "any"> = { frozen: 1, list: 1, set: 1, map: 2, tuple: "any" }
+
 export type Product = "scylla" | "cassandra"
+
+const isScalar = (name: string): boolean => {
+  const type = CqlType.parse(name)
+  return typeof type !== "string" && type._tag === "Scalar"
+}
 
 /** A token as errors show it: texts without their quotes. */
 const shown = ({ kind, raw, text }: Token): string => kind === "string" || kind === "quoted" ? text : raw
@@ -224,6 +236,11 @@ export class Cursor {
     return found
   }
 
+  /** Words that ScyllaDB does not take for names of columns beside the reserved ones. */
+  isReservedColumn(word: string): boolean {
+    return this.product === "scylla" && (word === "default" || word === "cast" || word === "unset" || word === "mbean")
+  }
+
   /** One or more things with commas between them. */
   list<A>(item: () => A): Array<A> {
     const out = [item()]
@@ -391,7 +408,10 @@ export class Cursor {
   type(): TypeNode {
     return this.nested(() => {
       const token = this.token
-      if (token.kind === "string") throw unsupported(`the custom type '${token.text}'`)
+      if (token.kind === "string" && this.product === "cassandra") {
+        this.at++
+        return { _tag: "Custom", className: token.text }
+      }
       const quoted = token.kind === "quoted"
       const name = this.name(true)
       if (!quoted && name === "vector" && this.isOp("<")) {
@@ -406,15 +426,46 @@ export class Cursor {
         this.expectOp(">")
         return { _tag: "Vector", element, dimension: isNegative ? -dimension : dimension }
       }
-      if (!quoted && this.acceptOp("<")) {
-        const args = this.list(() => this.type())
+      const count = quoted || !this.isOp("<") ? undefined : ARGUMENTS[name]
+      if (count !== undefined) {
+        this.at++
+        const args = [this.type()]
+        while (count === "any" ? this.acceptOp(",") : args.length < count) {
+          if (count !== "any") this.expectOp(",")
+          args.push(this.type())
+        }
         this.expectOp(">")
         return { _tag: "Generic", name, args }
       }
-      return this.acceptOp(".")
-        ? { _tag: "Name", keyspace: name, name: this.name(), quoted: true }
-        : { _tag: "Name", keyspace: undefined, name, quoted }
+      if (this.acceptOp(".")) return { _tag: "Name", keyspace: name, name: this.userTypeName(), quoted: true }
+      if (!quoted) this.checkTypeName(name)
+      return { _tag: "Name", keyspace: undefined, name, quoted }
     })
+  }
+
+  /** The name of a user-defined type, which is none of CQL's own. */
+  private userTypeName(): string {
+    const isQuoted = this.token.kind === "quoted"
+    const name = this.name(true)
+    if (!isQuoted) this.checkTypeName(name)
+    return name
+  }
+
+  /** What a statement about user-defined types is about. */
+  qualifiedType(): { readonly keyspace: string | undefined; readonly name: string } {
+    const { kind, text } = this.token
+    if (this.isOp(".", 1) || (kind === "ident" && isScalar(text))) {
+      const keyspace = this.name(true)
+      this.expectOp(".")
+      return { keyspace, name: this.userTypeName() }
+    }
+    return { keyspace: undefined, name: kind === "quoted" ? this.name() : this.userTypeName() }
+  }
+
+  private checkTypeName(name: string): void {
+    if (RESERVED_TYPES.has(name) || (name === "empty" && this.product === "scylla")) {
+      throw syntax(`Invalid (reserved) user type name ${name}`)
+    }
   }
 
   /** A constant of a property, as text. */

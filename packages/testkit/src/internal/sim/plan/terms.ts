@@ -67,6 +67,8 @@ const nameOf = (node: TypeNode): string =>
     ? node.name
     : node._tag === "Vector"
     ? `vector<${nameOf(node.element)}, ${node.dimension}>`
+    : node._tag === "Custom"
+    ? `'${node.className}'`
     : `${node.name}<${node.args.map(nameOf).join(", ")}>`
 
 /** How well a value of one type serves where another is wanted: values of both are written the same way, or it is the type. */

@@ -86,7 +86,7 @@ export class Variables {
   /** A type as it is written in a statement. */
   type(node: TypeNode): CqlType {
     const keyspace = this.table?.keyspace
-    return resolve(node, (_, name) => keyspace?.types.get(name)).cql
+    return resolve(node, { product: this.product, find: (_, name) => keyspace?.types.get(name) }).cql
   }
 
   /** Notes the type of a variable. A name used twice is one variable (ScyllaDB), and must be of one type. */

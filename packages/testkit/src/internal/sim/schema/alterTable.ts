@@ -1,7 +1,8 @@
 /** ALTER and DROP TABLE. */
 import * as Uuid from "@effect-scylla/protocol/Uuid"
-import { invalid, unauthorized, unsupported } from "../failure.ts"
+import { config, invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { serves } from "../plan/terms.ts"
 import { checkCdc, dropLog, keepLog } from "./cdc.ts"
 import {
   alterTable,
@@ -9,17 +10,22 @@ import {
   findTable,
   keyspaceOf,
   rename,
+  retype,
   setOptions,
   type Table,
   viewsOf
 } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
-import { isCounterTable } from "./tableColumns.ts"
+import { checkCounterTtl, isCounterTable } from "./tableColumns.ts"
 import { checkTableOptions } from "./tableOptions.ts"
-import { resolve } from "./types.ts"
+import { resolve, type SimType } from "./types.ts"
 import { addToViews, checkDrop, renameInViews } from "./views.ts"
 
 const modifiable = (env: Environment, current: string, { keyspace, name }: Ast.TableName): Table => {
+  const keyspaceName = keyspaceOf(keyspace, current)
+  if (env.product === "cassandra" && env.schema.keyspaces.get(keyspaceName)?.tables.has(name) !== true) {
+    throw invalid(`Table '${keyspaceName}.${name}' doesn't exist`)
+  }
   const table = findTable(env.schema, keyspace, current, name)
   if (table.keyspace.isSystem) throw unauthorized(`${table.keyspace.name} keyspace is not user-modifiable.`)
   if (table.view !== undefined) {
@@ -33,17 +39,61 @@ const modifiable = (env: Environment, current: string, { keyspace, name }: Ast.T
   return table
 }
 
+/** Throws for a column that was there before as another one. */
+const checkAgain = (
+  before: Table["dropped"][number],
+  kind: ColumnInput["kind"],
+  type: SimType,
+  { product }: Environment
+): void => {
+  if (product === "scylla") {
+    if (before.type === type.text || !(type.multiCell || before.isMultiCell)) return
+    throw invalid(
+      `Cannot add a collection with the name ${before.name} because a collection with the same name and a different type has already been used in the past`
+    )
+  }
+  if (before.type !== type.text) {
+    throw invalid(
+      `Cannot re-add previously dropped column '${before.name}' of type ${type.text}, incompatible with previous type ${before.type}`
+    )
+  }
+  if (before.kind !== kind) {
+    throw invalid(
+      `Cannot re-add previously dropped column '${before.name}' of kind ${kind.toUpperCase()}, incompatible with previous kind ${before.kind.toUpperCase()}`
+    )
+  }
+}
+
+/** Another type for a column, which ScyllaDB takes where values stay what they are. */
+const retypeColumn = (
+  env: Environment,
+  table: Table,
+  { column: name, type: node }: NonNullable<AlterTable["retype"]>
+): Change => {
+  if (env.product === "cassandra") throw invalid("Altering column types is no longer supported")
+  const column = table.byName.get(name)
+  if (column === undefined) throw invalid(`Column ${name} was not found in table ${table.name}`)
+  const type = resolve(node, lookup(table.keyspace, env))
+  if (serves(column.type.cql, type.cql) === "no" || column.type.multiCell !== type.multiCell) {
+    throw config(`Cannot change ${name} from type ${column.type.text} to type ${type.text}: types are incompatible.`)
+  }
+  const next = retype(table, Uuid.fromTimestamp(env.now), (each, of) => of === column ? type : each)
+  table.keyspace.tables.set(table.name, next)
+  touch(env)
+  return changed({ change: "UPDATED", target: "TABLE", keyspace: table.keyspace.name, name: table.name })
+}
+
+type AlterTable = Extract<Ast.SchemaStatement, { readonly _tag: "AlterTable" }>
+
 const renameColumns = (
   env: Environment,
   table: Table,
-  renames: ReadonlyArray<readonly [from: string, to: string]>,
-  ifColumns: boolean
+  renames: ReadonlyArray<readonly [from: string, to: string]>
 ): Change => {
   const names = new Map<string, string>()
   for (const [from, to] of renames) {
     const column = table.byName.get(from)
     if (column === undefined) {
-      if (ifColumns) continue
       throw invalid(
         env.product === "scylla"
           ? `Cannot rename unknown column ${from} in table ${table.name}`
@@ -66,7 +116,6 @@ const renameColumns = (
     }
     names.set(from, to)
   }
-  if (names.size === 0) return UNCHANGED
   const next = rename(table, Uuid.fromTimestamp(env.now), names)
   table.isRetired = true
   table.keyspace.tables.set(table.name, next)
@@ -78,18 +127,26 @@ const renameColumns = (
 export const alterTableStatement = (
   env: Environment,
   current: string,
-  statement: Extract<Ast.SchemaStatement, { readonly _tag: "AlterTable" }>
+  statement: AlterTable
 ): Change => {
+  if (env.product === "cassandra") checkTableOptions(statement.properties, env)
   if (statement.ifExists) {
     const name = keyspaceOf(statement.table.keyspace, current)
     if (env.schema.keyspaces.get(name)?.tables.has(statement.table.name) !== true) return UNCHANGED
   }
   const table = modifiable(env, current, statement.table)
   const { keyspace } = table
-  if (statement.rename.length > 0) return renameColumns(env, table, statement.rename, statement.ifColumns)
+  if (statement.rename.length > 0) return renameColumns(env, table, statement.rename)
+  if (statement.retype !== undefined) return retypeColumn(env, table, statement.retype)
   const seen = new Set<string>()
   const add = statement.add.flatMap((column): ReadonlyArray<ColumnInput> => {
     if (statement.ifColumns && table.byName.has(column.name)) return []
+    const before = table.dropped.find((dropped) => dropped.name === column.name)
+    const kind = column.isStatic ? "static" : "regular"
+    // Cassandra first looks at what the column was before.
+    if (before !== undefined && env.product === "cassandra") {
+      checkAgain(before, kind, resolve(column.type, lookup(keyspace, env)), env)
+    }
     if (table.byName.has(column.name) || seen.has(column.name)) {
       const known = table.byName.get(column.name)
       const isKey = known?.kind === "partition_key" || known?.kind === "clustering"
@@ -103,14 +160,9 @@ export const alterTableStatement = (
       )
     }
     seen.add(column.name)
-    const type = resolve(column.type, lookup(keyspace))
-    const before = table.dropped.find((dropped) => dropped.name === column.name)
-    if (before !== undefined && before.type !== type.text) {
-      throw invalid(
-        `Cannot re-add previously dropped column '${column.name}' of type ${type.text}, incompatible with previous type ${before.type}`
-      )
-    }
-    return [{ name: column.name, kind: column.isStatic ? "static" : "regular", type }]
+    const type = resolve(column.type, lookup(keyspace, env))
+    if (before !== undefined) checkAgain(before, kind, type, env)
+    return [{ name: column.name, kind, type, again: before }]
   })
   const drop = statement.drop.filter((name) => !statement.ifColumns || table.byName.has(name))
   if (statement.ifColumns && add.length === 0 && drop.length === 0) return UNCHANGED
@@ -127,6 +179,7 @@ export const alterTableStatement = (
     checkDrop(table, column, env)
   }
   checkTableOptions(statement.properties, env)
+  checkCounterTtl(table.columns, statement.properties)
   // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
   if (env.product === "cassandra" && add.length === 0 && drop.length === 0) {
     setOptions(table, Uuid.fromTimestamp(env.now), statement.properties)
@@ -137,6 +190,7 @@ export const alterTableStatement = (
     version: Uuid.fromTimestamp(env.now),
     add,
     drop,
+    dropTimestamp: statement.dropTimestamp,
     options: statement.properties,
     now: env.now
   })

@@ -1,12 +1,12 @@
 /** CREATE TABLE. */
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
-import { config, invalid, unauthorized } from "../failure.ts"
+import { invalid, unauthorized } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { checkCdc, keepLog } from "./cdc.ts"
 import { type ColumnInput, keyspaceOf, makeTable } from "./schema.ts"
-import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
-import { checkOrder, checkTableName, isCounterTable } from "./tableColumns.ts"
+import { type Change, changed, type Environment, existing, lookup, sayOf, touch } from "./schemaChange.ts"
+import { checkCounterTtl, checkOrder, checkTableName, isCounterTable } from "./tableColumns.ts"
 import { checkTableOptions } from "./tableOptions.ts"
 import { resolve, type SimType } from "./types.ts"
 
@@ -19,7 +19,14 @@ export const createTable = (
     statement
   const keyspaceName = keyspaceOf(given, current)
   const keyspace = env.schema.keyspaces.get(keyspaceName)
-  if (keyspace === undefined) throw config(`Cannot add table '${name}' to non existing keyspace '${keyspaceName}'.`)
+  if (keyspace === undefined) {
+    throw invalid(
+      sayOf(env)(
+        `Cannot create a table in a non-existent keyspace: ${keyspaceName}`,
+        `Keyspace '${keyspaceName}' doesn't exist`
+      )
+    )
+  }
   if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
   checkTableName(name, keyspaceName, env.product)
   const say = sayOf(env)
@@ -41,7 +48,7 @@ export const createTable = (
         )
       )
     }
-    types.set(column.name, resolve(column.type, lookup(keyspace)))
+    types.set(column.name, resolve(column.type, lookup(keyspace, env)))
   }
   const keys = [...partitionKey, ...clustering]
   for (const key of keys) {
@@ -80,6 +87,7 @@ export const createTable = (
   ]
   isCounterTable(inputs, env.product)
   checkTableOptions(properties, env)
+  checkCounterTtl(inputs, properties)
   const made = makeTable({
     keyspace,
     name,
@@ -88,7 +96,7 @@ export const createTable = (
     options: properties
   }, inputs)
   if (keyspace.tables.has(name)) {
-    if (ifNotExists) return UNCHANGED
+    if (ifNotExists) return existing(env, { change: "CREATED", target: "TABLE", keyspace: keyspaceName, name })
     throw new ServerError.AlreadyExists({
       code: 0x2400,
       message: `Cannot add already existing table "${name}" to keyspace "${keyspaceName}"`,

@@ -5,7 +5,22 @@ import * as Replication from "@effect-scylla/sharding/Replication"
 import { config, invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { checkKeyspaceProperties, replicationOf, tabletsOf, warningsOf } from "./replication.ts"
-import { type Change, changed, type Environment, sayOf, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
+import {
+  type Change,
+  changed,
+  type Environment,
+  existing,
+  sayOf,
+  touch,
+  UNCHANGED,
+  userKeyspace
+} from "./schemaChange.ts"
+
+/** What is no word for it is none to ScyllaDB, which Cassandra has refused before. */
+const durableOf = (properties: ReadonlyMap<string, Ast.Property>): boolean => {
+  const given = properties.get("durable_writes")
+  return given === undefined || /^(?:true|1|yes)$/i.test(String(given))
+}
 
 export const createKeyspace = (
   env: Environment,
@@ -23,7 +38,7 @@ export const createKeyspace = (
       )
     )
   }
-  checkKeyspaceProperties(properties)
+  checkKeyspaceProperties(properties, env)
   if (env.schema.keyspaces.get(name)?.isSystem === true) {
     throw invalid(
       env.product === "scylla"
@@ -31,9 +46,21 @@ export const createKeyspace = (
         : `System keyspace '${name}' is not user-modifiable`
     )
   }
-  const replication = replicationOf(properties.get("replication"), env, name)
-  if (env.schema.keyspaces.has(name)) {
-    if (ifNotExists) return UNCHANGED
+  const property = properties.get("replication")
+  if (property === undefined && env.product === "cassandra") throw invalid("Missing mandatory option 'replication'")
+  const known = env.schema.keyspaces.get(name)
+  // Cassandra looks at replication only where there is something to replicate.
+  const replication = known !== undefined && env.product === "cassandra"
+    ? known.replication
+    : replicationOf(property, env, name)
+  if (known !== undefined) {
+    if (ifNotExists) {
+      return existing(
+        env,
+        { change: "CREATED", target: "KEYSPACE", keyspace: name },
+        warningsOf(env, name, property!, known.tablets !== undefined, replication)
+      )
+    }
     throw new ServerError.AlreadyExists({
       code: 0x2400,
       message: `Cannot add existing keyspace "${name}"`,
@@ -50,38 +77,51 @@ export const createKeyspace = (
     replication,
     strategy,
     tablets: tabletsOf(env, properties.get("tablets"), strategy),
-    durableWrites: properties.get("durable_writes") !== "false",
+    durableWrites: durableOf(properties),
     replicas: undefined
   })
   touch(env)
   return changed(
     { change: "CREATED", target: "KEYSPACE", keyspace: name },
-    warningsOf(env, name, properties.get("replication")!, env.schema.keyspaces.get(name)?.tablets !== undefined)
+    warningsOf(env, name, property!, env.schema.keyspaces.get(name)?.tablets !== undefined, replication)
   )
 }
 
 export const alterKeyspace = (
   env: Environment,
-  { name, properties }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterKeyspace" }>
+  { ifExists, name, properties }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterKeyspace" }>
 ): Change => {
-  const keyspace = userKeyspace(env.schema, name)
-  checkKeyspaceProperties(properties)
-  if (properties.has("tablets")) throw unsupported("ALTER KEYSPACE with tablets")
-  const property = properties.get("replication")
-  if (property !== undefined && keyspace.tablets !== undefined) {
-    throw unsupported("another replication for a keyspace with tablets")
+  if (!env.schema.keyspaces.has(name)) {
+    if (ifExists) return UNCHANGED
+    throw invalid(sayOf(env)(`Can't find a keyspace ${name}`, `Keyspace '${name}' doesn't exist`))
   }
+  const keyspace = userKeyspace(env.schema, name)
+  checkKeyspaceProperties(properties, env)
+  const property = properties.get("replication")
+  const hadTablets = keyspace.tablets !== undefined
+  const tablets = properties.get("tablets")
+  const wantsTablets = tablets === undefined
+    ? hadTablets
+    : typeof tablets !== "string" && tablets.get("enabled") !== "false"
+  const isVnodes = property !== undefined && typeof property !== "string" &&
+    property.get("class")?.endsWith("NetworkTopologyStrategy") !== true
+  if (wantsTablets !== hadTablets || (hadTablets && isVnodes)) {
+    throw invalid("Cannot alter replication strategy vnode/tablets flavor")
+  }
+  if (hadTablets && property !== undefined) throw unsupported("another replication for a keyspace with tablets")
+  const before = keyspace.replication
   if (property !== undefined) {
     keyspace.replication = replicationOf(property, env, name)
     keyspace.strategy = Replication.parse(keyspace.replication)
     keyspace.replicas = undefined
   }
   const durable = properties.get("durable_writes")
-  if (durable !== undefined) keyspace.durableWrites = durable !== "false"
+  // ScyllaDB takes what is not said for the default.
+  if (durable !== undefined || env.product === "scylla") keyspace.durableWrites = durableOf(properties)
   touch(env)
   return changed(
     { change: "UPDATED", target: "KEYSPACE", keyspace: name },
-    property === undefined ? [] : warningsOf(env, name, property, false)
+    property === undefined ? [] : warningsOf(env, name, property, false, keyspace.replication, before)
   )
 }
 

@@ -2,6 +2,7 @@
 import type * as Replication from "@effect-scylla/sharding/Replication"
 import { config, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { booleanOf } from "./properties.ts"
 import type { Environment } from "./schemaChange.ts"
 
 const PACKAGE = "org.apache.cassandra.locator."
@@ -18,10 +19,11 @@ export const replicationOf = (
         product === "scylla" ? PACKAGE : ""
       }${strategy} for keyspace ${keyspace}`
     )
-  if (property === undefined) throw config("Missing mandatory replication strategy class")
+  const noClass = (): Error => config(`Missing ${product === "scylla" ? "mandatory " : ""}replication strategy class`)
+  if (property === undefined) throw noClass()
   if (typeof property === "string") throw syntax("Invalid value for property 'replication'. It should be a map.")
   const given = property.get("class")
-  if (given === undefined) throw config("Missing mandatory replication strategy class")
+  if (given === undefined) throw noClass()
   const name = given.startsWith(PACKAGE) ? given.slice(PACKAGE.length) : given
   const factor = (key: string, text: string): string => {
     if (!/^\d{1,4}$/.test(text)) {
@@ -37,11 +39,13 @@ export const replicationOf = (
   switch (name) {
     case "SimpleStrategy": {
       const value = property.get("replication_factor")
-      if (value === undefined) throw config("SimpleStrategy requires a replication_factor strategy option.")
+      if (value === undefined && product === "scylla") {
+        throw config("SimpleStrategy requires a replication_factor strategy option.")
+      }
       for (const key of property.keys()) {
         if (key !== "class" && key !== "replication_factor") throw unknown(key, name)
       }
-      out["replication_factor"] = factor("replication_factor", value)
+      out["replication_factor"] = factor("replication_factor", value ?? "1")
       return out
     }
     case "NetworkTopologyStrategy": {
@@ -53,6 +57,9 @@ export const replicationOf = (
           throw unknown(key, name)
         }
         out[key] = factor(key, value)
+      }
+      if (product === "scylla" && Object.keys(out).length === 1) {
+        throw config("Configuration for at least one datacenter must be present")
       }
       return out
     }
@@ -73,14 +80,44 @@ const TABLETS_WARNING =
   "LWT or counters, drop this keyspace and re-create it without tablets by adding AND TABLETS = {'enabled': false} to the " +
   "CREATE KEYSPACE statement."
 
+/** Cassandra warns of more replicas than there are nodes, and of more replicas than there were. */
+const tooMany = (
+  { nodes }: Environment,
+  keyspace: string,
+  replication: Readonly<Record<string, string>>,
+  before: Readonly<Record<string, string>> | undefined
+): ReadonlyArray<string> => {
+  const out: Array<string> = []
+  for (const [key, text] of Object.entries(replication)) {
+    if (key === "class") continue
+    const isAll = key === "replication_factor"
+    const count = nodes.filter((datacenter) => isAll || datacenter === key).length
+    if (Number(text) > count) {
+      out.push(
+        `Your replication factor ${text} for keyspace ${keyspace} is higher than the number of nodes ${count}${
+          isAll ? "" : ` for datacenter ${key}`
+        }`
+      )
+    }
+  }
+  const grows = before !== undefined &&
+    Object.entries(replication).some(([key, text]) => key !== "class" && Number(text) > Number(before[key] ?? 0))
+  if (grows) {
+    out.push("When increasing replication factor you need to run a full (-full) repair to distribute the data.")
+  }
+  return out
+}
+
 export const warningsOf = (
   env: Environment,
   keyspace: string,
   property: Ast.Property,
-  hasTablets: boolean
+  hasTablets: boolean,
+  replication: Readonly<Record<string, string>>,
+  before?: Readonly<Record<string, string>>
 ): ReadonlyArray<string> => {
+  if (env.product === "cassandra") return tooMany(env, keyspace, replication, before)
   const out: Array<string> = []
-  if (env.product === "cassandra") return out
   if (typeof property === "string") return out
   if (hasTablets) out.push(TABLETS_WARNING)
   const strategy = property.get("class") ?? ""
@@ -102,19 +139,17 @@ export const warningsOf = (
   return out
 }
 
-export const checkKeyspaceProperties = (properties: ReadonlyMap<string, Ast.Property>): void => {
+export const checkKeyspaceProperties = (
+  properties: ReadonlyMap<string, Ast.Property>,
+  { product }: Environment
+): void => {
   for (const [key, value] of properties) {
     if (key === "replication") continue
     if (key === "durable_writes") {
-      if (value !== "true" && value !== "false") {
-        throw syntax(
-          `Invalid boolean value ${String(value)} for 'durable_writes'. Positive values can be '1', 'true' or 'yes'. ` +
-            "Negative values can be '0', 'false' or 'no'."
-        )
-      }
+      if (product === "cassandra") booleanOf(key, value)
       continue
     }
-    if (key !== "tablets") throw syntax(`Unknown property '${key}'`)
+    if (key !== "tablets" || product === "cassandra") throw syntax(`Unknown property '${key}'`)
     if (typeof value === "string") throw syntax("Invalid value for property 'tablets'. It should be a map.")
   }
 }

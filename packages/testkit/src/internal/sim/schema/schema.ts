@@ -39,6 +39,18 @@ export interface Index {
   readonly options: ReadonlyMap<string, string>
 }
 
+/** A column that was. */
+export interface Dropped {
+  readonly name: string
+  readonly kind: ColumnKind
+  readonly type: string
+  readonly isMultiCell: boolean
+  /** Milliseconds since 1970. */
+  readonly time: number
+  /** Where its values are, if what was written after a time may be there again. */
+  readonly kept: { readonly slot: number; readonly after: bigint } | undefined
+}
+
 /** What a materialized view shows of its table. Its rows are made of the table's when they are read. */
 export interface View {
   /** The name of the table. */
@@ -73,7 +85,7 @@ export interface Table {
   readonly rows: ((node: SimNode) => TableData) | undefined
   /** Slots given to regular columns so far. */
   readonly slots: number
-  readonly dropped: ReadonlyArray<{ readonly name: string; readonly type: string; readonly time: number }>
+  readonly dropped: ReadonlyArray<Dropped>
   /** Present for a table with `per_partition_rate_limit`. */
   rateLimiter: RateLimiter | undefined
   /** Set once the table was altered or dropped: plans that were compiled against it are void. */
@@ -99,6 +111,8 @@ export interface ColumnInput {
   readonly kind: ColumnKind
   readonly type: SimType
   readonly descending?: boolean
+  /** What it was when it was there before. */
+  readonly again?: Dropped | undefined
 }
 
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
@@ -195,6 +209,8 @@ export const alterTable = (
     readonly version: Uuid.Uuid
     readonly add?: ReadonlyArray<ColumnInput>
     readonly drop?: ReadonlyArray<string>
+    /** Until when what was written to dropped columns is gone; all of it without. */
+    readonly dropTimestamp?: bigint | undefined
     readonly options?: ReadonlyMap<string, Property>
     readonly now: number
   }
@@ -206,11 +222,23 @@ export const alterTable = (
     version: change.version,
     options: new Map([...table.options, ...(change.options ?? [])]),
     dropped: [
-      ...table.dropped,
-      ...gone.map((each) => ({ name: each.name, type: each.type.text, time: change.now }))
+      ...table.dropped.filter((each) => !drop.has(each.name)),
+      ...gone.map((each): Dropped => ({
+        name: each.name,
+        kind: each.kind,
+        type: each.type.text,
+        isMultiCell: each.type.multiCell,
+        time: change.now,
+        kept: change.dropTimestamp === undefined ? undefined : { slot: each.position, after: change.dropTimestamp }
+      }))
     ]
   }
-  const added = (change.add ?? []).map((each, i) => column(input, each, table.slots + i))
+  const added = (change.add ?? []).map((each, i) => {
+    const kept = each.again?.kept
+    if (kept === undefined) return column(input, each, table.slots + i)
+    table.data.forget(kept.slot, kept.after)
+    return column(input, each, kept.slot)
+  })
   const kept = table.regular.filter((each) => !drop.has(each.name))
   return reindexed(assemble(
     input,
@@ -242,10 +270,10 @@ export const setOptions = (table: Table, version: Uuid.Uuid, options: Table["opt
 }
 
 /** The table with columns of other types, which their user-defined types have become. */
-export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType) => SimType): Table => {
+export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType, of: Column) => SimType): Table => {
   const input: TableInput = { ...table, version }
   const retyped = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
-    columns.map((each) => column(input, { ...each, type: typeOf(each.type) }, each.position))
+    columns.map((each) => column(input, { ...each, type: typeOf(each.type, each) }, each.position))
   table.isRetired = true
   return reindexed(assemble(
     input,

@@ -1,6 +1,6 @@
 /** What columns and names of tables may be. */
 import { config, invalid, unsupported } from "../failure.ts"
-import type { ColumnOrder } from "../parse/ast.ts"
+import type { ColumnOrder, Property } from "../parse/ast.ts"
 import type { ColumnInput, Table } from "./schema.ts"
 import type { Environment } from "./schemaChange.ts"
 
@@ -39,7 +39,8 @@ export const isCounterTable = (
       )
     }
     if (column.type.multiCell) {
-      throw invalid(`Invalid non-frozen collection type for PRIMARY KEY component ${column.name}`)
+      const kind = column.type.cql._tag === "Udt" ? "user-defined" : "collection"
+      throw invalid(`Invalid non-frozen ${kind} type for PRIMARY KEY component ${column.name}`)
     }
     if (column.type.cql._tag === "Scalar" && column.type.cql.name === "duration") {
       throw invalid(
@@ -79,5 +80,16 @@ export const checkOrder = (order: ReadonlyArray<ColumnOrder>, clustering: Readon
   })
   if (order.length > 0 && order.length < clustering.length) {
     throw invalid(`Missing CLUSTERING ORDER for column ${clustering[order.length]!}`)
+  }
+}
+
+/** Counters do not expire. */
+export const checkCounterTtl = (
+  columns: ReadonlyArray<ColumnInput>,
+  options: ReadonlyMap<string, Property>
+): void => {
+  const hasCounters = columns.some((column) => column.type.text === "counter")
+  if (hasCounters && Number(options.get("default_time_to_live") ?? 0) > 0) {
+    throw invalid("Cannot set default_time_to_live on a table with counters")
   }
 }

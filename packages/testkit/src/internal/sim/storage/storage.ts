@@ -442,6 +442,18 @@ export class TableData {
     return ++this.places
   }
 
+  /** Deletes what was written to a column up to a time. */
+  forget(slot: number, timestamp: bigint): void {
+    this.version++
+    for (const partition of this.partitions.values()) {
+      for (const row of [partition.statics, ...partition.rows]) {
+        const cell = row.cells[slot]
+        if (cell instanceof Complex) cell.delete(timestamp)
+        else if (cell !== undefined && cell.timestamp <= timestamp) row.cells[slot] = undefined
+      }
+    }
+  }
+
   clear(): void {
     this.version++
     this.partitions.clear()
