@@ -54,6 +54,14 @@ export type Relation =
     readonly op: Operator
     readonly terms: ReadonlyArray<Term> | Term
   }
+  /** `u.field = 1`, of conditions. */
+  | {
+    readonly _tag: "Field"
+    readonly column: string
+    readonly field: string
+    readonly op: Operator
+    readonly terms: ReadonlyArray<Term> | Term
+  }
   | { readonly _tag: "Contains"; readonly column: string; readonly isKey: boolean; readonly term: Term }
   | { readonly _tag: "Like"; readonly column: string; readonly term: Term }
   | { readonly _tag: "NotNull"; readonly column: string }

@@ -7,7 +7,8 @@ import { parseRoles } from "./parserRoles.ts"
 import { parseSchemaStatement } from "./parserSchema.ts"
 import { select } from "./parserSelect.ts"
 import { using } from "./parserUsing.ts"
-import { Cursor, type Product } from "./tokens.ts"
+import type { Product } from "./product.ts"
+import { Cursor } from "./tokens.ts"
 
 /** Behind INSERT: the only condition that it may have. */
 const ifNotThere = (c: Cursor): Ast.Condition | undefined =>
@@ -76,6 +77,11 @@ const assignment = (c: Cursor): Ast.Assignment => {
   if (!c.isOp("=")) return c.fail()
   c.at++
   const token = c.token
+  const isName = (token.kind === "ident" && !/^(?:null|true|false|nan|infinity)$/.test(token.text)) ||
+    token.kind === "quoted"
+  // A name that nothing is added to is named by ScyllaDB itself.
+  const goesOn = ["(", "+", "-", "."].some((op) => c.isOp(op, 1))
+  if (isName && c.product === "scylla" && !goesOn && !/^p[\dt]/i.test(token.raw)) return c.fail(token)
   const operand = (token.kind === "ident" || token.kind === "quoted") && (c.isOp("+", 1) || c.isOp("-", 1))
   if (operand) {
     c.at++

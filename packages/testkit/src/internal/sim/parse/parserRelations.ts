@@ -1,12 +1,16 @@
 /** Relations: what stands behind WHERE, and behind IF. */
 import type * as Ast from "./ast.ts"
+import type { Token } from "./lexer.ts"
 import type { Cursor } from "./tokens.ts"
 
 const COMPARISONS = new Set(["=", "<", "<=", ">", ">=", "!="])
 
-const comparison = (c: Cursor): Ast.Comparison => {
+/** What follows the beginning of a relation cannot: ScyllaDB names the beginning. */
+const failRelation = (c: Cursor, start: Token): never => c.product === "scylla" ? c.fail(start) : c.fail(c.token, start)
+
+const comparison = (c: Cursor, start = c.token): Ast.Comparison => {
   const token = c.token
-  if (token.kind !== "op" || !COMPARISONS.has(token.text)) return c.fail()
+  if (token.kind !== "op" || !COMPARISONS.has(token.text)) return failRelation(c, start)
   c.at++
   return token.text as Ast.Comparison
 }
@@ -20,9 +24,9 @@ export const columnList = (c: Cursor): ReadonlyArray<string> => {
 }
 
 /** Behind `IN`: a list of terms, or one marker for the whole list. */
-const inValues = (c: Cursor): ReadonlyArray<Ast.Term> | Ast.Term => {
+const inValues = (c: Cursor, start: Token): ReadonlyArray<Ast.Term> | Ast.Term => {
   if (c.token.kind === "marker" || c.isOp(":")) return c.term()
-  c.expectOp("(")
+  if (!c.acceptOp("(")) return failRelation(c, start)
   if (c.acceptOp(")")) return []
   const terms = c.list(() => c.term())
   c.expectOp(")")
@@ -38,9 +42,10 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
   }
   if (c.isOp("(")) {
     const columns = columnList(c)
-    if (c.accept("in")) return { _tag: "MultiIn", columns, terms: inValues(c) }
+    const operator = c.token
+    if (c.accept("in")) return { _tag: "MultiIn", columns, terms: inValues(c, operator) }
     const op = comparison(c)
-    if (!c.isOp("(") && !c.isOp(":") && c.token.kind !== "marker") return c.fail()
+    if (!c.isOp("(") && !c.isOp(":") && c.token.kind !== "marker") return failRelation(c, operator)
     return { _tag: "Multi", columns, op, term: c.term() }
   }
   if (c.isKeyword("token") && c.isOp("(", 1)) {
@@ -48,25 +53,25 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
     const columns = columnList(c)
     return { _tag: "Token", columns, op: comparison(c), term: c.term() }
   }
+  const start = c.token
   const column = c.name()
   if (c.acceptOp("[")) {
     const key = c.term()
     c.expectOp("]")
     return c.accept("in")
-      ? { _tag: "Element", column, key, op: "in", terms: inValues(c) }
+      ? { _tag: "Element", column, key, op: "in", terms: inValues(c, start) }
       : { _tag: "Element", column, key, op: comparison(c), terms: c.term() }
   }
   if (c.isOp(".") && c.peek(1).kind !== "eof") {
+    if (!isCondition) return failRelation(c, start)
+    if (c.product === "scylla") return c.fail()
     c.at++
-    c.name()
-    if (c.accept("in")) inValues(c)
-    else {
-      comparison(c)
-      c.term()
-    }
-    return { _tag: "Other", what: "a condition on a field of a user-defined type" }
+    const field = c.name()
+    return c.accept("in")
+      ? { _tag: "Field", column, field, op: "in", terms: inValues(c, start) }
+      : { _tag: "Field", column, field, op: comparison(c), terms: c.term() }
   }
-  if (c.accept("in")) return { _tag: "In", column, terms: inValues(c) }
+  if (c.accept("in")) return { _tag: "In", column, terms: inValues(c, start) }
   // Each product has one of these two in conditions.
   if (isCondition && c.isKeyword(c.product === "scylla" ? "contains" : "like")) return c.fail()
   if (c.accept("contains")) {
@@ -78,7 +83,7 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
     c.expect("not", "null")
     return { _tag: "NotNull", column }
   }
-  return { _tag: "Column", column, op: comparison(c), term: c.term() }
+  return { _tag: "Column", column, op: comparison(c, start), term: c.term() }
 }
 
 export const relations = (c: Cursor, isCondition = false): ReadonlyArray<Ast.Relation> => {

@@ -1,5 +1,5 @@
 /** SELECT: expressions, and the clauses behind them. */
-import { invalid, unsupported } from "../failure.ts"
+import { invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
 import { relations } from "./parserRelations.ts"
 import { using, wholeNumber } from "./parserUsing.ts"
@@ -22,10 +22,9 @@ const cellOf = (c: Cursor): Ast.Expression | undefined => {
   const what = CELL_FUNCTIONS.find((name) => c.isKeyword(name) && c.isOp("(", 1))
   if (what === undefined || (what === "maxwritetime" && c.product === "scylla")) return undefined
   c.at += 2
-  const start = c.at
   let of: Ast.Expression = { _tag: "Column", name: c.name() }
   while (c.isOp(".") || c.isOp("[")) {
-    ofCassandra(c, start + 1)
+    if (c.product === "scylla") break
     of = part(c, of)
   }
   c.expectOp(")")
@@ -84,7 +83,10 @@ const primary = (c: Cursor): Ast.Expression => {
     return functionCall(c, undefined, "token")
   }
   const isWord = isName(c) && !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")
-  if (!isWord) return { _tag: "Term", term: c.term() }
+  if (c.token.kind === "marker" && c.product === "scylla") {
+    throw syntax("Bind variables cannot be used for keyspace names")
+  }
+  if (!isWord) return { _tag: "Term", term: c.bareTerm() }
   if (c.isOp(".", 1) && isName(c, 2) && c.isOp("(", 3)) {
     const keyspace = c.name()
     c.at++

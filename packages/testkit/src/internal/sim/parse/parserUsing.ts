@@ -7,7 +7,7 @@ export const wholeNumber = (c: Cursor): Ast.Term => {
   const isNegative = c.isOp("-")
   const { kind } = c.peek(isNegative ? 1 : 0)
   if (kind !== "int" && kind !== "marker" && !c.isOp(":")) return c.fail()
-  return c.term()
+  return c.bareTerm()
 }
 
 export const using = (c: Cursor, ...allowed: ReadonlyArray<keyof Ast.Using>): Ast.Using => {
@@ -18,7 +18,7 @@ export const using = (c: Cursor, ...allowed: ReadonlyArray<keyof Ast.Using>): As
     const option = allowed.find((name) => c.isKeyword(name))
     if (option === undefined) return c.fail(token)
     c.at++
-    out[option] = option === "timeout" ? c.term() : wholeNumber(c)
+    out[option] = option === "timeout" ? c.bareTerm() : wholeNumber(c)
   } while (c.accept("and"))
   return out
 }

@@ -3,6 +3,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { syntax } from "../failure.ts"
 import type { ColumnOrder, Property, Term, TypeNode } from "./ast.ts"
 import { position, type Token, tokenize } from "./lexer.ts"
+import type { Product } from "./product.ts"
 
 /** Nesting past this is not a statement but an attack on the stack. */
 const MAX_DEPTH = 64
@@ -20,13 +21,18 @@ export const isReserved = (word: string): boolean => RESERVED.has(word)
 /** `P1Y2M3DT4H5M6S` and `P4W`. */
 const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
 
+/** Words that may stand behind a value. */
+const FOLLOWS = new Set(
+  ("allow and apply as default delete from group if in insert limit order per primary update using where bypass").split(
+    " "
+  )
+)
+
 /** Names that no user-defined type may have. */
 const RESERVED_TYPES = new Set(["bitstring", "byte", "complex", "enum", "interval", "macaddr"])
 
 /** How many types stand in the brackets of a type. */
 const ARGUMENTS: Record<string, number | "any"> = { frozen: 1, list: 1, set: 1, map: 2, tuple: "any" }
-
-export type Product = "scylla" | "cassandra"
 
 const isScalar = (name: string): boolean => {
   const type = CqlType.parse(name)
@@ -82,7 +88,7 @@ export class Cursor {
   constructor(source: string, product: Product) {
     this.source = source
     this.product = product
-    this.tokens = tokenize(source)
+    this.tokens = tokenize(source, product)
   }
 
   get token(): Token {
@@ -115,15 +121,17 @@ export class Cursor {
     if (this.product === "cassandra") {
       const before = this.tokens[this.at - 1]
       // Behind the name of a table it looks for all that may follow.
-      if (before !== undefined && before === this.named && token.kind !== "eof") {
+      if (before !== undefined && before === this.named && token.kind !== "eof" && expected !== "'('") {
         throw syntax(`${at} no viable alternative at input '${shown(token)}'${this.snippet(token, before)}`)
       }
       // At the very end nothing is shown of what stands close behind something.
       const isClose = before !== undefined && before.at + before.raw.length === token.at
       const text = isClose && this.peek(1).kind === "eof"
         ? ""
-        : expected !== "EOF" || this.ahead === this.at
+        : expected !== "EOF"
         ? this.snippet(token, token, 1)
+        : this.ahead === this.at
+        ? this.snippet(token, token, 1, true)
         : this.snippet(token)
       throw syntax(`${at} mismatched input '${shown(token)}' expecting ${expected}${text}`)
     }
@@ -141,7 +149,7 @@ export class Cursor {
    * What Cassandra shows of the text: a token in brackets, which may be the one before the wrong one, ten in front of it, and
    * what little follows.
    */
-  private snippet(wrong: Token, bracketed = wrong, following = 0): string {
+  private snippet(wrong: Token, bracketed = wrong, following = 0, showsNext = false): string {
     if (this.product === "scylla" || wrong.kind === "eof") return ""
     let from = this.tokens.indexOf(bracketed)
     let start = bracketed.at
@@ -159,7 +167,9 @@ export class Cursor {
     const stop = bracketed.at + shown(bracketed).length
     const behind = this.tokens.length - 2 - this.tokens.indexOf(wrong)
     const isWhole = behind <= following && (bracketed !== wrong || wrong.kind !== "string")
-    const end = isWhole ? this.source.trimEnd().length : bracketed === wrong ? stop : wrong.at + wrong.raw.length
+    const next = showsNext ? this.tokens[this.tokens.indexOf(wrong) + 1] : undefined
+    const last = bracketed === wrong ? next : wrong
+    const end = isWhole ? this.source.trimEnd().length : last === undefined ? stop : last.at + last.raw.length
     return ` (${start > 0 ? "..." : ""}${this.source.slice(start, bracketed.at)}[${
       this.source.slice(bracketed.at, stop)
     }]${this.source.slice(stop, end)}${isWhole ? "" : "..."})`
@@ -230,6 +240,7 @@ export class Cursor {
 
   /** `name` or `keyspace.name`. */
   qualified(): { readonly keyspace: string | undefined; readonly name: string } {
+    if (this.token.kind === "marker") throw syntax("Bind variables cannot be used for table names")
     const first = this.name()
     const found = this.acceptOp(".") ? { keyspace: first, name: this.name() } : { keyspace: undefined, name: first }
     this.named = this.tokens[this.at - 1]
@@ -273,8 +284,30 @@ export class Cursor {
     return { _tag: "Marker", index: this.markers.length - 1 }
   }
 
+  /** A value, behind which there is something that may follow one. */
   term(): Term {
+    const start = this.token
+    const term = this.bareTerm()
+    this.endTerm(start)
+    return term
+  }
+
+  /** A value, whatever follows. */
+  bareTerm(): Term {
     return this.nested(() => this.termInner())
+  }
+
+  /** Cassandra looks behind a value for what may follow any; both do so behind a variable. */
+  private endTerm(start: Token): void {
+    const { kind, text } = this.token
+    if (kind === "eof" || (kind === "op" && text !== ".") || (kind === "ident" && FOLLOWS.has(text))) return
+    const isMarker = start.kind === "marker" && start === this.tokens[this.at - 1]
+    if (this.product === "scylla") {
+      if (isMarker) this.fail(start)
+      return
+    }
+    if (kind === "op" && this.isOp(".", 1)) return
+    this.fail(this.token, isMarker ? start : this.token)
   }
 
   private termInner(): Term {
@@ -297,7 +330,7 @@ export class Cursor {
       case "ident":
         return this.word(token)
       case "quoted":
-        return this.isOp("(") ? this.call(undefined, token.text) : this.fail(token)
+        return this.isOp("(") ? this.call(undefined, token.text) : this.failBehind(token)
       case "op":
         break
       default:
@@ -322,6 +355,7 @@ export class Cursor {
           this.expectOp(")")
           return { _tag: "Hint", type, term: this.term() }
         }
+        if (this.isOp(")")) return this.product === "scylla" ? this.fail(token) : this.fail(this.token, token)
         const items = this.list(() => this.term())
         this.expectOp(")")
         return { _tag: "Tuple", items }
@@ -364,7 +398,12 @@ export class Cursor {
       return this.call(text, this.name())
     }
     if (ISO_DURATION.test(token.raw)) return { _tag: "Constant", kind: "DURATION", text: token.raw }
-    return this.fail(token)
+    return this.failBehind(token)
+  }
+
+  /** A name is no value: what is wrong is that no brackets follow. */
+  private failBehind(token: Token): never {
+    return this.product === "scylla" ? this.fail() : this.fail(this.token, token)
   }
 
   /** A function call in place of a value. */
@@ -446,7 +485,7 @@ export class Cursor {
   /** The name of a user-defined type, which is none of CQL's own. */
   private userTypeName(): string {
     const isQuoted = this.token.kind === "quoted"
-    const name = this.name(true)
+    const name = this.name()
     if (!isQuoted) this.checkTypeName(name)
     return name
   }
@@ -454,7 +493,8 @@ export class Cursor {
   /** What a statement about user-defined types is about. */
   qualifiedType(): { readonly keyspace: string | undefined; readonly name: string } {
     const { kind, text } = this.token
-    if (this.isOp(".", 1) || (kind === "ident" && isScalar(text))) {
+    const isNative = kind === "ident" && (isScalar(text) || (text === "empty" && this.product === "scylla"))
+    if (this.isOp(".", 1) || isNative) {
       const keyspace = this.name(true)
       this.expectOp(".")
       return { keyspace, name: this.userTypeName() }
@@ -470,7 +510,7 @@ export class Cursor {
 
   /** A constant of a property, as text. */
   private propertyText(): string {
-    const term = this.token.kind === "ident" && !this.isOp("(", 1) ? undefined : this.term()
+    const term = this.token.kind === "ident" && !this.isOp("(", 1) ? undefined : this.bareTerm()
     if (term === undefined) return this.name()
     if (term._tag !== "Constant") return this.fail()
     return term.text
@@ -494,8 +534,9 @@ export class Cursor {
     const out = new Map<string, Property>()
     do {
       if (other()) continue
+      const start = this.token
       const key = this.name()
-      this.expectOp("=")
+      if (!this.acceptOp("=")) this.product === "scylla" ? this.fail(start) : this.fail(this.token, start)
       if (out.has(key)) {
         throw syntax(`Multiple definition${this.product === "cassandra" ? "s" : ""} for property '${key}'`)
       }

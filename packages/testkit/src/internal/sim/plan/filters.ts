@@ -21,7 +21,8 @@ export const filterOf = (
   verb: Verb
 ): { readonly column: Column; readonly holds: Filter } => {
   if (
-    relation._tag === "Multi" || relation._tag === "MultiIn" || relation._tag === "Token" || relation._tag === "Other"
+    relation._tag === "Multi" || relation._tag === "MultiIn" || relation._tag === "Token" ||
+    relation._tag === "Field" || relation._tag === "Other"
   ) {
     throw unsupported(relation._tag === "Other" ? relation.what : "this relation where rows are filtered")
   }

@@ -7,7 +7,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type { ConstantKind, Term } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 
 type Constant = Extract<Term, { readonly _tag: "Constant" }>
 

@@ -1,7 +1,7 @@
 /** Relations as the schema shows them. */
 import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type { Relation, Term } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import { textOf } from "./terms.ts"
 
 const relationText = (relation: Relation, product: Product): string => {
@@ -16,6 +16,8 @@ const relationText = (relation: Relation, product: Product): string => {
       return `${columns([relation.column])} IN ${terms(relation.terms)}`
     case "Element":
       return `${columns([relation.column])}[${term(relation.key)}] ${relation.op} ${terms(relation.terms)}`
+    case "Field":
+      return `${columns([relation.column])}.${columns([relation.field])} ${relation.op} ${terms(relation.terms)}`
     case "Contains":
       return `${columns([relation.column])} CONTAINS ${relation.isKey ? "KEY " : ""}${term(relation.term)}`
     case "Like":

@@ -1,6 +1,6 @@
 /** Statements that would make what is there: what DESCRIBE shows. */
 import * as Identifier from "@effect-scylla/protocol/Identifier"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import { whereText } from "../plan/relationText.ts"
 import { mapText, optionTexts, quoted } from "./optionValues.ts"
 import type { Column, Index, Keyspace, Table } from "./schema.ts"

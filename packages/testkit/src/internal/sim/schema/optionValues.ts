@@ -1,6 +1,6 @@
 /** Options of tables as they are in force: what was given, and what each product takes where nothing was. */
 import type { Property } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import type { Table } from "./schema.ts"
 
 /** A number that is shown with a fraction, a number, a text, a map, a boolean. */

@@ -1,7 +1,7 @@
 /** Who may do what. */
 import { invalid, unauthorized } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 
 type Roles = Extract<Ast.Statement, { readonly _tag: "Roles" }>
 

@@ -3,7 +3,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as Identifier from "@effect-scylla/protocol/Identifier"
 import { invalid, syntax } from "../failure.ts"
 import type { TypeNode } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 
 export interface SimType {
   readonly cql: CqlType.CqlType

@@ -4,7 +4,7 @@ import { className, type CqlType, format, type ScalarName } from "@effect-scylla
 import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "./compare.ts"
 
 const SIZES: Partial<Record<ScalarName, number>> = {
