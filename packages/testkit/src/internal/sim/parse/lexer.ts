@@ -119,7 +119,8 @@ const wrongAt = (source: string, at: number, product: Product): Error => {
 export const tokenize = (source: string, product: Product): ReadonlyArray<Token> => {
   if (source.length > MAX_TEXT) throw syntax(`line 1:0 a statement of ${source.length} characters is too long`)
   const out: Array<Token> = []
-  let at = 0
+  // ScyllaDB passes over the mark of a text's byte order.
+  let at = product === "scylla" && source.startsWith("\ufeff") ? 1 : 0
   outer: while (true) {
     SKIP.lastIndex = at
     if (SKIP.test(source)) at = SKIP.lastIndex

@@ -119,7 +119,12 @@ const deletion = (c: Cursor): Ast.Deletion => {
 }
 
 const remove = (c: Cursor): Ast.Delete => {
-  const deletions = c.isKeyword("from") ? [] : c.list(() => deletion(c))
+  const isBare = c.isKeyword("from") || (c.token.kind === "op" && !c.isOp("("))
+  const deletions = isBare ? [] : c.list(() => deletion(c))
+  const last = c.tokens[c.at - 1]!
+  if (deletions.length > 0 && !c.isKeyword("from") && (last.kind === "ident" || last.kind === "quoted")) {
+    return c.product === "scylla" ? c.fail(last) : c.fail(c.token, last)
+  }
   c.expect("from")
   const table = c.qualified()
   const options = using(c, "timestamp", "timeout")

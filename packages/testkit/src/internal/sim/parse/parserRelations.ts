@@ -6,9 +6,10 @@ import type { Cursor } from "./tokens.ts"
 const COMPARISONS = new Set(["=", "<", "<=", ">", ">=", "!="])
 
 /** What follows the beginning of a relation cannot: ScyllaDB names the beginning. */
-const failRelation = (c: Cursor, start: Token): never => c.product === "scylla" ? c.fail(start) : c.fail(c.token, start)
+const failRelation = (c: Cursor, start: Token | undefined): never =>
+  start === undefined ? c.fail() : c.product === "scylla" ? c.fail(start) : c.fail(c.token, start)
 
-const comparison = (c: Cursor, start = c.token): Ast.Comparison => {
+const comparison = (c: Cursor, start?: Token): Ast.Comparison => {
   const token = c.token
   if (token.kind !== "op" || !COMPARISONS.has(token.text)) return failRelation(c, start)
   c.at++
@@ -24,7 +25,7 @@ export const columnList = (c: Cursor): ReadonlyArray<string> => {
 }
 
 /** Behind `IN`: a list of terms, or one marker for the whole list. */
-const inValues = (c: Cursor, start: Token): ReadonlyArray<Ast.Term> | Ast.Term => {
+const inValues = (c: Cursor, start: Token | undefined): ReadonlyArray<Ast.Term> | Ast.Term => {
   if (c.token.kind === "marker" || c.isOp(":")) return c.term()
   if (!c.acceptOp("(")) return failRelation(c, start)
   if (c.acceptOp(")")) return []
@@ -53,7 +54,8 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
     const columns = columnList(c)
     return { _tag: "Token", columns, op: comparison(c), term: c.term() }
   }
-  const start = c.token
+  // Of a condition ScyllaDB names what is wrong.
+  const start = isCondition && c.product === "scylla" ? undefined : c.token
   const column = c.name()
   if (c.acceptOp("[")) {
     const key = c.term()

@@ -47,9 +47,10 @@ const functionCall = (c: Cursor, keyspace: string | undefined, name: string): As
   const open = c.at
   c.expectOp("(")
   if (name === "count" && keyspace === undefined) {
-    const one = c.isOp("*") || (c.token.kind === "int" && c.token.text === "1")
-    if (one && c.isOp(")", 1)) {
-      c.at += 2
+    const isOne = c.token.kind === "int" && c.token.text === "1" && c.isOp(")", 1)
+    if (isOne || c.isOp("*")) {
+      c.at++
+      c.expectOp(")")
       return { _tag: "CountRows" }
     }
   }
@@ -78,8 +79,8 @@ const primary = (c: Cursor): Ast.Expression => {
     c.expectOp(")")
     return { _tag: "Cast", of, type }
   }
-  if (c.isKeyword("token") && c.isOp("(", 1)) {
-    c.at++
+  if (c.accept("token")) {
+    if (c.product === "scylla" && !c.isOp("(")) return c.fail()
     return functionCall(c, undefined, "token")
   }
   const isWord = isName(c) && !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")

@@ -34,6 +34,9 @@ const RESERVED_TYPES = new Set(["bitstring", "byte", "complex", "enum", "interva
 /** How many types stand in the brackets of a type. */
 const ARGUMENTS: Record<string, number | "any"> = { frozen: 1, list: 1, set: 1, map: 2, tuple: "any" }
 
+/** Reserved words that are values, or functions. */
+const CONSTANTS = new Set(["null", "nan", "infinity", "token"])
+
 const isScalar = (name: string): boolean => {
   const type = CqlType.parse(name)
   return typeof type !== "string" && type._tag === "Scalar"
@@ -43,6 +46,9 @@ const isScalar = (name: string): boolean => {
 const shown = ({ kind, raw, text }: Token): string => kind === "string" || kind === "quoted" ? text : raw
 
 const BRACKETS = new Set(["')'", "']'", "'>'", "'}'", "K_KEY"])
+/** The last of what is between two tokens: a comment, or space. */
+const LAST_GAP = /(?:\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/|[ \t\r\n]+)$/
+
 /** What stands in front of a name. */
 const BEFORE_NAMES = new Set(["K_FROM", "K_INTO", "K_WHERE", "K_SET", "K_BY"])
 
@@ -68,9 +74,15 @@ const mayFollow = (expected: string, token: Token): boolean => {
   }
 }
 
-/** Where a token is. The end of the text is nowhere. */
+/** Where a token is. The end of the text is nowhere, or at the beginning of its last line. */
 const where = (source: string, token: Token, product: Product): string =>
-  `line ${token.kind !== "eof" ? position(source, token.at) : product === "scylla" ? "1:0" : "0:-1"}`
+  `line ${
+    token.kind !== "eof"
+      ? position(source, token.at)
+      : product === "cassandra"
+      ? "0:-1"
+      : `${source.split("\n").length}:0`
+  }`
 
 export class Cursor {
   readonly source: string
@@ -84,6 +96,8 @@ export class Cursor {
   private depth = 0
   /** The last word of the table that was named last. */
   private named: Token | undefined
+  /** Whether it was named with its keyspace. */
+  private isNamedInFull = false
 
   constructor(source: string, product: Product) {
     this.source = source
@@ -121,11 +135,13 @@ export class Cursor {
     if (this.product === "cassandra") {
       const before = this.tokens[this.at - 1]
       // Behind the name of a table it looks for all that may follow.
-      if (before !== undefined && before === this.named && token.kind !== "eof" && expected !== "'('") {
+      if (
+        before !== undefined && before === this.named && token.kind !== "eof" && !(this.isNamedInFull && this.isOp("."))
+      ) {
         throw syntax(`${at} no viable alternative at input '${shown(token)}'${this.snippet(token, before)}`)
       }
       // At the very end nothing is shown of what stands close behind something.
-      const isClose = before !== undefined && before.at + before.raw.length === token.at
+      const isClose = before !== undefined && before.at + before.raw.length === token.at && !expected.startsWith("K_")
       const text = isClose && this.peek(1).kind === "eof"
         ? ""
         : expected !== "EOF"
@@ -156,8 +172,8 @@ export class Cursor {
     for (let left = 10; left > 0 && start > 0; left--) {
       const before = this.tokens[from - 1]
       const end = before === undefined ? 0 : before.at + before.raw.length
-      // What is between tokens counts as one.
-      if (end < start) start = end
+      // What is between tokens counts too: each comment, and what is between comments.
+      if (end < start) start = end + Math.max(0, this.source.slice(end, start).search(LAST_GAP))
       else {
         start = before!.at
         from--
@@ -166,13 +182,15 @@ export class Cursor {
     // Quotes are not counted in the length of a token.
     const stop = bracketed.at + shown(bracketed).length
     const behind = this.tokens.length - 2 - this.tokens.indexOf(wrong)
-    const isWhole = behind <= following && (bracketed !== wrong || wrong.kind !== "string")
+    const isWhole = behind <= following && wrong.kind !== "string"
     const next = showsNext ? this.tokens[this.tokens.indexOf(wrong) + 1] : undefined
     const last = bracketed === wrong ? next : wrong
-    const end = isWhole ? this.source.trimEnd().length : last === undefined ? stop : last.at + last.raw.length
-    return ` (${start > 0 ? "..." : ""}${this.source.slice(start, bracketed.at)}[${
-      this.source.slice(bracketed.at, stop)
-    }]${this.source.slice(stop, end)}${isWhole ? "" : "..."})`
+    const end = isWhole ? this.source.trimEnd().length : last === undefined ? stop : last.at + shown(last).length
+    // Ends of lines are left out.
+    const text = (from: number, to: number): string => this.source.slice(from, to).replaceAll(/[\r\n]/g, "")
+    return ` (${start > 0 ? "..." : ""}${text(start, bracketed.at)}[${text(bracketed.at, stop)}]${text(stop, end)}${
+      isWhole ? "" : "..."
+    })`
   }
 
   isKeyword(word: string, ahead = 0): boolean {
@@ -243,6 +261,7 @@ export class Cursor {
     if (this.token.kind === "marker") throw syntax("Bind variables cannot be used for table names")
     const first = this.name()
     const found = this.acceptOp(".") ? { keyspace: first, name: this.name() } : { keyspace: undefined, name: first }
+    this.isNamedInFull = found.keyspace !== undefined
     this.named = this.tokens[this.at - 1]
     return found
   }
@@ -338,6 +357,10 @@ export class Cursor {
     }
     switch (token.text) {
       case "-": {
+        // To ScyllaDB a sign is a part of the number.
+        if (this.product === "scylla" && this.token.at !== token.at + 1) {
+          throw syntax(`${where(this.source, this.token, this.product)} : Unexpected '${shown(this.token)}'`)
+        }
         const value = this.term()
         const numeric = value._tag === "Constant" &&
           (value.kind === "INTEGER" || value.kind === "FLOAT" || value.kind === "DURATION") &&
@@ -389,6 +412,7 @@ export class Cursor {
 
   private word(token: Token): Term {
     const { text } = token
+    if (RESERVED.has(text) && !CONSTANTS.has(text)) return this.fail(token)
     if (text === "null") return { _tag: "Null" }
     if (text === "true" || text === "false") return { _tag: "Constant", kind: "BOOLEAN", text }
     if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text }

@@ -1,4 +1,5 @@
 /** Columns by their names, and what a row shows of them. */
+import * as Identifier from "@effect-scylla/protocol/Identifier"
 import { invalid } from "../failure.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Variables, View } from "./variables.ts"
@@ -13,7 +14,10 @@ export const columnOf = (
   const found = table.byName.get(name)
   if (found === undefined) {
     throw invalid(
-      variables.say(scylla(name), `Undefined column name ${name} in table ${table.keyspace.name}.${table.name}`)
+      variables.say(
+        scylla(name),
+        `Undefined column name ${Identifier.format(name)} in table ${table.keyspace.name}.${table.name}`
+      )
     )
   }
   return found

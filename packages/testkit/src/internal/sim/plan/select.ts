@@ -202,7 +202,7 @@ const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables)
 /** What may be read at all at a level of consistency. */
 const checkReadable = (call: Call, keys: ReadonlyArray<Key> | undefined): void => {
   const { consistency } = call.options
-  checkLevel(consistency, "read")
+  if (!(call.isCassandra && consistency === "EACH_QUORUM")) checkLevel(consistency, "read")
   const serial = consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
   if (serial && keys?.length !== 1 && !call.isCassandra) {
     throw invalid("SERIAL/LOCAL_SERIAL consistency may only be requested for one partition at a time")
@@ -360,7 +360,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const { options, values } = call
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
-    else checkReadable(call, keys)
+    else {
+      checkReadable(call, keys)
+      call.topology.ensureAlive(table.keyspace, options.consistency, call.node, [call.node])
+    }
     call.warnings.push(...warnings)
     const data = dataOf(table, call)
     const state = options.pagingState ?? null

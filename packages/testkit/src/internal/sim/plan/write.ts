@@ -153,7 +153,6 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
-  route(call, table, key)
   table.rateLimiter?.count("write", table, key.bytes, call)
   const partition = table.data.get(key.bytes)
   const row = aboutOf(mutation, staged, partition)
@@ -163,6 +162,8 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   const said = call.isCassandra
     ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
     : undefined
+  // Nothing is committed where nothing is applied.
+  if (isApplied) route(call, table, key)
   if (isApplied || call.isCassandra) staged.check(key)
   if (isApplied) {
     staged.apply(key)
@@ -280,7 +281,6 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
-  route(call, table, key)
   const partition = table.data.get(key.bytes)
   const columns = batchColumns(parts)
   if (call.isCassandra) checkRows(parts, staged)
@@ -316,6 +316,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
     ? saidByCassandra(isApplied, table, batchColumnsOfCassandra(parts), inOrder(all), call.now)
     : undefined
   if (isApplied) {
+    route(call, table, key)
     for (const each of staged) each.check(key)
     for (const each of staged) each.apply(key)
     table.data.observer?.flush(call.now)
@@ -340,7 +341,7 @@ export const executeBatch = (
     if (timestamp !== undefined) throw invalid("Cannot provide custom timestamp for conditional BATCH")
     return executeConditionalBatch(parts, call)
   }
-  checkLevel(call.options.consistency, "write")
+  if (!call.isCassandra) checkLevel(call.options.consistency, "write")
   const fallback = timestamp ?? timestampOf(call)
   const staged: Array<readonly [Mutation, Staged]> = []
   const partitions = new Set<string>()
