@@ -4,7 +4,7 @@ import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Respo
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { SimNode } from "./cluster/simNode.ts"
 import type { Topology } from "./cluster/topology.ts"
-import { invalid, unsupported } from "./failure.ts"
+import { invalid, unsupported, wrongCount } from "./failure.ts"
 import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
 import * as Offset from "./plan/offset.ts"
@@ -255,9 +255,7 @@ export class Engine {
   /** Runs a plan. The call tells afterwards what it touched, a failed one too. */
   execute(plan: Plan, call: Call): Outcome {
     if (call.values.length !== plan.variables.length) {
-      throw invalid(
-        `Invalid amount of bind variables: expected ${plan.variables.length} received ${call.values.length}`
-      )
+      throw wrongCount(plan.variables.length, call.values.length)
     }
     this.warnings = []
     const response = plan.execute(call)

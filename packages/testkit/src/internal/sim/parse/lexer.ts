@@ -38,7 +38,7 @@ const RULES: ReadonlyArray<readonly [TokenKind, RegExp]> = [
   ["string", /'[^']*(?:''[^']*)*'/y],
   ["string", /\$\$[^$]*(?:\$[^$]+)*\$\$/y],
   ["marker", /\?/y],
-  ["op", /<=|>=|!=|[()[\]{},;.=<>+\-*:/%]/y]
+  ["op", /<=|>=|!=|\+=|-=|[()[\]{},;.=<>+\-*:/%]/y]
 ]
 
 /** `line:column` of an offset, as ANTLR counts them: lines from 1, columns from 0. */
@@ -129,6 +129,8 @@ export const tokenize = (source: string, product: Product): ReadonlyArray<Token>
     for (const [kind, rule] of RULES) {
       rule.lastIndex = at
       if (!rule.test(source)) continue
+      // `+=` and `-=` are Cassandra's.
+      if (product === "scylla" && /^[+-]=/.test(source.slice(at, at + 2))) rule.lastIndex = at + 1
       const raw = source.slice(at, rule.lastIndex)
       out.push({ kind, text: meaning(kind, raw), raw, at })
       at = rule.lastIndex

@@ -38,6 +38,7 @@ const insert = (c: Cursor): Ast.Insert => {
       using: using(c, "timestamp", "ttl", "timeout")
     }
   }
+  if (c.product === "scylla" && !c.isOp("(")) return c.fail()
   const columns = columnList(c)
   c.expect("values")
   c.expectOp("(")
@@ -69,10 +70,7 @@ const assignment = (c: Cursor): Ast.Assignment => {
     return { _tag: "Field", column, field, term: c.term() }
   }
   for (const sign of ["+", "-"]) {
-    if (!c.isOp(sign) || c.product === "scylla") continue
-    c.at++
-    c.expectOp("=")
-    return { _tag: "Add", column, term: c.term(), negative: sign === "-" }
+    if (c.acceptOp(`${sign}=`)) return { _tag: "Add", column, term: c.term(), negative: sign === "-" }
   }
   if (!c.isOp("=")) return c.fail()
   c.at++

@@ -54,8 +54,8 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
     const columns = columnList(c)
     return { _tag: "Token", columns, op: comparison(c), term: c.term() }
   }
-  // Of a condition ScyllaDB names what is wrong.
-  const start = isCondition && c.product === "scylla" ? undefined : c.token
+  // Of a condition what is wrong is named itself.
+  const start = isCondition ? undefined : c.token
   const column = c.name()
   if (c.acceptOp("[")) {
     const key = c.term()

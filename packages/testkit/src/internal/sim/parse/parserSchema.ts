@@ -217,7 +217,8 @@ const createIndex = (c: Cursor, isCustom: boolean): Ast.SchemaStatement => {
   c.expect("on")
   const table = c.qualified()
   c.expectOp("(")
-  const targets = c.isOp(")") ? [] : c.list(() => indexTarget(c))
+  const isNone = c.isOp(")") || (c.product === "cassandra" && c.isOp("("))
+  const targets = isNone ? [] : c.list(() => indexTarget(c))
   c.expectOp(")")
   const className = c.accept("using") ? c.string() : undefined
   let options: ReadonlyMap<string, Ast.Property> = new Map()

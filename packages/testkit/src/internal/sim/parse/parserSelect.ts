@@ -55,6 +55,7 @@ const functionCall = (c: Cursor, keyspace: string | undefined, name: string): As
     }
   }
   const args: Array<Ast.Expression> = []
+  if (c.product === "scylla" && c.isKeyword("from")) return c.fail(c.tokens[open - 1])
   if (!c.isOp(")")) {
     args.push(...c.list(() => {
       const at = c.at
@@ -87,6 +88,7 @@ const primary = (c: Cursor): Ast.Expression => {
   if (c.token.kind === "marker" && c.product === "scylla") {
     throw syntax("Bind variables cannot be used for keyspace names")
   }
+  if (c.isOp("(") && c.product === "scylla") return c.fail()
   if (!isWord) return { _tag: "Term", term: c.bareTerm() }
   if (c.isOp(".", 1) && isName(c, 2) && c.isOp("(", 3)) {
     const keyspace = c.name()
@@ -137,6 +139,9 @@ export const select = (c: Cursor): Ast.Select => {
   const isJson = c.isKeyword("json") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && !c.isKeyword("as", 1) &&
     !c.isOp("(", 1) && c.accept("json")
   const distinct = c.isKeyword("distinct") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && c.accept("distinct")
+  if (distinct && c.isKeyword("json") && c.product === "cassandra" && isName(c, 1) && !c.isKeyword("from", 1)) {
+    return c.fail(c.token, c.tokens[c.at - 1])
+  }
   const { selectors, table, where } = selectFrom(c)
   const groupBy = c.clause("group", "by") ? c.list(() => c.name()) : []
   const orderBy = c.clause("order", "by")

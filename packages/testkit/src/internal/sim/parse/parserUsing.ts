@@ -16,6 +16,8 @@ export const using = (c: Cursor, ...allowed: ReadonlyArray<keyof Ast.Using>): As
   do {
     const token = c.token
     const option = allowed.find((name) => c.isKeyword(name))
+    // Of a deletion Cassandra takes nothing else.
+    if (option === undefined && c.product === "cassandra" && !allowed.includes("ttl")) c.expect("timestamp")
     if (option === undefined) return c.fail(token)
     c.at++
     out[option] = option === "timeout" ? c.bareTerm() : wholeNumber(c)

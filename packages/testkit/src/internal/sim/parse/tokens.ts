@@ -23,7 +23,7 @@ const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H
 
 /** Words that may stand behind a value. */
 const FOLLOWS = new Set(
-  ("allow and apply as default delete from group if in insert limit order per primary update using where bypass").split(
+  ("allow and apply as default delete from group if in insert limit order per primary update where").split(
     " "
   )
 )
@@ -320,6 +320,7 @@ export class Cursor {
   private endTerm(start: Token): void {
     const { kind, text } = this.token
     if (kind === "eof" || (kind === "op" && text !== ".") || (kind === "ident" && FOLLOWS.has(text))) return
+    if (this.product === "scylla" && kind === "ident" && (text === "using" || text === "bypass")) return
     const isMarker = start.kind === "marker" && start === this.tokens[this.at - 1]
     if (this.product === "scylla") {
       if (isMarker) this.fail(start)
@@ -415,7 +416,7 @@ export class Cursor {
     if (RESERVED.has(text) && !CONSTANTS.has(text)) return this.fail(token)
     if (text === "null") return { _tag: "Null" }
     if (text === "true" || text === "false") return { _tag: "Constant", kind: "BOOLEAN", text }
-    if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text }
+    if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text: token.raw }
     if (this.isOp("(")) return this.call(undefined, text)
     if (this.isOp(".") && this.isOp("(", 2)) {
       this.at++
@@ -533,15 +534,17 @@ export class Cursor {
   }
 
   /** A constant of a property, as text. */
-  private propertyText(): string {
-    const term = this.token.kind === "ident" && !this.isOp("(", 1) ? undefined : this.bareTerm()
+  private propertyText(start = this.token): string {
+    const value = this.token
+    const term = value.kind === "ident" && !this.isOp("(", 1) ? undefined : this.bareTerm()
     if (term === undefined) return this.name()
-    if (term._tag !== "Constant") return this.fail()
+    if (term._tag !== "Constant") return this.product === "scylla" ? this.fail(start) : this.fail(value, start)
     return term.text
   }
 
-  property(): Property {
-    if (!this.acceptOp("{")) return this.propertyText()
+  /** `start` is the name of the property. */
+  property(start?: Token): Property {
+    if (!this.acceptOp("{")) return this.propertyText(start)
     const out = new Map<string, string>()
     if (this.acceptOp("}")) return out
     this.list(() => {
@@ -564,7 +567,7 @@ export class Cursor {
       if (out.has(key)) {
         throw syntax(`Multiple definition${this.product === "cassandra" ? "s" : ""} for property '${key}'`)
       }
-      out.set(key, this.property())
+      out.set(key, this.property(start))
     } while (this.accept("and"))
     return out
   }

@@ -219,6 +219,9 @@ const tokenOf = (variables: Variables): Definition => {
 const signature = ({ args, name, returns }: Definition): string =>
   `system.${name} : (${args.map(CqlType.format).join(", ")}) -> ${CqlType.format(returns)}`
 
+/** Functions as messages list them. */
+const listed = (all: ReadonlyArray<Definition>): string => all.map(signature).join(", ")
+
 export const unknownFunction = ({ keyspace, name }: Call, variables: Variables): Error => {
   const full = keyspace === undefined ? name : `${keyspace}.${name}`
   return invalid(variables.say(`Unknown function ${full} called`, `Unknown function '${full}'`))
@@ -323,13 +326,13 @@ const choose = (call: Call, candidates: ReadonlyArray<Definition>, args: Readonl
   if (weak.length === 0) {
     throw invalid(
       `Invalid call to function ${call.name}, none of its type signatures match (known type signatures: ${
-        candidates.map(signature).join(", ")
+        listed(candidates)
       })`
     )
   }
   throw invalid(
     `Ambiguous call to function ${call.name} (can be matched by following signatures: ${
-      weak.map(signature).join(", ")
-    }): use type casts to disambiguate`
+      // A counter is no less fitting, but not told of.
+      listed(weak.filter(({ returns }) => CqlType.format(returns) !== "counter"))}): use type casts to disambiguate`
   )
 }

@@ -42,9 +42,20 @@ export const restrictTo = (
 /** What a key column must be: one value, or one of several. */
 export type Restriction =
   | { readonly _tag: "One"; readonly value: Value; readonly marker: number }
-  | { readonly _tag: "Many"; readonly list: (values: Bound) => ReadonlyArray<Uint8Array> }
+  | {
+    readonly _tag: "Many"
+    readonly list: (values: Bound) => ReadonlyArray<Uint8Array>
+    /** The last variable of the column's own type, to Cassandra. */
+    readonly marker: number
+  }
 
 export type Side = { readonly value: Value; readonly inclusive: boolean }
+
+/** The last variable among the values of an IN, which Cassandra takes for that of the column. */
+export const markerOf = (terms: ReadonlyArray<Term> | Term, product: Variables["product"]): number =>
+  product === "cassandra" && Array.isArray(terms)
+    ? (terms as ReadonlyArray<Term>).reduce((last, term) => term._tag === "Marker" ? term.index : last, -1)
+    : -1
 
 export const tidied = (list: Array<Uint8Array>, compare: Comparator): ReadonlyArray<Uint8Array> => {
   list.sort(compare)

@@ -230,6 +230,25 @@ const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): 
   }
 }
 
+/** The columns of a table that a relation is about. */
+const columnsOf = (table: Table) => (relation: Ast.Relation): ReadonlyArray<Column> =>
+  ("column" in relation ? [relation.column] : "columns" in relation ? relation.columns : [])
+    .flatMap((name) => table.byName.get(name) ?? [])
+
+/** What DISTINCT may ask for. */
+const checkRestricted = (columns: Iterable<Column>, variables: Variables): void => {
+  for (const column of columns) {
+    const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
+    if (!isAllowed) {
+      throw invalid(
+        `SELECT DISTINCT with WHERE clause only supports restriction by partition key${
+          variables.say("", " and/or static columns")
+        }.`
+      )
+    }
+  }
+}
+
 const checkDistinct = (
   statement: Ast.Select,
   { isAggregate, plain, used }: Selection,
@@ -251,16 +270,7 @@ const checkDistinct = (
       )
     }
   }
-  for (const column of where.restricted) {
-    const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
-    if (!isAllowed) {
-      throw invalid(
-        `SELECT DISTINCT with WHERE clause only supports restriction by partition key${
-          variables.say("", " and/or static columns")
-        }.`
-      )
-    }
-  }
+  checkRestricted(where.restricted, variables)
   if (statement.perPartitionLimit !== undefined && variables.product === "cassandra") {
     throw invalid("PER PARTITION LIMIT is not allowed with SELECT DISTINCT queries")
   }
@@ -327,6 +337,9 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const variables = new Variables(markers, table)
   const isScylla = variables.product === "scylla"
   const selection = compileSelection(statement, table, variables)
+  if (statement.distinct && !isScylla) {
+    checkRestricted(statement.where.filter(({ _tag }) => _tag !== "Token").flatMap(columnsOf(table)), variables)
+  }
   const where = compileWhere(statement.where, table, variables, "SELECT", statement.allowFiltering)
   if (statement.distinct) checkDistinct(statement, selection, table, where, variables)
   const groupBy = groupColumns(statement, table, where, variables)

@@ -165,6 +165,10 @@ const wrongKind = (kind: string, name: string, type: CqlType): never => {
   throw invalid(`Invalid ${kind} literal for ${name} of type ${shownType(type)}`)
 }
 
+/** What ScyllaDB says of a variable without a value, where one is needed. */
+export const unexpectedUnset = (term: Term): string =>
+  `Unexpected unset value for bind variable ${term._tag === "Marker" ? term.index : 0}`
+
 /** An element of a collection: never unset, and null only in lists of ScyllaDB. */
 const element = (
   term: Term,
@@ -180,7 +184,9 @@ const element = (
       if (isNullable) return null
       throw invalid("null is not supported inside collections")
     }
-    if (!(bytes instanceof Uint8Array)) throw invalid(`unset value is not supported inside collections`)
+    if (!(bytes instanceof Uint8Array)) {
+      throw invalid(variables.say(unexpectedUnset(term), "unset value is not supported inside collections"))
+    }
     return bytes
   }
 }
@@ -211,15 +217,18 @@ const parts = (
   types: ReadonlyArray<CqlType>,
   name: string,
   variables: Variables,
-  nameOf: (index: number) => string
+  nameOf: (index: number) => string,
+  what: (index: number) => string
 ): Compiled => {
   const compiled = terms.map((term, i) =>
     term === undefined ? undefined : compile(term, types[i]!, term._tag === "Marker" ? nameOf(i) : name, variables)
   )
   return (values, view) => {
-    const out: Array<Uint8Array | null> = compiled.map((part) => {
+    const out: Array<Uint8Array | null> = compiled.map((part, i) => {
       const bytes = part === undefined ? null : part(values, view)
-      if (bytes === Unset) throw invalid(`Invalid unset value for tuple field of ${name}`)
+      if (bytes === Unset) {
+        throw invalid(variables.say(unexpectedUnset(terms[i]!), `Invalid unset value for ${what(i)}`))
+      }
       return bytes as Uint8Array | null
     })
     return record(out)
@@ -352,7 +361,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         }
       })
       // Those at the end that are left out are left out of the bytes, too.
-      return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`)
+      return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`, (i) => `tuple field number ${i}`)
     }
     case "Udt": {
       if (type._tag !== "Udt") return wrongKind("user type", name, type)
@@ -367,7 +376,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         type.fields.map((field) => field.type),
         name,
         variables,
-        (i) => `${name}.${type.fields[i]!.name}`
+        (i) => `${name}.${type.fields[i]!.name}`,
+        (i) => `field '${type.fields[i]!.name}' of user defined type ${type.name}`
       )
     }
   }

@@ -94,7 +94,7 @@ export class Variables {
     const known = this.columns[index]
     if (known !== undefined && format(known.type) !== format(type)) {
       throw invalid(
-        `variable ${known.name} is used as ${format(known.type)} and as ${format(type)}: use two variables`
+        `variable :${known.name} has type ${format(known.type)} which doesn't match ${name}`
       )
     }
     this.columns[index] ??= {

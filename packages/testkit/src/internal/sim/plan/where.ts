@@ -14,6 +14,7 @@ import {
   collect,
   type Collected,
   inList,
+  markerOf,
   nothing,
   product,
   type Restriction,
@@ -161,7 +162,11 @@ export const compileWhere = (
     } else if (found?.list !== undefined) {
       const list = inList(column, column.type.cql, found.list, verb, variables)
       const compare = comparatorOf(column.type.cql)!
-      partition.push({ _tag: "Many", list: (values) => tidied(list(values), compare) })
+      partition.push({
+        _tag: "Many",
+        list: (values) => tidied(list(values), compare),
+        marker: markerOf(found.list, variables.product)
+      })
     } else {
       if (found !== undefined) slicedKey = column
       missingPartition.push(column)
@@ -258,7 +263,7 @@ export const compileWhere = (
     if (found.list !== undefined) {
       const list = inList(column, column.type.cql, found.list, verb, variables)
       const compare = comparatorOf(column.type.cql)!
-      clustering.push({ _tag: "Many", list: (values) => tidied(list(values), compare) })
+      clustering.push({ _tag: "Many", list: (values) => tidied(list(values), compare), marker: -1 })
       continue
     }
     missingClustering.push(column)
@@ -423,8 +428,6 @@ export const compileWhere = (
     ),
     warnings,
     missing: { partition: missingPartition, clustering: missingClustering },
-    partitionKey: isSinglePartition && partition.every((each) => each._tag === "One" && each.marker >= 0)
-      ? partition.map((each) => (each as Extract<Restriction, { readonly _tag: "One" }>).marker)
-      : []
+    partitionKey: hasKeys && partition.every(({ marker }) => marker >= 0) ? partition.map(({ marker }) => marker) : []
   }
 }

@@ -202,9 +202,17 @@ export interface BatchPart {
   readonly values: Bound
 }
 
-const checkKinds = (kind: Ast.BatchKind, parts: ReadonlyArray<BatchPart>, hasTimestamp: boolean): void => {
+const checkKinds = (
+  kind: Ast.BatchKind,
+  parts: ReadonlyArray<BatchPart>,
+  hasTimestamp: boolean,
+  isCassandra: boolean
+): void => {
   if (kind === "counter" && hasTimestamp) throw invalid("Cannot provide custom timestamp for counter BATCH")
   for (const { mutation } of parts) {
+    if (isCassandra && kind === "logged" && mutation.isCounter !== parts[0]!.mutation.isCounter) {
+      throw invalid("Counter and non-counter mutations cannot exist in the same batch")
+    }
     if (mutation.isCounter && kind === "logged") throw invalid("Cannot include a counter statement in a logged batch")
     if (!mutation.isCounter && kind === "counter") {
       throw invalid("Cannot include non-counter statement in a counter batch")
@@ -335,7 +343,7 @@ export const executeBatch = (
   call: Call,
   timestamp?: bigint
 ): ServerResponse => {
-  checkKinds(kind, parts, timestamp !== undefined)
+  checkKinds(kind, parts, timestamp !== undefined, call.isCassandra)
   if (parts.length === 0) return VOID
   if (parts.some(({ mutation }) => mutation.condition !== undefined)) {
     if (timestamp !== undefined) throw invalid("Cannot provide custom timestamp for conditional BATCH")
@@ -386,7 +394,12 @@ export const compileBatch = (
     return compileMutation(each, table, variables)
   })
   const hasTimestamp = statement.using.timestamp !== undefined
-  checkKinds(statement.kind, mutations.map((mutation) => ({ mutation, values: [] })), hasTimestamp)
+  checkKinds(
+    statement.kind,
+    mutations.map((mutation) => ({ mutation, values: [] })),
+    hasTimestamp,
+    markers.product === "cassandra"
+  )
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
   return {
     variables: variables.all,

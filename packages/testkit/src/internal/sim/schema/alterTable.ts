@@ -143,10 +143,6 @@ export const alterTableStatement = (
     if (statement.ifColumns && table.byName.has(column.name)) return []
     const before = table.dropped.find((dropped) => dropped.name === column.name)
     const kind = column.isStatic ? "static" : "regular"
-    // Cassandra first looks at what the column was before.
-    if (before !== undefined && env.product === "cassandra") {
-      checkAgain(before, kind, resolve(column.type, lookup(keyspace, env)), env)
-    }
     if (table.byName.has(column.name) || seen.has(column.name)) {
       const known = table.byName.get(column.name)
       const isKey = known?.kind === "partition_key" || known?.kind === "clustering"

@@ -11,7 +11,7 @@ import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { isCurrent, isOwner, payloadOf } from "../cluster/tablets.ts"
 import { isRetired } from "../engine.ts"
-import { internal, invalid, protocol, toServerError, unsupported } from "../failure.ts"
+import { internal, invalid, protocol, toServerError, unsupported, wrongCount } from "../failure.ts"
 import type { Call, Plan } from "../plan/plan.ts"
 import * as Flavour from "./flavour.ts"
 import type { Host, Port } from "./host.ts"
@@ -350,6 +350,9 @@ export class Connection {
         ? engine.planOf(request.query, request.options.keyspace ?? this.keyspace)
         : this.prepared(request.id)
       call = engine.call(node, bind(plan, request.values, flavour.product), request.options, manners)
+      if (request._tag === "Query" && manners.isCassandra && call.values.length !== plan.variables.length) {
+        throw invalid("Invalid amount of bind variables")
+      }
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
       const payload = this.tabletPayload(plan, call, request)
@@ -487,10 +490,16 @@ const bind = (
   const list = values?.values ?? []
   const names = values?.names
   if (names === undefined) return list
-  return plan.variables.map((variable) => {
+  const places = plan.variables.map((variable) => {
     const other = product === "scylla" ? otherName(variable.name) : undefined
-    const at = names.findLastIndex((name) => name === variable.name || name === other)
-    if (at < 0) throw invalid(`Missing value for bind variable ${variable.name}`)
-    return list[at]!
+    return names.findLastIndex((name) => name === variable.name || name === other)
   })
+  const missing = places.indexOf(-1)
+  if (missing >= 0) {
+    // Cassandra counts those that it finds.
+    const count = product === "scylla" ? list.length : places.filter((at) => at >= 0).length
+    if (count !== plan.variables.length) throw wrongCount(plan.variables.length, count)
+    throw invalid(`Missing value for bind marker with name: ${plan.variables[missing]!.name}`)
+  }
+  return places.map((at) => list[at]!)
 }

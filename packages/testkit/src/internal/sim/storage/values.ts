@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type { Product } from "../parse/product.ts"
 import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "./compare.ts"
+import { wrongShape } from "./valueShape.ts"
 
 const SIZES: Partial<Record<ScalarName, number>> = {
   bigint: 8,
@@ -208,7 +209,6 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
     }
   }
   const isSorted = type._tag === "Set" || type._tag === "Map"
-  const isCollection = isSorted || type._tag === "List"
   if (type._tag === "Vector") {
     const fixed = type.element._tag === "Scalar" ? SIZES[type.element.name] : undefined
     const size = fixed === undefined ? undefined : fixed * type.dimension
@@ -221,31 +221,23 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
     }
   }
   return (bytes) => {
-    if (isCollection && bytes.length < 4) {
-      const kind = type._tag.toLowerCase()
-      throw invalid(
-        product === "scylla"
-          ? `${prefix}read_simple - not enough bytes (expected 4, got ${bytes.length}) Backtrace: <backtrace>`
-          : `Not enough bytes to read a ${kind}`
-      )
-    }
+    const wrong = wrongShape(type, bytes, product)
+    if (wrong !== undefined) throw invalid(prefix + wrong)
     let value: unknown
     try {
       value = decode(type, bytes)
     } catch {
       return fail(bytes)
     }
-    // A null in a list of ScyllaDB is refused where the list is to go.
-    if (isCollection && (type._tag !== "List" || product !== "scylla") && hasNull(value)) {
-      throw invalid("null is not supported inside collections")
-    }
+    // A null in a list is refused where the list is to go.
+    if (isSorted && hasNull(value)) throw invalid("null is not supported inside collections")
     return isSorted ? normalize(type, bytes) : bytes
   }
 }
 
 const hasNull = (value: unknown): boolean => {
   if (value instanceof Map) { for (const [key, each] of value) if (key === null || each === null) return true }
-  return (Array.isArray(value) && value.includes(null)) || (value instanceof Set && value.has(null))
+  return value instanceof Set && value.has(null)
 }
 
 const isUtf8 = (bytes: Uint8Array): boolean => {
