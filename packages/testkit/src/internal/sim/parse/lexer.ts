@@ -26,11 +26,13 @@ export interface Token {
 
 const SKIP = /(?:[ \t\n\r]+|(?:--|\/\/)[^\n\r]*[\n\r]|\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/)+/y
 const UNIT = "(?:mo|ms|us|µs|ns|[ywdhms])"
+/** `P0001-02-03T04:05:06`, which is no name. */
+const DATED = "P\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}"
 // The order matters: a uuid may start like a number, a duration too.
 const RULES: ReadonlyArray<readonly [TokenKind, RegExp]> = [
   ["uuid", /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![\w-])/iy],
   ["blob", /0x[0-9a-f]*/iy],
-  ["duration", new RegExp(`\\d+${UNIT}(?:\\d+${UNIT})*(?!\\w)`, "iy")],
+  ["duration", new RegExp(`(?:\\d+${UNIT}(?:\\d+${UNIT})*|${DATED})(?!\\w)`, "iy")],
   ["float", /\d+(?:\.(?!\.)\d*(?:e[+-]?\d+)?|e[+-]?\d+)(?!\w)/iy],
   ["int", /\d+(?![\da-f]|\.(?!\.))/iy],
   ["ident", /[a-z]\w*/iy],
@@ -129,6 +131,9 @@ export const tokenize = (source: string, product: Product): ReadonlyArray<Token>
     for (const [kind, rule] of RULES) {
       rule.lastIndex = at
       if (!rule.test(source)) continue
+      // ScyllaDB has no letter for what is no ASCII.
+      const foreign = product === "scylla" && kind === "duration" ? source.slice(at, rule.lastIndex).indexOf("µ") : -1
+      if (foreign >= 0) throw unknown(source, at + foreign, product)
       // `+=` and `-=` are Cassandra's.
       if (product === "scylla" && /^[+-]=/.test(source.slice(at, at + 2))) rule.lastIndex = at + 1
       const raw = source.slice(at, rule.lastIndex)

@@ -340,6 +340,13 @@ export class Cursor {
       case "int":
         return { _tag: "Constant", kind: "INTEGER", text: token.text }
       case "float":
+        // Cassandra makes doubles of them as soon as it reads them.
+        if (this.product === "cassandra" && !Number.isFinite(Number(token.text))) {
+          throw syntax(
+            `Failed parsing statement: [${this.source}] reason: NumberFormatException Character I is neither a decimal digit ` +
+              'number, decimal point, nor "e" notation exponential mark.'
+          )
+        }
         return { _tag: "Constant", kind: "FLOAT", text: token.text }
       case "uuid":
         return { _tag: "Constant", kind: "UUID", text: token.text }

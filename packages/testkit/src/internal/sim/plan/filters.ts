@@ -4,7 +4,7 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid, unsupported } from "../failure.ts"
 import type { Relation, Term } from "../parse/ast.ts"
 import type { Column, Index, Table } from "../schema/schema.ts"
-import { type Comparator, comparatorOf, elements, entries } from "../storage/compare.ts"
+import { type Comparator, comparatorOf, compareBytes, elements, entries } from "../storage/compare.ts"
 import { columnOf, valueOf } from "./columns.ts"
 import { compares, likePattern } from "./comparison.ts"
 import { inList, unsetOf, type Verb } from "./restrictions.ts"
@@ -33,6 +33,8 @@ export const filterOf = (
     if (compare !== undefined) return compare
     throw unsupported(`a relation on ${column.name}, whose type has no order`)
   }
+  /** What has no order may be equal nevertheless. */
+  const equality = (type: CqlType.CqlType): Comparator => comparatorOf(type) ?? compareBytes
   /** ScyllaDB finds nothing for null. */
   const wanted = (
     term: Term,
@@ -56,7 +58,7 @@ export const filterOf = (
           `Unsupported "!=" relation: ${column.name} != ${textOf(relation.term, variables.product)}`
         )
       }
-      const compare = ordered(cql)
+      const compare = relation.op === "=" ? equality(cql) : ordered(cql)
       const value = wanted(relation.term, cql, column.name)
       return {
         column,
@@ -68,7 +70,7 @@ export const filterOf = (
       }
     }
     case "In": {
-      const compare = ordered(cql)
+      const compare = equality(cql)
       const list = inList(column, cql, relation.terms, verb, variables)
       return {
         column,
@@ -91,7 +93,7 @@ export const filterOf = (
         throw invalid(`Cannot use CONTAINS KEY on non-map column ${column.name}`)
       }
       const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
-      const compare = ordered(type)
+      const compare = equality(type)
       const value = wanted(relation.term, type, `${relation.isKey ? "key" : "value"}(${column.name})`)
       return {
         column,

@@ -4,10 +4,10 @@ import type * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import type * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
-import { unsupported } from "../failure.ts"
+import { internal, unsupported } from "../failure.ts"
 import type { Product } from "../parse/product.ts"
 import { elements, entries, fieldsOf, vectorParts } from "../storage/compare.ts"
-import { collection, normalize, record } from "../storage/values.ts"
+import { collection, normalize, readInt64, record } from "../storage/values.ts"
 import { encodeConstant } from "./literals.ts"
 
 type Type = CqlType.CqlType
@@ -23,7 +23,10 @@ const javaDouble = (value: number, isFloat: boolean): string => {
   if (magnitude >= 1e-3 && magnitude < 1e7) {
     return /^-?\d+$/.test(shortest) ? `${shortest}.0` : shortest
   }
-  const [mantissa, exponent] = (isFloat ? Number(shortest) : value).toExponential().split("e") as [string, string]
+  const shown = isFloat ? Number(shortest) : value
+  const short = shown.toExponential()
+  // Java has two digits at least, those that are nearest.
+  const [mantissa, exponent] = (/^-?\de/.test(short) ? shown.toExponential(1) : short).split("e") as [string, string]
   return `${mantissa.includes(".") ? mantissa : `${mantissa}.0`}E${Number(exponent)}`
 }
 
@@ -113,7 +116,10 @@ const scalarJson = (
       return `"0x${Buffer.from(bytes).toString("hex")}"`
     default:
   }
-  if (bytes.length === 0) return '""'
+  if (bytes.length === 0) {
+    if (product === "scylla" && type.name === "timestamp") throw internal("Unexpected empty value")
+    return '""'
+  }
   const value: unknown = decode(type, bytes)
   switch (type.name) {
     case "bigint":
@@ -132,9 +138,7 @@ const scalarJson = (
     case "decimal":
       return decimalText(value as BigDecimal.BigDecimal, product)
     case "timestamp": {
-      const at = value instanceof Date ? value : undefined
-      if (at === undefined) throw unsupported("JSON of a timestamp out of range")
-      return quoted(at.toISOString().replace("T", " "))
+      return quoted(timestampText(readInt64(bytes)))
     }
     case "duration":
       return quoted(durationText(value as CqlDuration))
@@ -145,6 +149,33 @@ const scalarJson = (
     default:
       return quoted(String(value))
   }
+}
+
+/** A time of any year. */
+const timestampText = (millis: bigint): string => {
+  const day = 86_400_000n
+  const days = (millis - ((millis % day) + day) % day) / day
+  const time = new Date(Number(millis - days * day)).toISOString().slice(11)
+  return `${dayText(Number(days))} ${time}`
+}
+
+/** Days since 1970-01-01 as a date of any year, which has a sign from 10000 on. */
+const dayText = (days: number): string => {
+  const shifted = days + 719_468
+  const era = Math.floor(shifted / 146_097)
+  const dayOfEra = shifted - era * 146_097
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365
+  )
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
+  const part = Math.floor((5 * dayOfYear + 2) / 153)
+  const month = part < 10 ? part + 3 : part - 9
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+  const two = (value: number): string => String(value).padStart(2, "0")
+  const sign = year < 0 ? "-" : year > 9999 ? "+" : ""
+  return `${sign}${String(Math.abs(year)).padStart(4, "0")}-${two(month)}-${
+    two(dayOfYear - Math.floor((153 * part + 2) / 5) + 1)
+  }`
 }
 
 const DURATION_UNITS: ReadonlyArray<readonly [unit: string, nanos: bigint]> = [

@@ -7,6 +7,7 @@ import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "../storage/compare.ts"
+import { fieldPath } from "../storage/layout.ts"
 import { collection, int32, int64 } from "../storage/values.ts"
 import { aggregateOf, type Aggregator, isAggregate } from "./aggregates.ts"
 import { castOf } from "./casts.ts"
@@ -197,9 +198,11 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
 const typeName = (type: CqlType.CqlType | undefined): string => type === undefined ? "unknown" : CqlType.format(type)
 
 const noElement = ({ text, type }: Typed): Error =>
-  invalid(
-    `Element selection is only allowed on sets and maps, but ${text} is a ${type?._tag.toLowerCase() ?? "constant"}`
-  )
+  type?._tag === "Tuple"
+    ? invalid(`Invalid element selection: ${text} is of type frozen<${CqlType.format(type)}> is not a collection`)
+    : invalid(
+      `Element selection is only allowed on sets and maps, but ${text} is a ${type?._tag.toLowerCase() ?? "constant"}`
+    )
 
 const aggregated = (
   name: string,
@@ -293,6 +296,19 @@ const cellOf = (expression: Extract<Ast.Expression, { readonly _tag: "CellOf" }>
     throw invalid(`${what.toUpperCase()} expects an atomic column, but ${column.name} is a non-frozen collection`)
   }
   const [key] = keys
+  const { type: whole } = layout
+  if (keys.length === 1 && key?._tag === "Field" && whole._tag === "Udt") {
+    const path = fieldPath(whole.fields.findIndex(({ name }) => name === key.name))
+    return {
+      text,
+      type,
+      value: (_, view) => {
+        const found = rowOf(view!)?.complex(column)?.living(view!.now)
+          .find((each) => layout.comparePaths(each.path, path) === 0)
+        return found === undefined ? null : read(found.cell, view!.now)
+      }
+    }
+  }
   if (
     keys.length > 1 || key?._tag === "Slice" || key?._tag === "Field" || layout.type._tag === "List" && keys.length > 0
   ) {
@@ -324,7 +340,14 @@ const cellOf = (expression: Extract<Ast.Expression, { readonly _tag: "CellOf" }>
     value: (_, view) => {
       const living = rowOf(view!)?.complex(column)?.living(view!.now) ?? []
       if (living.length === 0) return null
-      if (what !== "maxwritetime") return collection(living.length, living.map(({ cell }) => read(cell, view!.now)))
+      if (what !== "maxwritetime") {
+        const of = (cell: (typeof living)[number]["cell"]) => read(cell, view!.now)
+        if (whole._tag !== "Udt") return collection(living.length, living.map(({ cell }) => of(cell)))
+        // Of a user-defined type each field has its place.
+        const fields: Array<Uint8Array | null> = whole.fields.map(() => null)
+        for (const { cell, path } of living) fields[(path[0]! << 8) | path[1]!] = of(cell)
+        return collection(fields.length, fields)
+      }
       return int64(
         living.reduce((most, { cell }) => cell.timestamp > most ? cell.timestamp : most, living[0]!.cell.timestamp)
       )

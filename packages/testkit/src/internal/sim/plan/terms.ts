@@ -6,7 +6,7 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid } from "../failure.ts"
 import type { Term, TypeNode } from "../parse/ast.ts"
 import type { Product } from "../parse/product.ts"
-import { checkOf, collection, normalize, record } from "../storage/values.ts"
+import { checkOf, collection, int64, normalize, record } from "../storage/values.ts"
 import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
 import { encodeConstant, fitsConstant } from "./literals.ts"
 import type { Bound, Compiled, Fit, Variables, View } from "./variables.ts"
@@ -103,7 +103,11 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
     case "Marker":
       return "weak"
     case "Constant":
-      return type._tag === "Scalar" ? fitsConstant(type.name, term) : "no"
+      return type._tag === "Scalar"
+        ? fitsConstant(type.name, term, variables.product)
+        : type._tag === "Tuple"
+        ? "weak"
+        : "no"
     case "Hint":
       return serves(variables.type(term.type), type)
     case "Call": {
@@ -161,8 +165,11 @@ const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: 
 /** A type in a message: what is always frozen is said to be. */
 const shownType = (type: CqlType): string => type._tag === "Tuple" ? `frozen<${format(type)}>` : format(type)
 
-const wrongKind = (kind: string, name: string, type: CqlType): never => {
-  throw invalid(`Invalid ${kind} literal for ${name} of type ${shownType(type)}`)
+const wrongKind = (kind: string, name: string, type: CqlType, variables: Variables): never => {
+  // A column may say more of its type than the type itself.
+  const column = variables.table?.byName.get(name)
+  const shown = column?.type.cql === type ? column.type.text : shownType(type)
+  throw invalid(`Invalid ${kind} literal for ${name} of type ${shown}`)
 }
 
 /** What ScyllaDB says of a variable without a value, where one is needed. */
@@ -270,11 +277,17 @@ const checkMarkers = (kind: string, terms: ReadonlyArray<Term>, name: string, va
   }
 }
 
+/** The time of the run. */
+const isNow = (term: Term, type: CqlType): boolean =>
+  term._tag === "Constant" && term.kind === "STRING" && type._tag === "Scalar" && type.name === "timestamp" &&
+  term.text.toLowerCase() === "now"
+
 const compileDynamic = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
   switch (term._tag) {
     case "Null":
       return constant(null)
     case "Constant": {
+      if (isNow(term, type)) return () => int64(BigInt(Math.floor(variables.now())))
       const bytes = encodeConstant(type, term, name, variables.product)
       return constant(bytes)
     }
@@ -309,8 +322,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "List": {
       if (type._tag === "Vector") return vectorOf(term.items, type, name, variables)
       if (type._tag !== "List") {
-        if (variables.product === "scylla") return wrongKind("list", name, type)
-        throw invalid(`Unexpected receiver type '${format(type)}'; only list and vector are expected`)
+        if (variables.product === "scylla") return wrongKind("list", name, type, variables)
+        throw invalid(`Unexpected receiver type '${shownType(type)}'; only list and vector are expected`)
       }
       checkMarkers("list", term.items, name, variables)
       checkParts("list", "value", term.items, type.element, name, variables)
@@ -321,14 +334,14 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Set": {
       // `{}` is the empty map as well.
       if (type._tag === "Map" && term.items.length === 0) return constant(collection(0, []))
-      if (type._tag !== "Set") return wrongKind("set", name, type)
+      if (type._tag !== "Set") return wrongKind("set", name, type, variables)
       checkMarkers("set", term.items, name, variables)
       checkParts("set", "value", term.items, type.element, name, variables)
       const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables))
       return (values, view) => normalize(type, collection(items.length, items.map((item) => item(values, view))))
     }
     case "Map": {
-      if (type._tag !== "Map") return wrongKind("map", name, type)
+      if (type._tag !== "Map") return wrongKind("map", name, type, variables)
       checkMarkers("map", term.entries.flat(), name, variables)
       checkParts("map", "key", term.entries.map(([key]) => key), type.key, name, variables)
       checkParts("map", "value", term.entries.map(([, value]) => value), type.value, name, variables)
@@ -336,14 +349,16 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         element(key, type.key, `key(${name})`, variables),
         element(value, type.value, `value(${name})`, variables)
       ])
-      return (values, view) => normalize(type, collection(items.length / 2, items.map((item) => item(values, view))))
+      const keep = variables.product === "scylla" ? "first" : "none"
+      return (values, view) =>
+        normalize(type, collection(items.length / 2, items.map((item) => item(values, view))), keep)
     }
     case "Tuple": {
       // `(1)` in brackets is the term itself.
       if (type._tag !== "Tuple") {
         return term.items.length === 1 && term.items[0]!._tag !== "Tuple"
           ? compile(term.items[0]!, type, name, variables)
-          : wrongKind("tuple type", name, type)
+          : wrongKind("tuple type", name, type, variables)
       }
       if (term.items.length > type.elements.length) {
         throw invalid(
@@ -364,7 +379,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`, (i) => `tuple field number ${i}`)
     }
     case "Udt": {
-      if (type._tag !== "Udt") return wrongKind("user type", name, type)
+      if (type._tag !== "Udt") return wrongKind("user type", name, type, variables)
       const given = new Map(term.fields)
       for (const field of given.keys()) {
         if (!type.fields.some((known) => known.name === field)) {
@@ -386,5 +401,5 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
 /** Compiles a term as a value of `type`, for the column called `name`. What has no variables is computed here and now. */
 export const compile = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
   const compiled = compileDynamic(term, type, name, variables)
-  return isConstant(term) ? constant(compiled([])) : compiled
+  return isConstant(term) && !isNow(term, type) ? constant(compiled([])) : compiled
 }

@@ -39,8 +39,13 @@ export const isCounterTable = (
       )
     }
     if (column.type.multiCell) {
-      const kind = column.type.cql._tag === "Udt" ? "user-defined" : "collection"
-      throw invalid(`Invalid non-frozen ${kind} type for PRIMARY KEY component ${column.name}`)
+      const { cql, text } = column.type
+      const kind = cql._tag === "Udt" ? "user-defined" : "collection"
+      if (product === "scylla") {
+        throw invalid(`Invalid non-frozen ${kind} type for PRIMARY KEY component ${column.name}`)
+      }
+      const shown = cql._tag === "Udt" ? `"${cql.keyspace}.${cql.name}"` : text
+      throw invalid(`Invalid non-frozen ${kind} type ${shown} for PRIMARY KEY column '${column.name}'`)
     }
     if (column.type.cql._tag === "Scalar" && column.type.cql.name === "duration") {
       throw invalid(

@@ -126,6 +126,10 @@ const replaced = (type: CqlType.CqlType, by: UserType["cql"]): CqlType.CqlType =
   }
 }
 
+/** A type with the keyspace of what is user-defined. */
+const inKeyspace = (type: CqlType.CqlType): string =>
+  type._tag === "Udt" ? `${type.keyspace}.${type.name}` : CqlType.format(type)
+
 /** The type with another type for a field, which ScyllaDB takes where values stay what they are. */
 const retyped = (
   { cql: { keyspace }, fields, name }: UserType,
@@ -186,7 +190,7 @@ const withFields = (
     const made = fieldOf(field, scope, seen, name, true)
     if (replaced(made.type.cql, { ...type.cql }) !== made.type.cql) {
       throw invalid(
-        `Cannot add new field ${field.name} of type ${CqlType.format(made.type.cql).replace(/^/, "frozen<")}> to ${
+        `Cannot add new field ${field.name} of type frozen<${inKeyspace(made.type.cql)}> to ${
           isScylla ? "" : "user "
         }type ${type.cql.keyspace}.${name} as ${isScylla ? "this" : "it"} would create a circular reference`
       )

@@ -69,7 +69,9 @@ const wrongFields = (
   }
   if (count <= expected) return undefined
   return product === "scylla"
-    ? `Value of type ${className(type)} contained too many fields (expected ${expected}, got ${count})`
+    ? `Value of type ${
+      className(type).replaceAll(",", ", ")
+    } contained too many fields (expected ${expected}, got ${count})`
     : `Invalid remaining data after end of ${type._tag === "Tuple" ? "tuple" : "UDT"} value`
 }
 
