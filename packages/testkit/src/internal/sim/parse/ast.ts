@@ -12,8 +12,19 @@ export type Term =
   | { readonly _tag: "Udt"; readonly fields: ReadonlyArray<readonly [string, Term]> }
   | { readonly _tag: "Tuple"; readonly items: ReadonlyArray<Term> }
   | Call<Term>
+  | Arithmetic<Term>
   /** `(int) 5`. */
   | { readonly _tag: "Hint"; readonly type: TypeNode; readonly term: Term }
+
+export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%"
+
+/** Of Cassandra. */
+export interface Arithmetic<Operand> {
+  readonly _tag: "Arithmetic"
+  readonly op: ArithmeticOperator
+  readonly left: Operand
+  readonly right: Operand
+}
 
 export interface Call<Argument> {
   readonly _tag: "Call"
@@ -27,6 +38,7 @@ export type Expression =
   | { readonly _tag: "Column"; readonly name: string }
   | { readonly _tag: "Term"; readonly term: Term }
   | Call<Expression>
+  | Arithmetic<Expression>
   /** `count(*)`, `count(1)`. */
   | { readonly _tag: "CountRows" }
   | { readonly _tag: "Cast"; readonly of: Expression; readonly type: TypeNode }
@@ -147,6 +159,8 @@ export interface Select {
   readonly distinct: boolean
   readonly isJson: boolean
   readonly groupBy: ReadonlyArray<string>
+  /** `ORDER BY v ANN OF […]`. */
+  readonly ann: { readonly column: string; readonly term: Term } | undefined
   readonly where: ReadonlyArray<Relation>
   readonly orderBy: ReadonlyArray<ColumnOrder>
   readonly limit: Term | undefined

@@ -88,11 +88,17 @@ const assignment = (c: Cursor): Ast.Assignment => {
     if (token.text !== column) throw syntax("Only expressions of the form X = X +<value> are supported.")
     return { _tag: "Add", column, term, negative }
   }
-  const term = c.term()
-  if (c.acceptOp("+")) {
+  const first = c.token
+  const start = c.bareTerm()
+  const added = c.peek(1)
+  const isAdded = added.kind === "quoted" || (added.kind === "ident" && !["(", "."].some((op) => c.isOp(op, 2)))
+  if (c.isOp("+") && isAdded) {
+    c.at++
     if (c.name() !== column) throw syntax("Only expressions of the form X = <value> + X are supported.")
-    return { _tag: "Prepend", column, term }
+    return { _tag: "Prepend", column, term: start }
   }
+  const term = c.arithmetic(start, () => c.bareTerm())
+  c.endTerm(first)
   return { _tag: "Set", column, term }
 }
 

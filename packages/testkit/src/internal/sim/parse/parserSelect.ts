@@ -89,6 +89,12 @@ const primary = (c: Cursor): Ast.Expression => {
     throw syntax("Bind variables cannot be used for keyspace names")
   }
   if (c.isOp("(") && c.product === "scylla") return c.fail()
+  if (c.isOp("(") && isName(c, 1) && !c.isTypeHint(1)) {
+    c.at++
+    const inner = expression(c)
+    c.expectOp(")")
+    return inner
+  }
   if (!isWord) return { _tag: "Term", term: c.bareTerm() }
   if (c.isOp(".", 1) && isName(c, 2) && c.isOp("(", 3)) {
     const keyspace = c.name()
@@ -99,7 +105,9 @@ const primary = (c: Cursor): Ast.Expression => {
   return { _tag: "Column", name: c.name() }
 }
 
-const expression = (c: Cursor): Ast.Expression =>
+const expression = (c: Cursor): Ast.Expression => c.arithmetic(operand(c), () => operand(c))
+
+const operand = (c: Cursor): Ast.Expression =>
   c.nested(() => {
     const start = c.at
     let out = primary(c)
@@ -107,10 +115,7 @@ const expression = (c: Cursor): Ast.Expression =>
       if (c.isOp("[")) ofCassandra(c, start)
       out = part(c, out)
     }
-    if (["+", "-", "*", "/", "%"].some((op) => c.isOp(op))) {
-      if (c.product === "scylla") return c.fail()
-      throw unsupported("arithmetic in a selection")
-    }
+    if (c.product === "scylla" && ["+", "-", "*", "/", "%"].some((op) => c.isOp(op))) return c.fail()
     return out
   })
 
@@ -135,6 +140,16 @@ export const selectFrom = (c: Cursor): Pick<Ast.Select, "selectors" | "table" | 
   return { selectors, table, where: c.accept("where") ? relations(c) : [] }
 }
 
+/** A column that rows are grouped by. */
+const groupColumn = (c: Cursor): string => {
+  if (c.product === "scylla" || !c.isOp("(", 1)) return c.name()
+  const found = functionCall(c, undefined, c.name(true))
+  const column = found._tag === "Call" ? found.args.find(({ _tag }) => _tag === "Column") : undefined
+  throw column?._tag === "Column"
+    ? invalid(`Group by functions are only supported on clustering columns, got ${column.name}`)
+    : unsupported("GROUP BY a function")
+}
+
 export const select = (c: Cursor): Ast.Select => {
   const isJson = c.isKeyword("json") && !c.isKeyword("from", 1) && !c.isOp(",", 1) && !c.isKeyword("as", 1) &&
     !c.isOp("(", 1) && c.accept("json")
@@ -143,14 +158,12 @@ export const select = (c: Cursor): Ast.Select => {
     return c.fail(c.token, c.tokens[c.at - 1])
   }
   const { selectors, table, where } = selectFrom(c)
-  const groupBy = c.clause("group", "by") ? c.list(() => c.name()) : []
+  const groupBy = c.clause("group", "by") ? c.list(() => groupColumn(c)) : []
+  let ann: Ast.Select["ann"]
   const orderBy = c.clause("order", "by")
     ? c.list(() => {
       const column = c.name()
-      if (c.product === "cassandra" && c.clause("ann", "of")) {
-        c.term()
-        throw invalid("ANN ordering by vector requires the column to be indexed")
-      }
+      if (c.product === "cassandra" && c.clause("ann", "of")) ann = { column, term: c.term() }
       return c.columnOrder(column)
     })
     : []
@@ -165,8 +178,9 @@ export const select = (c: Cursor): Ast.Select => {
     distinct,
     isJson,
     groupBy,
+    ann,
     where,
-    orderBy,
+    orderBy: ann === undefined ? orderBy : [],
     limit,
     perPartitionLimit,
     allowFiltering,

@@ -1,7 +1,7 @@
 /** A cursor over tokens, with the steps that every grammar rule is made of. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { syntax } from "../failure.ts"
-import type { ColumnOrder, Property, Term, TypeNode } from "./ast.ts"
+import type { Arithmetic, ArithmeticOperator, ColumnOrder, Property, Term, TypeNode } from "./ast.ts"
 import { position, type Token, tokenize } from "./lexer.ts"
 import type { Product } from "./product.ts"
 
@@ -306,9 +306,23 @@ export class Cursor {
   /** A value, behind which there is something that may follow one. */
   term(): Term {
     const start = this.token
-    const term = this.bareTerm()
+    const term = this.arithmetic(this.bareTerm(), () => this.bareTerm())
     this.endTerm(start)
     return term
+  }
+
+  /** What follows a first operand: Cassandra computes, products before sums. */
+  arithmetic<A>(first: A, operand: () => A): A | Arithmetic<A> {
+    if (this.product === "scylla") return first
+    type Operand = A | Arithmetic<A>
+    const chain = (ops: ReadonlyArray<ArithmeticOperator>, left: Operand, next: () => Operand): Operand => {
+      const op = ops.find((each) => this.acceptOp(each))
+      return op === undefined
+        ? left
+        : chain(ops, { _tag: "Arithmetic", op, left, right: next() } as Arithmetic<A>, next)
+    }
+    const product = (left: Operand): Operand => chain(["*", "/", "%"], left, operand)
+    return chain(["+", "-"], product(first), () => product(operand()))
   }
 
   /** A value, whatever follows. */
@@ -317,7 +331,7 @@ export class Cursor {
   }
 
   /** Cassandra looks behind a value for what may follow any; both do so behind a variable. */
-  private endTerm(start: Token): void {
+  endTerm(start: Token): void {
     const { kind, text } = this.token
     if (kind === "eof" || (kind === "op" && text !== ".") || (kind === "ident" && FOLLOWS.has(text))) return
     if (this.product === "scylla" && kind === "ident" && (text === "using" || text === "bypass")) return
@@ -401,9 +415,10 @@ export class Cursor {
   }
 
   /** `(int) 5`, `(frozen<set<int>>) ?`: a type in brackets, and a value behind them. */
-  private isTypeHint(): boolean {
-    if (this.token.kind !== "ident" && this.token.kind !== "quoted") return false
-    let ahead = 0
+  isTypeHint(from = 0): boolean {
+    const first = this.peek(from)
+    if (first.kind !== "ident" && first.kind !== "quoted") return false
+    let ahead = from
     let depth = 0
     for (; !this.isOp(")", ahead); ahead++) {
       const { kind, text } = this.peek(ahead)

@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type { Product } from "../parse/product.ts"
 import { checkOf, int64, readInt64 } from "../storage/values.ts"
+import { FLOORS } from "./floor.ts"
 import { toJson } from "./json.ts"
 import { define, type Definition, GENERIC, MATH, OF_SEVERAL } from "./mathFunctions.ts"
 import { GREGORIAN, timeuuidOf } from "./timeuuid.ts"
@@ -181,7 +182,7 @@ const UNDERSCORES: ReadonlyArray<readonly [plain: string, name: string]> = [
 
 const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition>> => {
   const out = new Map<string, Array<Definition>>()
-  for (const each of [...times(product), ...blobs(product), ...(product === "cassandra" ? MATH : [])]) {
+  for (const each of [...times(product), ...blobs(product), ...(product === "cassandra" ? [...MATH, ...FLOORS] : [])]) {
     const known = out.get(each.name)
     if (known === undefined) out.set(each.name, [each])
     else known.push(each)
@@ -201,7 +202,6 @@ const TABLES = { scylla: tableOf("scylla"), cassandra: tableOf("cassandra") }
 
 /** Functions that there are and that are not simulated: what is in no table is unknown. */
 const NOT_SIMULATED = new Set([
-  "floor",
   "from_json"
 ])
 

@@ -8,10 +8,9 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key } from "../storage/storage.ts"
 import { type Assign, assignValue } from "./assign.ts"
-import { fromJson, type Json, nameOf, parseJson, WrongJson } from "./json.ts"
-import { undecodable, wrongJson } from "./jsonErrors.ts"
-import { brokenJson, wrongJsonOfScylla } from "./jsonErrorsScylla.ts"
+import { type Json, nameOf } from "./json.ts"
 import { makeKey } from "./keys.ts"
+import { parsed, valueOfJson } from "./readJson.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Variables } from "./variables.ts"
 import type { Where } from "./where.ts"
@@ -19,10 +18,10 @@ import type { Where } from "./where.ts"
 type Fields = (values: Bound) => ReadonlyMap<string, Json>
 
 /** Reads the object once for all columns of one run. */
-const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
+const reader = (source: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
   const text = variables.product === "scylla"
-    ? variables.ofNone("", () => compile(json.term, CqlType.scalar("text"), "", variables))
-    : compile(json.term, CqlType.scalar("text"), "[json]", variables)
+    ? variables.ofNone("", () => compile(source.term, CqlType.scalar("text"), "", variables))
+    : compile(source.term, CqlType.scalar("text"), "[json]", variables)
   let last: { readonly values: Bound; readonly fields: ReadonlyMap<string, Json> } | undefined
   return (values) => {
     if (last?.values === values) return last.fields
@@ -31,15 +30,9 @@ const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: 
       throw invalid(variables.say("Invalid null JSON value", "Got null for INSERT JSON values"))
     }
     if (bytes === Unset) throw unsupported("an unset value for INSERT JSON")
-    const given = Buffer.from(bytes as Uint8Array).toString("utf8")
-    const parsed = parseJson(given)
-    if (!(parsed instanceof Map)) {
-      const broken = parsed === undefined
-        ? variables.product === "scylla" ? brokenJson(given) : undecodable(given)
-        : undefined
-      throw broken ?? unsupported("what a server says of text that is not a JSON object")
-    }
-    const fields = new Map([...parsed as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
+    const json = parsed(Buffer.from(bytes as Uint8Array).toString("utf8"), variables.product)
+    if (!(json instanceof Map)) throw unsupported("what a server says of text that is not a JSON object")
+    const fields = new Map([...json as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
     for (const name of fields.keys()) {
       if (table.byName.has(name)) continue
       throw invalid(
@@ -60,16 +53,8 @@ export const compileJson = (
   variables: Variables
 ): { readonly assigns: ReadonlyArray<Assign>; readonly where: Where } => {
   const fields = reader(json, table, variables)
-  const read = (column: Column, values: Bound): Uint8Array | null => {
-    try {
-      return fromJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
-    } catch (thrown) {
-      if (!(thrown instanceof WrongJson)) throw thrown
-      throw variables.product === "cassandra"
-        ? wrongJson(thrown.type, thrown.json, column.name)
-        : wrongJsonOfScylla(thrown.type, thrown.json, column.name)
-    }
-  }
+  const read = (column: Column, values: Bound): Uint8Array | null =>
+    valueOfJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
   const key = (column: Column, values: Bound): Uint8Array => {
     const isThere = fields(values).has(column.name)
     const bytes = read(column, values)

@@ -10,6 +10,7 @@ import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "../stor
 import { fieldPath } from "../storage/layout.ts"
 import { collection, int32, int64 } from "../storage/values.ts"
 import { aggregateOf, type Aggregator, isAggregate } from "./aggregates.ts"
+import { besideOf, operationOf } from "./arithmetic.ts"
 import { castOf } from "./casts.ts"
 import { columnOf, valueOf } from "./columns.ts"
 import { type Argument, resolveFunction } from "./functions.ts"
@@ -100,6 +101,27 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       return aggregated("count", [], "count", CqlType.scalar("bigint"), c)
     case "Call":
       return call(expression, c)
+    case "Arithmetic": {
+      const left = typed(expression.left, c)
+      const right = typed(expression.right, c)
+      const leftType = left.type ?? (right.type === undefined ? undefined : right.type)
+      if (leftType === undefined) throw unsupported("arithmetic of constants alone")
+      const rightType = right.type ?? besideOf(leftType)
+      const { run, type } = operationOf(expression.op, leftType, rightType)
+      const of = ({ as, type, value }: Typed, wanted: CqlType.CqlType): Compiled =>
+        type === undefined ? as!(wanted, "[selection]") : value
+      const x = of(left, leftType)
+      const y = of(right, rightType)
+      return {
+        text: `${left.text} ${expression.op} ${right.text}`,
+        type,
+        value: (values, view) => {
+          const a = bytesOf(x(values, view))
+          const b = bytesOf(y(values, view))
+          return a === null || b === null ? null : run(a, b)
+        }
+      }
+    }
     case "Cast": {
       const of = typed(expression.of, c)
       const to = variables.type(expression.type)
@@ -362,6 +384,8 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
       return [columnOf(c.table, expression.name, c.variables)]
     case "Call":
       return expression.args.flatMap((arg) => columnsIn(arg, c))
+    case "Arithmetic":
+      return [...columnsIn(expression.left, c), ...columnsIn(expression.right, c)]
     case "Cast":
     case "Field":
     case "Element":
@@ -447,6 +471,8 @@ const hasAggregate = (expression: Ast.Expression): boolean => {
       return true
     case "Call":
       return isAggregate(expression.name) || expression.args.some(hasAggregate)
+    case "Arithmetic":
+      return hasAggregate(expression.left) || hasAggregate(expression.right)
     case "Cast":
     case "Field":
     case "Element":

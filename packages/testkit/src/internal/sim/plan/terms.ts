@@ -1,14 +1,16 @@
 /** Terms of statements, compiled once into functions of the bound values. */
 import { decode, encode } from "@effect-scylla/protocol/Codec"
-import { type CqlType, format, isSame, type ScalarName } from "@effect-scylla/protocol/CqlType"
+import { type CqlType, format, isSame, scalar, type ScalarName } from "@effect-scylla/protocol/CqlType"
 import type { RawValue } from "@effect-scylla/protocol/Request"
 import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid } from "../failure.ts"
 import type { Term, TypeNode } from "../parse/ast.ts"
 import type { Product } from "../parse/product.ts"
 import { checkOf, collection, int64, normalize, record } from "../storage/values.ts"
+import { besideOf, operationOf } from "./arithmetic.ts"
 import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
 import { encodeConstant, fitsConstant } from "./literals.ts"
+import { readJson } from "./readJson.ts"
 import type { Bound, Compiled, Fit, Variables, View } from "./variables.ts"
 
 const constant = (value: RawValue): Compiled => () => value
@@ -18,6 +20,7 @@ const isConstant = (term: Term): boolean => {
   switch (term._tag) {
     case "Marker":
     case "Call":
+    case "Arithmetic":
       return false
     case "List":
     case "Set":
@@ -57,6 +60,8 @@ export const textOf = (term: Term, product: Product): string => {
       return `{${term.fields.map(([name, value]) => `${name}${colon}${textOf(value, product)}`).join(", ")}}`
     case "Hint":
       return `(${nameOf(term.type)})${product === "scylla" ? " " : ""}${textOf(term.term, product)}`
+    case "Arithmetic":
+      return `${textOf(term.left, product)} ${term.op} ${textOf(term.right, product)}`
     case "Call":
       return `${term.keyspace === undefined ? "" : `${term.keyspace}.`}${term.name}(${list(term.args)})`
   }
@@ -111,8 +116,13 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
     case "Hint":
       return serves(variables.type(term.type), type)
     case "Call": {
+      if (isFromJson(term, variables)) return "weak"
       const found = resolveCall(term, variables)
       return serves(found.type, type)
+    }
+    case "Arithmetic": {
+      const of = typeOf(term, variables)
+      return of === undefined ? fits(term.left, type, variables) : serves(of, type)
     }
     case "List":
       if (type._tag === "Vector") {
@@ -142,6 +152,73 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
         "weak" :
         "no"
     }
+  }
+}
+
+/** The type that a term has by itself. */
+const typeOf = (term: Term, variables: Variables): CqlType | undefined => {
+  switch (term._tag) {
+    case "Hint":
+      return variables.type(term.type)
+    case "Call":
+      return isFromJson(term, variables) ? undefined : resolveCall(term, variables).type
+    case "Arithmetic": {
+      const left = typeOf(term.left, variables)
+      const right = typeOf(term.right, variables)
+      if (left === undefined && right === undefined) return undefined
+      return operationOf(term.op, left ?? right!, right ?? besideOf(left!)).type
+    }
+    default:
+      return undefined
+  }
+}
+
+/** What two terms come to. Those without a type are of that of the other one, or of the one that is wanted. */
+const compileArithmetic = (
+  term: Extract<Term, { readonly _tag: "Arithmetic" }>,
+  wanted: CqlType,
+  name: string,
+  variables: Variables
+): Compiled => {
+  const own = typeOf(term.left, variables)
+  const other = typeOf(term.right, variables)
+  const leftType = own ?? other ?? wanted
+  const rightType = other ?? besideOf(leftType)
+  const { run, type } = operationOf(term.op, leftType, rightType)
+  if (serves(type, wanted) === "no") {
+    throw invalid(
+      `Type error: cannot assign result of function ${textOf(term, variables.product)} (type ${
+        format(type)
+      }) to ${name} (type ${format(wanted)})`
+    )
+  }
+  const left = compile(term.left, leftType, name, variables)
+  const right = compile(term.right, rightType, name, variables)
+  return (values, view) => {
+    const x = left(values, view)
+    const y = right(values, view)
+    return x instanceof Uint8Array && y instanceof Uint8Array ? run(x, y) : null
+  }
+}
+
+/** `fromJson(…)`, whose type is what is wanted. */
+const isFromJson = (
+  { args, keyspace, name }: Extract<Term, { readonly _tag: "Call" }>,
+  { product }: Variables
+): boolean =>
+  (keyspace === undefined || keyspace === "system") && args.length === 1 &&
+  (name === "fromjson" || (product === "cassandra" && name === "from_json"))
+
+const compileFromJson = (
+  term: Extract<Term, { readonly _tag: "Call" }>,
+  type: CqlType,
+  name: string,
+  variables: Variables
+): Compiled => {
+  const text = compile(term.args[0]!, scalar("text"), `arg0(system.${term.name})`, variables)
+  return (values, view) => {
+    const bytes = text(values, view)
+    return bytes instanceof Uint8Array ? readJson(type, bytes, name, variables.product) : bytes
   }
 }
 
@@ -299,7 +376,10 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
       return compile(term.term, given, isMarker ? textOf(term, "cassandra") : name, variables)
     }
+    case "Arithmetic":
+      return compileArithmetic(term, type, name, variables)
     case "Call": {
+      if (isFromJson(term, variables)) return compileFromJson(term, type, name, variables)
       const found = resolveCall(term, variables)
       if (serves(found.type, type) === "no") {
         throw invalid(
@@ -356,7 +436,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Tuple": {
       // `(1)` in brackets is the term itself.
       if (type._tag !== "Tuple") {
-        return term.items.length === 1 && term.items[0]!._tag !== "Tuple"
+        const isNested = term.items[0]!._tag === "Tuple" && variables.product === "scylla"
+        return term.items.length === 1 && !isNested
           ? compile(term.items[0]!, type, name, variables)
           : wrongKind("tuple type", name, type, variables)
       }
