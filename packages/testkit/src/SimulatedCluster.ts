@@ -319,6 +319,7 @@ export const make = Effect.fnUntraced(
       {
         product: flavour.product,
         tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
+        tabletLimits: options.tabletLimits === true,
         inName: options.inName ?? "in",
         hasLogin: credentials !== undefined,
         clusterName

@@ -367,7 +367,8 @@ const playScenario = Effect.fnUntraced(function*(scenario: Scenario, product: Pr
     // As the recorded clusters were called.
     datacenters: [{ name: product === "scylla" ? "datacenter1" : "dc1", nodes: 1 }],
     shards: 2,
-    tablets: product === "scylla"
+    tablets: product === "scylla",
+    tabletLimits: product === "scylla"
   })
   const client = yield* connect("127.0.0.1", 9042, cluster.transport)
   yield* client.startup()

@@ -28,7 +28,7 @@ export interface Time {
 }
 
 /** What a cluster does its own way. */
-export interface Manners extends Pick<Environment, "product" | "tablets"> {
+export interface Manners extends Pick<Environment, "product" | "tablets" | "tabletLimits"> {
   readonly inName: InName
   /** Whether clients log in. */
   readonly hasLogin: boolean
@@ -55,6 +55,7 @@ export class Engine {
   private readonly time: Time
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
+  private readonly tabletLimits: boolean
   private readonly announce: (change: SchemaChange) => void
   private readonly hasLogin: boolean
   private readonly clusterName: string
@@ -77,6 +78,7 @@ export class Engine {
   ) {
     this.product = manners.product
     this.tablets = manners.tablets
+    this.tabletLimits = manners.tabletLimits
     this.inName = manners.inName
     this.hasLogin = manners.hasLogin
     this.clusterName = manners.clusterName
@@ -111,6 +113,7 @@ export class Engine {
       timestamp: () => this.timestamp(node),
       hasRateLimitError,
       isCassandra,
+      tabletLimits: this.tabletLimits,
       warnings: [],
       partitions: 0,
       table: undefined,
@@ -182,7 +185,8 @@ export class Engine {
   /** Whether a text means the same in every keyspace. */
   isQualified(text: string): boolean {
     const { statement } = parse(text, this.product)
-    return "table" in statement && statement.table.keyspace !== undefined
+    const all = statement._tag === "Batch" ? statement.statements : [statement]
+    return all.every((each) => "table" in each && each.table.keyspace !== undefined)
   }
 
   private describe(statement: Extract<Ast.Statement, { readonly _tag: "Describe" }>, keyspace: string): Plan {
@@ -240,6 +244,7 @@ export class Engine {
         nodes: this.topology.nodes.map((node) => node.datacenter),
         product: this.product,
         tablets: this.tablets,
+        tabletLimits: this.tabletLimits,
         now: this.time.millis()
       },
       statement,

@@ -191,7 +191,7 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     c.expect("type")
     return { _tag: "AlterTable", table, ...none, retype: { column, type: c.type() } }
   }
-  return c.fail()
+  return c.product === "scylla" ? c.fail() : c.fail(c.token, c.tokens[c.at - 1])
 }
 
 const INDEX_PARTS = ["values", "keys", "entries", "full"] as const

@@ -585,7 +585,10 @@ export class Cursor {
       if (other()) continue
       const start = this.token
       const key = this.name()
-      if (!this.acceptOp("=")) this.product === "scylla" ? this.fail(start) : this.fail(this.token, start)
+      if (!this.acceptOp("=")) {
+        if (this.product === "scylla") this.fail(start)
+        this.fail(this.token, start)
+      }
       if (out.has(key)) {
         throw syntax(`Multiple definition${this.product === "cassandra" ? "s" : ""} for property '${key}'`)
       }

@@ -10,7 +10,9 @@ import { readInt32, readInt64 } from "../storage/values.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
 import { columnOf } from "./columns.ts"
 import { compileConditions, type RowCheck } from "./conditions.ts"
+import { checkIndexed } from "./indexedValues.ts"
 import { compileJson } from "./jsonInsert.ts"
+import { checkLength } from "./keys.ts"
 import { compile, textOf } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
 import { compileWhere, type Where } from "./where.ts"
@@ -179,10 +181,13 @@ const mutationOf = (
   where: Where,
   assigns: ReadonlyArray<Assign>,
   using: ReturnType<typeof compileUsing>,
-  rest: Pick<Mutation, "isCounter" | "hasTimestamp" | "condition" | "hasRowIn"> & { readonly isInsert: boolean }
+  rest: Pick<Mutation, "isCounter" | "hasTimestamp" | "condition" | "hasRowIn"> & {
+    readonly isInsert: boolean
+    readonly isCassandra: boolean
+  }
 ): Mutation => {
   const { regular, statics } = sort(assigns)
-  const { isInsert, ...common } = rest
+  const { isCassandra, isInsert, ...common } = rest
   // Without a row there is only what all rows of the partition share.
   const writesRows = regular.length > 0 || (isInsert && where.isFullKey) ||
     (where.restrictsClustering && where.isFullKey && table.clustering.length > 0)
@@ -195,6 +200,7 @@ const mutationOf = (
     stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
       const rows = writesRows ? where.ranges(values) : []
+      if (isCassandra) { for (const { prefix } of rows) checkLength(prefix) }
       const timestamp = ballot ?? using.timestamp(values, fallback)
       const ttl = using.ttl(values)
       const stamp: Stamp = {
@@ -207,6 +213,7 @@ const mutationOf = (
       }
       const staticWrites = statics.map((assign) => assign.prepare(values, stamp))
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
+      checkIndexed(table, [...staticWrites, ...rowWrites], isCassandra)
       const marker = isInsert ? { value: present, timestamp, expires: stamp.expires, ttl } : undefined
       return {
         keys,
@@ -248,7 +255,12 @@ const addCounters = (
 
 const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables): Mutation => {
   if (statement.json !== undefined) {
-    if (table.isCounter) throw insertsNoCounters(variables)
+    if (table.isCounter) {
+      const counter = table.regular.find(({ type }) => type.text === "counter")!
+      throw variables.product === "scylla"
+        ? invalid(`Cannot set the value of counter column ${counter.name} in JSON`)
+        : insertsNoCounters(variables)
+    }
     const using = compileUsing(statement.using, table, variables)
     const { assigns, where } = compileJson(statement.json, table, variables)
     const condition = compileConditions(statement.condition, table, variables)
@@ -257,7 +269,8 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
       hasTimestamp: statement.using.timestamp !== undefined,
       condition,
       hasRowIn: false,
-      isInsert: true
+      isInsert: true,
+      isCassandra: variables.product === "cassandra"
     })
   }
   if (table.isCounter) throw insertsNoCounters(variables)
@@ -287,7 +300,8 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: false,
-    isInsert: true
+    isInsert: true,
+    isCassandra: variables.product === "cassandra"
   })
 }
 
@@ -434,7 +448,8 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: hasIn(statement.where, table.clustering),
-    isInsert: false
+    isInsert: false,
+    isCassandra: variables.product === "cassandra"
   })
 }
 
@@ -491,7 +506,13 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     condition,
     hasRowIn: hasIn(statement.where, table.clustering)
   }
-  if (assigns.length > 0) return mutationOf(table, where, assigns, using, { ...common, isInsert: false })
+  if (assigns.length > 0) {
+    return mutationOf(table, where, assigns, using, {
+      ...common,
+      isInsert: false,
+      isCassandra: variables.product === "cassandra"
+    })
+  }
   return {
     table,
     partitionKey: where.partitionKey,
@@ -501,6 +522,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
+      if (variables.product === "cassandra") { for (const { prefix } of ranges) checkLength(prefix) }
       // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges that it deletes.
       const isRange = !where.isFullKey && variables.product === "cassandra"
       const timestamp = ballot === undefined ? using.timestamp(values, fallback) : isRange ? ballot - 1n : ballot

@@ -9,13 +9,14 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
+import { compileAnn } from "./ann.ts"
 import { columnOf, valueOf } from "./columns.ts"
 import * as Paging from "./paging.ts"
-import type { Call, Plan } from "./plan.ts"
+import { type Call, checkPaxos, type Plan } from "./plan.ts"
 import { compileSelection, type Group, type Selection } from "./selection.ts"
 import { compile } from "./terms.ts"
 import type { TokenBounds } from "./tokenRange.ts"
-import { type Bound, type Markers, Variables, type View } from "./variables.ts"
+import { type Bound, type Compiled, type Markers, Variables, type View } from "./variables.ts"
 import { viewRows } from "./viewRows.ts"
 import { compileWhere, type Where } from "./where.ts"
 
@@ -176,11 +177,25 @@ const partitionsOf = (
   })
 }
 
+const INT = CqlType.scalar("int")
+
+/** A variable whose value ScyllaDB does not look at. */
+const unchecked = (
+  { index }: Extract<Ast.Term, { readonly _tag: "Marker" }>,
+  name: string,
+  variables: Variables
+): Compiled => {
+  variables.add(index, name, INT)
+  return (values) => values[index]!
+}
+
 /** The value of LIMIT, -1 for none. ScyllaDB takes nothing and less for none. */
 const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables): (values: Bound) => number => {
   if (term === undefined) return () => -1
-  const compiled = compile(term, CqlType.scalar("int"), name, variables)
   const isScylla = variables.product === "scylla"
+  const compiled = isScylla && term._tag === "Marker"
+    ? unchecked(term, name, variables)
+    : compile(term, INT, name, variables)
   return (values) => {
     const bytes = compiled(values)
     if (bytes === null) {
@@ -200,18 +215,19 @@ const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables)
 }
 
 /** What may be read at all at a level of consistency. */
-const checkReadable = (call: Call, keys: ReadonlyArray<Key> | undefined): void => {
+const checkReadable = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
   const { consistency } = call.options
   if (!(call.isCassandra && consistency === "EACH_QUORUM")) checkLevel(consistency, "read")
   const serial = consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
   if (serial && keys?.length !== 1 && !call.isCassandra) {
     throw invalid("SERIAL/LOCAL_SERIAL consistency may only be requested for one partition at a time")
   }
+  if (serial) checkPaxos(call, table)
 }
 
 /** Tells the counters what was asked for, and refuses what too few replicas could answer. */
 const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
-  checkReadable(call, keys)
+  checkReadable(call, table, keys)
   const { consistency } = call.options
   call.table = table
   if (keys === undefined) {
@@ -364,6 +380,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   if (statement.using.timeout !== undefined) {
     compile(statement.using.timeout, CqlType.scalar("duration"), "[timeout]", variables)
   }
+  const ann = statement.ann === undefined ? undefined : compileAnn(statement.ann, statement, table, variables)
   const { distinct } = statement
   const isUser = !table.keyspace.isSystem
   const { wire } = selection
@@ -374,7 +391,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
     else {
-      checkReadable(call, keys)
+      checkReadable(call, table, keys)
       call.topology.ensureAlive(table.keyspace, options.consistency, call.node, [call.node])
     }
     call.warnings.push(...warnings)
@@ -468,6 +485,17 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
       return answer()
     }
 
+    if (ann !== undefined) {
+      const views: Array<View> = []
+      walk(found, (partition, row) => {
+        const view: View = { partition, row, now: call.now }
+        if (row !== undefined && passes(view)) views.push(view)
+        return true
+      })
+      for (const view of ann(values, views, remaining)) rows.push(selection.project(values, view))
+      return answer()
+    }
+
     if (isSorted) {
       const views: Array<View> = []
       walk(found, (partition, row) => {
@@ -514,8 +542,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
           if (pageSize > 0) { for (const cell of cells) bytes += cell === null ? 4 : 4 + cell.length }
         }
         // ScyllaDB counts what it looked at, whether it shows it or not.
-        if (pageSize > 0 && ((isScylla ? scanned : rows.length) >= pageSize || bytes >= PAGE_BYTES)) {
-          position = at(view, inPartition)
+        const isFull = isScylla ? scanned >= pageSize || bytes >= PAGE_BYTES : rows.length >= pageSize
+        if (pageSize > 0 && isFull) {
+          // Cassandra knows that nothing follows static columns alone.
+          if (isScylla || row !== undefined || !where.isSinglePartition) position = at(view, inPartition)
           return false
         }
         return true

@@ -7,7 +7,7 @@ import type { Table } from "../schema/schema.ts"
 import { readInt64 } from "../storage/values.ts"
 import { columnOf } from "./columns.ts"
 import { collect, nothing, unsetOf } from "./restrictions.ts"
-import { compile, textOf } from "./terms.ts"
+import { compile, serves, textOf } from "./terms.ts"
 import type { Bound, Variables } from "./variables.ts"
 
 export interface TokenBounds {
@@ -25,8 +25,18 @@ export const compileTokens = (
   const seen = nothing()
   for (const { columns, op, term } of relations) {
     if (columns.join() !== key.join()) {
-      for (const name of columns) columnOf(table, name, variables)
+      const given = columns.map((name) => columnOf(table, name, variables))
       if (variables.product === "scylla") {
+        const wrong = given.length !== key.length
+          ? -1
+          : given.findIndex(({ type }, i) => serves(type.cql, table.partitionKey[i]!.type.cql) === "no")
+        if (wrong >= 0) {
+          throw invalid(
+            `Type error: ${given[wrong]!.name} cannot be passed as argument ${wrong} of function system.token of type ${
+              CqlType.format(table.partitionKey[wrong]!.type.cql)
+            }`
+          )
+        }
         throw invalid(
           columns.length === key.length
             ? `The token function arguments must be in the partition key order: ${key.join(", ")}`

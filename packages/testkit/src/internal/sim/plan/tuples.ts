@@ -86,7 +86,7 @@ export const tupleOf = (
           }`
         )
       }
-      const itemName = variables.say(`(${columns.map((each) => each.name).join(",")})[${i}]`, column.name)
+      const itemName = variables.say(`${name ?? `(${columns.map((each) => each.name).join(",")})`}[${i}]`, column.name)
       const compiled = compile(item, column.type.cql, item._tag === "Marker" ? itemName : column.name, variables)
       return restrictTo(item, compiled, column, "INSERT", variables)
     })

@@ -1,6 +1,7 @@
 /** WHERE clauses, compiled: partitions, ranges of clustering keys, and what rows must be beside that. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { Unset } from "@effect-scylla/protocol/Value"
+import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import { invalid, unsupported } from "../failure.ts"
 import type { Relation, Term } from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
@@ -27,7 +28,7 @@ import {
 import { compile, textOf } from "./terms.ts"
 import { compileTokens, type TokenBounds } from "./tokenRange.ts"
 import { compareTuples, type Multi, multiOf, partsOf, tupleOf } from "./tuples.ts"
-import type { Bound, Variables } from "./variables.ts"
+import type { Bound, Compiled, Variables } from "./variables.ts"
 
 const FILTERING = "Cannot execute this query as it might involve data filtering and thus may have unpredictable " +
   "performance. If you want to execute this query despite the performance unpredictability, use ALLOW FILTERING"
@@ -60,6 +61,16 @@ export interface Where {
   readonly missing: { readonly partition: ReadonlyArray<Column>; readonly clustering: ReadonlyArray<Column> }
   /** Positions of the partition key among the variables, if all of it is bound. */
   readonly partitionKey: ReadonlyArray<number>
+}
+
+/** What is looked for in an index is no longer than what can be in it. */
+const sized = (holds: Filter, term: Compiled, variables: Variables): Filter => (values, view) => {
+  const bytes = term(values)
+  if (bytes instanceof Uint8Array && bytes.length > maxComponentLength) {
+    if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
+    checkSize([bytes])
+  }
+  return holds(values, view)
 }
 
 /** Compiles a WHERE clause; throws INVALID for what the statement cannot ask for. */
@@ -308,7 +319,8 @@ export const compileWhere = (
             )
           }
           const tuple = `(${columns.map((column) => column.name).join(",")})`
-          return tupleOf(term, columns, verb, variables, variables.say(`value(${variables.inName}(${tuple}))`, tuple))
+          const name = variables.say(`value(${variables.inName}(${tuple}))`, tuple)
+          return tupleOf(term, columns, verb, variables, name)
         })
         tuples = (values) => items.map((item) => item(values)).filter((each) => each !== undefined)
       } else if (op === "in") {
@@ -366,7 +378,11 @@ export const compileWhere = (
     const unindexed = others.length > 0 || scansPart
     if (unindexed && !(index !== undefined && others.length === 0 && !scansPart)) throw invalid(FILTERING)
   }
-  const filters = [...looked, ...free].map((relation) => filterOf(relation, table, variables, verb).holds)
+  const filters = [...looked, ...free].map((relation) => {
+    const { holds } = filterOf(relation, table, variables, verb)
+    if (index === undefined || !isIndexed(relation, index) || relation._tag !== "Column") return holds
+    return sized(holds, compile(relation.term, index.column.type.cql, index.column.name, variables), variables)
+  })
 
   const isSinglePartition = hasKeys && partition.every((restriction) => restriction._tag === "One")
   const everything: ReadonlyArray<Bounds> = [{ prefix: [] }]

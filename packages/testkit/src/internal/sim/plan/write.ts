@@ -11,8 +11,9 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { type Key, NEVER, type Partition, type Row } from "../storage/storage.ts"
 import type { RowCheck } from "./conditions.ts"
+import { IndexFailure } from "./indexedValues.ts"
 import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
-import { type Call, type Plan, VOID } from "./plan.ts"
+import { type Call, checkPaxos, type Plan, VOID } from "./plan.ts"
 import { type Bound, type Markers, Variables } from "./variables.ts"
 
 const scratch = new TokenWords()
@@ -64,11 +65,16 @@ interface Checked {
   readonly row: Row | undefined
   /** Whether it is about static columns alone, or nothing of it is conditional. */
   readonly isStatic: boolean
+  /** The row that Cassandra shows of a partition that was asked for its static columns. */
+  readonly first?: Row | undefined
+  /** Whether static columns are left out. */
+  readonly hidesStatics?: boolean
   readonly condition: RowCheck | undefined
 }
 
-const shown = (column: Column, { condition, isStatic, partition, row }: Checked, now: number): Uint8Array | null => {
-  if (partition === undefined) return null
+const shown = (column: Column, checked: Checked, now: number): Uint8Array | null => {
+  const { condition, first, hidesStatics = false, isStatic, partition, row } = checked
+  if (partition === undefined || (hidesStatics && column.kind === "static")) return null
   const isLive = row?.isLive(now) === true
   const isThere = isLive ||
     isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
@@ -79,7 +85,8 @@ const shown = (column: Column, { condition, isStatic, partition, row }: Checked,
     case "regular":
       return isLive && !isStatic ? row!.value(column, now) : null
     case "clustering":
-      return isLive && !isStatic ? row!.clustering[column.position]! : null
+      if (isStatic) return first?.clustering[column.position] ?? null
+      return isLive ? row!.clustering[column.position]! : null
     default:
       return isThere ? partition.components[column.position]! : null
   }
@@ -106,8 +113,11 @@ const saidByCassandra = (
 ): ServerResponse => {
   const asksStatics = columns.some((column) => column.kind === "static")
   const seen = new Set<Row | undefined>()
+  const firstOf = (partition: Partition | undefined): Row | undefined => partition?.rows.find((row) => row.isLive(now))
+  const onlyExists = checked.length > 1 && checked.every(({ condition }) => condition?.kind === "Exists")
   const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row }) => {
     const isLive = !isStatic && row?.isLive(now) === true ||
+      (isStatic && condition?.kind === "Exists" && firstOf(partition) !== undefined) ||
       asksStatics && (isStatic || condition?.kind === "Columns") && partition?.statics.isLive(now) === true
     const known = isStatic ? undefined : row
     if (!isLive || seen.has(known)) return false
@@ -120,14 +130,25 @@ const saidByCassandra = (
     columns: [applied(table), ...all.map((column) => column.wire)],
     rows: there.length === 0
       ? [[isApplied ? TRUE : FALSE]]
-      : there.map((each) => outcome(false, all, each, now)),
+      : there.map((each) =>
+        outcome(false, all, { ...each, first: firstOf(each.partition), hidesStatics: onlyExists }, now)
+      ),
     globalSpec: false
+  }
+}
+
+/** What a mutation does; what an index does not take is told as a failure of the write. */
+const stage = (mutation: Mutation, call: Call, ...args: Parameters<Mutation["stage"]>): Staged => {
+  try {
+    return mutation.stage(...args)
+  } catch (thrown) {
+    throw thrown instanceof IndexFailure ? thrown.toServerError(call.options.consistency) : thrown
   }
 }
 
 const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   checkLevel(call.options.consistency, "write")
-  const staged = mutation.stage(call.values, timestampOf(call), call.now)
+  const staged = stage(mutation, call, call.values, timestampOf(call), call.now)
   call.table = mutation.table
   call.partitions = staged.keys.length
   for (const key of staged.keys) {
@@ -147,9 +168,10 @@ const aboutOf = (mutation: Mutation, staged: Staged, partition: Partition | unde
 const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn>, call: Call): ServerResponse => {
   conditionalLevel(call)
   const { condition, table } = mutation
+  checkPaxos(call, table)
   const [key] = mutation.keys(call.values) as [Key]
   const ballot = table.data.ballot(key.bytes, call.timestamp())
-  const staged = mutation.stage(call.values, ballot, call.now, ballot)
+  const staged = stage(mutation, call, call.values, ballot, call.now, ballot)
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
@@ -277,6 +299,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   if (parts.some(({ mutation }) => mutation.table !== table)) {
     throw invalid(`${call.isCassandra ? "Batch" : "BATCH"} with conditions cannot span multiple tables`)
   }
+  checkPaxos(call, table)
   const named = parts.map(({ mutation, values }) => mutation.keys(values))
   const key = named[0]![0]!
   for (const keys of named) {
@@ -285,7 +308,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
     }
   }
   const ballot = table.data.ballot(key.bytes, call.timestamp())
-  const staged = parts.map(({ mutation, values }) => mutation.stage(values, ballot, call.now, ballot))
+  const staged = parts.map(({ mutation, values }) => stage(mutation, call, values, ballot, call.now, ballot))
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
@@ -354,7 +377,7 @@ export const executeBatch = (
   const staged: Array<readonly [Mutation, Staged]> = []
   const partitions = new Set<string>()
   for (const { mutation, values } of parts) {
-    const each = mutation.stage(values, fallback, call.now)
+    const each = stage(mutation, call, values, fallback, call.now)
     staged.push([mutation, each])
     call.table = mutation.table
     for (const key of each.keys) {

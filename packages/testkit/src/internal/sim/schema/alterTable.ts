@@ -186,7 +186,8 @@ export const alterTableStatement = (
     version: Uuid.fromTimestamp(env.now),
     add,
     drop,
-    dropTimestamp: statement.dropTimestamp,
+    // ScyllaDB forgets all of it.
+    dropTimestamp: env.product === "cassandra" ? statement.dropTimestamp : undefined,
     options: statement.properties,
     now: env.now
   })

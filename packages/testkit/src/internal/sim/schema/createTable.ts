@@ -86,6 +86,11 @@ export const createTable = (
     }))
   ]
   isCounterTable(inputs, env.product)
+  if (env.tabletLimits && keyspace.tablets !== undefined && inputs.some((column) => column.type.text === "counter")) {
+    throw invalid(
+      `Cannot use the 'counter' type for table ${keyspace.name}.${name}: Counters are not yet supported with tablets`
+    )
+  }
   checkTableOptions(properties, env)
   checkCounterTtl(inputs, properties)
   const made = makeTable({

@@ -52,9 +52,11 @@ const partOf = (
   return given
 }
 
-const targetText = (column: Column, part: Index["part"]): string => {
+const targetText = (column: Column, part: Index["part"], { product }: Environment): string => {
   const name = Identifier.format(column.name)
-  if (part === "full") return `full(${name})`
+  // To ScyllaDB the elements of a set are keys.
+  if (product === "scylla" && column.type.cql._tag === "Set" && part === "values") return `keys(${name})`
+  if (part === "full") return product === "scylla" ? name : `full(${name})`
   return isCollection(column) ? `${part}(${name})` : name
 }
 
@@ -158,7 +160,7 @@ export const createIndex = (env: Environment, current: string, statement: Create
         : `Index ${name} is a duplicate of existing index ${same.name}`
     )
   }
-  const text = targetText(column, part)
+  const text = targetText(column, part, env)
   const shown = isLocal
     ? `{"pk":[${table.partitionKey.map((each) => JSON.stringify(each.name)).join(",")}],"ck":[${
       JSON.stringify(column.name)

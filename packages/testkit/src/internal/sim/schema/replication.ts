@@ -100,8 +100,9 @@ const tooMany = (
       )
     }
   }
-  const grows = before !== undefined &&
-    Object.entries(replication).some(([key, text]) => key !== "class" && Number(text) > Number(before[key] ?? 0))
+  const all = (factors: Readonly<Record<string, string>>): number =>
+    Object.entries(factors).reduce((sum, [key, text]) => key === "class" ? sum : sum + Number(text), 0)
+  const grows = before !== undefined && all(replication) > all(before)
   if (grows) {
     out.push("When increasing replication factor you need to run a full (-full) repair to distribute the data.")
   }

@@ -40,6 +40,7 @@ export class Connection {
   private lwtMark = false
   private hasRateLimitError = false
   private tablets: "none" | "v1" | "v2" = "none"
+  private hasWarned = false
   private readonly events = new Set<string>()
   private startup: Readonly<Record<string, string>> = {}
   private username: string | undefined
@@ -198,7 +199,7 @@ export class Connection {
       case "Register":
         return this.answer(stream, this.onRegister(request.events))
       case "Prepare":
-        return this.answer(stream, this.onPrepare(request))
+        return this.answer(stream, this.onPrepare(request), this.warningsOf(request))
       case "Query":
       case "Execute":
       case "Batch":
@@ -296,6 +297,23 @@ export class Connection {
       result,
       globalSpec: false
     }
+  }
+
+  /** Cassandra warns of statements that mean another thing in another keyspace, once for each connection. */
+  private warningsOf(
+    { keyspace, query }: Extract<Request.Request, { readonly _tag: "Prepare" }>
+  ): ReadonlyArray<string> {
+    const { engine, flavour } = this.host
+    if (flavour.product === "scylla" || this.keyspace === "" || this.hasWarned || engine.isQualified(query)) return []
+    this.hasWarned = true
+    return [
+      "`USE <keyspace>` with prepared statements is considered to be an anti-pattern due to ambiguity in non-qualified table " +
+      'names. Please consider removing instances of `Session#setKeyspace(<keyspace>)`, `Session#execute("USE <keyspace>")` ' +
+      "and `cluster.newSession(<keyspace>)` from your code, and always use fully qualified table names (e.g. " +
+      `<keyspace>.<table>). Keyspace used: ${this.keyspace}, statement keyspace: ${keyspace ?? "null"}, statement id: ${
+        this.idOf(query, keyspace ?? this.keyspace).toString("hex")
+      }`
+    ]
   }
 
   /** The columns that PREPARED tells of: Cassandra tells none of a conditional statement, whose answers vary. */

@@ -65,6 +65,11 @@ export interface Options {
    * false; with `AND tablets = {'enabled': true}`, or `{'initial': 8}`, they have them anyway. Tablets neither split nor merge.
    */
   readonly tablets?: boolean | undefined
+  /**
+   * Whether tables with tablets refuse conditional statements, serial reads and counters, as those of ScyllaDB 6.2 do; later
+   * versions take them. Default: false.
+   */
+  readonly tabletLimits?: boolean | undefined
   /** Whether it offers `TABLETS_ROUTING_V2`; clients may ask for it by its experimental name, too. Default: false. */
   readonly tabletVersions?: boolean | undefined
   /**
