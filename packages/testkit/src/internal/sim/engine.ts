@@ -12,6 +12,7 @@ import { type Call, plain, type Plan, VOID } from "./plan/plan.ts"
 import { compileSelect } from "./plan/select.ts"
 import type { Bound, InName, Markers } from "./plan/variables.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
+import type { Computed } from "./schema/computed.ts"
 import { applyStatement } from "./schema/ddl.ts"
 import { describe, describedColumns } from "./schema/describe.ts"
 import { refuseAnonymous } from "./schema/roles.ts"
@@ -144,7 +145,6 @@ export class Engine {
         return compileBatch(statement, find, markers)
       case "Truncate": {
         const table = find(statement.table)
-        if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
         if (table.view !== undefined) {
           throw invalid("Cannot TRUNCATE materialized view directly; must truncate base table instead")
         }
@@ -185,8 +185,18 @@ export class Engine {
   /** Whether a text means the same in every keyspace. */
   isQualified(text: string): boolean {
     const { statement } = parse(text, this.product)
-    const all = statement._tag === "Batch" ? statement.statements : [statement]
-    return all.every((each) => "table" in each && each.table.keyspace !== undefined)
+    switch (statement._tag) {
+      case "Batch":
+        return statement.statements.every(({ table }) => table.keyspace !== undefined)
+      case "Select":
+      case "Insert":
+      case "Update":
+      case "Delete":
+      case "Truncate":
+        return statement.table.keyspace !== undefined
+      default:
+        return true
+    }
   }
 
   private describe(statement: Extract<Ast.Statement, { readonly _tag: "Describe" }>, keyspace: string): Plan {
@@ -221,6 +231,7 @@ export class Engine {
   private truncate(table: Table, call: Call): ServerResponse {
     call.table = table
     call.partitions = 0
+    if (table.computed !== undefined) return this.truncateSystem(table, table.computed, call)
     const { nodes } = this.topology
     const alive = nodes.filter((node) => node.isRunning).length
     if (alive < nodes.length) {
@@ -233,6 +244,18 @@ export class Engine {
       })
     }
     table.data.clear()
+    return VOID
+  }
+
+  private truncateSystem({ keyspace, name }: Table, computed: Computed, call: Call): ServerResponse {
+    if (this.product === "scylla" && keyspace.name === "system_schema") {
+      throw new ServerError.TruncateError({
+        code: 0x1003,
+        message: `Error during truncate: std::runtime_error (Truncating of ${keyspace.name}.${name} is not allowed.)`
+      })
+    }
+    if (keyspace.isVirtual) throw invalid("Cannot truncate virtual tables")
+    computed.truncate(call.node)
     return VOID
   }
 

@@ -547,7 +547,9 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
 
 /** Compiles one modification. The variables are those of the whole statement, a batch included. */
 export const compileMutation = (statement: Ast.Modification, table: Table, variables: Variables): Mutation => {
-  if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
+  if (table.keyspace.isVirtual) {
+    throw invalid(`Modification is not supported by table ${table.keyspace.name}.${table.name}`)
+  }
   if (statement.condition !== undefined && statement.using.timestamp !== undefined) {
     throw invalid("Cannot provide custom timestamp for conditional updates")
   }

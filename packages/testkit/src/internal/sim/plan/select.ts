@@ -346,7 +346,7 @@ const aggregationWarning = (where: Where, variables: Variables): ReadonlyArray<s
 /** Where the rows of a table are. */
 const dataOf = (table: Table, call: Call): TableData => {
   if (table.view !== undefined) return viewRows(table, call.isCassandra ? "cassandra" : "scylla", call.now)
-  return table.rows === undefined ? table.data : table.rows(call.node)
+  return table.computed?.read(call.node) ?? table.data
 }
 
 export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {

@@ -23,7 +23,7 @@ const route = (call: Call, table: Table, key: Key, level = call.options.consiste
   Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
   call.hi = scratch.hi
   call.lo = scratch.lo
-  const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
+  const replicas = table.keyspace.isSystem ? [call.node] : call.topology.replicas(table, scratch.hi, scratch.lo)
   call.topology.ensureAlive(table.keyspace, level, call.node, replicas)
 }
 
@@ -140,10 +140,16 @@ const saidByCassandra = (
 /** What a mutation does; what an index does not take is told as a failure of the write. */
 const stage = (mutation: Mutation, call: Call, ...args: Parameters<Mutation["stage"]>): Staged => {
   try {
+    mutation.table.computed?.read(call.node)
     return mutation.stage(...args)
   } catch (thrown) {
     throw thrown instanceof IndexFailure ? thrown.toServerError(call.options.consistency) : thrown
   }
+}
+
+const commit = ({ table }: Mutation, staged: Staged, key: Key, call: Call): void => {
+  if (table.computed === undefined) staged.apply(key)
+  else table.computed.change(call.node, () => staged.apply(key))
 }
 
 const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
@@ -156,7 +162,7 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
   for (const key of staged.keys) staged.check(key)
-  for (const key of staged.keys) staged.apply(key)
+  for (const key of staged.keys) commit(mutation, staged, key, call)
   mutation.table.data.observer?.flush(call.now)
   return VOID
 }
@@ -188,7 +194,7 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   if (isApplied) route(call, table, key)
   if (isApplied || call.isCassandra) staged.check(key)
   if (isApplied) {
-    staged.apply(key)
+    commit(mutation, staged, key, call)
     table.data.observer?.flush(call.now)
   }
   if (said !== undefined) return said
@@ -349,7 +355,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   if (isApplied) {
     route(call, table, key)
     for (const each of staged) each.check(key)
-    for (const each of staged) each.apply(key)
+    staged.forEach((each, i) => commit(parts[i]!.mutation, each, key, call))
     table.data.observer?.flush(call.now)
   }
   if (said !== undefined) return said
@@ -388,7 +394,7 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
-  for (const [, each] of staged) for (const key of each.keys) each.apply(key)
+  for (const [mutation, each] of staged) for (const key of each.keys) commit(mutation, each, key, call)
   for (const { data } of new Set(parts.map(({ mutation }) => mutation.table))) data.observer?.flush(call.now)
   if (kind === "unlogged" && call.isCassandra && partitions.size > WARN_PARTITIONS) {
     const tables = [...new Set(parts.map(({ mutation: { table } }) => `${table.keyspace.name}.${table.name}`))]

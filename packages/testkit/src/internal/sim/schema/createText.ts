@@ -12,7 +12,13 @@ const full = (keyspace: Keyspace, of: string): string => `${name(keyspace.name)}
 
 const PACKAGE = "org.apache.cassandra.locator."
 
+/** What is shown of what no statement can make. */
+const virtual = (kind: string, shown: string, text: string): string =>
+  `/*\nWarning: ${kind} ${shown} is a virtual ${kind.toLowerCase()} and cannot be recreated with CQL.\n` +
+  `Structure, for reference:\nVIRTUAL ${kind.toUpperCase()} ${shown}${text};\n*/`
+
 export const keyspaceText = (keyspace: Keyspace, product: Product): string => {
+  if (keyspace.isVirtual) return virtual("Keyspace", name(keyspace.name), "")
   const { class: type = "", ...factors } = keyspace.replication
   const shown = product === "scylla" ? type : type.replace(PACKAGE, "")
   const replication = mapText(new Map([["class", shown], ...Object.entries(factors)]))
@@ -51,7 +57,9 @@ const options = (table: Table, product: Product): string => {
   const order = table.clustering.map((column) => `${name(column.name)} ${column.descending ? "DESC" : "ASC"}`)
   return [
     ...(order.length === 0 ? [] : [`CLUSTERING ORDER BY (${order.join(", ")})`]),
-    ...optionTexts(table, product).map(([key, value]) => `${key} = ${value}`)
+    ...optionTexts(table, product).filter(([key]) => !table.keyspace.isVirtual || key === "comment").map((
+      [key, value]
+    ) => `${key} = ${value}`)
   ].join("\n    AND ")
 }
 
@@ -66,9 +74,9 @@ export const tableText = (table: Table, product: Product): string => {
     return `    ${name(column.name)} ${column.type.text}${isStatic}${key}`
   })
   if (!isInline) lines.push(`    ${primaryKey(table)}`)
-  return `CREATE TABLE ${full(table.keyspace, table.name)} (\n${lines.join(",\n")}\n) WITH ${options(table, product)}${
-    end(product)
-  }`
+  const shown = full(table.keyspace, table.name)
+  const text = ` (\n${lines.join(",\n")}\n) WITH ${options(table, product)}`
+  return table.keyspace.isVirtual ? virtual("Table", shown, text) : `CREATE TABLE ${shown}${text}${end(product)}`
 }
 
 export const viewText = (table: Table, product: Product): string => {

@@ -72,6 +72,7 @@ export const createKeyspace = (
   env.schema.keyspaces.set(name, {
     name,
     isSystem: false,
+    isVirtual: false,
     tables: new Map(),
     types: new Map(),
     replication,

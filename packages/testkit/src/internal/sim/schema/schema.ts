@@ -8,6 +8,7 @@ import type { Property, Relation } from "../parse/ast.ts"
 import { type Comparator, comparatorOf } from "../storage/compare.ts"
 import { type Layout, layoutOf } from "../storage/layout.ts"
 import { TableData } from "../storage/storage.ts"
+import type { Computed } from "./computed.ts"
 import { RateLimiter } from "./rateLimit.ts"
 import type { SimType, UserType } from "./types.ts"
 
@@ -81,8 +82,8 @@ export interface Table {
   readonly data: TableData
   /** Present for a materialized view. */
   readonly view: View | undefined
-  /** For system tables: makes the rows when they are asked for, as the node sees them. */
-  readonly rows: ((node: SimNode) => TableData) | undefined
+  /** Present for a system table: its rows. */
+  readonly computed: Computed | undefined
   /** Slots given to regular columns so far. */
   readonly slots: number
   readonly dropped: ReadonlyArray<Dropped>
@@ -95,6 +96,8 @@ export interface Table {
 export interface Keyspace {
   readonly name: string
   readonly isSystem: boolean
+  /** Its tables are made when they are read, and cannot be written. */
+  readonly isVirtual: boolean
   readonly tables: Map<string, Table>
   readonly types: Map<string, UserType>
   replication: Readonly<Record<string, string>>
@@ -134,7 +137,7 @@ export interface TableInput {
   readonly id: Uuid.Uuid
   readonly version: Uuid.Uuid
   readonly options: ReadonlyMap<string, Property>
-  readonly rows?: Table["rows"]
+  readonly computed?: Table["computed"]
   readonly dropped?: Table["dropped"]
   readonly indexes?: Table["indexes"]
   readonly view?: Table["view"]
@@ -171,7 +174,7 @@ const assemble = (
     byName: new Map(columns.map((column) => [column.name, column])),
     isCounter: regular.some((column) => column.type.text === "counter"),
     data: data ?? new TableData(orderOf(clustering)),
-    rows: input.rows,
+    computed: input.computed,
     view: input.view,
     slots,
     dropped: input.dropped ?? [],

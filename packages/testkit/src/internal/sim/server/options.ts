@@ -44,8 +44,8 @@ export interface Options {
   /**
    * Whose manners it has. `"scylla"` (default) as recorded from ScyllaDB 6.0.4, with what later versions added to the
    * protocol, and in its statements from 6.2.3. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards,
-   * no shard-aware port), its way to refuse versions, its metadata, its grammar, its answers and the texts of its errors. What is
-   * in the system tables stays ScyllaDB's.
+   * no shard-aware port), its way to refuse versions, its metadata, its grammar, its answers, the texts of its errors and the
+   * columns of its system tables.
    */
   readonly product?: "scylla" | "cassandra" | undefined
   /**
