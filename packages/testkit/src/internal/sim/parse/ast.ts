@@ -41,6 +41,8 @@ export type Expression =
   | Arithmetic<Expression>
   /** `count(*)`, `count(1)`. */
   | { readonly _tag: "CountRows" }
+  /** `-v`, of Cassandra. */
+  | { readonly _tag: "Negation"; readonly of: Expression }
   | { readonly _tag: "Cast"; readonly of: Expression; readonly type: TypeNode }
   | { readonly _tag: "Field"; readonly of: Expression; readonly name: string }
   | { readonly _tag: "Element"; readonly of: Expression; readonly key: Term }

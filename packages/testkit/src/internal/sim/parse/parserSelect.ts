@@ -95,6 +95,10 @@ const primary = (c: Cursor): Ast.Expression => {
     c.expectOp(")")
     return inner
   }
+  if (c.isOp("-") && c.product === "cassandra" && (isName(c, 1) || c.isOp("(", 1))) {
+    c.at++
+    return { _tag: "Negation", of: primary(c) }
+  }
   if (!isWord) return { _tag: "Term", term: c.bareTerm() }
   if (c.isOp(".", 1) && isName(c, 2) && c.isOp("(", 3)) {
     const keyspace = c.name()

@@ -155,6 +155,19 @@ export const operationOf = (op: ArithmeticOperator, left: Type, right: Type): Op
   throw invalid(`the '${op}' operation is not supported between ${CqlType.format(left)} and ${CqlType.format(right)}`)
 }
 
+/** The sign in front of a number, which keeps its type. */
+export const negationOf = (
+  type: Type
+): { readonly type: Type; readonly run: (bytes: Uint8Array) => Uint8Array } => {
+  const name = numberName(type)
+  if (name === undefined) throw invalid(`the '-' operation is not supported for ${CqlType.format(type)}`)
+  const own = CqlType.scalar(name)
+  const one = name === "decimal" ? BigDecimal.make(-1n, 0) : name === "bigint" || name === "varint" ? -1n : -1
+  const minusOne = encode(own, one)!
+  const { run } = ofNumbers("*", own, own, name)
+  return { type: own, run: (bytes) => run(bytes, minusOne) }
+}
+
 /** What an operand without a type of its own is taken for, beside one that has one. */
 export const besideOf = (other: Type): Type =>
   other._tag === "Scalar" && (other.name === "timestamp" || other.name === "date") ? duration : other

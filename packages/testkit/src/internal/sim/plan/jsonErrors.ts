@@ -128,6 +128,10 @@ export const wrongJson = (type: CqlType.CqlType, json: Json, name: string): Erro
   return invalid(isBare ? reason : `Error decoding JSON value for ${name}: ${reason}`)
 }
 
+/** What is said of a row that is no object; the server adds what its parser made of it. */
+export const notAnObject = (text: string): Error =>
+  invalid(`Could not decode JSON string as a map: it is not a JSON object. (String was: ${text})`)
+
 /** What is said of a text with a word that JSON does not have; `undefined` for what else is wrong with it. */
 export const undecodable = (text: string): Error | undefined => {
   const found = /^(?:[^"]|"(?:[^"\\]|\\[^])*")*?[:,[]\s*(NaN|-?Infinity)/.exec(text)

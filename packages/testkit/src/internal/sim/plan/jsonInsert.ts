@@ -9,6 +9,7 @@ import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key } from "../storage/storage.ts"
 import { type Assign, assignValue } from "./assign.ts"
 import { type Json, nameOf } from "./json.ts"
+import { notAnObject } from "./jsonErrors.ts"
 import { makeKey } from "./keys.ts"
 import { parsed, valueOfJson } from "./readJson.ts"
 import { compile } from "./terms.ts"
@@ -30,7 +31,9 @@ const reader = (source: NonNullable<Ast.Insert["json"]>, table: Table, variables
       throw invalid(variables.say("Invalid null JSON value", "Got null for INSERT JSON values"))
     }
     if (bytes === Unset) throw unsupported("an unset value for INSERT JSON")
-    const json = parsed(Buffer.from(bytes as Uint8Array).toString("utf8"), variables.product)
+    const given = Buffer.from(bytes as Uint8Array).toString("utf8")
+    const json = parsed(given, variables.product, variables.product === "cassandra" ? notAnObject : undefined)
+    if (!(json instanceof Map) && variables.product === "cassandra") throw notAnObject(given)
     if (!(json instanceof Map)) throw unsupported("what a server says of text that is not a JSON object")
     const fields = new Map([...json as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
     for (const name of fields.keys()) {

@@ -19,11 +19,11 @@ export const valueOfJson = (type: CqlType, json: Json, name: string, product: Pr
   }
 }
 
-/** What a text holds. */
-export const parsed = (text: string, product: Product): Json => {
+/** What a text holds; `broken` says what is wrong with one that is no JSON, where nothing more exact is known. */
+export const parsed = (text: string, product: Product, broken?: (text: string) => Error): Json => {
   const json = parseJson(text)
   if (json !== undefined) return json
-  throw (product === "scylla" ? brokenJson(text) : undecodable(text)) ??
+  throw (product === "scylla" ? brokenJson(text) : undecodable(text)) ?? broken?.(text) ??
     unsupported("what a server says of text that is no JSON")
 }
 

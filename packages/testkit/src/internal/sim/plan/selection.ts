@@ -10,7 +10,7 @@ import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "../stor
 import { fieldPath } from "../storage/layout.ts"
 import { collection, int32, int64 } from "../storage/values.ts"
 import { aggregateOf, type Aggregator, isAggregate } from "./aggregates.ts"
-import { besideOf, operationOf } from "./arithmetic.ts"
+import { besideOf, negationOf, operationOf } from "./arithmetic.ts"
 import { castOf } from "./casts.ts"
 import { columnOf, valueOf } from "./columns.ts"
 import { type Argument, resolveFunction } from "./functions.ts"
@@ -27,6 +27,26 @@ interface Compilation {
   readonly table: Table
   readonly variables: Variables
   readonly aggregates: Array<{ readonly make: () => Aggregator; readonly argument: Compiled }>
+}
+
+/** What Cassandra takes a constant for that stands beside another: the smallest type that holds it. */
+const literalType = (expression: Ast.Expression): CqlType.CqlType | undefined => {
+  if (expression._tag !== "Term" || expression.term._tag !== "Constant") return undefined
+  const { kind, text } = expression.term
+  switch (kind) {
+    case "INTEGER": {
+      const value = BigInt(text)
+      return CqlType.scalar(
+        BigInt.asIntN(32, value) === value ? "int" : BigInt.asIntN(64, value) === value ? "bigint" : "varint"
+      )
+    }
+    case "FLOAT":
+      return CqlType.scalar("double")
+    case "DURATION":
+      return CqlType.scalar("duration")
+    default:
+      return undefined
+  }
 }
 
 /** An expression: how it is called, its type if it has one by itself, and its value. */
@@ -104,9 +124,10 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
     case "Arithmetic": {
       const left = typed(expression.left, c)
       const right = typed(expression.right, c)
-      const leftType = left.type ?? (right.type === undefined ? undefined : right.type)
+      const leftType = left.type ?? right.type ?? literalType(expression.left)
       if (leftType === undefined) throw unsupported("arithmetic of constants alone")
-      const rightType = right.type ?? besideOf(leftType)
+      const rightType = right.type ??
+        (left.type === undefined ? literalType(expression.right) : undefined) ?? besideOf(leftType)
       const { run, type } = operationOf(expression.op, leftType, rightType)
       const of = ({ as, type, value }: Typed, wanted: CqlType.CqlType): Compiled =>
         type === undefined ? as!(wanted, "[selection]") : value
@@ -119,6 +140,19 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
           const a = bytesOf(x(values, view))
           const b = bytesOf(y(values, view))
           return a === null || b === null ? null : run(a, b)
+        }
+      }
+    }
+    case "Negation": {
+      const of = typed(expression.of, c)
+      if (of.type === undefined) throw unsupported("a sign in front of a constant")
+      const { run, type } = negationOf(of.type)
+      return {
+        text: `-${of.text}`,
+        type,
+        value: (values, view) => {
+          const bytes = bytesOf(of.value(values, view))
+          return bytes === null ? null : run(bytes)
         }
       }
     }
@@ -386,6 +420,7 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
       return expression.args.flatMap((arg) => columnsIn(arg, c))
     case "Arithmetic":
       return [...columnsIn(expression.left, c), ...columnsIn(expression.right, c)]
+    case "Negation":
     case "Cast":
     case "Field":
     case "Element":
@@ -473,6 +508,7 @@ const hasAggregate = (expression: Ast.Expression): boolean => {
       return isAggregate(expression.name) || expression.args.some(hasAggregate)
     case "Arithmetic":
       return hasAggregate(expression.left) || hasAggregate(expression.right)
+    case "Negation":
     case "Cast":
     case "Field":
     case "Element":

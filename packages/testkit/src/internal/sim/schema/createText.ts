@@ -96,7 +96,9 @@ export const indexText = (table: Table, index: Index, product: Product): string 
     return `CREATE INDEX ${name(index.name)} ON ${full(table.keyspace, table.name)}(${target});\n`
   }
   const type = index.options.get("class_name")
+  const others = new Map([...index.options].filter(([key]) => key !== "class_name"))
+  const given = others.size === 0 ? "" : ` WITH OPTIONS = ${mapText(others)}`
   return `CREATE ${type === undefined ? "" : "CUSTOM "}INDEX ${name(index.name)} ON ${
     full(table.keyspace, table.name)
-  } (${target})${type === undefined ? "" : ` USING ${quoted(type)}`};`
+  } (${target})${type === undefined ? "" : ` USING ${quoted(type)}${given}`};`
 }

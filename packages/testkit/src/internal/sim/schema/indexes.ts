@@ -1,12 +1,19 @@
 /** CREATE and DROP INDEX. What an index finds is found by looking at the rows: it changes what may be asked, not how fast. */
 import * as Identifier from "@effect-scylla/protocol/Identifier"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
-import { config, invalid, unsupported } from "../failure.ts"
+import { config, invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { type Column, findKeyspace, type Index, keyspaceOf, type Table, withIndexes } from "./schema.ts"
 import { type Change, changed, type Environment, touch, UNCHANGED } from "./schemaChange.ts"
 
 type CreateIndex = Extract<Ast.SchemaStatement, { readonly _tag: "CreateIndex" }>
+
+/** Options of an index are texts. */
+const textsOf = (options: CreateIndex["options"]): ReadonlyArray<readonly [string, string]> =>
+  [...options].map(([key, value]) => {
+    if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'. It should be a string`)
+    return [key, value]
+  })
 
 const isCollection = ({ type: { cql } }: Column): boolean =>
   cql._tag === "List" || cql._tag === "Set" || cql._tag === "Map"
@@ -173,7 +180,7 @@ export const createIndex = (env: Environment, current: string, statement: Create
     isLocal,
     target: shown,
     kind: isSai ? "CUSTOM" : "COMPOSITES",
-    options: isSai ? new Map([["class_name", className!]]) : new Map()
+    options: isSai ? new Map([["class_name", className!], ...textsOf(options)]) : new Map()
   }
   replace(env, table, [...table.indexes, index])
   return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspaceName, name: tableName })

@@ -37,6 +37,30 @@ const checkTtl = (ttl: number, product: Environment["product"]): void => {
   if (ttl > 630_720_000) throw config(`default_time_to_live must be less than or equal to 630720000 (got ${ttl})`)
 }
 
+/** What Cassandra has beside the options of both; `undefined` for another option. */
+const checkOwn = (key: string, value: Ast.Property): true | undefined => {
+  switch (key) {
+    case "extensions":
+      if (typeof value === "string") throw syntax(`Invalid value for property '${key}'. It should be a map.`)
+      return true
+    case "allow_auto_snapshot":
+    case "incremental_backups":
+    case "additional_write_policy":
+    case "read_repair":
+    case "memtable":
+      if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'. It should be a string`)
+      if (key === "allow_auto_snapshot" || key === "incremental_backups") booleanOf(key, value)
+      else if (key === "read_repair" && !/^(?:blocking|none)$/i.test(value)) {
+        throw config(`Invalid value ${value} for option '${key}'`)
+      } else if (key === "memtable" && value !== "default") {
+        throw config(`Memtable configuration "${value}" not found.`)
+      }
+      return true
+    default:
+      return undefined
+  }
+}
+
 const checkCdcOption = (value: Ast.Property, product: Environment["product"]): void => {
   if (product === "scylla") cdcOptionsOf(value)
   else if (typeof value !== "string") throw syntax("Invalid value for property 'cdc'. It should be a string")
@@ -48,6 +72,7 @@ export const checkTableOptions = (
   { product }: Environment
 ): void => {
   for (const [key, value] of options) {
+    if (product === "cassandra" && checkOwn(key, value)) continue
     if (NUMBERS.has(key)) {
       if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'. It should be a string.`)
       if (!/^-?\d+(?:\.\d+)?$/.test(value)) {

@@ -24,6 +24,12 @@ type CreateView = Extract<Ast.SchemaStatement, { readonly _tag: "CreateView" }>
 
 const EXPERIMENTAL = "Materialized views are experimental and are not recommended for production use."
 
+/** ScyllaDB takes 0, which it shows of views, too. */
+const hasTtl = (properties: ReadonlyMap<string, Ast.Property>, { product }: Environment): boolean => {
+  const given = properties.get("default_time_to_live")
+  return product === "scylla" ? Number(given ?? 0) > 0 : given !== undefined
+}
+
 const TTL_OF_BASE =
   "Data in a materialized view always expire at the same time than the corresponding data in the parent table."
 
@@ -198,7 +204,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
       table: name
     })
   }
-  if (properties.has("default_time_to_live")) {
+  if (hasTtl(properties, env)) {
     throw invalid(
       `Cannot set ${say("or alter ", "")}default_time_to_live for a materialized view. ${TTL_OF_BASE}`
     )
@@ -268,7 +274,7 @@ export const alterView = (
   { properties, view }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterView" }>
 ): Change => {
   const found = findView(env, current, view, "ALTER")
-  if (properties.has("default_time_to_live")) {
+  if (hasTtl(properties, env)) {
     throw invalid(
       `Cannot set${sayOf(env)(" or alter", "")} default_time_to_live for a materialized view. ${TTL_OF_BASE}`
     )
