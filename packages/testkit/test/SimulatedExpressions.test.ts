@@ -128,3 +128,21 @@ describe("tables with tablets", () => {
       yield* ok(old, "INSERT INTO t (k) VALUES (1)")
     }))
 })
+
+for (const product of ["scylla", "cassandra"] as const) {
+  it.effect(`functions of users and compact tables are refused as ${product} does that is not told to have them`, () =>
+    Effect.gen(function*() {
+      const c = yield* clientOf({ product })
+      const make = "FUNCTION f (a int, b text) RETURNS NULL ON NULL INPUT RETURNS int LANGUAGE java AS $$ return a; $$"
+      assert.match(yield* refusal(c, `CREATE ${make}`), /^User.defined functions are disabled/)
+      assert.match(yield* refusal(c, `CREATE OR REPLACE ${make}`), /^User.defined functions are disabled/)
+      assert.match(yield* refusal(c, "CREATE FUNCTION f (a int) RETURNS int"), /^line 1:/)
+      assert.match(
+        yield* refusal(c, "CREATE AGGREGATE IF NOT EXISTS a (int) SFUNC f STYPE bigint INITCOND 0"),
+        /^State function/
+      )
+      assert.match(yield* refusal(c, "DROP FUNCTION f (int, text)"), /ks\.f\(int, text\)/)
+      assert.strictEqual((yield* ok(c, "DROP AGGREGATE IF EXISTS a"))._tag, "Void")
+      assert.match(yield* refusal(c, "CREATE TABLE t (k int PRIMARY KEY, v int) WITH COMPACT STORAGE"), /ompact/i)
+    }))
+}

@@ -212,7 +212,22 @@ export interface Batch {
   readonly statements: ReadonlyArray<Modification>
 }
 
+/** A function or an aggregate of users, made or dropped. */
+export interface UserFunction {
+  readonly _tag: "UserFunction"
+  readonly verb: "CREATE" | "DROP"
+  readonly kind: "function" | "aggregate"
+  readonly name: TableName
+  readonly ifExists: boolean
+  /** Types of the arguments; absent where they were not said. */
+  readonly args: ReadonlyArray<TypeNode> | undefined
+  /** Of an aggregate that is made. */
+  readonly stateFunction?: string
+  readonly stateType?: TypeNode
+}
+
 export type SchemaStatement =
+  | UserFunction
   | {
     readonly _tag: "CreateKeyspace"
     readonly name: string

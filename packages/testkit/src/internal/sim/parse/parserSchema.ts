@@ -3,6 +3,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
 import type { Token } from "./lexer.ts"
+import { createFunction, dropFunction } from "./parserFunctions.ts"
 import { selectFrom } from "./parserSelect.ts"
 import { type Cursor, isReserved } from "./tokens.ts"
 
@@ -11,14 +12,12 @@ const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
 
 /** What can be created, altered or dropped in CQL and is not simulated. */
 const OTHER = new Set([
-  "function",
-  "aggregate",
   "trigger"
 ])
 
 const refuseOther = (c: Cursor, verb: string): never => {
   const word = c.token.text
-  if (c.token.kind === "ident" && (OTHER.has(word) || (word === "or" && c.isKeyword("replace", 1)))) {
+  if (c.token.kind === "ident" && OTHER.has(word)) {
     throw unsupported(`${verb} ${word.toUpperCase()}`)
   }
   return c.product === "scylla" ? c.fail(c.tokens[0]) : c.fail(c.token, c.tokens[0])
@@ -51,6 +50,14 @@ const primaryKey = (c: Cursor): Pick<CreateTable, "partitionKey" | "clustering">
   return { partitionKey, clustering }
 }
 
+/** Both products have given up compact tables; ScyllaDB may be configured to have them. */
+const NOT_COMPACT = {
+  scylla:
+    "Support for the deprecated feature of 'CREATE TABLE WITH COMPACT STORAGE' is disabled and will eventually be " +
+    "removed in a future version.  To enable, set the 'enable_create_table_with_compact_storage' config option to 'true'.",
+  cassandra: "Compact tables are not allowed in Cassandra starting with 4.0 version."
+}
+
 /** What stands behind the columns of a table or of a view. */
 const tableProperties = (c: Cursor): Pick<CreateTable, "order" | "properties"> => {
   const order: Array<Ast.ColumnOrder> = []
@@ -62,7 +69,7 @@ const tableProperties = (c: Cursor): Pick<CreateTable, "order" | "properties"> =
       c.expectOp(")")
       return true
     }
-    if (c.accept("compact", "storage")) throw unsupported("COMPACT STORAGE")
+    if (c.accept("compact", "storage")) throw invalid(NOT_COMPACT[c.product])
     return false
   })
   return { order, properties }
@@ -252,7 +259,7 @@ const create = (c: Cursor): Ast.SchemaStatement => {
     return createIndex(c, true)
   }
   if (c.accept("materialized", "view")) return createView(c)
-  return refuseOther(c, "CREATE")
+  return createFunction(c) ?? refuseOther(c, "CREATE")
 }
 
 type AlterType = Extract<Ast.SchemaStatement, { readonly _tag: "AlterType" }>
@@ -322,7 +329,7 @@ const drop = (c: Cursor): Ast.SchemaStatement => {
     const exists = ifExists(c)
     return { _tag: "DropView", view: c.qualified(), ifExists: exists }
   }
-  return refuseOther(c, "DROP")
+  return dropFunction(c) ?? refuseOther(c, "DROP")
 }
 
 export const parseSchemaStatement = (c: Cursor): Ast.SchemaStatement => {

@@ -5,6 +5,7 @@ import { createTable } from "./createTable.ts"
 import { createIndex, dropIndex } from "./indexes.ts"
 import { alterKeyspace, createKeyspace, dropKeyspace } from "./keyspaces.ts"
 import type { Change, Environment } from "./schemaChange.ts"
+import { userFunction } from "./userFunctions.ts"
 import { alterType, createType, dropType } from "./userTypes.ts"
 import { alterView, createView, dropView } from "./views.ts"
 
@@ -39,5 +40,7 @@ export const applyStatement = (env: Environment, statement: Ast.SchemaStatement,
       return dropView(env, current, statement)
     case "DropType":
       return dropType(env, current, statement.type, statement.ifExists)
+    case "UserFunction":
+      return userFunction(env, current, statement)
   }
 }

@@ -56,7 +56,8 @@ const scalarOf = (name: string): CqlType.ScalarName | undefined => {
   return typeof parsed !== "string" && parsed._tag === "Scalar" ? parsed.name : undefined
 }
 
-const nodeText = (node: TypeNode): string =>
+/** A type as it was written. */
+export const nodeText = (node: TypeNode): string =>
   node._tag === "Name"
     ? node.name
     : node._tag === "Vector"
