@@ -320,6 +320,7 @@ export const make = Effect.fnUntraced(
         product: flavour.product,
         tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
         tabletLimits: options.tabletLimits === true,
+        passesNoTablets: options.passesNoTablets !== false,
         inName: options.inName ?? "in",
         hasLogin: credentials !== undefined,
         clusterName

@@ -116,6 +116,17 @@ describe("service levels of ScyllaDB", () => {
 })
 
 describe("tables with tablets", () => {
+  it.effect("are unknown to Cassandra, which may pass over that there shall be none", () =>
+    Effect.gen(function*() {
+      const make =
+        "CREATE KEYSPACE x WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND tablets = "
+      const c = yield* clientOf({ product: "cassandra" })
+      yield* ok(c, `${make}{'enabled': false}`)
+      assert.strictEqual(yield* refusal(c, `${make}{'enabled': true}`), "Unknown property 'tablets'")
+      const exact = yield* clientOf({ product: "cassandra", passesNoTablets: false })
+      assert.strictEqual(yield* refusal(exact, `${make}{'enabled': false}`), "Unknown property 'tablets'")
+    }))
+
   const statements = ["INSERT INTO t (k) VALUES (1) IF NOT EXISTS", "CREATE TABLE n (k int PRIMARY KEY, n counter)"]
   it.effect("take what needs Paxos, and counters, unless the cluster is to refuse them", () =>
     Effect.gen(function*() {

@@ -368,7 +368,8 @@ const playScenario = Effect.fnUntraced(function*(scenario: Scenario, product: Pr
     datacenters: [{ name: product === "scylla" ? "datacenter1" : "dc1", nodes: 1 }],
     shards: 2,
     tablets: product === "scylla",
-    tabletLimits: product === "scylla"
+    tabletLimits: product === "scylla",
+    passesNoTablets: false
   })
   const client = yield* connect("127.0.0.1", 9042, cluster.transport)
   yield* client.startup()

@@ -29,7 +29,7 @@ export interface Time {
 }
 
 /** What a cluster does its own way. */
-export interface Manners extends Pick<Environment, "product" | "tablets" | "tabletLimits"> {
+export interface Manners extends Pick<Environment, "product" | "tablets" | "tabletLimits" | "passesNoTablets"> {
   readonly inName: InName
   /** Whether clients log in. */
   readonly hasLogin: boolean
@@ -57,6 +57,7 @@ export class Engine {
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
   private readonly tabletLimits: boolean
+  private readonly passesNoTablets: boolean
   private readonly announce: (change: SchemaChange) => void
   private readonly hasLogin: boolean
   private readonly clusterName: string
@@ -80,6 +81,7 @@ export class Engine {
     this.product = manners.product
     this.tablets = manners.tablets
     this.tabletLimits = manners.tabletLimits
+    this.passesNoTablets = manners.passesNoTablets
     this.inName = manners.inName
     this.hasLogin = manners.hasLogin
     this.clusterName = manners.clusterName
@@ -268,6 +270,7 @@ export class Engine {
         product: this.product,
         tablets: this.tablets,
         tabletLimits: this.tabletLimits,
+        passesNoTablets: this.passesNoTablets,
         now: this.time.millis()
       },
       statement,

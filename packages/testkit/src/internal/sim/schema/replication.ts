@@ -1,6 +1,6 @@
 /** Options of keyspaces: replication, tablets, and what is warned of them. */
 import type * as Replication from "@effect-scylla/sharding/Replication"
-import { config, syntax, unsupported } from "../failure.ts"
+import { config, syntax } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { booleanOf } from "./properties.ts"
 import type { Environment } from "./schemaChange.ts"
@@ -140,12 +140,17 @@ export const warningsOf = (
   return out
 }
 
+/** `{'enabled': false}`, which is what keyspaces of Cassandra are like. */
+const isOff = (value: Ast.Property): boolean =>
+  typeof value !== "string" && value.size === 1 && value.get("enabled") === "false"
+
 export const checkKeyspaceProperties = (
   properties: ReadonlyMap<string, Ast.Property>,
-  { product }: Environment
+  { passesNoTablets, product }: Environment
 ): void => {
   for (const [key, value] of properties) {
     if (key === "replication") continue
+    if (key === "tablets" && product === "cassandra" && passesNoTablets && isOff(value)) continue
     if (key === "durable_writes") {
       if (product === "cassandra") booleanOf(key, value)
       continue
@@ -171,9 +176,6 @@ export const tabletsOf = (
     throw config(`Initial tablets value should be numeric; found ${initial}`)
   }
   const isAsked = property !== undefined && enabled !== "false"
-  if (isAsked && env.tablets === "none") {
-    throw unsupported("tablets here: create the keyspace without, or with {'enabled': false}")
-  }
   if (strategy._tag !== "NetworkTopology") {
     if (isAsked) throw config("SimpleStrategy doesn't support tablet replication")
     return undefined

@@ -23,6 +23,8 @@ export interface Environment {
   readonly nodes: ReadonlyArray<string>
   /** Whether there are tablets at all, and whether keyspaces have them that do not say. */
   readonly tablets: "none" | "on demand" | "by default"
+  /** Whether Cassandra passes over that a keyspace is to have no tablets. */
+  readonly passesNoTablets: boolean
   /** Whether tables with tablets do without counters and conditional statements. */
   readonly tabletLimits: boolean
   readonly product: Product

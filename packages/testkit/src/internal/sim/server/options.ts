@@ -70,6 +70,11 @@ export interface Options {
    * versions take them. Default: false.
    */
   readonly tabletLimits?: boolean | undefined
+  /**
+   * Whether Cassandra passes over `AND tablets = {'enabled': false}`, which it does not know, so that a suite may make its
+   * keyspaces on both products with one text. Default: true.
+   */
+  readonly passesNoTablets?: boolean | undefined
   /** Whether it offers `TABLETS_ROUTING_V2`; clients may ask for it by its experimental name, too. Default: false. */
   readonly tabletVersions?: boolean | undefined
   /**
