@@ -357,6 +357,7 @@ export const make = Effect.fnUntraced(
       nativeProtocol: String(flavour.versions[flavour.versions.length - 1]),
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
+      traces: engine.traces,
       roles: credentials === undefined ? [] : [credentials.username]
     })
 

@@ -1,4 +1,5 @@
 /** What the servers tell of themselves: DESCRIBE and the system tables. */
+import { Frame, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -44,6 +45,32 @@ for (const product of ["scylla", "cassandra"] as const) {
         }
         const names = rowsOf(yield* c.query("DESC TABLES")).map((row) => row["name"])
         assert.deepStrictEqual(names, ["t"])
+      }))
+
+    it.effect("requests that are traced are found under the id that their answers have", () =>
+      Effect.gen(function*() {
+        const c = yield* clientOf({ product }, "CREATE TABLE t (k int PRIMARY KEY)")
+        const traced = Effect.fnUntraced(function*(query: string) {
+          const bytes = c.bytesOf({ _tag: "Query", query, options: { consistency: "ONE" } })
+          bytes[1] = bytes[1]! | Frame.Flags.TRACING
+          yield* c.send(bytes)
+          const frame = yield* c.next
+          assert.strictEqual(frame.flags & Frame.Flags.TRACING, Frame.Flags.TRACING, query)
+          return Uuid.fromBytes(frame.body, 0).toString()
+        })
+        const [good, wrong] = [yield* traced("SELECT k FROM t"), yield* traced("SELECT nope FROM t")]
+        assert.notStrictEqual(good, wrong)
+        const session = Effect.fnUntraced(function*(id: string) {
+          const [row] = rowsOf(yield* c.query(`SELECT * FROM system_traces.sessions WHERE session_id = ${id}`))
+          const { duration, parameters, request } = row!
+          return `${String(request)}: ${(parameters as Map<string, string>).get("query")}, ${String(duration)}`
+        })
+        assert.deepStrictEqual(yield* session(good), "Execute CQL3 query: SELECT k FROM t, 0")
+        assert.deepStrictEqual(yield* session(wrong), "Execute CQL3 query: SELECT nope FROM t, 0")
+        const events = yield* read(c, `SELECT activity FROM system_traces.events WHERE session_id = ${good}`)
+        assert.strictEqual(events[0], "Parsing a statement")
+        const untraced = yield* c.ask({ _tag: "Query", query: "SELECT k FROM t", options: { consistency: "ONE" } })
+        assert.strictEqual(untraced.flags & Frame.Flags.TRACING, 0)
       }))
 
     it.effect("what clients write to system tables is seen by who asks the same node", () =>

@@ -19,6 +19,7 @@ import { refuseAnonymous } from "./schema/roles.ts"
 import { findTable, type Schema, type Table } from "./schema/schema.ts"
 import type { Environment } from "./schema/schemaChange.ts"
 import { ServiceLevels } from "./schema/serviceLevels.ts"
+import { Traces } from "./schema/traces.ts"
 
 /** Where the time comes from. */
 export interface Time {
@@ -53,6 +54,7 @@ export const isRetired = (plan: Plan): boolean => {
 export class Engine {
   readonly schema: Schema
   readonly topology: Topology
+  readonly traces = new Traces()
   private readonly time: Time
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
@@ -89,6 +91,11 @@ export class Engine {
     this.topology = topology
     this.time = time
     this.announce = announce
+  }
+
+  /** Milliseconds since 1970. */
+  get millis(): number {
+    return this.time.millis()
   }
 
   /** Microseconds by the clock of a node, later than every timestamp that it showed before. */

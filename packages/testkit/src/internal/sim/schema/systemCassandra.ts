@@ -12,6 +12,7 @@ import {
   TABLE_OPTIONS,
   TABLE_REST
 } from "./systemDefinitions.ts"
+import { definitionsOfTraces } from "./systemTraces.ts"
 
 /** The port that nodes of Cassandra reach each other at, as they say. */
 const STORAGE_PORT = 7000
@@ -148,8 +149,11 @@ const CASSANDRA: ReadonlyArray<Definition> = [
     .map((each) => each.name === "local" ? withPorts(each) : each),
   PEERS_V2,
   COLUMN_MASKS,
-  ...VIRTUAL
+  ...VIRTUAL,
+  ...definitionsOfTraces("cassandra")
 ]
+
+const SCYLLA: ReadonlyArray<Definition> = [...DEFINITIONS, ...definitionsOfTraces("scylla")]
 
 /** Keyspaces of the product's own, and whether what is in them is stored nowhere. */
 export const keyspacesOf = (product: Product): ReadonlyArray<readonly [name: string, isVirtual: boolean]> => {
@@ -158,5 +162,4 @@ export const keyspacesOf = (product: Product): ReadonlyArray<readonly [name: str
 }
 
 /** The tables of a product. */
-export const definitionsOf = (product: Product): ReadonlyArray<Definition> =>
-  product === "scylla" ? DEFINITIONS : CASSANDRA
+export const definitionsOf = (product: Product): ReadonlyArray<Definition> => product === "scylla" ? SCYLLA : CASSANDRA

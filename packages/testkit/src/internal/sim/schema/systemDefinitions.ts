@@ -7,6 +7,7 @@ import type { Product } from "../server/flavour.ts"
 import { cdcOptionsOf, cdcText } from "./cdcOptions.ts"
 import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import type { Column, Index, Keyspace, Schema, Table, View } from "./schema.ts"
+import type { Traces } from "./traces.ts"
 
 /** What is said of a connection in `system.clients`. */
 export interface ClientRow {
@@ -32,6 +33,7 @@ export interface SystemInput {
   /** Seconds since 1970 when the node last started. */
   readonly generation: (node: SimNode) => number
   readonly clients: (node: SimNode) => ReadonlyArray<ClientRow>
+  readonly traces: Traces
   /** Names of the roles; none when nobody has to log in. */
   readonly roles: ReadonlyArray<string>
 }

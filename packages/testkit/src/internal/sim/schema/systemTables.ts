@@ -58,6 +58,8 @@ const fill = (table: Table, rows: ReadonlyArray<Values>): void => {
   }
 }
 
+/** Traces are stored as what users write, wherever they come from. */
+const TWICE = { class: "org.apache.cassandra.locator.SimpleStrategy", replication_factor: "2" }
 const LOCAL = { class: "org.apache.cassandra.locator.LocalStrategy" }
 
 /** Adds the system keyspaces to a schema. */
@@ -69,8 +71,8 @@ export const install = (input: SystemInput): void => {
       isVirtual,
       tables: new Map(),
       types: new Map(),
-      replication: LOCAL,
-      strategy: Replication.parse(LOCAL),
+      replication: name === "system_traces" ? TWICE : LOCAL,
+      strategy: Replication.parse(name === "system_traces" ? TWICE : LOCAL),
       durableWrites: true,
       tablets: undefined,
       replicas: undefined

@@ -6,12 +6,13 @@ import { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { isCurrent, isOwner, payloadOf } from "../cluster/tablets.ts"
 import { isRetired } from "../engine.ts"
-import { internal, invalid, protocol, toServerError, unsupported, wrongCount } from "../failure.ts"
+import { internal, invalid, protocol, toServerError, wrongCount } from "../failure.ts"
 import type { Call, Plan } from "../plan/plan.ts"
 import * as Flavour from "./flavour.ts"
 import type { Host, Port } from "./host.ts"
@@ -41,6 +42,8 @@ export class Connection {
   private hasRateLimitError = false
   private tablets: "none" | "v1" | "v2" = "none"
   private hasWarned = false
+  /** The trace of the request that is answered. */
+  private traced: Uuid.Uuid | undefined
   private readonly events = new Set<string>()
   private startup: Readonly<Record<string, string>> = {}
   private username: string | undefined
@@ -119,11 +122,12 @@ export class Connection {
       const request = this.decode(flags, opcode, body)
       if (this.host.fault?._tag === "HeartbeatsOnly" && isStatement(request)) return
       if (this.intercept(stream, opcode, request)) return
-      if ((flags & Frame.Flags.TRACING) !== 0) throw unsupported("tracing")
+      if ((flags & Frame.Flags.TRACING) !== 0 && isStatement(request)) this.traced = this.trace(request)
       this.handle(stream, opcode, request)
     } catch (thrown) {
       this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
     }
+    this.traced = undefined
     if (this.pushed.length > 0) { for (const event of this.pushed.splice(0)) this.answer(-1, event) }
   }
 
@@ -152,6 +156,35 @@ export class Connection {
     const known = dialect.version < 4 ? flags & ~Frame.Flags.CUSTOM_PAYLOAD : flags
     checkRequest(opcode, known, Reader.from(body), dialect)
     return Request.decode(opcode, known, Reader.from(body), dialect).request
+  }
+
+  /** Notes a request, and gives the name under which it is found. */
+  private trace(request: Request.Request): Uuid.Uuid {
+    const { engine, node } = this.host
+    const startedAt = engine.millis
+    const id = Uuid.fromTimestamp(startedAt)
+    const [title, query] = titleOf(request)
+    const parameters = new Map<string, string>()
+    if (query !== undefined) parameters.set("query", query)
+    if (request._tag === "Query" || request._tag === "Execute") {
+      const { consistency, pageSize, serialConsistency } = request.options
+      parameters.set("consistency_level", consistency)
+      if (pageSize !== undefined) parameters.set("page_size", String(pageSize))
+      parameters.set("serial_consistency_level", serialConsistency ?? "SERIAL")
+    }
+    const activities = ["Parsing a statement", "Processing a statement", "Done processing - preparing a result"]
+    const client = this.wire.remoteAddress
+    engine.traces.add({
+      id,
+      request: title,
+      parameters,
+      client,
+      coordinator: node,
+      shard: this.shard,
+      startedAt,
+      activities
+    })
+    return id
   }
 
   /** Whether a test took the request over. */
@@ -429,8 +462,9 @@ export class Connection {
   ): void {
     const { flavour } = this.host
     const { dialect } = this.requests
+    const tracingId = this.traced
     // Payloads are ScyllaDB's.
-    const prefix = flavour.product === "scylla" ? { warnings, customPayload } : { warnings }
+    const prefix = flavour.product === "scylla" ? { warnings, customPayload, tracingId } : { warnings, tracingId }
     const start = w.pos
     Response.encode(w, stream, Flavour.inFlavour(flavour, dialect, response), prefix, dialect)
     Flavour.afterEncoding(flavour, w.bytes.subarray(start, w.pos))
@@ -485,6 +519,20 @@ export class Connection {
 /** What a node that answers heartbeats alone leaves unanswered. */
 const isStatement = ({ _tag }: Request.Request): boolean =>
   _tag === "Query" || _tag === "Prepare" || _tag === "Execute" || _tag === "Batch"
+
+/** What servers call a request, and its text if it has one. */
+const titleOf = (request: Request.Request): readonly [title: string, query: string | undefined] => {
+  switch (request._tag) {
+    case "Prepare":
+      return ["Preparing CQL3 query", request.query]
+    case "Query":
+      return ["Execute CQL3 query", request.query]
+    case "Batch":
+      return ["Execute batch of CQL3 queries", undefined]
+    default:
+      return ["Execute CQL3 prepared query", undefined]
+  }
+}
 
 const NO_COLUMNS: Plan["result"] = []
 
