@@ -150,7 +150,7 @@ const ERRORS: Record<string, ReadonlyArray<readonly [string, string]>> = {
   WriteFailure: [
     ["consistency", "consistency"],
     ["received", "received"],
-    ["required", "blockFor"],
+    ["required", "required"],
     ["failures", "failures"],
     ["write", "writeType"]
   ],
