@@ -23,8 +23,10 @@ const KEPT = 1000
 export class Traces {
   readonly all: Array<Trace> = []
 
-  add(trace: Trace): void {
+  /** Keeps it, and gives the id that it is found under. */
+  add(trace: Trace): Uuid.Uuid {
     this.all.push(trace)
     if (this.all.length > KEPT) this.all.shift()
+    return trace.id
   }
 }

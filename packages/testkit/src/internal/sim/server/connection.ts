@@ -6,7 +6,7 @@ import { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
-import * as Uuid from "@effect-scylla/protocol/Uuid"
+import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
@@ -18,6 +18,7 @@ import * as Flavour from "./flavour.ts"
 import type { Host, Port } from "./host.ts"
 import { checkRequest } from "./requestCheck.ts"
 import { Requests } from "./requests.ts"
+import { traceOf } from "./tracing.ts"
 import type { Wire } from "./wire.ts"
 
 const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
@@ -122,7 +123,11 @@ export class Connection {
       const request = this.decode(flags, opcode, body)
       if (this.host.fault?._tag === "HeartbeatsOnly" && isStatement(request)) return
       if (this.intercept(stream, opcode, request)) return
-      if ((flags & Frame.Flags.TRACING) !== 0 && isStatement(request)) this.traced = this.trace(request)
+      if ((flags & Frame.Flags.TRACING) !== 0 && isStatement(request)) {
+        const { engine, node } = this.host
+        const at = { client: this.wire.remoteAddress, coordinator: node, shard: this.shard, startedAt: engine.millis }
+        this.traced = engine.traces.add(traceOf(request, at))
+      }
       this.handle(stream, opcode, request)
     } catch (thrown) {
       this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
@@ -156,35 +161,6 @@ export class Connection {
     const known = dialect.version < 4 ? flags & ~Frame.Flags.CUSTOM_PAYLOAD : flags
     checkRequest(opcode, known, Reader.from(body), dialect)
     return Request.decode(opcode, known, Reader.from(body), dialect).request
-  }
-
-  /** Notes a request, and gives the name under which it is found. */
-  private trace(request: Request.Request): Uuid.Uuid {
-    const { engine, node } = this.host
-    const startedAt = engine.millis
-    const id = Uuid.fromTimestamp(startedAt)
-    const [title, query] = titleOf(request)
-    const parameters = new Map<string, string>()
-    if (query !== undefined) parameters.set("query", query)
-    if (request._tag === "Query" || request._tag === "Execute") {
-      const { consistency, pageSize, serialConsistency } = request.options
-      parameters.set("consistency_level", consistency)
-      if (pageSize !== undefined) parameters.set("page_size", String(pageSize))
-      parameters.set("serial_consistency_level", serialConsistency ?? "SERIAL")
-    }
-    const activities = ["Parsing a statement", "Processing a statement", "Done processing - preparing a result"]
-    const client = this.wire.remoteAddress
-    engine.traces.add({
-      id,
-      request: title,
-      parameters,
-      client,
-      coordinator: node,
-      shard: this.shard,
-      startedAt,
-      activities
-    })
-    return id
   }
 
   /** Whether a test took the request over. */
@@ -519,20 +495,6 @@ export class Connection {
 /** What a node that answers heartbeats alone leaves unanswered. */
 const isStatement = ({ _tag }: Request.Request): boolean =>
   _tag === "Query" || _tag === "Prepare" || _tag === "Execute" || _tag === "Batch"
-
-/** What servers call a request, and its text if it has one. */
-const titleOf = (request: Request.Request): readonly [title: string, query: string | undefined] => {
-  switch (request._tag) {
-    case "Prepare":
-      return ["Preparing CQL3 query", request.query]
-    case "Query":
-      return ["Execute CQL3 query", request.query]
-    case "Batch":
-      return ["Execute batch of CQL3 queries", undefined]
-    default:
-      return ["Execute CQL3 prepared query", undefined]
-  }
-}
 
 const NO_COLUMNS: Plan["result"] = []
 
