@@ -303,7 +303,7 @@ export const make = Effect.fnUntraced(
     const schema: Schema = { keyspaces: new Map(), version: Uuid.fromTimestamp(now) }
     const skews = nodes.map((node) => skewOf(options, node.index))
     const generations = nodes.map(() => Math.floor(now / 1000))
-    const { credentials } = options
+    const { clusterName = "effect-scylla simulated", credentials } = options
     let interceptor: Interceptor | undefined
     let connections = 0
     const flavour = flavourOf(options)
@@ -319,8 +319,11 @@ export const make = Effect.fnUntraced(
       {
         product: flavour.product,
         tablets: flavour.product === "cassandra" ? "none" : options.tablets === true ? "by default" : "on demand",
+        tabletLimits: options.tabletLimits === true,
+        passesNoTablets: options.passesNoTablets !== false,
         inName: options.inName ?? "in",
-        hasLogin: credentials !== undefined
+        hasLogin: credentials !== undefined,
+        clusterName
       },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
     )
@@ -351,10 +354,11 @@ export const make = Effect.fnUntraced(
       advertised,
       schema,
       topology,
-      clusterName: options.clusterName ?? "effect-scylla simulated",
+      clusterName,
       nativeProtocol: String(flavour.versions[flavour.versions.length - 1]),
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
+      traces: engine.traces,
       roles: credentials === undefined ? [] : [credentials.username]
     })
 

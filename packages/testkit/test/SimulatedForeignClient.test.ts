@@ -160,7 +160,9 @@ describe("cassandra-driver, by product and version", () => {
           yield* run(`INSERT INTO ks.t (pk, ${names}) VALUES (1, ${values.map(() => "?").join(", ")})`, values)
           const { rows } = yield* run(`SELECT ${names} FROM ks.t WHERE pk = ?`, [1])
           assert.deepStrictEqual(JSON.stringify(rows[0]!.values()), JSON.stringify(values))
-          const versions = yield* run("SELECT protocol_version FROM system.clients")
+          const versions = yield* run(
+            `SELECT protocol_version FROM ${product === "scylla" ? "system" : "system_views"}.clients`
+          )
           assert.deepStrictEqual([...new Set(versions.rows.map((each) => each["protocol_version"]))], [maxVersion ?? 4])
         })))
     }

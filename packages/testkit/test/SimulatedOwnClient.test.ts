@@ -22,7 +22,9 @@ for (
       yield* client.execute("INSERT INTO ks.t (pk, v) VALUES (?, ?)", [1, "a"])
       const { rows } = yield* client.execute("SELECT * FROM ks.t WHERE pk = ?", [1])
       assert.deepStrictEqual<unknown>(rows, [{ pk: 1, v: "a" }])
-      const clients = yield* client.execute("SELECT protocol_version FROM system.clients")
+      const clients = yield* client.execute(
+        `SELECT protocol_version FROM ${product === "scylla" ? "system" : "system_views"}.clients`
+      )
       assert.deepStrictEqual([...new Set(clients.rows.map((row) => row["protocol_version"]))], [agreed])
     }).pipe(Effect.scoped, Effect.provide(SimulatedCluster.layerMemory({ product, versions, nodes: 2, shards: 2 }))))
 }

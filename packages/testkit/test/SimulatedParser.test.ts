@@ -84,6 +84,7 @@ describe("the parser", () => {
     assert.strictEqual(message("SELEC"), "line 1:0 no viable alternative at input 'SELEC'")
     assert.strictEqual(message("SELECT *\n  FRM t"), "line 2:2 : Missing K_FROM")
     assert.strictEqual(message("SELECT * FROM t nonsense"), "line 1:16 : Unexpected 'nonsense'")
-    assert.strictEqual(message("SELECT * FROM t WHERE a = #"), "line 1:26 no viable alternative at character '#'")
+    // A character that no token begins with is passed over, as the servers' lexers do.
+    assert.strictEqual(message("SELECT * FROM t WHERE a = #"), "line 1:26 no viable alternative at input ''")
   })
 })

@@ -411,7 +411,14 @@ describe("variables", () => {
         options: { consistency: "ONE" },
         values: { values: [int(2)], names: ["b"] }
       })
-      assert.match(errorOf(missing).message, /a$/)
+      assert.strictEqual(errorOf(missing).message, "Invalid amount of bind variables: expected 2 received 1")
+      const other = yield* c.request({
+        _tag: "Execute",
+        id: prepared.id,
+        options: { consistency: "ONE" },
+        values: { values: [int(2), int(1)], names: ["b", "c"] }
+      })
+      assert.strictEqual(errorOf(other).message, "Missing value for bind marker with name: a")
       // Positions of the key, in the key's order, whatever the order of the text.
       yield* ok(c, "CREATE TABLE k (a int, b text, v int, PRIMARY KEY ((a, b)))")
       const keys = yield* c.request({ _tag: "Prepare", query: "UPDATE k SET v = ? WHERE b = ? AND a = ?" })
@@ -422,21 +429,6 @@ describe("variables", () => {
 })
 
 describe("schema", () => {
-  it.effect("what changes nothing answers VOID", () =>
-    Effect.gen(function*() {
-      const c = yield* client("CREATE TABLE t (pk int PRIMARY KEY)", "CREATE TYPE u (a int)")
-      for (
-        const statement of [
-          "CREATE KEYSPACE IF NOT EXISTS ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
-          "CREATE TABLE IF NOT EXISTS t (pk int PRIMARY KEY)",
-          "CREATE TYPE IF NOT EXISTS u (a int)",
-          "DROP TABLE IF EXISTS nope",
-          "DROP TYPE IF EXISTS nope",
-          "DROP KEYSPACE IF EXISTS nope"
-        ]
-      ) assert.strictEqual((yield* c.query(statement))._tag, "Void", statement)
-    }))
-
   it.effect("tables are described as they were made", () =>
     Effect.gen(function*() {
       const c = yield* client(
@@ -534,7 +526,6 @@ describe("schema", () => {
         "Keyspace system_virtual_schema does not exist"
       )
       assert.strictEqual(yield* refusal(c, "SELECT * FROM system.tablets"), "unconfigured table tablets")
-      assert.match(yield* refusal(c, "INSERT INTO system.local (key) VALUES ('x')"), /not user-modifiable/)
     }))
 })
 
@@ -565,11 +556,11 @@ describe("what is refused", () => {
     ["CREATE TABLE x (pk list<int> PRIMARY KEY)", /non-frozen collection/],
     ["CREATE TABLE x (pk int PRIMARY KEY, v vector<float, 3>)", /./],
     ["CREATE TABLE x (pk int PRIMARY KEY, v nope)", /Unknown type ks.nope/],
-    ["CREATE TABLE x (pk int PRIMARY KEY) WITH cdc = {'enabled': true}", /^not simulated: the table option cdc/],
+    ["CREATE TABLE x (pk int PRIMARY KEY) WITH cdc = {'enabled': true, 'nonsense': 1}", /nonsense/],
     ["CREATE TABLE x (pk int PRIMARY KEY) WITH nonsense = 1", /Unknown property 'nonsense'/],
     ["CREATE TABLE x (pk int)", /No PRIMARY KEY/],
     ["CREATE TABLE x (select int PRIMARY KEY)", /no viable alternative at input 'select'/],
-    ["CREATE TABLE nope.x (pk int PRIMARY KEY)", /non existing keyspace 'nope'/],
+    ["CREATE TABLE nope.x (pk int PRIMARY KEY)", /^Cannot create a table in a non-existent keyspace: nope$/],
     [
       "CREATE KEYSPACE x WITH replication = {'class': 'NetworkTopologyStrategy', 'mars': 1}",
       /Unrecognized strategy option \{mars\}/
@@ -578,10 +569,10 @@ describe("what is refused", () => {
       "CREATE KEYSPACE x WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND tablets = {'enabled': true}",
       /^SimpleStrategy doesn't support tablet replication/
     ],
-    ["CREATE MATERIALIZED VIEW x AS SELECT * FROM t", /^not simulated: CREATE MATERIALIZED/],
+    ["CREATE MATERIALIZED VIEW x AS SELECT * FROM t", /^line 1:0 : Syntax error$/],
     ["CREATE ROLE x", /^You have to be logged in/],
     ["GRANT ALL ON KEYSPACE ks TO x", /^You have to be logged in/],
-    ["DESCRIBE TABLES", /^not simulated: DESCRIBE/],
+    ["DESCRIBE TABLE nope", /nope/],
     ["DROP TABLE nope", /Cannot drop non existing table 'nope' in keyspace 'ks'/],
     ["DROP KEYSPACE nope", /Cannot drop non existing keyspace 'nope'/],
     ["SELECT * FROM nope.t", /Keyspace nope does not exist/],

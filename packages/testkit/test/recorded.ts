@@ -3,7 +3,16 @@
  * script it shows what is refused or differs: `node packages/testkit/test/recorded.ts [area|-] [scylla|cassandra|-] [refused|worded|differs]`.
  * After a step forward, `node packages/testkit/test/recorded.ts floor` writes down what must not be lost again.
  */
-import { CqlType, Metadata, Reader, type Request, Response, ServerError, Value } from "@effect-scylla/protocol"
+import {
+  Consistency,
+  CqlType,
+  Metadata,
+  Reader,
+  type Request,
+  Response,
+  ServerError,
+  Value
+} from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -138,8 +147,19 @@ const described = (columns: ReadonlyArray<WireColumn>): Record<string, unknown> 
 
 const ERRORS: Record<string, ReadonlyArray<readonly [string, string]>> = {
   Unavailable: [["consistency", "consistency"], ["required", "required"], ["alive", "alive"]],
+  WriteFailure: [
+    ["consistency", "consistency"],
+    ["received", "received"],
+    ["required", "required"],
+    ["failures", "failures"],
+    ["write", "writeType"]
+  ],
   AlreadyExists: [["keyspace", "keyspace"], ["table", "table"]]
 }
+
+/** Levels of consistency are numbers in the recording. */
+const recordedAs = (value: unknown): unknown =>
+  typeof value === "string" && Consistency.isConsistency(value) ? Consistency.toCode(value) : value
 
 /** An answer of the simulator in the form of the recording. */
 const answerOf = (client: RawClient, raw: RawFrame): Answer & { readonly paging?: Uint8Array | null } => {
@@ -151,7 +171,7 @@ const answerOf = (client: RawClient, raw: RawFrame): Answer & { readonly paging?
     const error = ServerError.read(r, client.agreed.dialect)
     const rest = (ERRORS[error._tag] ?? []).map((
       [name, field]
-    ) => [name, (error as unknown as Record<string, unknown>)[field]])
+    ) => [name, recordedAs((error as unknown as Record<string, unknown>)[field])])
     return { kind: "error", code: error.code, message: error.message, ...Object.fromEntries(rest), ...said }
   }
   switch (r.i32()) {
@@ -344,9 +364,12 @@ const playScenario = Effect.fnUntraced(function*(scenario: Scenario, product: Pr
   const cluster = yield* SimulatedCluster.make({
     transport: "memory",
     product,
-    nodes: 1,
+    // As the recorded clusters were called.
+    datacenters: [{ name: product === "scylla" ? "datacenter1" : "dc1", nodes: 1 }],
     shards: 2,
-    tablets: product === "scylla"
+    tablets: product === "scylla",
+    tabletLimits: product === "scylla",
+    passesNoTablets: false
   })
   const client = yield* connect("127.0.0.1", 9042, cluster.transport)
   yield* client.startup()

@@ -4,16 +4,22 @@ import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Respo
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { SimNode } from "./cluster/simNode.ts"
 import type { Topology } from "./cluster/topology.ts"
-import { invalid, unauthorized, unsupported } from "./failure.ts"
+import { invalid, unsupported, wrongCount } from "./failure.ts"
 import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
-import { type Call, type Plan, VOID } from "./plan/plan.ts"
+import * as Offset from "./plan/offset.ts"
+import { type Call, plain, type Plan, VOID } from "./plan/plan.ts"
 import { compileSelect } from "./plan/select.ts"
 import type { Bound, InName, Markers } from "./plan/variables.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
+import type { Computed } from "./schema/computed.ts"
 import { applyStatement } from "./schema/ddl.ts"
+import { describe, describedColumns } from "./schema/describe.ts"
+import { refuseAnonymous } from "./schema/roles.ts"
 import { findTable, type Schema, type Table } from "./schema/schema.ts"
 import type { Environment } from "./schema/schemaChange.ts"
+import { ServiceLevels } from "./schema/serviceLevels.ts"
+import { Traces } from "./schema/traces.ts"
 
 /** Where the time comes from. */
 export interface Time {
@@ -24,10 +30,11 @@ export interface Time {
 }
 
 /** What a cluster does its own way. */
-export interface Manners extends Pick<Environment, "product" | "tablets"> {
+export interface Manners extends Pick<Environment, "product" | "tablets" | "tabletLimits" | "passesNoTablets"> {
   readonly inName: InName
   /** Whether clients log in. */
   readonly hasLogin: boolean
+  readonly clusterName: string
 }
 
 /** What came out of a request beside its answer. */
@@ -39,51 +46,25 @@ export interface Outcome {
 /** Plans of texts that were not prepared are kept for so many texts. */
 const CACHED_TEXTS = 512
 
-const plain = (execute: (call: Call) => ServerResponse, tables: ReadonlyArray<Table> = []): Plan => ({
-  variables: [],
-  partitionKey: [],
-  result: [],
-  isConditional: false,
-  tables,
-  mutation: undefined,
-  execute
-})
-
 export const isRetired = (plan: Plan): boolean => {
   for (let i = 0; i < plan.tables.length; i++) if (plan.tables[i]!.isRetired) return true
   return false
 }
 
-/** What nobody who has not logged in may do. */
-const refuseAnonymous = (
-  { hasPassword, isSuperuser, permissionsOf, what }: Extract<Ast.Statement, { readonly _tag: "Roles" }>,
-  product: Environment["product"]
-): Error => {
-  if (product === "cassandra" && hasPassword) {
-    return invalid("org.apache.cassandra.auth.CassandraRoleManager doesn't support PASSWORD")
-  }
-  if (product === "cassandra" && isSuperuser) {
-    return unauthorized(
-      what === "CREATE"
-        ? "Only superusers can create a role with superuser status"
-        : "Only superusers are allowed to alter superuser status"
-    )
-  }
-  if (product === "scylla" && permissionsOf !== undefined) {
-    return unauthorized(`You are not authorized to view ${permissionsOf}'s permissions`)
-  }
-  return unauthorized("You have to be logged in and not anonymous to perform this request")
-}
-
 export class Engine {
   readonly schema: Schema
   readonly topology: Topology
+  readonly traces = new Traces()
   private readonly time: Time
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
+  private readonly tabletLimits: boolean
+  private readonly passesNoTablets: boolean
   private readonly announce: (change: SchemaChange) => void
   private readonly hasLogin: boolean
+  private readonly clusterName: string
   private inName: InName
+  private readonly serviceLevels = new ServiceLevels()
   private readonly plans = new Map<string, Plan>()
   /** By how far clocks are ahead: nodes whose clocks agree never give the same timestamp twice. */
   private readonly lastTimestamps = new Map<bigint, bigint>()
@@ -101,12 +82,20 @@ export class Engine {
   ) {
     this.product = manners.product
     this.tablets = manners.tablets
+    this.tabletLimits = manners.tabletLimits
+    this.passesNoTablets = manners.passesNoTablets
     this.inName = manners.inName
     this.hasLogin = manners.hasLogin
+    this.clusterName = manners.clusterName
     this.schema = schema
     this.topology = topology
     this.time = time
     this.announce = announce
+  }
+
+  /** Milliseconds since 1970. */
+  get millis(): number {
+    return this.time.millis()
   }
 
   /** Microseconds by the clock of a node, later than every timestamp that it showed before. */
@@ -134,6 +123,7 @@ export class Engine {
       timestamp: () => this.timestamp(node),
       hasRateLimitError,
       isCassandra,
+      tabletLimits: this.tabletLimits,
       warnings: [],
       partitions: 0,
       table: undefined,
@@ -164,14 +154,24 @@ export class Engine {
         return compileBatch(statement, find, markers)
       case "Truncate": {
         const table = find(statement.table)
-        if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
+        if (table.view !== undefined) {
+          throw invalid("Cannot TRUNCATE materialized view directly; must truncate base table instead")
+        }
         return plain((call) => this.truncate(table, call), [table])
       }
       case "Roles":
         if (this.hasLogin) throw unsupported(`${statement.what} of roles and their rights`)
+        // Cassandra looks at who asks before anything is prepared.
+        if (this.product === "cassandra" && statement.what.startsWith("LIST")) {
+          throw refuseAnonymous(statement, "cassandra")
+        }
         return plain(() => {
           throw refuseAnonymous(statement, this.product)
         })
+      case "ServiceLevel":
+        return this.serviceLevels.plan(statement)
+      case "Describe":
+        return this.describe(statement, keyspace)
       case "Use":
         return plain(() => {
           if (!this.schema.keyspaces.has(statement.keyspace)) {
@@ -194,12 +194,53 @@ export class Engine {
   /** Whether a text means the same in every keyspace. */
   isQualified(text: string): boolean {
     const { statement } = parse(text, this.product)
-    return "table" in statement && statement.table.keyspace !== undefined
+    switch (statement._tag) {
+      case "Batch":
+        return statement.statements.every(({ table }) => table.keyspace !== undefined)
+      case "Select":
+      case "Insert":
+      case "Update":
+      case "Delete":
+      case "Truncate":
+        return statement.table.keyspace !== undefined
+      default:
+        return true
+    }
+  }
+
+  private describe(statement: Extract<Ast.Statement, { readonly _tag: "Describe" }>, keyspace: string): Plan {
+    const columns = describedColumns(statement, keyspace)
+    const input = {
+      schema: this.schema,
+      topology: this.topology,
+      product: this.product,
+      clusterName: this.clusterName
+    }
+    return {
+      ...plain((call) => {
+        const rows = describe(statement, input, keyspace)
+        // Pages are Cassandra's; ScyllaDB gives all at once.
+        const { pageSize = 0, pagingState = null } = call.options
+        if (this.product === "scylla" || pageSize <= 0) return { _tag: "Rows", columns, rows, globalSpec: false }
+        const start = pagingState === null ? 0 : Offset.read(pagingState)
+        const end = start + pageSize
+        return {
+          _tag: "Rows",
+          columns,
+          rows: rows.slice(start, end),
+          pagingState: end < rows.length ? Offset.write(end) : null,
+          globalSpec: false
+        }
+      }),
+      // Cassandra says nothing of the answer before it gives it.
+      result: this.product === "scylla" ? columns : []
+    }
   }
 
   private truncate(table: Table, call: Call): ServerResponse {
     call.table = table
     call.partitions = 0
+    if (table.computed !== undefined) return this.truncateSystem(table, table.computed, call)
     const { nodes } = this.topology
     const alive = nodes.filter((node) => node.isRunning).length
     if (alive < nodes.length) {
@@ -215,20 +256,34 @@ export class Engine {
     return VOID
   }
 
+  private truncateSystem({ keyspace, name }: Table, computed: Computed, call: Call): ServerResponse {
+    if (this.product === "scylla" && keyspace.name === "system_schema") {
+      throw new ServerError.TruncateError({
+        code: 0x1003,
+        message: `Error during truncate: std::runtime_error (Truncating of ${keyspace.name}.${name} is not allowed.)`
+      })
+    }
+    if (keyspace.isVirtual) throw invalid("Cannot truncate virtual tables")
+    computed.truncate(call.node)
+    return VOID
+  }
+
   private changeSchema(statement: Ast.SchemaStatement, keyspace: string): ServerResponse {
     const change = applyStatement(
       {
         schema: this.schema,
         datacenters: [...new Set(this.topology.nodes.map((node) => node.datacenter))],
+        nodes: this.topology.nodes.map((node) => node.datacenter),
         product: this.product,
         tablets: this.tablets,
+        tabletLimits: this.tabletLimits,
+        passesNoTablets: this.passesNoTablets,
         now: this.time.millis()
       },
       statement,
       keyspace
     )
-    // Those of changes are ScyllaDB's.
-    this.warnings = this.product === "scylla" ? change.warnings : []
+    this.warnings = change.warnings
     // Plans of texts that were not prepared outlive no change, options of a table included.
     this.plans.clear()
     for (const event of change.events) this.announce(event)
@@ -238,9 +293,7 @@ export class Engine {
   /** Runs a plan. The call tells afterwards what it touched, a failed one too. */
   execute(plan: Plan, call: Call): Outcome {
     if (call.values.length !== plan.variables.length) {
-      throw invalid(
-        `Invalid amount of bind variables: expected ${plan.variables.length} received ${call.values.length}`
-      )
+      throw wrongCount(plan.variables.length, call.values.length)
     }
     this.warnings = []
     const response = plan.execute(call)
@@ -280,6 +333,6 @@ export class Engine {
       }
       return { mutation: plan.mutation, values: entry.values }
     })
-    return { response: executeBatch(request.kind, parts, call), warnings: [] }
+    return { response: executeBatch(request.kind, parts, call), warnings: call.warnings }
   }
 }

@@ -5,6 +5,10 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 export const invalid = (message: string): ServerError.InvalidRequest =>
   new ServerError.InvalidRequest({ code: 0x2200, message })
 
+/** More or fewer values than there are variables. */
+export const wrongCount = (expected: number, received: number): ServerError.InvalidRequest =>
+  invalid(`Invalid amount of bind variables: expected ${expected} received ${received}`)
+
 export const unauthorized = (message: string): ServerError.Unauthorized =>
   new ServerError.Unauthorized({ code: 0x2100, message })
 

@@ -12,8 +12,19 @@ export type Term =
   | { readonly _tag: "Udt"; readonly fields: ReadonlyArray<readonly [string, Term]> }
   | { readonly _tag: "Tuple"; readonly items: ReadonlyArray<Term> }
   | Call<Term>
+  | Arithmetic<Term>
   /** `(int) 5`. */
   | { readonly _tag: "Hint"; readonly type: TypeNode; readonly term: Term }
+
+export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%"
+
+/** Of Cassandra. */
+export interface Arithmetic<Operand> {
+  readonly _tag: "Arithmetic"
+  readonly op: ArithmeticOperator
+  readonly left: Operand
+  readonly right: Operand
+}
 
 export interface Call<Argument> {
   readonly _tag: "Call"
@@ -27,8 +38,11 @@ export type Expression =
   | { readonly _tag: "Column"; readonly name: string }
   | { readonly _tag: "Term"; readonly term: Term }
   | Call<Expression>
+  | Arithmetic<Expression>
   /** `count(*)`, `count(1)`. */
   | { readonly _tag: "CountRows" }
+  /** `-v`, of Cassandra. */
+  | { readonly _tag: "Negation"; readonly of: Expression }
   | { readonly _tag: "Cast"; readonly of: Expression; readonly type: TypeNode }
   | { readonly _tag: "Field"; readonly of: Expression; readonly name: string }
   | { readonly _tag: "Element"; readonly of: Expression; readonly key: Term }
@@ -51,6 +65,14 @@ export type Relation =
     readonly _tag: "Element"
     readonly column: string
     readonly key: Term
+    readonly op: Operator
+    readonly terms: ReadonlyArray<Term> | Term
+  }
+  /** `u.field = 1`, of conditions. */
+  | {
+    readonly _tag: "Field"
+    readonly column: string
+    readonly field: string
     readonly op: Operator
     readonly terms: ReadonlyArray<Term> | Term
   }
@@ -105,6 +127,8 @@ export type TypeNode =
   | { readonly _tag: "Name"; readonly keyspace: string | undefined; readonly name: string; readonly quoted: boolean }
   | { readonly _tag: "Generic"; readonly name: string; readonly args: ReadonlyArray<TypeNode> }
   | { readonly _tag: "Vector"; readonly element: TypeNode; readonly dimension: number }
+  /** A class of Cassandra, in quotes. */
+  | { readonly _tag: "Custom"; readonly className: string }
 
 /** The value of a property: a text, or a map of texts. */
 export type Property = string | ReadonlyMap<string, string>
@@ -112,6 +136,12 @@ export type Property = string | ReadonlyMap<string, string>
 export interface ColumnDefinition {
   readonly name: string
   readonly type: TypeNode
+}
+
+/** A direction, of ORDER BY or of CLUSTERING ORDER. */
+export interface ColumnOrder {
+  readonly column: string
+  readonly descending: boolean
 }
 
 /** What an index is over: a column or a part of it; of a local index the partition key stands first, in brackets. */
@@ -131,8 +161,10 @@ export interface Select {
   readonly distinct: boolean
   readonly isJson: boolean
   readonly groupBy: ReadonlyArray<string>
+  /** `ORDER BY v ANN OF […]`. */
+  readonly ann: { readonly column: string; readonly term: Term } | undefined
   readonly where: ReadonlyArray<Relation>
-  readonly orderBy: ReadonlyArray<{ readonly column: string; readonly descending: boolean }>
+  readonly orderBy: ReadonlyArray<ColumnOrder>
   readonly limit: Term | undefined
   readonly perPartitionLimit: Term | undefined
   readonly allowFiltering: boolean
@@ -180,14 +212,34 @@ export interface Batch {
   readonly statements: ReadonlyArray<Modification>
 }
 
+/** A function or an aggregate of users, made or dropped. */
+export interface UserFunction {
+  readonly _tag: "UserFunction"
+  readonly verb: "CREATE" | "DROP"
+  readonly kind: "function" | "aggregate"
+  readonly name: TableName
+  readonly ifExists: boolean
+  /** Types of the arguments; absent where they were not said. */
+  readonly args: ReadonlyArray<TypeNode> | undefined
+  /** Of an aggregate that is made. */
+  readonly stateFunction?: string
+  readonly stateType?: TypeNode
+}
+
 export type SchemaStatement =
+  | UserFunction
   | {
     readonly _tag: "CreateKeyspace"
     readonly name: string
     readonly ifNotExists: boolean
     readonly properties: ReadonlyMap<string, Property>
   }
-  | { readonly _tag: "AlterKeyspace"; readonly name: string; readonly properties: ReadonlyMap<string, Property> }
+  | {
+    readonly _tag: "AlterKeyspace"
+    readonly name: string
+    readonly ifExists: boolean
+    readonly properties: ReadonlyMap<string, Property>
+  }
   | { readonly _tag: "DropKeyspace"; readonly name: string; readonly ifExists: boolean }
   | {
     readonly _tag: "CreateTable"
@@ -196,7 +248,7 @@ export type SchemaStatement =
     readonly columns: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
     readonly partitionKey: ReadonlyArray<string>
     readonly clustering: ReadonlyArray<string>
-    readonly order: ReadonlyArray<{ readonly column: string; readonly descending: boolean }>
+    readonly order: ReadonlyArray<ColumnOrder>
     readonly properties: ReadonlyMap<string, Property>
   }
   | {
@@ -208,6 +260,9 @@ export type SchemaStatement =
     readonly rename: ReadonlyArray<readonly [from: string, to: string]>
     readonly add: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
     readonly drop: ReadonlyArray<string>
+    /** Until when what was written to dropped columns is gone, microseconds; `undefined` for now. */
+    readonly dropTimestamp: bigint | undefined
+    readonly retype: { readonly column: string; readonly type: TypeNode } | undefined
     readonly properties: ReadonlyMap<string, Property>
   }
   | { readonly _tag: "DropTable"; readonly table: TableName; readonly ifExists: boolean }
@@ -220,9 +275,13 @@ export type SchemaStatement =
   | {
     readonly _tag: "AlterType"
     readonly type: TableName
+    readonly ifExists: boolean
+    /** Fields that are there already, or not there, are left as they are. */
+    readonly ifFields: boolean
     readonly change:
       | { readonly _tag: "Add"; readonly fields: ReadonlyArray<ColumnDefinition> }
       | { readonly _tag: "Rename"; readonly fields: ReadonlyArray<readonly [from: string, to: string]> }
+      | { readonly _tag: "Retype"; readonly field: string; readonly type: TypeNode }
   }
   | { readonly _tag: "DropType"; readonly type: TableName; readonly ifExists: boolean }
   | {
@@ -236,6 +295,21 @@ export type SchemaStatement =
     readonly options: ReadonlyMap<string, Property>
   }
   | { readonly _tag: "DropIndex"; readonly index: TableName; readonly ifExists: boolean }
+  | {
+    readonly _tag: "CreateView"
+    readonly view: TableName
+    readonly ifNotExists: boolean
+    /** Empty for `*`. */
+    readonly selectors: ReadonlyArray<Selector>
+    readonly base: TableName
+    readonly where: ReadonlyArray<Relation>
+    readonly partitionKey: ReadonlyArray<string>
+    readonly clustering: ReadonlyArray<string>
+    readonly order: ReadonlyArray<ColumnOrder>
+    readonly properties: ReadonlyMap<string, Property>
+  }
+  | { readonly _tag: "AlterView"; readonly view: TableName; readonly properties: ReadonlyMap<string, Property> }
+  | { readonly _tag: "DropView"; readonly view: TableName; readonly ifExists: boolean }
 
 export type Statement =
   | Select
@@ -244,15 +318,66 @@ export type Statement =
   | SchemaStatement
   | { readonly _tag: "Truncate"; readonly table: TableName }
   | { readonly _tag: "Use"; readonly keyspace: string }
+  | {
+    readonly _tag: "Describe"
+    readonly what:
+      | "keyspaces"
+      | "tables"
+      | "types"
+      | "functions"
+      | "aggregates"
+      | "cluster"
+      | "schema"
+      | "keyspace"
+      | "table"
+      | "view"
+      | "index"
+      | "type"
+      | "function"
+      | "aggregate"
+      | "any"
+    readonly name: TableName | undefined
+    /** Of a keyspace: without what is in it. Of the schema: with the keyspaces of the system. */
+    readonly isOnly: boolean
+  }
   /** Of roles and their rights. */
   | {
     readonly _tag: "Roles"
-    readonly what: string
-    readonly hasPassword: boolean
-    readonly isSuperuser: boolean
-    /** Whose permissions are to be listed. */
-    readonly permissionsOf: string | undefined
+    readonly what:
+      | "CREATE"
+      | "ALTER"
+      | "DROP"
+      | "GRANT"
+      | "REVOKE"
+      | "LIST ROLES"
+      | "LIST USERS"
+      | "LIST PERMISSIONS"
+      | "ADD IDENTITY"
+      | "DROP IDENTITY"
+    /** Whom it is about; of LIST all where there is none. */
+    readonly role: string | undefined
+    readonly ifExists: boolean
+    readonly options: RoleOptions
+    /** Of GRANT, REVOKE and LIST: permissions, `all` among them; `undefined` where a role is given. */
+    readonly permissions: ReadonlyArray<string> | undefined
+    readonly resource: string | undefined
+    readonly grantee: string | undefined
   }
+  /** Of ScyllaDB. */
+  | {
+    readonly _tag: "ServiceLevel"
+    readonly what: "CREATE" | "ALTER" | "DROP" | "LIST" | "ATTACH" | "DETACH" | "EFFECTIVE"
+    readonly name: string | undefined
+    readonly isIf: boolean
+    readonly options: ReadonlyMap<string, Property>
+  }
+
+/** What WITH says of a role. */
+export interface RoleOptions {
+  readonly password?: string
+  readonly login?: boolean
+  readonly superuser?: boolean
+}
 
 export interface Parsed {
   readonly statement: Statement

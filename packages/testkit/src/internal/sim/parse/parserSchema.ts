@@ -1,6 +1,10 @@
 /** CREATE, ALTER and DROP. */
+import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "./ast.ts"
+import type { Token } from "./lexer.ts"
+import { createFunction, dropFunction } from "./parserFunctions.ts"
+import { selectFrom } from "./parserSelect.ts"
 import { type Cursor, isReserved } from "./tokens.ts"
 
 const ifNotExists = (c: Cursor): boolean => c.clause("if", "not", "exists")
@@ -8,17 +12,12 @@ const ifExists = (c: Cursor): boolean => c.clause("if", "exists")
 
 /** What can be created, altered or dropped in CQL and is not simulated. */
 const OTHER = new Set([
-  "materialized",
-  "function",
-  "aggregate",
-  "trigger",
-  "service",
-  "service_level"
+  "trigger"
 ])
 
 const refuseOther = (c: Cursor, verb: string): never => {
   const word = c.token.text
-  if (c.token.kind === "ident" && (OTHER.has(word) || (word === "or" && c.isKeyword("replace", 1)))) {
+  if (c.token.kind === "ident" && OTHER.has(word)) {
     throw unsupported(`${verb} ${word.toUpperCase()}`)
   }
   return c.product === "scylla" ? c.fail(c.tokens[0]) : c.fail(c.token, c.tokens[0])
@@ -27,13 +26,62 @@ const refuseOther = (c: Cursor, verb: string): never => {
 const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: boolean } => {
   const name = c.name()
   const type = c.type()
+  c.ahead = c.at
   return { name, type, isStatic: c.accept("static") }
 }
 
-const keyspaceProperties = (c: Cursor): Map<string, Ast.Property> => {
+const requiredProperties = (c: Cursor): Map<string, Ast.Property> => {
   c.expect("with")
   return c.properties()
 }
+
+/** `PRIMARY KEY ((a, b), c)`. */
+const primaryKey = (c: Cursor): Pick<CreateTable, "partitionKey" | "clustering"> => {
+  c.expect("primary", "key")
+  c.expectOp("(")
+  const partitionKey: Array<string> = []
+  const clustering: Array<string> = []
+  if (c.acceptOp("(")) {
+    partitionKey.push(...c.list(() => c.name()))
+    c.expectOp(")")
+  } else partitionKey.push(c.name())
+  while (c.acceptOp(",")) clustering.push(c.name())
+  c.expectOp(")")
+  return { partitionKey, clustering }
+}
+
+/** Both products have given up compact tables; ScyllaDB may be configured to have them. */
+const NOT_COMPACT = {
+  scylla:
+    "Support for the deprecated feature of 'CREATE TABLE WITH COMPACT STORAGE' is disabled and will eventually be " +
+    "removed in a future version.  To enable, set the 'enable_create_table_with_compact_storage' config option to 'true'.",
+  cassandra: "Compact tables are not allowed in Cassandra starting with 4.0 version."
+}
+
+/** What stands behind the columns of a table or of a view. */
+const tableProperties = (c: Cursor): Pick<CreateTable, "order" | "properties"> => {
+  const order: Array<Ast.ColumnOrder> = []
+  if (!c.accept("with")) return { order, properties: new Map() }
+  const properties = c.properties(() => {
+    if (c.accept("clustering", "order", "by")) {
+      c.expectOp("(")
+      order.push(...c.list(() => c.columnOrder()))
+      c.expectOp(")")
+      return true
+    }
+    if (c.accept("compact", "storage")) throw invalid(NOT_COMPACT[c.product])
+    return false
+  })
+  return { order, properties }
+}
+
+/** Whether a type is a name alone, behind which little can follow. */
+const isOver = ({ kind, text }: Token): boolean => kind === "ident" && typeof CqlType.parse(text) !== "string"
+
+const endsColumn = (c: Cursor): boolean =>
+  c.isOp(",") || c.isOp(")") || c.isKeyword("primary") || c.token.kind === "eof"
+
+type CreateTable = Extract<Ast.SchemaStatement, { readonly _tag: "CreateTable" }>
 
 const createTable = (c: Cursor): Ast.SchemaStatement => {
   const exists = ifNotExists(c)
@@ -45,20 +93,18 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
   c.expectOp("(")
   do {
     if (c.isKeyword("primary") && c.isKeyword("key", 1) && c.isOp("(", 2)) {
-      c.at += 2
-      c.expectOp("(")
       keys++
-      if (c.acceptOp("(")) {
-        partitionKey.push(...c.list(() => c.name()))
-        c.expectOp(")")
-      } else partitionKey.push(c.name())
-      while (c.acceptOp(",")) clustering.push(c.name())
-      c.expectOp(")")
+      const key = primaryKey(c)
+      partitionKey.push(...key.partitionKey)
+      clustering.push(...key.clustering)
       continue
     }
     const { kind, text } = c.token
-    if (c.product === "cassandra" && kind === "ident" && isReserved(text)) c.expectOp(")")
+    // A word that is no name ends the columns, behind the first of them.
+    if (columns.length > 0 && kind === "ident" && (isReserved(text) || c.isReservedColumn(text))) c.expectOp(")")
+    const type = c.peek(1)
     const column = definition(c)
+    if (isOver(type) && !endsColumn(c)) return c.product === "scylla" ? c.fail(type) : c.fail(c.token, type)
     columns.push(column)
     if (c.clause("primary", "key")) {
       keys++
@@ -73,25 +119,32 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
         : `Multiple PRIMARY KEY specified for table '${table.name}' (exactly one required)`
     )
   }
-  const order: Array<{ readonly column: string; readonly descending: boolean }> = []
-  const properties = c.accept("with")
-    ? c.properties(() => {
-      if (c.accept("clustering", "order", "by")) {
-        c.expectOp("(")
-        order.push(...c.list(() => {
-          const column = c.name()
-          const descending = c.accept("desc")
-          if (!descending) c.accept("asc")
-          return { column, descending }
-        }))
-        c.expectOp(")")
-        return true
-      }
-      if (c.accept("compact", "storage")) throw unsupported("COMPACT STORAGE")
-      return false
-    })
-    : new Map<string, Ast.Property>()
-  return { _tag: "CreateTable", table, ifNotExists: exists, columns, partitionKey, clustering, order, properties }
+  return {
+    _tag: "CreateTable",
+    table,
+    ifNotExists: exists,
+    columns,
+    partitionKey,
+    clustering,
+    ...tableProperties(c)
+  }
+}
+
+const createView = (c: Cursor): Ast.SchemaStatement => {
+  const exists = ifNotExists(c)
+  const view = c.qualified()
+  c.expect("as", "select")
+  const { selectors, table: base, where } = selectFrom(c)
+  return {
+    _tag: "CreateView",
+    view,
+    ifNotExists: exists,
+    selectors,
+    base,
+    where,
+    ...primaryKey(c),
+    ...tableProperties(c)
+  }
 }
 
 const alterTable = (c: Cursor): Ast.SchemaStatement => {
@@ -104,6 +157,8 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     ifColumns: false,
     add: [],
     drop: [],
+    dropTimestamp: undefined,
+    retype: undefined,
     rename: [],
     properties: new Map<string, Ast.Property>()
   }
@@ -118,13 +173,14 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     return { _tag: "AlterTable", table, ...none, ifColumns, add: listOrOne(() => definition(c)) }
   }
   if (c.accept("drop")) {
+    if (c.product === "cassandra" && c.accept("compact", "storage")) {
+      throw invalid("DROP COMPACT STORAGE is disabled. Enable in cassandra.yaml to use.")
+    }
     const ifColumns = isIf("exists")
     const drop = listOrOne(() => c.name())
-    if (c.accept("using")) {
-      c.expect("timestamp")
-      c.term()
-    }
-    return { _tag: "AlterTable", table, ...none, ifColumns, drop }
+    if (!c.clause("using", "timestamp")) return { _tag: "AlterTable", table, ...none, ifColumns, drop }
+    if (c.token.kind !== "int") return c.fail()
+    return { _tag: "AlterTable", table, ...none, ifColumns, drop, dropTimestamp: BigInt(c.next().text) }
   }
   if (c.accept("rename")) {
     const ifColumns = isIf("exists")
@@ -137,8 +193,12 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     return { _tag: "AlterTable", table, ...none, ifColumns, rename }
   }
   if (c.accept("with")) return { _tag: "AlterTable", table, ...none, properties: c.properties() }
-  if (c.isKeyword("alter")) throw unsupported(`ALTER TABLE … ${c.token.raw.toUpperCase()}`)
-  return c.fail()
+  if (c.accept("alter")) {
+    const column = c.name()
+    c.expect("type")
+    return { _tag: "AlterTable", table, ...none, retype: { column, type: c.type() } }
+  }
+  return c.product === "scylla" ? c.fail() : c.fail(c.token, c.tokens[c.at - 1])
 }
 
 const INDEX_PARTS = ["values", "keys", "entries", "full"] as const
@@ -164,7 +224,8 @@ const createIndex = (c: Cursor, isCustom: boolean): Ast.SchemaStatement => {
   c.expect("on")
   const table = c.qualified()
   c.expectOp("(")
-  const targets = c.isOp(")") ? [] : c.list(() => indexTarget(c))
+  const isNone = c.isOp(")") || (c.product === "cassandra" && c.isOp("("))
+  const targets = isNone ? [] : c.list(() => indexTarget(c))
   c.expectOp(")")
   const className = c.accept("using") ? c.string() : undefined
   let options: ReadonlyMap<string, Ast.Property> = new Map()
@@ -181,12 +242,12 @@ const create = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace")) {
     const exists = ifNotExists(c)
     const name = c.name()
-    return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: keyspaceProperties(c) }
+    return { _tag: "CreateKeyspace", name, ifNotExists: exists, properties: requiredProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return createTable(c)
   if (c.accept("type")) {
     const exists = ifNotExists(c)
-    const type = c.qualified()
+    const type = c.qualifiedType()
     c.expectOp("(")
     const fields = c.list(() => ({ name: c.name(), type: c.type() }))
     c.expectOp(")")
@@ -197,31 +258,53 @@ const create = (c: Cursor): Ast.SchemaStatement => {
     c.at++
     return createIndex(c, true)
   }
-  return refuseOther(c, "CREATE")
+  if (c.accept("materialized", "view")) return createView(c)
+  return createFunction(c) ?? refuseOther(c, "CREATE")
 }
 
+type AlterType = Extract<Ast.SchemaStatement, { readonly _tag: "AlterType" }>
+
 const alterType = (c: Cursor): Ast.SchemaStatement => {
-  const type = c.qualified()
+  const isIf = (...words: ReadonlyArray<string>): boolean => c.product === "cassandra" && c.clause("if", ...words)
+  const exists = isIf("exists")
+  const type = c.qualifiedType()
+  const of = (ifFields: boolean, change: AlterType["change"]): Ast.SchemaStatement => ({
+    _tag: "AlterType",
+    type,
+    ifExists: exists,
+    ifFields,
+    change
+  })
   if (c.accept("add")) {
-    return { _tag: "AlterType", type, change: { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] } }
+    const ifFields = isIf("not", "exists")
+    return of(ifFields, { _tag: "Add", fields: [{ name: c.name(), type: c.type() }] })
   }
-  if (c.accept("alter")) throw invalid("Altering field types is no longer supported")
-  c.expect("rename")
+  if (c.accept("alter")) {
+    const field = c.name()
+    c.expect("type")
+    return of(false, { _tag: "Retype", field, type: c.type() })
+  }
+  if (!c.accept("rename")) return c.fail()
+  const ifFields = isIf("exists")
   const fields: Array<readonly [string, string]> = []
   do {
     const from = c.name()
     c.expect("to")
     fields.push([from, c.name()])
   } while (c.accept("and"))
-  return { _tag: "AlterType", type, change: { _tag: "Rename", fields } }
+  return of(ifFields, { _tag: "Rename", fields })
 }
 
 const alter = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("keyspace")) {
-    return { _tag: "AlterKeyspace", name: c.name(), properties: keyspaceProperties(c) }
+    const exists = c.product === "cassandra" && ifExists(c)
+    return { _tag: "AlterKeyspace", name: c.name(), ifExists: exists, properties: requiredProperties(c) }
   }
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
   if (c.accept("type")) return alterType(c)
+  if (c.accept("materialized", "view")) {
+    return { _tag: "AlterView", view: c.qualified(), properties: requiredProperties(c) }
+  }
   return refuseOther(c, "ALTER")
 }
 
@@ -236,13 +319,17 @@ const drop = (c: Cursor): Ast.SchemaStatement => {
   }
   if (c.accept("type")) {
     const exists = ifExists(c)
-    return { _tag: "DropType", type: c.qualified(), ifExists: exists }
+    return { _tag: "DropType", type: c.qualifiedType(), ifExists: exists }
   }
   if (c.accept("index")) {
     const exists = ifExists(c)
     return { _tag: "DropIndex", index: c.qualified(), ifExists: exists }
   }
-  return refuseOther(c, "DROP")
+  if (c.accept("materialized", "view")) {
+    const exists = ifExists(c)
+    return { _tag: "DropView", view: c.qualified(), ifExists: exists }
+  }
+  return dropFunction(c) ?? refuseOther(c, "DROP")
 }
 
 export const parseSchemaStatement = (c: Cursor): Ast.SchemaStatement => {

@@ -1,7 +1,9 @@
 /** A cursor over tokens, with the steps that every grammar rule is made of. */
-import { syntax, unsupported } from "../failure.ts"
-import type { Property, Term, TypeNode } from "./ast.ts"
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import { syntax } from "../failure.ts"
+import type { Arithmetic, ArithmeticOperator, ColumnOrder, Property, Term, TypeNode } from "./ast.ts"
 import { position, type Token, tokenize } from "./lexer.ts"
+import type { Product } from "./product.ts"
 
 /** Nesting past this is not a statement but an attack on the stack. */
 const MAX_DEPTH = 64
@@ -19,12 +21,34 @@ export const isReserved = (word: string): boolean => RESERVED.has(word)
 /** `P1Y2M3DT4H5M6S` and `P4W`. */
 const ISO_DURATION = /^P(?=[\dT])(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+S)?)?$/i
 
-export type Product = "scylla" | "cassandra"
+/** Words that may stand behind a value. */
+const FOLLOWS = new Set(
+  ("allow and apply as default delete from group if in insert limit order per primary update where").split(
+    " "
+  )
+)
+
+/** Names that no user-defined type may have. */
+const RESERVED_TYPES = new Set(["bitstring", "byte", "complex", "enum", "interval", "macaddr"])
+
+/** How many types stand in the brackets of a type. */
+const ARGUMENTS: Record<string, number | "any"> = { frozen: 1, list: 1, set: 1, map: 2, tuple: "any" }
+
+/** Reserved words that are values, or functions. */
+const CONSTANTS = new Set(["null", "nan", "infinity", "token"])
+
+const isScalar = (name: string): boolean => {
+  const type = CqlType.parse(name)
+  return typeof type !== "string" && type._tag === "Scalar"
+}
 
 /** A token as errors show it: texts without their quotes. */
 const shown = ({ kind, raw, text }: Token): string => kind === "string" || kind === "quoted" ? text : raw
 
 const BRACKETS = new Set(["')'", "']'", "'>'", "'}'", "K_KEY"])
+/** The last of what is between two tokens: a comment, or space. */
+const LAST_GAP = /(?:\/\*[^*]*\*+(?:[^/*][^*]*\*+)*\/|[ \t\r\n]+)$/
+
 /** What stands in front of a name. */
 const BEFORE_NAMES = new Set(["K_FROM", "K_INTO", "K_WHERE", "K_SET", "K_BY"])
 
@@ -50,9 +74,15 @@ const mayFollow = (expected: string, token: Token): boolean => {
   }
 }
 
-/** Where a token is. The end of the text is nowhere. */
+/** Where a token is. The end of the text is nowhere, or at the beginning of its last line. */
 const where = (source: string, token: Token, product: Product): string =>
-  `line ${token.kind !== "eof" ? position(source, token.at) : product === "scylla" ? "1:0" : "0:-1"}`
+  `line ${
+    token.kind !== "eof"
+      ? position(source, token.at)
+      : product === "cassandra"
+      ? "0:-1"
+      : `${source.split("\n").length}:0`
+  }`
 
 export class Cursor {
   readonly source: string
@@ -61,14 +91,18 @@ export class Cursor {
   readonly tokens: ReadonlyArray<Token>
   at = 0
   readonly markers: Array<string> = []
+  /** Where the rule ended that looks a token further than it goes. */
+  ahead = -1
   private depth = 0
   /** The last word of the table that was named last. */
   private named: Token | undefined
+  /** Whether it was named with its keyspace. */
+  private isNamedInFull = false
 
   constructor(source: string, product: Product) {
     this.source = source
     this.product = product
-    this.tokens = tokenize(source)
+    this.tokens = tokenize(source, product)
   }
 
   get token(): Token {
@@ -101,10 +135,21 @@ export class Cursor {
     if (this.product === "cassandra") {
       const before = this.tokens[this.at - 1]
       // Behind the name of a table it looks for all that may follow.
-      if (before !== undefined && before === this.named && token.kind !== "eof") {
+      if (
+        before !== undefined && before === this.named && token.kind !== "eof" && !(this.isNamedInFull && this.isOp("."))
+      ) {
         throw syntax(`${at} no viable alternative at input '${shown(token)}'${this.snippet(token, before)}`)
       }
-      throw syntax(`${at} mismatched input '${shown(token)}' expecting ${expected}${this.snippet(token, token, 1)}`)
+      // At the very end nothing is shown of what stands close behind something.
+      const isClose = before !== undefined && before.at + before.raw.length === token.at && !expected.startsWith("K_")
+      const text = isClose && this.peek(1).kind === "eof"
+        ? ""
+        : expected !== "EOF"
+        ? this.snippet(token, token, 1)
+        : this.ahead === this.at
+        ? this.snippet(token, token, 1, true)
+        : this.snippet(token)
+      throw syntax(`${at} mismatched input '${shown(token)}' expecting ${expected}${text}`)
     }
     // ScyllaDB tries without this token, and with the one that it misses.
     if (token.kind !== "eof" && matches(this.peek(1))) throw syntax(`${at} : Unexpected '${shown(token)}'`)
@@ -120,15 +165,15 @@ export class Cursor {
    * What Cassandra shows of the text: a token in brackets, which may be the one before the wrong one, ten in front of it, and
    * what little follows.
    */
-  private snippet(wrong: Token, bracketed = wrong, following = 0): string {
+  private snippet(wrong: Token, bracketed = wrong, following = 0, showsNext = false): string {
     if (this.product === "scylla" || wrong.kind === "eof") return ""
     let from = this.tokens.indexOf(bracketed)
     let start = bracketed.at
     for (let left = 10; left > 0 && start > 0; left--) {
       const before = this.tokens[from - 1]
       const end = before === undefined ? 0 : before.at + before.raw.length
-      // What is between tokens counts as one.
-      if (end < start) start = end
+      // What is between tokens counts too: each comment, and what is between comments.
+      if (end < start) start = end + Math.max(0, this.source.slice(end, start).search(LAST_GAP))
       else {
         start = before!.at
         from--
@@ -137,11 +182,15 @@ export class Cursor {
     // Quotes are not counted in the length of a token.
     const stop = bracketed.at + shown(bracketed).length
     const behind = this.tokens.length - 2 - this.tokens.indexOf(wrong)
-    const isWhole = behind <= following && (bracketed !== wrong || wrong.kind !== "string")
-    const end = isWhole ? this.source.trimEnd().length : bracketed === wrong ? stop : wrong.at + wrong.raw.length
-    return ` (${start > 0 ? "..." : ""}${this.source.slice(start, bracketed.at)}[${
-      this.source.slice(bracketed.at, stop)
-    }]${this.source.slice(stop, end)}${isWhole ? "" : "..."})`
+    const isWhole = behind <= following && wrong.kind !== "string"
+    const next = showsNext ? this.tokens[this.tokens.indexOf(wrong) + 1] : undefined
+    const last = bracketed === wrong ? next : wrong
+    const end = isWhole ? this.source.trimEnd().length : last === undefined ? stop : last.at + shown(last).length
+    // Ends of lines are left out.
+    const text = (from: number, to: number): string => this.source.slice(from, to).replaceAll(/[\r\n]/g, "")
+    return ` (${start > 0 ? "..." : ""}${text(start, bracketed.at)}[${text(bracketed.at, stop)}]${text(stop, end)}${
+      isWhole ? "" : "..."
+    })`
   }
 
   isKeyword(word: string, ahead = 0): boolean {
@@ -209,10 +258,17 @@ export class Cursor {
 
   /** `name` or `keyspace.name`. */
   qualified(): { readonly keyspace: string | undefined; readonly name: string } {
+    if (this.token.kind === "marker") throw syntax("Bind variables cannot be used for table names")
     const first = this.name()
     const found = this.acceptOp(".") ? { keyspace: first, name: this.name() } : { keyspace: undefined, name: first }
+    this.isNamedInFull = found.keyspace !== undefined
     this.named = this.tokens[this.at - 1]
     return found
+  }
+
+  /** Words that ScyllaDB does not take for names of columns beside the reserved ones. */
+  isReservedColumn(word: string): boolean {
+    return this.product === "scylla" && (word === "default" || word === "cast" || word === "unset" || word === "mbean")
   }
 
   /** One or more things with commas between them. */
@@ -220,6 +276,13 @@ export class Cursor {
     const out = [item()]
     while (this.acceptOp(",")) out.push(item())
     return out
+  }
+
+  /** `a DESC`. */
+  columnOrder(column = this.name()): ColumnOrder {
+    const descending = this.accept("desc")
+    if (!descending) this.accept("asc")
+    return { column, descending }
   }
 
   /** Runs a rule that may contain itself. */
@@ -240,8 +303,45 @@ export class Cursor {
     return { _tag: "Marker", index: this.markers.length - 1 }
   }
 
+  /** A value, behind which there is something that may follow one. */
   term(): Term {
+    const start = this.token
+    const term = this.arithmetic(this.bareTerm(), () => this.bareTerm())
+    this.endTerm(start)
+    return term
+  }
+
+  /** What follows a first operand: Cassandra computes, products before sums. */
+  arithmetic<A>(first: A, operand: () => A): A | Arithmetic<A> {
+    if (this.product === "scylla") return first
+    type Operand = A | Arithmetic<A>
+    const chain = (ops: ReadonlyArray<ArithmeticOperator>, left: Operand, next: () => Operand): Operand => {
+      const op = ops.find((each) => this.acceptOp(each))
+      return op === undefined
+        ? left
+        : chain(ops, { _tag: "Arithmetic", op, left, right: next() } as Arithmetic<A>, next)
+    }
+    const product = (left: Operand): Operand => chain(["*", "/", "%"], left, operand)
+    return chain(["+", "-"], product(first), () => product(operand()))
+  }
+
+  /** A value, whatever follows. */
+  bareTerm(): Term {
     return this.nested(() => this.termInner())
+  }
+
+  /** Cassandra looks behind a value for what may follow any; both do so behind a variable. */
+  endTerm(start: Token): void {
+    const { kind, text } = this.token
+    if (kind === "eof" || (kind === "op" && text !== ".") || (kind === "ident" && FOLLOWS.has(text))) return
+    if (this.product === "scylla" && kind === "ident" && (text === "using" || text === "bypass")) return
+    const isMarker = start.kind === "marker" && start === this.tokens[this.at - 1]
+    if (this.product === "scylla") {
+      if (isMarker) this.fail(start)
+      return
+    }
+    if (kind === "op" && this.isOp(".", 1)) return
+    this.fail(this.token, isMarker ? start : this.token)
   }
 
   private termInner(): Term {
@@ -254,6 +354,13 @@ export class Cursor {
       case "int":
         return { _tag: "Constant", kind: "INTEGER", text: token.text }
       case "float":
+        // Cassandra makes doubles of them as soon as it reads them.
+        if (this.product === "cassandra" && !Number.isFinite(Number(token.text))) {
+          throw syntax(
+            `Failed parsing statement: [${this.source}] reason: NumberFormatException Character I is neither a decimal digit ` +
+              'number, decimal point, nor "e" notation exponential mark.'
+          )
+        }
         return { _tag: "Constant", kind: "FLOAT", text: token.text }
       case "uuid":
         return { _tag: "Constant", kind: "UUID", text: token.text }
@@ -264,7 +371,7 @@ export class Cursor {
       case "ident":
         return this.word(token)
       case "quoted":
-        return this.isOp("(") ? this.call(undefined, token.text) : this.fail(token)
+        return this.isOp("(") ? this.call(undefined, token.text) : this.failBehind(token)
       case "op":
         break
       default:
@@ -272,6 +379,10 @@ export class Cursor {
     }
     switch (token.text) {
       case "-": {
+        // To ScyllaDB a sign is a part of the number.
+        if (this.product === "scylla" && this.token.at !== token.at + 1) {
+          throw syntax(`${where(this.source, this.token, this.product)} : Unexpected '${shown(this.token)}'`)
+        }
         const value = this.term()
         const numeric = value._tag === "Constant" &&
           (value.kind === "INTEGER" || value.kind === "FLOAT" || value.kind === "DURATION") &&
@@ -289,6 +400,7 @@ export class Cursor {
           this.expectOp(")")
           return { _tag: "Hint", type, term: this.term() }
         }
+        if (this.isOp(")")) return this.product === "scylla" ? this.fail(token) : this.fail(this.token, token)
         const items = this.list(() => this.term())
         this.expectOp(")")
         return { _tag: "Tuple", items }
@@ -303,9 +415,10 @@ export class Cursor {
   }
 
   /** `(int) 5`, `(frozen<set<int>>) ?`: a type in brackets, and a value behind them. */
-  private isTypeHint(): boolean {
-    if (this.token.kind !== "ident" && this.token.kind !== "quoted") return false
-    let ahead = 0
+  isTypeHint(from = 0): boolean {
+    const first = this.peek(from)
+    if (first.kind !== "ident" && first.kind !== "quoted") return false
+    let ahead = from
     let depth = 0
     for (; !this.isOp(")", ahead); ahead++) {
       const { kind, text } = this.peek(ahead)
@@ -322,16 +435,22 @@ export class Cursor {
 
   private word(token: Token): Term {
     const { text } = token
+    if (RESERVED.has(text) && !CONSTANTS.has(text)) return this.fail(token)
     if (text === "null") return { _tag: "Null" }
     if (text === "true" || text === "false") return { _tag: "Constant", kind: "BOOLEAN", text }
-    if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text }
+    if (text === "nan" || text === "infinity") return { _tag: "Constant", kind: "FLOAT", text: token.raw }
     if (this.isOp("(")) return this.call(undefined, text)
     if (this.isOp(".") && this.isOp("(", 2)) {
       this.at++
       return this.call(text, this.name())
     }
     if (ISO_DURATION.test(token.raw)) return { _tag: "Constant", kind: "DURATION", text: token.raw }
-    return this.fail(token)
+    return this.failBehind(token)
+  }
+
+  /** A name is no value: what is wrong is that no brackets follow. */
+  private failBehind(token: Token): never {
+    return this.product === "scylla" ? this.fail() : this.fail(this.token, token)
   }
 
   /** A function call in place of a value. */
@@ -375,7 +494,10 @@ export class Cursor {
   type(): TypeNode {
     return this.nested(() => {
       const token = this.token
-      if (token.kind === "string") throw unsupported(`the custom type '${token.text}'`)
+      if (token.kind === "string" && this.product === "cassandra") {
+        this.at++
+        return { _tag: "Custom", className: token.text }
+      }
       const quoted = token.kind === "quoted"
       const name = this.name(true)
       if (!quoted && name === "vector" && this.isOp("<")) {
@@ -390,27 +512,61 @@ export class Cursor {
         this.expectOp(">")
         return { _tag: "Vector", element, dimension: isNegative ? -dimension : dimension }
       }
-      if (!quoted && this.acceptOp("<")) {
-        const args = this.list(() => this.type())
+      const count = quoted || !this.isOp("<") ? undefined : ARGUMENTS[name]
+      if (count !== undefined) {
+        this.at++
+        const args = [this.type()]
+        while (count === "any" ? this.acceptOp(",") : args.length < count) {
+          if (count !== "any") this.expectOp(",")
+          args.push(this.type())
+        }
         this.expectOp(">")
         return { _tag: "Generic", name, args }
       }
-      return this.acceptOp(".")
-        ? { _tag: "Name", keyspace: name, name: this.name(), quoted: true }
-        : { _tag: "Name", keyspace: undefined, name, quoted }
+      if (this.acceptOp(".")) return { _tag: "Name", keyspace: name, name: this.userTypeName(), quoted: true }
+      if (!quoted) this.checkTypeName(name)
+      return { _tag: "Name", keyspace: undefined, name, quoted }
     })
   }
 
+  /** The name of a user-defined type, which is none of CQL's own. */
+  private userTypeName(): string {
+    const isQuoted = this.token.kind === "quoted"
+    const name = this.name()
+    if (!isQuoted) this.checkTypeName(name)
+    return name
+  }
+
+  /** What a statement about user-defined types is about. */
+  qualifiedType(): { readonly keyspace: string | undefined; readonly name: string } {
+    const { kind, text } = this.token
+    const isNative = kind === "ident" && (isScalar(text) || (text === "empty" && this.product === "scylla"))
+    if (this.isOp(".", 1) || isNative) {
+      const keyspace = this.name(true)
+      this.expectOp(".")
+      return { keyspace, name: this.userTypeName() }
+    }
+    return { keyspace: undefined, name: kind === "quoted" ? this.name() : this.userTypeName() }
+  }
+
+  private checkTypeName(name: string): void {
+    if (RESERVED_TYPES.has(name) || (name === "empty" && this.product === "scylla")) {
+      throw syntax(`Invalid (reserved) user type name ${name}`)
+    }
+  }
+
   /** A constant of a property, as text. */
-  private propertyText(): string {
-    const term = this.token.kind === "ident" && !this.isOp("(", 1) ? undefined : this.term()
+  private propertyText(start = this.token): string {
+    const value = this.token
+    const term = value.kind === "ident" && !this.isOp("(", 1) ? undefined : this.bareTerm()
     if (term === undefined) return this.name()
-    if (term._tag !== "Constant") return this.fail()
+    if (term._tag !== "Constant") return this.product === "scylla" ? this.fail(start) : this.fail(value, start)
     return term.text
   }
 
-  property(): Property {
-    if (!this.acceptOp("{")) return this.propertyText()
+  /** `start` is the name of the property. */
+  property(start?: Token): Property {
+    if (!this.acceptOp("{")) return this.propertyText(start)
     const out = new Map<string, string>()
     if (this.acceptOp("}")) return out
     this.list(() => {
@@ -427,12 +583,16 @@ export class Cursor {
     const out = new Map<string, Property>()
     do {
       if (other()) continue
+      const start = this.token
       const key = this.name()
-      this.expectOp("=")
+      if (!this.acceptOp("=")) {
+        if (this.product === "scylla") this.fail(start)
+        this.fail(this.token, start)
+      }
       if (out.has(key)) {
         throw syntax(`Multiple definition${this.product === "cassandra" ? "s" : ""} for property '${key}'`)
       }
-      out.set(key, this.property())
+      out.set(key, this.property(start))
     } while (this.accept("and"))
     return out
   }

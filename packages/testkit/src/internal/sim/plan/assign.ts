@@ -1,14 +1,14 @@
 /** What SET, and the values of INSERT, do to a column: its value, an element of it, a field, more of it or less. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { Unset } from "@effect-scylla/protocol/Value"
-import { invalid } from "../failure.ts"
+import { internal, invalid } from "../failure.ts"
 import type { Term } from "../parse/ast.ts"
 import type { Column } from "../schema/schema.ts"
 import { comparatorOf, compareBytes, elements } from "../storage/compare.ts"
 import { fieldPath, type Layout, layoutOf, listPath } from "../storage/layout.ts"
 import { type Cell, type Row, whole, type Write } from "../storage/storage.ts"
 import { isNothing, padded, readInt32, readInt64 } from "../storage/values.ts"
-import { compile, fits, textOf } from "./terms.ts"
+import { compile, fits, textOf, unexpectedUnset } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
 
 /** When a write counts, and until when. */
@@ -44,10 +44,16 @@ const cellOf = (value: Uint8Array | null, { expires, timestamp, ttl }: Stamp): C
 
 const always = (writes: ReadonlyArray<Write>): Assigned => ({ writes: () => writes })
 
-/** Lists of ScyllaDB may come with nulls in them, which is told by where they go. */
+/** Lists may come with nulls in them, which is told by where they go. Cassandra keeps those of frozen ones. */
 const checkNulls = (column: Column, bytes: Uint8Array, variables: Variables): void => {
-  if (column.type.cql._tag !== "List" || variables.product !== "scylla" || bytes.length < 4) return
+  if (column.type.cql._tag !== "List" || bytes.length < 4) return
   if ((elements(bytes) as ReadonlyArray<Uint8Array | null>).includes(null)) {
+    if (variables.product === "cassandra") {
+      if (column.layout === undefined) return
+      throw internal(
+        'java.lang.NullPointerException: Cannot invoke "java.nio.ByteBuffer.remaining()" because "value" is null'
+      )
+    }
     throw invalid(column.layout === undefined ? "Cannot store NULL in list or set" : "Invalid NULL element in list")
   }
 }
@@ -212,7 +218,10 @@ const checkOperand = (
   column: Column,
   variables: Variables
 ): void => {
-  if (column.type.cql._tag !== "Map" || fits(term, type, variables) !== "no" || term._tag === "Call") return
+  const hasNulls = variables.product === "cassandra" && term._tag === "Map" &&
+    term.entries.flat().some(({ _tag }) => _tag === "Null")
+  const isFit = fits(term, type, variables) !== "no" && !hasNulls
+  if (column.type.cql._tag !== "Map" || isFit || term._tag === "Call") return
   const shown = textOf(term, variables.product)
   if (variables.product === "cassandra") {
     throw invalid(
@@ -320,9 +329,6 @@ export const assignElement = (
     }
   }
 }
-
-const unexpectedUnset = (term: Term): string =>
-  `Unexpected unset value for bind variable ${term._tag === "Marker" ? term.index : 0}`
 
 const elementOfMap = (
   column: Column,

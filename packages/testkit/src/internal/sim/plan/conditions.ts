@@ -4,12 +4,13 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import { comparatorOf, elements, entries } from "../storage/compare.ts"
+import { comparatorOf, elements, entries, fieldsOf } from "../storage/compare.ts"
 import type { Partition, Row } from "../storage/storage.ts"
 import { isNothing, readInt32 } from "../storage/values.ts"
+import { columnOf } from "./columns.ts"
+import { compares, likePattern } from "./comparison.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
-import { columnOf, compares, likePattern } from "./where.ts"
 
 export interface RowCheck {
   readonly kind: Ast.Condition["_tag"]
@@ -148,6 +149,29 @@ const elementTest = (
   }
 }
 
+/** A test of a field of a user-defined type. */
+const fieldTest = (
+  { field, op, terms }: Extract<Ast.Relation, { readonly _tag: "Field" }>,
+  column: Column,
+  variables: Variables
+): Test => {
+  const { cql } = column.type
+  if (cql._tag !== "Udt") throw invalid(`Column ${column.name} is not a user type`)
+  const at = cql.fields.findIndex(({ name }) => name === field)
+  if (at < 0) throw invalid(`Unknown field ${field} for column ${column.name}`)
+  const { type } = cql.fields[at]!
+  const name = `${column.name}.${field}`
+  const test = op === "in"
+    ? inTest(type, name, terms, variables, (wanted) => wanted)
+    : compareTest(
+      type,
+      name,
+      op,
+      wantedOf(terms as Ast.Term, compile(terms as Ast.Term, type, name, variables), variables)
+    )
+  return (values, actual) => test(values, actual === null ? null : fieldsOf(actual, cql.fields.length)[at] ?? null)
+}
+
 const containsTest = (
   relation: Extract<Ast.Relation, { readonly _tag: "Contains" }>,
   column: Column,
@@ -192,6 +216,8 @@ const testOf = (relation: Ast.Relation, table: Table, variables: Variables): rea
       return [column, inTest(cql, column.name, relation.terms, variables, (wanted) => emptied(column, wanted))]
     case "Element":
       return [column, elementTest(relation, column, variables)]
+    case "Field":
+      return [column, fieldTest(relation, column, variables)]
     case "Contains":
       return [column, containsTest(relation, column, variables)]
     case "Like": {

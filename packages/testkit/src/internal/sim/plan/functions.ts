@@ -6,10 +6,12 @@ import * as RoutingKey from "@effect-scylla/sharding/RoutingKey"
 import { toBigInt, TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import { checkOf, int64, readInt64 } from "../storage/values.ts"
+import { FLOORS } from "./floor.ts"
 import { toJson } from "./json.ts"
 import { define, type Definition, GENERIC, MATH, OF_SEVERAL } from "./mathFunctions.ts"
+import { GREGORIAN, timeuuidOf } from "./timeuuid.ts"
 import type { Compiled, Fit, Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
@@ -36,19 +38,6 @@ export interface Resolved {
 export interface Call {
   readonly keyspace: string | undefined
   readonly name: string
-}
-
-/** 1582-10-15 in 100 ns before 1970. */
-const GREGORIAN = 0x01b21dd213814000n
-
-const timeuuidOf = (ticks: bigint, low: ReadonlyArray<number>): Uint8Array => {
-  const out = new Uint8Array(16)
-  const view = new DataView(out.buffer)
-  view.setUint32(0, Number(ticks & 0xffffffffn))
-  view.setUint16(4, Number((ticks >> 32n) & 0xffffn))
-  view.setUint16(6, Number((ticks >> 48n) & 0xfffn) | 0x1000)
-  out.set(low, 8)
-  return out
 }
 
 const millisOf = (uuid: Uint8Array): bigint => {
@@ -193,7 +182,7 @@ const UNDERSCORES: ReadonlyArray<readonly [plain: string, name: string]> = [
 
 const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition>> => {
   const out = new Map<string, Array<Definition>>()
-  for (const each of [...times(product), ...blobs(product), ...(product === "cassandra" ? MATH : [])]) {
+  for (const each of [...times(product), ...blobs(product), ...(product === "cassandra" ? [...MATH, ...FLOORS] : [])]) {
     const known = out.get(each.name)
     if (known === undefined) out.set(each.name, [each])
     else known.push(each)
@@ -213,7 +202,6 @@ const TABLES = { scylla: tableOf("scylla"), cassandra: tableOf("cassandra") }
 
 /** Functions that there are and that are not simulated: what is in no table is unknown. */
 const NOT_SIMULATED = new Set([
-  "floor",
   "from_json"
 ])
 
@@ -230,6 +218,9 @@ const tokenOf = (variables: Variables): Definition => {
 
 const signature = ({ args, name, returns }: Definition): string =>
   `system.${name} : (${args.map(CqlType.format).join(", ")}) -> ${CqlType.format(returns)}`
+
+/** Functions as messages list them. */
+const listed = (all: ReadonlyArray<Definition>): string => all.map(signature).join(", ")
 
 export const unknownFunction = ({ keyspace, name }: Call, variables: Variables): Error => {
   const full = keyspace === undefined ? name : `${keyspace}.${name}`
@@ -335,13 +326,13 @@ const choose = (call: Call, candidates: ReadonlyArray<Definition>, args: Readonl
   if (weak.length === 0) {
     throw invalid(
       `Invalid call to function ${call.name}, none of its type signatures match (known type signatures: ${
-        candidates.map(signature).join(", ")
+        listed(candidates)
       })`
     )
   }
   throw invalid(
     `Ambiguous call to function ${call.name} (can be matched by following signatures: ${
-      weak.map(signature).join(", ")
-    }): use type casts to disambiguate`
+      // A counter is no less fitting, but not told of.
+      listed(weak.filter(({ returns }) => CqlType.format(returns) !== "counter"))}): use type casts to disambiguate`
   )
 }

@@ -4,10 +4,10 @@ import type * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import type * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
-import { unsupported } from "../failure.ts"
-import type { Product } from "../parse/tokens.ts"
+import { internal, unsupported } from "../failure.ts"
+import type { Product } from "../parse/product.ts"
 import { elements, entries, fieldsOf, vectorParts } from "../storage/compare.ts"
-import { collection, normalize, record } from "../storage/values.ts"
+import { collection, normalize, readInt64, record } from "../storage/values.ts"
 import { encodeConstant } from "./literals.ts"
 
 type Type = CqlType.CqlType
@@ -23,7 +23,10 @@ const javaDouble = (value: number, isFloat: boolean): string => {
   if (magnitude >= 1e-3 && magnitude < 1e7) {
     return /^-?\d+$/.test(shortest) ? `${shortest}.0` : shortest
   }
-  const [mantissa, exponent] = (isFloat ? Number(shortest) : value).toExponential().split("e") as [string, string]
+  const shown = isFloat ? Number(shortest) : value
+  const short = shown.toExponential()
+  // Java has two digits at least, those that are nearest.
+  const [mantissa, exponent] = (/^-?\de/.test(short) ? shown.toExponential(1) : short).split("e") as [string, string]
   return `${mantissa.includes(".") ? mantissa : `${mantissa}.0`}E${Number(exponent)}`
 }
 
@@ -70,6 +73,10 @@ export const toJson = (type: Type, bytes: Uint8Array, product: Product): string 
     }
     case "Tuple": {
       const given = fieldsOf(bytes, type.elements.length)
+      // ScyllaDB says nothing of fields that were left out.
+      if (product === "scylla") {
+        return `[${given.map((each, i) => nullable(type.elements[i]!, each, product)).join(", ")}]`
+      }
       return `[${type.elements.map((each, i) => nullable(each, given[i] ?? null, product)).join(", ")}]`
     }
     case "Udt": {
@@ -109,7 +116,10 @@ const scalarJson = (
       return `"0x${Buffer.from(bytes).toString("hex")}"`
     default:
   }
-  if (bytes.length === 0) return '""'
+  if (bytes.length === 0) {
+    if (product === "scylla" && type.name === "timestamp") throw internal("Unexpected empty value")
+    return '""'
+  }
   const value: unknown = decode(type, bytes)
   switch (type.name) {
     case "bigint":
@@ -128,9 +138,7 @@ const scalarJson = (
     case "decimal":
       return decimalText(value as BigDecimal.BigDecimal, product)
     case "timestamp": {
-      const at = value instanceof Date ? value : undefined
-      if (at === undefined) throw unsupported("JSON of a timestamp out of range")
-      return quoted(at.toISOString().replace("T", " "))
+      return quoted(timestampText(readInt64(bytes)))
     }
     case "duration":
       return quoted(durationText(value as CqlDuration))
@@ -141,6 +149,33 @@ const scalarJson = (
     default:
       return quoted(String(value))
   }
+}
+
+/** A time of any year. */
+const timestampText = (millis: bigint): string => {
+  const day = 86_400_000n
+  const days = (millis - ((millis % day) + day) % day) / day
+  const time = new Date(Number(millis - days * day)).toISOString().slice(11)
+  return `${dayText(Number(days))} ${time}`
+}
+
+/** Days since 1970-01-01 as a date of any year, which has a sign from 10000 on. */
+const dayText = (days: number): string => {
+  const shifted = days + 719_468
+  const era = Math.floor(shifted / 146_097)
+  const dayOfEra = shifted - era * 146_097
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365
+  )
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
+  const part = Math.floor((5 * dayOfYear + 2) / 153)
+  const month = part < 10 ? part + 3 : part - 9
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+  const two = (value: number): string => String(value).padStart(2, "0")
+  const sign = year < 0 ? "-" : year > 9999 ? "+" : ""
+  return `${sign}${String(Math.abs(year)).padStart(4, "0")}-${two(month)}-${
+    two(dayOfYear - Math.floor((153 * part + 2) / 5) + 1)
+  }`
 }
 
 const DURATION_UNITS: ReadonlyArray<readonly [unit: string, nanos: bigint]> = [
@@ -303,7 +338,12 @@ export const fromJson = (type: Type, json: Json, name: string, product: Product)
   const wrong = (): never => {
     throw new WrongJson(type, json)
   }
-  const each = (of: Type, part: Json): Uint8Array => fromJson(of, part, name, product) ?? wrong()
+  const each = (of: Type, part: Json): Uint8Array => {
+    const bytes = fromJson(of, part, name, product)
+    if (bytes !== null) return bytes
+    // A null within is what ScyllaDB takes for a wrong value of the element, Cassandra for one of the whole.
+    throw product === "scylla" ? new WrongJson(of, part) : new WrongJson(type, json)
+  }
   switch (type._tag) {
     case "List":
     case "Set": {
@@ -327,9 +367,14 @@ export const fromJson = (type: Type, json: Json, name: string, product: Product)
       return normalize(type, collection(flat.length / 2, flat))
     }
     case "Tuple": {
-      if (!Array.isArray(json) || json.length !== type.elements.length) return wrong()
-      if (product === "scylla" && json.includes(null)) return wrong()
-      return record(type.elements.map((of, i) => fromJson(of, (json as ReadonlyArray<Json>)[i]!, name, product)))
+      if (!Array.isArray(json)) return wrong()
+      const items = json as ReadonlyArray<Json>
+      if (product === "scylla") {
+        if (items.length > type.elements.length) return wrong()
+        return record(items.map((item, i) => each(type.elements[i]!, item)))
+      }
+      if (items.length !== type.elements.length) return wrong()
+      return record(type.elements.map((of, i) => fromJson(of, items[i]!, name, product)))
     }
     case "Udt": {
       if (!(json instanceof Map)) return wrong()
@@ -357,14 +402,13 @@ const scalarOf = (
   product: Product
 ): Uint8Array | undefined => {
   const text = isNumber(json) ? json.number : typeof json === "string" ? json : undefined
-  const constant = (kind: "INTEGER" | "FLOAT" | "STRING" | "UUID" | "DURATION"): Uint8Array | undefined => {
-    if (text === undefined) return undefined
-    try {
-      return encodeConstant(type, { _tag: "Constant", kind, text }, name, product)
-    } catch {
-      return undefined
-    }
-  }
+  const constant = (
+    kind: "INTEGER" | "FLOAT" | "STRING" | "UUID" | "DURATION",
+    of = text
+  ): Uint8Array | undefined =>
+    of === undefined
+      ? undefined
+      : encodeQuietly(() => encodeConstant(type, { _tag: "Constant", kind, text: of }, name, product))
   switch (type.name) {
     case "ascii":
       return typeof json === "string" && /^[\0-\x7f]*$/.test(json) ? Buffer.from(json) : undefined
@@ -388,16 +432,16 @@ const scalarOf = (
       if (text === undefined) return undefined
       // ScyllaDB takes a fraction of nothing but zeros.
       const whole = product === "scylla" && isNumber(json) ? text.replace(/\.0+$/, "") : text
-      return /^-?\d+$/.test(whole)
-        ? encodeQuietly(() => encodeConstant(type, { _tag: "Constant", kind: "INTEGER", text: whole }, name, product))
-        : undefined
+      return /^-?\d+$/.test(whole) ? constant("INTEGER", whole) : undefined
     }
     case "decimal":
     case "double":
-    case "float":
-      return text !== undefined && /^(?:-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|infinity)|nan)$/i.test(text)
-        ? constant("FLOAT")
+    case "float": {
+      const number = type.name === "decimal" && isNumber(json) ? asDouble(json.number, product) : text
+      return number !== undefined && /^(?:-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|infinity)|nan)$/i.test(number)
+        ? constant("FLOAT", number)
         : undefined
+    }
     case "timestamp":
       return isNumber(json) ? constant("INTEGER") : constant("STRING")
     case "date":
@@ -410,6 +454,15 @@ const scalarOf = (
     case "duration":
       return typeof json === "string" ? constant("DURATION") : undefined
   }
+}
+
+/** A number with a fraction or an exponent is a double to both products before it is a decimal. */
+const asDouble = (number: string, product: Product): string => {
+  if (/^-?\d+$/.test(number)) return number
+  const value = Number(number)
+  if (product === "cassandra") return javaDouble(value, false)
+  const text = String(value)
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
 const encodeQuietly = (run: () => Uint8Array): Uint8Array | undefined => {

@@ -1,4 +1,4 @@
-/** What Cassandra says of values of JSON that are none of a type. ScyllaDB answers errors of its own inside, which vary. */
+/** What Cassandra says of values of JSON that are none of a type. */
 import type * as CqlType from "@effect-scylla/protocol/CqlType"
 import { invalid, unsupported } from "../failure.ts"
 import { isNumber, type Json } from "./json.ts"
@@ -53,7 +53,12 @@ const scalarReason = (name: CqlType.ScalarName, json: Json): string | undefined 
         ? undefined
         : `Unable to make ${name === "smallint" ? "short" : "byte"} from '${text}'`
     case "blob":
-      if (typeof json !== "string") return undefined
+      if (typeof json !== "string") {
+        const type = classOf(json)
+        const java = `java.${type === "ArrayList" || type === "LinkedHashMap" ? "util" : "lang"}.${type}`
+        return `Value '${shown(json)}' is not a valid blob representation: class ${java} cannot be cast to class ` +
+          `java.lang.String (${java} and java.lang.String are in module java.base of loader 'bootstrap')`
+      }
       return `Value '${json}' is not a valid blob representation: ${
         json.startsWith("0x")
           ? `cannot parse '${json.slice(2)}' as hex bytes`
@@ -121,4 +126,23 @@ export const wrongJson = (type: CqlType.CqlType, json: Json, name: string): Erro
   if (reason === undefined) return unsupported(`what a server says of this JSON value of ${name}`)
   const isBare = type._tag === "Scalar" && type.name === "duration" && typeof json === "string"
   return invalid(isBare ? reason : `Error decoding JSON value for ${name}: ${reason}`)
+}
+
+/** What is said of a row that is no object; the server adds what its parser made of it. */
+export const notAnObject = (text: string): Error =>
+  invalid(`Could not decode JSON string as a map: it is not a JSON object. (String was: ${text})`)
+
+/** What is said of a text with a word that JSON does not have; `undefined` for what else is wrong with it. */
+export const undecodable = (text: string): Error | undefined => {
+  const found = /^(?:[^"]|"(?:[^"\\]|\\[^])*")*?[:,[]\s*(NaN|-?Infinity)/.exec(text)
+  if (found === null) return undefined
+  const at = found[0].length
+  const line = text.slice(0, at).split("\n")
+  return invalid(
+    `Could not decode JSON string as a map: com.fasterxml.jackson.core.JsonParseException: Non-standard token '${
+      found[1]
+    }': enable JsonParser.Feature.ALLOW_NON_NUMERIC_NUMBERS to allow\n at [Source: (String)"${text}"; line: ${line.length}, column: ${
+      line[line.length - 1]!.length + 1
+    }]. (String was: ${text})`
+  )
 }

@@ -8,19 +8,21 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key } from "../storage/storage.ts"
 import { type Assign, assignValue } from "./assign.ts"
-import { fromJson, type Json, nameOf, parseJson, WrongJson } from "./json.ts"
-import { wrongJson } from "./jsonErrors.ts"
+import { type Json, nameOf } from "./json.ts"
+import { notAnObject } from "./jsonErrors.ts"
+import { makeKey } from "./keys.ts"
+import { parsed, valueOfJson } from "./readJson.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Variables } from "./variables.ts"
-import { makeKey, type Where } from "./where.ts"
+import type { Where } from "./where.ts"
 
 type Fields = (values: Bound) => ReadonlyMap<string, Json>
 
 /** Reads the object once for all columns of one run. */
-const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
+const reader = (source: NonNullable<Ast.Insert["json"]>, table: Table, variables: Variables): Fields => {
   const text = variables.product === "scylla"
-    ? variables.ofNone("", () => compile(json.term, CqlType.scalar("text"), "", variables))
-    : compile(json.term, CqlType.scalar("text"), "[json]", variables)
+    ? variables.ofNone("", () => compile(source.term, CqlType.scalar("text"), "", variables))
+    : compile(source.term, CqlType.scalar("text"), "[json]", variables)
   let last: { readonly values: Bound; readonly fields: ReadonlyMap<string, Json> } | undefined
   return (values) => {
     if (last?.values === values) return last.fields
@@ -29,9 +31,11 @@ const reader = (json: NonNullable<Ast.Insert["json"]>, table: Table, variables: 
       throw invalid(variables.say("Invalid null JSON value", "Got null for INSERT JSON values"))
     }
     if (bytes === Unset) throw unsupported("an unset value for INSERT JSON")
-    const parsed = parseJson(Buffer.from(bytes as Uint8Array).toString("utf8"))
-    if (!(parsed instanceof Map)) throw unsupported("what a server says of text that is not a JSON object")
-    const fields = new Map([...parsed as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
+    const given = Buffer.from(bytes as Uint8Array).toString("utf8")
+    const json = parsed(given, variables.product, variables.product === "cassandra" ? notAnObject : undefined)
+    if (!(json instanceof Map) && variables.product === "cassandra") throw notAnObject(given)
+    if (!(json instanceof Map)) throw unsupported("what a server says of text that is not a JSON object")
+    const fields = new Map([...json as ReadonlyMap<string, Json>].map(([key, value]) => [nameOf(key), value]))
     for (const name of fields.keys()) {
       if (table.byName.has(name)) continue
       throw invalid(
@@ -52,16 +56,8 @@ export const compileJson = (
   variables: Variables
 ): { readonly assigns: ReadonlyArray<Assign>; readonly where: Where } => {
   const fields = reader(json, table, variables)
-  const read = (column: Column, values: Bound): Uint8Array | null => {
-    try {
-      return fromJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
-    } catch (thrown) {
-      if (!(thrown instanceof WrongJson)) throw thrown
-      throw variables.product === "cassandra"
-        ? wrongJson(thrown.type, thrown.json, column.name)
-        : unsupported(`what ScyllaDB says of this JSON value of ${column.name}`)
-    }
-  }
+  const read = (column: Column, values: Bound): Uint8Array | null =>
+    valueOfJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
   const key = (column: Column, values: Bound): Uint8Array => {
     const isThere = fields(values).has(column.name)
     const bytes = read(column, values)

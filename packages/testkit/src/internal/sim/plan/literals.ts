@@ -5,9 +5,10 @@ import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { CqlDuration, Inet, LocalDate, LocalTime } from "@effect-scylla/protocol/Value"
 import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
-import { invalid, unsupported } from "../failure.ts"
+import { invalid } from "../failure.ts"
 import type { ConstantKind, Term } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
+import { int64, record } from "../storage/values.ts"
 
 type Constant = Extract<Term, { readonly _tag: "Constant" }>
 
@@ -19,7 +20,7 @@ const ACCEPTED: Record<ScalarName, ReadonlyArray<ConstantKind>> = {
   counter: ["INTEGER"],
   int: ["INTEGER"],
   smallint: ["INTEGER"],
-  tinyint: ["INTEGER"],
+  tinyint: ["INTEGER", "HEX"],
   varint: ["INTEGER"],
   blob: ["HEX"],
   boolean: ["BOOLEAN"],
@@ -31,8 +32,15 @@ const ACCEPTED: Record<ScalarName, ReadonlyArray<ConstantKind>> = {
   time: ["INTEGER", "STRING"],
   uuid: ["UUID"],
   timeuuid: ["UUID"],
-  duration: ["DURATION"]
+  duration: ["DURATION", "INTEGER"]
 }
+
+/** What only Cassandra takes. */
+const OF_CASSANDRA: ReadonlyArray<readonly [ScalarName, ConstantKind]> = [["tinyint", "HEX"], ["duration", "INTEGER"]]
+
+const isAccepted = (type: ScalarName, kind: ConstantKind, product: Product): boolean =>
+  ACCEPTED[type].includes(kind) &&
+  (product === "cassandra" || !OF_CASSANDRA.some((each) => each[0] === type && each[1] === kind))
 
 /** The type that a constant is of by itself. */
 const PREFERRED: Record<ConstantKind, ReadonlyArray<ScalarName>> = {
@@ -46,8 +54,8 @@ const PREFERRED: Record<ConstantKind, ReadonlyArray<ScalarName>> = {
 }
 
 /** How well a constant serves as a value of a type, as far as its form shows. */
-export const fitsConstant = (type: ScalarName, { kind }: Constant): "exact" | "weak" | "no" =>
-  !ACCEPTED[type].includes(kind) ? "no" : PREFERRED[kind][0] === type ? "exact" : "weak"
+export const fitsConstant = (type: ScalarName, { kind }: Constant, product: Product): "exact" | "weak" | "no" =>
+  !isAccepted(type, kind, product) ? "no" : PREFERRED[kind][0] === type ? "exact" : "weak"
 
 /** Days since 1970-01-01 of a proleptic Gregorian date, for any year (`Date` knows only ±271 821). */
 const epochDay = (year: number, month: number, day: number): number => {
@@ -101,9 +109,13 @@ const parseTimestamp = (text: string, product: Product): number | undefined => {
     )
   }
   const [year, month, day] = match[1]!.replace(/^-/, "").split("-").map(Number) as [number, number, number]
+  // Cassandra takes the last day of the month for those that it does not have.
+  const last = Math.min(day, DAYS[month - 1] ?? day)
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  const real = isScylla || day > 31 ? day : month === 2 && last === 29 && !isLeap ? 28 : last
   const days = parseDate(
     `${match[1]!.startsWith("-") ? "-" : ""}${String(year).padStart(4, "0")}-${String(month).padStart(2, "0")}-${
-      String(day).padStart(2, "0")
+      String(real).padStart(2, "0")
     }`,
     "cassandra"
   )
@@ -184,6 +196,18 @@ export const parseDuration = (text: string): CqlDuration | undefined => {
   const negative = text.startsWith("-")
   const total = { months: 0n, days: 0n, nanos: 0n }
   let rest = (negative ? text.slice(1) : text).toLowerCase()
+  const dated = /^p(\d{4})-(\d{2})-(\d{2})t(\d{2}):(\d{2}):(\d{2})$/.exec(rest)
+  if (dated !== null) {
+    const [years, months, days, hours, minutes, seconds] = dated.slice(1).map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number
+    ]
+    rest = `${years}y${months}mo${days}d${hours}h${minutes}m${seconds}s`
+  }
   const iso = rest.startsWith("p")
   let time = !iso
   if (iso) rest = rest.slice(1)
@@ -235,7 +259,6 @@ const valueOf = (name: ScalarName, { kind, text }: Constant, product: Product): 
       const value = plain === "infinity" ? Number.POSITIVE_INFINITY : Number(plain)
       const stored = name === "float" ? Math.fround(value) : value
       if (plain !== "infinity" && !Number.isFinite(stored)) {
-        if (product === "cassandra" && name === "double") throw unsupported("a number that no double can be")
         return product === "scylla" ? undefined : (isNegative ? -stored : stored)
       }
       return isNegative ? -stored : stored
@@ -309,13 +332,24 @@ export const wrongText = (name: ScalarName, { kind, text }: Constant, product: P
     }
     case "timestamp":
       if (kind === "INTEGER") return `Unable to make long (for date) from: '${text}'`
-      return isScylla ? `unable to parse date '${text}'` : `Unable to parse a date/time from '${text}'`
+      if (!isScylla) return `Unable to parse a date/time from '${text}'`
+      return `unable to parse date '${text}': ${
+        /^-?\d{4}-\d{1,2}-\d{1,2}/.test(text)
+          ? "boost::wrapexcept<boost::gregorian::bad_day_of_month> (Day of month is not valid for year)"
+          : `marshaling error: Unable to parse timestamp from '${text}'`
+      }`
     case "duration": {
       const days = /(\d+)d/.exec(text)
       if (days !== null && Number(days[1]) > 2 ** 31 - 1) {
         return isScylla
           ? "Invalid duration. The number of days must be less than or equal to 2147483647"
           : "Invalid duration. The total number of days must be less or equal to 2147483647"
+      }
+      const large = isScylla ? /(\d{19,})([a-z]+)/i.exec(text) : null
+      if (large !== null && BigInt(large[1]!) >= 2n ** 63n) {
+        return `Invalid duration. The count for the ${
+          NAMES[ORDER.indexOf(large[2]!.toLowerCase())] ?? "units"
+        } is out of range`
       }
       return wrongUnits(text) ?? `Unable to convert '${text}' to a duration`
     }
@@ -328,6 +362,40 @@ export const wrongText = (name: ScalarName, { kind, text }: Constant, product: P
   }
 }
 
+/** A whole number as a timestamp. ScyllaDB takes what is too great for the greatest. */
+const timestampOf = (text: string, product: Product): Uint8Array => {
+  const millis = BigInt(text)
+  const stored = BigInt.asIntN(64, millis)
+  if (stored === millis) return int64(millis)
+  if (product === "cassandra") throw invalid(`Unable to make long (for date) from: '${text}'`)
+  return int64(millis < 0n ? -(2n ** 63n) : 2n ** 63n - 1n)
+}
+
+/** Any constant is the text of a tuple, its parts with colons between them. */
+const tupleOfText = (
+  type: Extract<CqlType, { readonly _tag: "Tuple" }>,
+  { text }: Constant,
+  name: string,
+  product: Product
+): Uint8Array => {
+  const parts = text.split(":")
+  if (parts.length > type.elements.length) {
+    throw invalid(
+      `Invalid tuple literal: too many elements. Type ${
+        format(type)
+      } expects ${type.elements.length} but got ${parts.length}`
+    )
+  }
+  return record(parts.map((part, i) => part === "@" ? null : valueOfText(type.elements[i]!, part, name, product)))
+}
+
+/** A value of a scalar type by its text alone. */
+const valueOfText = (type: CqlType, text: string, name: string, product: Product): Uint8Array => {
+  if (type._tag !== "Scalar") return encodeConstant(type, { _tag: "Constant", kind: "STRING", text }, name, product)
+  const kind = ACCEPTED[type.name].includes("STRING") ? "STRING" : ACCEPTED[type.name][0]!
+  return encodeConstant(type, { _tag: "Constant", kind, text }, name, product)
+}
+
 /** An empty text is an empty value of some types. */
 const EMPTY_TEXTS: Record<Product, ReadonlyArray<ScalarName>> = {
   scylla: ["date", "time", "timestamp"],
@@ -338,10 +406,13 @@ const EMPTY_TEXTS: Record<Product, ReadonlyArray<ScalarName>> = {
 export const encodeConstant = (type: CqlType, constant: Constant, name: string, product: Product): Uint8Array => {
   const scalar = type._tag === "Scalar" ? type.name : undefined
   const { kind, text } = constant
-  const isRefused = scalar === undefined || !ACCEPTED[scalar].includes(kind) ||
+  if (type._tag === "Tuple") return tupleOfText(type, constant, name, product)
+  const isRefused = scalar === undefined || !isAccepted(scalar, kind, product) ||
     (scalar === "time" && kind === "INTEGER" && product === "scylla")
   if (isRefused) throw invalid(`Invalid ${kind} constant (${text}) for "${name}" of type ${format(type)}`)
   if (text === "" && kind === "STRING" && EMPTY_TEXTS[product].includes(scalar)) return new Uint8Array(0)
+  if (scalar === "tinyint" && kind === "HEX") return Buffer.from(text.slice(2), "hex")
+  if (scalar === "timestamp" && kind === "INTEGER") return timestampOf(text, product)
   const prefix = product === "scylla" && scalar !== "uuid" ? "marshaling error: " : ""
   const wrong = (): never => {
     throw invalid(`${prefix}${wrongText(scalar, constant, product)}`)

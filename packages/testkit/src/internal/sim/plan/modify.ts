@@ -8,11 +8,14 @@ import { layoutOf } from "../storage/layout.ts"
 import { type Clustering, type Key, NEVER } from "../storage/storage.ts"
 import { readInt32, readInt64 } from "../storage/values.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
+import { columnOf } from "./columns.ts"
 import { compileConditions, type RowCheck } from "./conditions.ts"
+import { checkIndexed } from "./indexedValues.ts"
 import { compileJson } from "./jsonInsert.ts"
+import { checkLength } from "./keys.ts"
 import { compile, textOf } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
-import { columnOf, compileWhere, type Where } from "./where.ts"
+import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
 export interface Staged {
@@ -178,10 +181,13 @@ const mutationOf = (
   where: Where,
   assigns: ReadonlyArray<Assign>,
   using: ReturnType<typeof compileUsing>,
-  rest: Pick<Mutation, "isCounter" | "hasTimestamp" | "condition" | "hasRowIn"> & { readonly isInsert: boolean }
+  rest: Pick<Mutation, "isCounter" | "hasTimestamp" | "condition" | "hasRowIn"> & {
+    readonly isInsert: boolean
+    readonly isCassandra: boolean
+  }
 ): Mutation => {
   const { regular, statics } = sort(assigns)
-  const { isInsert, ...common } = rest
+  const { isCassandra, isInsert, ...common } = rest
   // Without a row there is only what all rows of the partition share.
   const writesRows = regular.length > 0 || (isInsert && where.isFullKey) ||
     (where.restrictsClustering && where.isFullKey && table.clustering.length > 0)
@@ -194,6 +200,7 @@ const mutationOf = (
     stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
       const rows = writesRows ? where.ranges(values) : []
+      if (isCassandra) { for (const { prefix } of rows) checkLength(prefix) }
       const timestamp = ballot ?? using.timestamp(values, fallback)
       const ttl = using.ttl(values)
       const stamp: Stamp = {
@@ -206,6 +213,7 @@ const mutationOf = (
       }
       const staticWrites = statics.map((assign) => assign.prepare(values, stamp))
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
+      checkIndexed(table, [...staticWrites, ...rowWrites], isCassandra)
       const marker = isInsert ? { value: present, timestamp, expires: stamp.expires, ttl } : undefined
       return {
         keys,
@@ -247,7 +255,12 @@ const addCounters = (
 
 const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables): Mutation => {
   if (statement.json !== undefined) {
-    if (table.isCounter) throw insertsNoCounters(variables)
+    if (table.isCounter) {
+      const counter = table.regular.find(({ type }) => type.text === "counter")!
+      throw variables.product === "scylla"
+        ? invalid(`Cannot set the value of counter column ${counter.name} in JSON`)
+        : insertsNoCounters(variables)
+    }
     const using = compileUsing(statement.using, table, variables)
     const { assigns, where } = compileJson(statement.json, table, variables)
     const condition = compileConditions(statement.condition, table, variables)
@@ -256,7 +269,8 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
       hasTimestamp: statement.using.timestamp !== undefined,
       condition,
       hasRowIn: false,
-      isInsert: true
+      isInsert: true,
+      isCassandra: variables.product === "cassandra"
     })
   }
   if (table.isCounter) throw insertsNoCounters(variables)
@@ -286,7 +300,8 @@ const compileInsert = (statement: Ast.Insert, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: false,
-    isInsert: true
+    isInsert: true,
+    isCassandra: variables.product === "cassandra"
   })
 }
 
@@ -433,7 +448,8 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
     hasTimestamp: statement.using.timestamp !== undefined,
     condition,
     hasRowIn: hasIn(statement.where, table.clustering),
-    isInsert: false
+    isInsert: false,
+    isCassandra: variables.product === "cassandra"
   })
 }
 
@@ -490,7 +506,13 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     condition,
     hasRowIn: hasIn(statement.where, table.clustering)
   }
-  if (assigns.length > 0) return mutationOf(table, where, assigns, using, { ...common, isInsert: false })
+  if (assigns.length > 0) {
+    return mutationOf(table, where, assigns, using, {
+      ...common,
+      isInsert: false,
+      isCassandra: variables.product === "cassandra"
+    })
+  }
   return {
     table,
     partitionKey: where.partitionKey,
@@ -500,6 +522,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
+      if (variables.product === "cassandra") { for (const { prefix } of ranges) checkLength(prefix) }
       // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges that it deletes.
       const isRange = !where.isFullKey && variables.product === "cassandra"
       const timestamp = ballot === undefined ? using.timestamp(values, fallback) : isRange ? ballot - 1n : ballot
@@ -524,13 +547,17 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
 
 /** Compiles one modification. The variables are those of the whole statement, a batch included. */
 export const compileMutation = (statement: Ast.Modification, table: Table, variables: Variables): Mutation => {
-  if (table.keyspace.isSystem) throw invalid(`${table.keyspace.name} keyspace is not user-modifiable.`)
+  if (table.keyspace.isVirtual) {
+    throw invalid(`Modification is not supported by table ${table.keyspace.name}.${table.name}`)
+  }
   if (statement.condition !== undefined && statement.using.timestamp !== undefined) {
     throw invalid("Cannot provide custom timestamp for conditional updates")
   }
-  return statement._tag === "Insert"
+  const mutation = statement._tag === "Insert"
     ? compileInsert(statement, table, variables)
     : statement._tag === "Update"
     ? compileUpdate(statement, table, variables)
     : compileDelete(statement, table, variables)
+  if (table.view !== undefined) throw invalid("Cannot directly modify a materialized view")
+  return mutation
 }

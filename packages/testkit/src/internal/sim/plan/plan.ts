@@ -4,6 +4,7 @@ import type { Options } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
 import type { SimNode } from "../cluster/simNode.ts"
 import type { Topology } from "../cluster/topology.ts"
+import { invalid } from "../failure.ts"
 import type { Table } from "../schema/schema.ts"
 import type { Mutation } from "./modify.ts"
 import type { Bound } from "./variables.ts"
@@ -23,6 +24,8 @@ export interface Call {
   readonly hasRateLimitError: boolean
   /** Conditional statements answer as those of Cassandra: no more than there is to say. */
   readonly isCassandra: boolean
+  /** Whether tables with tablets refuse what needs Paxos. */
+  readonly tabletLimits: boolean
   /** What the answer warns of. */
   readonly warnings: Array<string>
   /** Partitions touched: a request of exactly one can be owned by a shard. */
@@ -30,6 +33,14 @@ export interface Call {
   table: Table | undefined
   hi: number
   lo: number
+}
+
+/** Refuses to run a statement that needs Paxos on a table with tablets, where the cluster cannot. */
+export const checkPaxos = (call: Call, { keyspace, name }: Table): void => {
+  if (!call.tabletLimits || keyspace.tablets === undefined) return
+  throw invalid(
+    `Cannot use LightWeight Transactions for table ${keyspace.name}.${name}: LWT is not yet supported with tablets`
+  )
 }
 
 export interface Plan {
@@ -46,3 +57,14 @@ export interface Plan {
 }
 
 export const VOID: ServerResponse = { _tag: "Void" }
+
+/** A plan without variables, and without anything that is known of its answer. */
+export const plain = (execute: (call: Call) => ServerResponse, tables: ReadonlyArray<Table> = []): Plan => ({
+  variables: [],
+  partitionKey: [],
+  result: [],
+  isConditional: false,
+  tables,
+  mutation: undefined,
+  execute
+})

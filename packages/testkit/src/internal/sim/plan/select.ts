@@ -9,12 +9,16 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
+import { compileAnn } from "./ann.ts"
+import { columnOf, valueOf } from "./columns.ts"
 import * as Paging from "./paging.ts"
-import type { Call, Plan } from "./plan.ts"
+import { type Call, checkPaxos, type Plan } from "./plan.ts"
 import { compileSelection, type Group, type Selection } from "./selection.ts"
 import { compile } from "./terms.ts"
-import { type Bound, type Markers, Variables, type View } from "./variables.ts"
-import { columnOf, compileWhere, type TokenBounds, valueOf, type Where } from "./where.ts"
+import type { TokenBounds } from "./tokenRange.ts"
+import { type Bound, type Compiled, type Markers, Variables, type View } from "./variables.ts"
+import { viewRows } from "./viewRows.ts"
+import { compileWhere, type Where } from "./where.ts"
 
 /** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
 const PAGE_BYTES = 1024 * 1024
@@ -173,11 +177,25 @@ const partitionsOf = (
   })
 }
 
+const INT = CqlType.scalar("int")
+
+/** A variable whose value ScyllaDB does not look at. */
+const unchecked = (
+  { index }: Extract<Ast.Term, { readonly _tag: "Marker" }>,
+  name: string,
+  variables: Variables
+): Compiled => {
+  variables.add(index, name, INT)
+  return (values) => values[index]!
+}
+
 /** The value of LIMIT, -1 for none. ScyllaDB takes nothing and less for none. */
 const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables): (values: Bound) => number => {
   if (term === undefined) return () => -1
-  const compiled = compile(term, CqlType.scalar("int"), name, variables)
   const isScylla = variables.product === "scylla"
+  const compiled = isScylla && term._tag === "Marker"
+    ? unchecked(term, name, variables)
+    : compile(term, INT, name, variables)
   return (values) => {
     const bytes = compiled(values)
     if (bytes === null) {
@@ -197,18 +215,19 @@ const limitOf = (term: Ast.Term | undefined, name: string, variables: Variables)
 }
 
 /** What may be read at all at a level of consistency. */
-const checkReadable = (call: Call, keys: ReadonlyArray<Key> | undefined): void => {
+const checkReadable = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
   const { consistency } = call.options
-  checkLevel(consistency, "read")
+  if (!(call.isCassandra && consistency === "EACH_QUORUM")) checkLevel(consistency, "read")
   const serial = consistency === "SERIAL" || consistency === "LOCAL_SERIAL"
   if (serial && keys?.length !== 1 && !call.isCassandra) {
     throw invalid("SERIAL/LOCAL_SERIAL consistency may only be requested for one partition at a time")
   }
+  if (serial) checkPaxos(call, table)
 }
 
 /** Tells the counters what was asked for, and refuses what too few replicas could answer. */
 const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): void => {
-  checkReadable(call, keys)
+  checkReadable(call, table, keys)
   const { consistency } = call.options
   call.table = table
   if (keys === undefined) {
@@ -224,6 +243,25 @@ const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): 
     const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
     call.topology.ensureAlive(table.keyspace, consistency, call.node, replicas)
     table.rateLimiter?.count("read", table, key.bytes, call)
+  }
+}
+
+/** The columns of a table that a relation is about. */
+const columnsOf = (table: Table) => (relation: Ast.Relation): ReadonlyArray<Column> =>
+  ("column" in relation ? [relation.column] : "columns" in relation ? relation.columns : [])
+    .flatMap((name) => table.byName.get(name) ?? [])
+
+/** What DISTINCT may ask for. */
+const checkRestricted = (columns: Iterable<Column>, variables: Variables): void => {
+  for (const column of columns) {
+    const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
+    if (!isAllowed) {
+      throw invalid(
+        `SELECT DISTINCT with WHERE clause only supports restriction by partition key${
+          variables.say("", " and/or static columns")
+        }.`
+      )
+    }
   }
 }
 
@@ -248,16 +286,7 @@ const checkDistinct = (
       )
     }
   }
-  for (const column of where.restricted) {
-    const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
-    if (!isAllowed) {
-      throw invalid(
-        `SELECT DISTINCT with WHERE clause only supports restriction by partition key${
-          variables.say("", " and/or static columns")
-        }.`
-      )
-    }
-  }
+  checkRestricted(where.restricted, variables)
   if (statement.perPartitionLimit !== undefined && variables.product === "cassandra") {
     throw invalid("PER PARTITION LIMIT is not allowed with SELECT DISTINCT queries")
   }
@@ -314,10 +343,19 @@ const aggregationWarning = (where: Where, variables: Variables): ReadonlyArray<s
         : "Aggregation query used without partition key"
     ]
 
+/** Where the rows of a table are. */
+const dataOf = (table: Table, call: Call): TableData => {
+  if (table.view !== undefined) return viewRows(table, call.isCassandra ? "cassandra" : "scylla", call.now)
+  return table.computed?.read(call.node) ?? table.data
+}
+
 export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {
   const variables = new Variables(markers, table)
   const isScylla = variables.product === "scylla"
   const selection = compileSelection(statement, table, variables)
+  if (statement.distinct && !isScylla) {
+    checkRestricted(statement.where.filter(({ _tag }) => _tag !== "Token").flatMap(columnsOf(table)), variables)
+  }
   const where = compileWhere(statement.where, table, variables, "SELECT", statement.allowFiltering)
   if (statement.distinct) checkDistinct(statement, selection, table, where, variables)
   const groupBy = groupColumns(statement, table, where, variables)
@@ -342,6 +380,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   if (statement.using.timeout !== undefined) {
     compile(statement.using.timeout, CqlType.scalar("duration"), "[timeout]", variables)
   }
+  const ann = statement.ann === undefined ? undefined : compileAnn(statement.ann, statement, table, variables)
   const { distinct } = statement
   const isUser = !table.keyspace.isSystem
   const { wire } = selection
@@ -351,9 +390,12 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const { options, values } = call
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
-    else checkReadable(call, keys)
+    else {
+      checkReadable(call, table, keys)
+      call.topology.ensureAlive(table.keyspace, options.consistency, call.node, [call.node])
+    }
     call.warnings.push(...warnings)
-    const data = table.rows === undefined ? table.data : table.rows(call.node)
+    const data = dataOf(table, call)
     const state = options.pagingState ?? null
     const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
     if (isSorted && pageSize > 0) {
@@ -443,6 +485,17 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
       return answer()
     }
 
+    if (ann !== undefined) {
+      const views: Array<View> = []
+      walk(found, (partition, row) => {
+        const view: View = { partition, row, now: call.now }
+        if (row !== undefined && passes(view)) views.push(view)
+        return true
+      })
+      for (const view of ann(values, views, remaining)) rows.push(selection.project(values, view))
+      return answer()
+    }
+
     if (isSorted) {
       const views: Array<View> = []
       walk(found, (partition, row) => {
@@ -489,8 +542,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
           if (pageSize > 0) { for (const cell of cells) bytes += cell === null ? 4 : 4 + cell.length }
         }
         // ScyllaDB counts what it looked at, whether it shows it or not.
-        if (pageSize > 0 && ((isScylla ? scanned : rows.length) >= pageSize || bytes >= PAGE_BYTES)) {
-          position = at(view, inPartition)
+        const isFull = isScylla ? scanned >= pageSize || bytes >= PAGE_BYTES : rows.length >= pageSize
+        if (pageSize > 0 && isFull) {
+          // Cassandra knows that nothing follows static columns alone.
+          if (isScylla || row !== undefined || !where.isSinglePartition) position = at(view, inPartition)
           return false
         }
         return true

@@ -7,14 +7,16 @@ import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "../storage/compare.ts"
+import { fieldPath } from "../storage/layout.ts"
 import { collection, int32, int64 } from "../storage/values.ts"
 import { aggregateOf, type Aggregator, isAggregate } from "./aggregates.ts"
+import { besideOf, negationOf, operationOf } from "./arithmetic.ts"
 import { castOf } from "./casts.ts"
+import { columnOf, valueOf } from "./columns.ts"
 import { type Argument, resolveFunction } from "./functions.ts"
 import { columnKey, nullable } from "./json.ts"
 import { compile, fits, serves, textOf } from "./terms.ts"
 import type { Bound, Compiled, Variables, View } from "./variables.ts"
-import { columnOf, valueOf } from "./where.ts"
 
 /** A row with what the aggregates came to. */
 interface Grouped extends View {
@@ -25,6 +27,26 @@ interface Compilation {
   readonly table: Table
   readonly variables: Variables
   readonly aggregates: Array<{ readonly make: () => Aggregator; readonly argument: Compiled }>
+}
+
+/** What Cassandra takes a constant for that stands beside another: the smallest type that holds it. */
+const literalType = (expression: Ast.Expression): CqlType.CqlType | undefined => {
+  if (expression._tag !== "Term" || expression.term._tag !== "Constant") return undefined
+  const { kind, text } = expression.term
+  switch (kind) {
+    case "INTEGER": {
+      const value = BigInt(text)
+      return CqlType.scalar(
+        BigInt.asIntN(32, value) === value ? "int" : BigInt.asIntN(64, value) === value ? "bigint" : "varint"
+      )
+    }
+    case "FLOAT":
+      return CqlType.scalar("double")
+    case "DURATION":
+      return CqlType.scalar("duration")
+    default:
+      return undefined
+  }
 }
 
 /** An expression: how it is called, its type if it has one by itself, and its value. */
@@ -99,6 +121,41 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       return aggregated("count", [], "count", CqlType.scalar("bigint"), c)
     case "Call":
       return call(expression, c)
+    case "Arithmetic": {
+      const left = typed(expression.left, c)
+      const right = typed(expression.right, c)
+      const leftType = left.type ?? right.type ?? literalType(expression.left)
+      if (leftType === undefined) throw unsupported("arithmetic of constants alone")
+      const rightType = right.type ??
+        (left.type === undefined ? literalType(expression.right) : undefined) ?? besideOf(leftType)
+      const { run, type } = operationOf(expression.op, leftType, rightType)
+      const of = ({ as, type, value }: Typed, wanted: CqlType.CqlType): Compiled =>
+        type === undefined ? as!(wanted, "[selection]") : value
+      const x = of(left, leftType)
+      const y = of(right, rightType)
+      return {
+        text: `${left.text} ${expression.op} ${right.text}`,
+        type,
+        value: (values, view) => {
+          const a = bytesOf(x(values, view))
+          const b = bytesOf(y(values, view))
+          return a === null || b === null ? null : run(a, b)
+        }
+      }
+    }
+    case "Negation": {
+      const of = typed(expression.of, c)
+      if (of.type === undefined) throw unsupported("a sign in front of a constant")
+      const { run, type } = negationOf(of.type)
+      return {
+        text: `-${of.text}`,
+        type,
+        value: (values, view) => {
+          const bytes = bytesOf(of.value(values, view))
+          return bytes === null ? null : run(bytes)
+        }
+      }
+    }
     case "Cast": {
       const of = typed(expression.of, c)
       const to = variables.type(expression.type)
@@ -197,9 +254,11 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
 const typeName = (type: CqlType.CqlType | undefined): string => type === undefined ? "unknown" : CqlType.format(type)
 
 const noElement = ({ text, type }: Typed): Error =>
-  invalid(
-    `Element selection is only allowed on sets and maps, but ${text} is a ${type?._tag.toLowerCase() ?? "constant"}`
-  )
+  type?._tag === "Tuple"
+    ? invalid(`Invalid element selection: ${text} is of type frozen<${CqlType.format(type)}> is not a collection`)
+    : invalid(
+      `Element selection is only allowed on sets and maps, but ${text} is a ${type?._tag.toLowerCase() ?? "constant"}`
+    )
 
 const aggregated = (
   name: string,
@@ -293,6 +352,19 @@ const cellOf = (expression: Extract<Ast.Expression, { readonly _tag: "CellOf" }>
     throw invalid(`${what.toUpperCase()} expects an atomic column, but ${column.name} is a non-frozen collection`)
   }
   const [key] = keys
+  const { type: whole } = layout
+  if (keys.length === 1 && key?._tag === "Field" && whole._tag === "Udt") {
+    const path = fieldPath(whole.fields.findIndex(({ name }) => name === key.name))
+    return {
+      text,
+      type,
+      value: (_, view) => {
+        const found = rowOf(view!)?.complex(column)?.living(view!.now)
+          .find((each) => layout.comparePaths(each.path, path) === 0)
+        return found === undefined ? null : read(found.cell, view!.now)
+      }
+    }
+  }
   if (
     keys.length > 1 || key?._tag === "Slice" || key?._tag === "Field" || layout.type._tag === "List" && keys.length > 0
   ) {
@@ -324,7 +396,14 @@ const cellOf = (expression: Extract<Ast.Expression, { readonly _tag: "CellOf" }>
     value: (_, view) => {
       const living = rowOf(view!)?.complex(column)?.living(view!.now) ?? []
       if (living.length === 0) return null
-      if (what !== "maxwritetime") return collection(living.length, living.map(({ cell }) => read(cell, view!.now)))
+      if (what !== "maxwritetime") {
+        const of = (cell: (typeof living)[number]["cell"]) => read(cell, view!.now)
+        if (whole._tag !== "Udt") return collection(living.length, living.map(({ cell }) => of(cell)))
+        // Of a user-defined type each field has its place.
+        const fields: Array<Uint8Array | null> = whole.fields.map(() => null)
+        for (const { cell, path } of living) fields[(path[0]! << 8) | path[1]!] = of(cell)
+        return collection(fields.length, fields)
+      }
       return int64(
         living.reduce((most, { cell }) => cell.timestamp > most ? cell.timestamp : most, living[0]!.cell.timestamp)
       )
@@ -339,6 +418,9 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
       return [columnOf(c.table, expression.name, c.variables)]
     case "Call":
       return expression.args.flatMap((arg) => columnsIn(arg, c))
+    case "Arithmetic":
+      return [...columnsIn(expression.left, c), ...columnsIn(expression.right, c)]
+    case "Negation":
     case "Cast":
     case "Field":
     case "Element":
@@ -424,6 +506,9 @@ const hasAggregate = (expression: Ast.Expression): boolean => {
       return true
     case "Call":
       return isAggregate(expression.name) || expression.args.some(hasAggregate)
+    case "Arithmetic":
+      return hasAggregate(expression.left) || hasAggregate(expression.right)
+    case "Negation":
     case "Cast":
     case "Field":
     case "Element":

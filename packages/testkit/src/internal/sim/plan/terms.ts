@@ -1,14 +1,16 @@
 /** Terms of statements, compiled once into functions of the bound values. */
 import { decode, encode } from "@effect-scylla/protocol/Codec"
-import { type CqlType, format, isSame, type ScalarName } from "@effect-scylla/protocol/CqlType"
+import { type CqlType, format, isSame, scalar, type ScalarName } from "@effect-scylla/protocol/CqlType"
 import type { RawValue } from "@effect-scylla/protocol/Request"
 import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid } from "../failure.ts"
 import type { Term, TypeNode } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
-import { checkOf, collection, normalize, record } from "../storage/values.ts"
+import type { Product } from "../parse/product.ts"
+import { checkOf, collection, int64, normalize, record } from "../storage/values.ts"
+import { besideOf, operationOf } from "./arithmetic.ts"
 import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
 import { encodeConstant, fitsConstant } from "./literals.ts"
+import { readJson } from "./readJson.ts"
 import type { Bound, Compiled, Fit, Variables, View } from "./variables.ts"
 
 const constant = (value: RawValue): Compiled => () => value
@@ -18,6 +20,7 @@ const isConstant = (term: Term): boolean => {
   switch (term._tag) {
     case "Marker":
     case "Call":
+    case "Arithmetic":
       return false
     case "List":
     case "Set":
@@ -57,6 +60,8 @@ export const textOf = (term: Term, product: Product): string => {
       return `{${term.fields.map(([name, value]) => `${name}${colon}${textOf(value, product)}`).join(", ")}}`
     case "Hint":
       return `(${nameOf(term.type)})${product === "scylla" ? " " : ""}${textOf(term.term, product)}`
+    case "Arithmetic":
+      return `${textOf(term.left, product)} ${term.op} ${textOf(term.right, product)}`
     case "Call":
       return `${term.keyspace === undefined ? "" : `${term.keyspace}.`}${term.name}(${list(term.args)})`
   }
@@ -67,6 +72,8 @@ const nameOf = (node: TypeNode): string =>
     ? node.name
     : node._tag === "Vector"
     ? `vector<${nameOf(node.element)}, ${node.dimension}>`
+    : node._tag === "Custom"
+    ? `'${node.className}'`
     : `${node.name}<${node.args.map(nameOf).join(", ")}>`
 
 /** How well a value of one type serves where another is wanted: values of both are written the same way, or it is the type. */
@@ -101,12 +108,21 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
     case "Marker":
       return "weak"
     case "Constant":
-      return type._tag === "Scalar" ? fitsConstant(type.name, term) : "no"
+      return type._tag === "Scalar"
+        ? fitsConstant(type.name, term, variables.product)
+        : type._tag === "Tuple"
+        ? "weak"
+        : "no"
     case "Hint":
       return serves(variables.type(term.type), type)
     case "Call": {
+      if (isFromJson(term, variables)) return "weak"
       const found = resolveCall(term, variables)
       return serves(found.type, type)
+    }
+    case "Arithmetic": {
+      const of = typeOf(term, variables)
+      return of === undefined ? fits(term.left, type, variables) : serves(of, type)
     }
     case "List":
       if (type._tag === "Vector") {
@@ -139,6 +155,73 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
   }
 }
 
+/** The type that a term has by itself. */
+const typeOf = (term: Term, variables: Variables): CqlType | undefined => {
+  switch (term._tag) {
+    case "Hint":
+      return variables.type(term.type)
+    case "Call":
+      return isFromJson(term, variables) ? undefined : resolveCall(term, variables).type
+    case "Arithmetic": {
+      const left = typeOf(term.left, variables)
+      const right = typeOf(term.right, variables)
+      if (left === undefined && right === undefined) return undefined
+      return operationOf(term.op, left ?? right!, right ?? besideOf(left!)).type
+    }
+    default:
+      return undefined
+  }
+}
+
+/** What two terms come to. Those without a type are of that of the other one, or of the one that is wanted. */
+const compileArithmetic = (
+  term: Extract<Term, { readonly _tag: "Arithmetic" }>,
+  wanted: CqlType,
+  name: string,
+  variables: Variables
+): Compiled => {
+  const own = typeOf(term.left, variables)
+  const other = typeOf(term.right, variables)
+  const leftType = own ?? other ?? wanted
+  const rightType = other ?? besideOf(leftType)
+  const { run, type } = operationOf(term.op, leftType, rightType)
+  if (serves(type, wanted) === "no") {
+    throw invalid(
+      `Type error: cannot assign result of function ${textOf(term, variables.product)} (type ${
+        format(type)
+      }) to ${name} (type ${format(wanted)})`
+    )
+  }
+  const left = compile(term.left, leftType, name, variables)
+  const right = compile(term.right, rightType, name, variables)
+  return (values, view) => {
+    const x = left(values, view)
+    const y = right(values, view)
+    return x instanceof Uint8Array && y instanceof Uint8Array ? run(x, y) : null
+  }
+}
+
+/** `fromJson(…)`, whose type is what is wanted. */
+const isFromJson = (
+  { args, keyspace, name }: Extract<Term, { readonly _tag: "Call" }>,
+  { product }: Variables
+): boolean =>
+  (keyspace === undefined || keyspace === "system") && args.length === 1 &&
+  (name === "fromjson" || (product === "cassandra" && name === "from_json"))
+
+const compileFromJson = (
+  term: Extract<Term, { readonly _tag: "Call" }>,
+  type: CqlType,
+  name: string,
+  variables: Variables
+): Compiled => {
+  const text = compile(term.args[0]!, scalar("text"), `arg0(system.${term.name})`, variables)
+  return (values, view) => {
+    const bytes = text(values, view)
+    return bytes instanceof Uint8Array ? readJson(type, bytes, name, variables.product) : bytes
+  }
+}
+
 /** A call of a function with terms, as a value. */
 const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: Variables): Resolved =>
   resolveFunction(
@@ -159,9 +242,16 @@ const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: 
 /** A type in a message: what is always frozen is said to be. */
 const shownType = (type: CqlType): string => type._tag === "Tuple" ? `frozen<${format(type)}>` : format(type)
 
-const wrongKind = (kind: string, name: string, type: CqlType): never => {
-  throw invalid(`Invalid ${kind} literal for ${name} of type ${shownType(type)}`)
+const wrongKind = (kind: string, name: string, type: CqlType, variables: Variables): never => {
+  // A column may say more of its type than the type itself.
+  const column = variables.table?.byName.get(name)
+  const shown = column?.type.cql === type ? column.type.text : shownType(type)
+  throw invalid(`Invalid ${kind} literal for ${name} of type ${shown}`)
 }
+
+/** What ScyllaDB says of a variable without a value, where one is needed. */
+export const unexpectedUnset = (term: Term): string =>
+  `Unexpected unset value for bind variable ${term._tag === "Marker" ? term.index : 0}`
 
 /** An element of a collection: never unset, and null only in lists of ScyllaDB. */
 const element = (
@@ -178,7 +268,9 @@ const element = (
       if (isNullable) return null
       throw invalid("null is not supported inside collections")
     }
-    if (!(bytes instanceof Uint8Array)) throw invalid(`unset value is not supported inside collections`)
+    if (!(bytes instanceof Uint8Array)) {
+      throw invalid(variables.say(unexpectedUnset(term), "unset value is not supported inside collections"))
+    }
     return bytes
   }
 }
@@ -209,15 +301,18 @@ const parts = (
   types: ReadonlyArray<CqlType>,
   name: string,
   variables: Variables,
-  nameOf: (index: number) => string
+  nameOf: (index: number) => string,
+  what: (index: number) => string
 ): Compiled => {
   const compiled = terms.map((term, i) =>
     term === undefined ? undefined : compile(term, types[i]!, term._tag === "Marker" ? nameOf(i) : name, variables)
   )
   return (values, view) => {
-    const out: Array<Uint8Array | null> = compiled.map((part) => {
+    const out: Array<Uint8Array | null> = compiled.map((part, i) => {
       const bytes = part === undefined ? null : part(values, view)
-      if (bytes === Unset) throw invalid(`Invalid unset value for tuple field of ${name}`)
+      if (bytes === Unset) {
+        throw invalid(variables.say(unexpectedUnset(terms[i]!), `Invalid unset value for ${what(i)}`))
+      }
       return bytes as Uint8Array | null
     })
     return record(out)
@@ -259,11 +354,17 @@ const checkMarkers = (kind: string, terms: ReadonlyArray<Term>, name: string, va
   }
 }
 
+/** The time of the run. */
+const isNow = (term: Term, type: CqlType): boolean =>
+  term._tag === "Constant" && term.kind === "STRING" && type._tag === "Scalar" && type.name === "timestamp" &&
+  term.text.toLowerCase() === "now"
+
 const compileDynamic = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
   switch (term._tag) {
     case "Null":
       return constant(null)
     case "Constant": {
+      if (isNow(term, type)) return () => int64(BigInt(Math.floor(variables.now())))
       const bytes = encodeConstant(type, term, name, variables.product)
       return constant(bytes)
     }
@@ -275,7 +376,10 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
       return compile(term.term, given, isMarker ? textOf(term, "cassandra") : name, variables)
     }
+    case "Arithmetic":
+      return compileArithmetic(term, type, name, variables)
     case "Call": {
+      if (isFromJson(term, variables)) return compileFromJson(term, type, name, variables)
       const found = resolveCall(term, variables)
       if (serves(found.type, type) === "no") {
         throw invalid(
@@ -298,8 +402,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "List": {
       if (type._tag === "Vector") return vectorOf(term.items, type, name, variables)
       if (type._tag !== "List") {
-        if (variables.product === "scylla") return wrongKind("list", name, type)
-        throw invalid(`Unexpected receiver type '${format(type)}'; only list and vector are expected`)
+        if (variables.product === "scylla") return wrongKind("list", name, type, variables)
+        throw invalid(`Unexpected receiver type '${shownType(type)}'; only list and vector are expected`)
       }
       checkMarkers("list", term.items, name, variables)
       checkParts("list", "value", term.items, type.element, name, variables)
@@ -310,14 +414,14 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Set": {
       // `{}` is the empty map as well.
       if (type._tag === "Map" && term.items.length === 0) return constant(collection(0, []))
-      if (type._tag !== "Set") return wrongKind("set", name, type)
+      if (type._tag !== "Set") return wrongKind("set", name, type, variables)
       checkMarkers("set", term.items, name, variables)
       checkParts("set", "value", term.items, type.element, name, variables)
       const items = term.items.map((item) => element(item, type.element, `value(${name})`, variables))
       return (values, view) => normalize(type, collection(items.length, items.map((item) => item(values, view))))
     }
     case "Map": {
-      if (type._tag !== "Map") return wrongKind("map", name, type)
+      if (type._tag !== "Map") return wrongKind("map", name, type, variables)
       checkMarkers("map", term.entries.flat(), name, variables)
       checkParts("map", "key", term.entries.map(([key]) => key), type.key, name, variables)
       checkParts("map", "value", term.entries.map(([, value]) => value), type.value, name, variables)
@@ -325,14 +429,17 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         element(key, type.key, `key(${name})`, variables),
         element(value, type.value, `value(${name})`, variables)
       ])
-      return (values, view) => normalize(type, collection(items.length / 2, items.map((item) => item(values, view))))
+      const keep = variables.product === "scylla" ? "first" : "none"
+      return (values, view) =>
+        normalize(type, collection(items.length / 2, items.map((item) => item(values, view))), keep)
     }
     case "Tuple": {
       // `(1)` in brackets is the term itself.
       if (type._tag !== "Tuple") {
-        return term.items.length === 1 && term.items[0]!._tag !== "Tuple"
+        const isNested = term.items[0]!._tag === "Tuple" && variables.product === "scylla"
+        return term.items.length === 1 && !isNested
           ? compile(term.items[0]!, type, name, variables)
-          : wrongKind("tuple type", name, type)
+          : wrongKind("tuple type", name, type, variables)
       }
       if (term.items.length > type.elements.length) {
         throw invalid(
@@ -350,10 +457,10 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         }
       })
       // Those at the end that are left out are left out of the bytes, too.
-      return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`)
+      return parts(term.items, type.elements, name, variables, (i) => `${name}[${i}]`, (i) => `tuple field number ${i}`)
     }
     case "Udt": {
-      if (type._tag !== "Udt") return wrongKind("user type", name, type)
+      if (type._tag !== "Udt") return wrongKind("user type", name, type, variables)
       const given = new Map(term.fields)
       for (const field of given.keys()) {
         if (!type.fields.some((known) => known.name === field)) {
@@ -365,7 +472,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         type.fields.map((field) => field.type),
         name,
         variables,
-        (i) => `${name}.${type.fields[i]!.name}`
+        (i) => `${name}.${type.fields[i]!.name}`,
+        (i) => `field '${type.fields[i]!.name}' of user defined type ${type.name}`
       )
     }
   }
@@ -374,5 +482,5 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
 /** Compiles a term as a value of `type`, for the column called `name`. What has no variables is computed here and now. */
 export const compile = (term: Term, type: CqlType, name: string, variables: Variables): Compiled => {
   const compiled = compileDynamic(term, type, name, variables)
-  return isConstant(term) ? constant(compiled([])) : compiled
+  return isConstant(term) && !isNow(term, type) ? constant(compiled([])) : compiled
 }

@@ -4,7 +4,7 @@ import type { Column } from "@effect-scylla/protocol/Metadata"
 import type { RawValue } from "@effect-scylla/protocol/Request"
 import { invalid, unsupported } from "../failure.ts"
 import type { TypeNode } from "../parse/ast.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import type { Table } from "../schema/schema.ts"
 import { resolve } from "../schema/types.ts"
 import type { Partition, Row } from "../storage/storage.ts"
@@ -86,7 +86,7 @@ export class Variables {
   /** A type as it is written in a statement. */
   type(node: TypeNode): CqlType {
     const keyspace = this.table?.keyspace
-    return resolve(node, (_, name) => keyspace?.types.get(name)).cql
+    return resolve(node, { product: this.product, find: (_, name) => keyspace?.types.get(name) }).cql
   }
 
   /** Notes the type of a variable. A name used twice is one variable (ScyllaDB), and must be of one type. */
@@ -94,7 +94,7 @@ export class Variables {
     const known = this.columns[index]
     if (known !== undefined && format(known.type) !== format(type)) {
       throw invalid(
-        `variable ${known.name} is used as ${format(known.type)} and as ${format(type)}: use two variables`
+        `variable :${known.name} has type ${format(known.type)} which doesn't match ${name}`
       )
     }
     this.columns[index] ??= {

@@ -11,8 +11,9 @@ import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { type Key, NEVER, type Partition, type Row } from "../storage/storage.ts"
 import type { RowCheck } from "./conditions.ts"
+import { IndexFailure } from "./indexedValues.ts"
 import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
-import { type Call, type Plan, VOID } from "./plan.ts"
+import { type Call, checkPaxos, type Plan, VOID } from "./plan.ts"
 import { type Bound, type Markers, Variables } from "./variables.ts"
 
 const scratch = new TokenWords()
@@ -22,7 +23,7 @@ const route = (call: Call, table: Table, key: Key, level = call.options.consiste
   Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
   call.hi = scratch.hi
   call.lo = scratch.lo
-  const replicas = call.topology.replicas(table, scratch.hi, scratch.lo)
+  const replicas = table.keyspace.isSystem ? [call.node] : call.topology.replicas(table, scratch.hi, scratch.lo)
   call.topology.ensureAlive(table.keyspace, level, call.node, replicas)
 }
 
@@ -64,11 +65,16 @@ interface Checked {
   readonly row: Row | undefined
   /** Whether it is about static columns alone, or nothing of it is conditional. */
   readonly isStatic: boolean
+  /** The row that Cassandra shows of a partition that was asked for its static columns. */
+  readonly first?: Row | undefined
+  /** Whether static columns are left out. */
+  readonly hidesStatics?: boolean
   readonly condition: RowCheck | undefined
 }
 
-const shown = (column: Column, { condition, isStatic, partition, row }: Checked, now: number): Uint8Array | null => {
-  if (partition === undefined) return null
+const shown = (column: Column, checked: Checked, now: number): Uint8Array | null => {
+  const { condition, first, hidesStatics = false, isStatic, partition, row } = checked
+  if (partition === undefined || (hidesStatics && column.kind === "static")) return null
   const isLive = row?.isLive(now) === true
   const isThere = isLive ||
     isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
@@ -79,7 +85,8 @@ const shown = (column: Column, { condition, isStatic, partition, row }: Checked,
     case "regular":
       return isLive && !isStatic ? row!.value(column, now) : null
     case "clustering":
-      return isLive && !isStatic ? row!.clustering[column.position]! : null
+      if (isStatic) return first?.clustering[column.position] ?? null
+      return isLive ? row!.clustering[column.position]! : null
     default:
       return isThere ? partition.components[column.position]! : null
   }
@@ -106,8 +113,11 @@ const saidByCassandra = (
 ): ServerResponse => {
   const asksStatics = columns.some((column) => column.kind === "static")
   const seen = new Set<Row | undefined>()
+  const firstOf = (partition: Partition | undefined): Row | undefined => partition?.rows.find((row) => row.isLive(now))
+  const onlyExists = checked.length > 1 && checked.every(({ condition }) => condition?.kind === "Exists")
   const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row }) => {
     const isLive = !isStatic && row?.isLive(now) === true ||
+      (isStatic && condition?.kind === "Exists" && firstOf(partition) !== undefined) ||
       asksStatics && (isStatic || condition?.kind === "Columns") && partition?.statics.isLive(now) === true
     const known = isStatic ? undefined : row
     if (!isLive || seen.has(known)) return false
@@ -120,14 +130,31 @@ const saidByCassandra = (
     columns: [applied(table), ...all.map((column) => column.wire)],
     rows: there.length === 0
       ? [[isApplied ? TRUE : FALSE]]
-      : there.map((each) => outcome(false, all, each, now)),
+      : there.map((each) =>
+        outcome(false, all, { ...each, first: firstOf(each.partition), hidesStatics: onlyExists }, now)
+      ),
     globalSpec: false
   }
 }
 
+/** What a mutation does; what an index does not take is told as a failure of the write. */
+const stage = (mutation: Mutation, call: Call, ...args: Parameters<Mutation["stage"]>): Staged => {
+  try {
+    mutation.table.computed?.read(call.node)
+    return mutation.stage(...args)
+  } catch (thrown) {
+    throw thrown instanceof IndexFailure ? thrown.toServerError(call.options.consistency) : thrown
+  }
+}
+
+const commit = ({ table }: Mutation, staged: Staged, key: Key, call: Call): void => {
+  if (table.computed === undefined) staged.apply(key)
+  else table.computed.change(call.node, () => staged.apply(key))
+}
+
 const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   checkLevel(call.options.consistency, "write")
-  const staged = mutation.stage(call.values, timestampOf(call), call.now)
+  const staged = stage(mutation, call, call.values, timestampOf(call), call.now)
   call.table = mutation.table
   call.partitions = staged.keys.length
   for (const key of staged.keys) {
@@ -135,7 +162,8 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
   for (const key of staged.keys) staged.check(key)
-  for (const key of staged.keys) staged.apply(key)
+  for (const key of staged.keys) commit(mutation, staged, key, call)
+  mutation.table.data.observer?.flush(call.now)
   return VOID
 }
 
@@ -146,13 +174,13 @@ const aboutOf = (mutation: Mutation, staged: Staged, partition: Partition | unde
 const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn>, call: Call): ServerResponse => {
   conditionalLevel(call)
   const { condition, table } = mutation
+  checkPaxos(call, table)
   const [key] = mutation.keys(call.values) as [Key]
   const ballot = table.data.ballot(key.bytes, call.timestamp())
-  const staged = mutation.stage(call.values, ballot, call.now, ballot)
+  const staged = stage(mutation, call, call.values, ballot, call.now, ballot)
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
-  route(call, table, key)
   table.rateLimiter?.count("write", table, key.bytes, call)
   const partition = table.data.get(key.bytes)
   const row = aboutOf(mutation, staged, partition)
@@ -162,8 +190,13 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   const said = call.isCassandra
     ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
     : undefined
+  // Nothing is committed where nothing is applied.
+  if (isApplied) route(call, table, key)
   if (isApplied || call.isCassandra) staged.check(key)
-  if (isApplied) staged.apply(key)
+  if (isApplied) {
+    commit(mutation, staged, key, call)
+    table.data.observer?.flush(call.now)
+  }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
 }
@@ -197,9 +230,17 @@ export interface BatchPart {
   readonly values: Bound
 }
 
-const checkKinds = (kind: Ast.BatchKind, parts: ReadonlyArray<BatchPart>, hasTimestamp: boolean): void => {
+const checkKinds = (
+  kind: Ast.BatchKind,
+  parts: ReadonlyArray<BatchPart>,
+  hasTimestamp: boolean,
+  isCassandra: boolean
+): void => {
   if (kind === "counter" && hasTimestamp) throw invalid("Cannot provide custom timestamp for counter BATCH")
   for (const { mutation } of parts) {
+    if (isCassandra && kind === "logged" && mutation.isCounter !== parts[0]!.mutation.isCounter) {
+      throw invalid("Counter and non-counter mutations cannot exist in the same batch")
+    }
     if (mutation.isCounter && kind === "logged") throw invalid("Cannot include a counter statement in a logged batch")
     if (!mutation.isCounter && kind === "counter") {
       throw invalid("Cannot include non-counter statement in a counter batch")
@@ -264,6 +305,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   if (parts.some(({ mutation }) => mutation.table !== table)) {
     throw invalid(`${call.isCassandra ? "Batch" : "BATCH"} with conditions cannot span multiple tables`)
   }
+  checkPaxos(call, table)
   const named = parts.map(({ mutation, values }) => mutation.keys(values))
   const key = named[0]![0]!
   for (const keys of named) {
@@ -272,11 +314,10 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
     }
   }
   const ballot = table.data.ballot(key.bytes, call.timestamp())
-  const staged = parts.map(({ mutation, values }) => mutation.stage(values, ballot, call.now, ballot))
+  const staged = parts.map(({ mutation, values }) => stage(mutation, call, values, ballot, call.now, ballot))
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
-  route(call, table, key)
   const partition = table.data.get(key.bytes)
   const columns = batchColumns(parts)
   if (call.isCassandra) checkRows(parts, staged)
@@ -311,11 +352,18 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   const said = call.isCassandra
     ? saidByCassandra(isApplied, table, batchColumnsOfCassandra(parts), inOrder(all), call.now)
     : undefined
-  if (isApplied) { for (const each of staged) each.check(key) }
-  if (isApplied) { for (const each of staged) each.apply(key) }
+  if (isApplied) {
+    route(call, table, key)
+    for (const each of staged) each.check(key)
+    staged.forEach((each, i) => commit(parts[i]!.mutation, each, key, call))
+    table.data.observer?.flush(call.now)
+  }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
 }
+
+/** Partitions of an unlogged batch that Cassandra does not warn of. */
+const WARN_PARTITIONS = 10
 
 /** Runs a batch: everything is checked before anything is written. `timestamp` is that of `USING`. */
 export const executeBatch = (
@@ -324,18 +372,18 @@ export const executeBatch = (
   call: Call,
   timestamp?: bigint
 ): ServerResponse => {
-  checkKinds(kind, parts, timestamp !== undefined)
+  checkKinds(kind, parts, timestamp !== undefined, call.isCassandra)
   if (parts.length === 0) return VOID
   if (parts.some(({ mutation }) => mutation.condition !== undefined)) {
     if (timestamp !== undefined) throw invalid("Cannot provide custom timestamp for conditional BATCH")
     return executeConditionalBatch(parts, call)
   }
-  checkLevel(call.options.consistency, "write")
+  if (!call.isCassandra) checkLevel(call.options.consistency, "write")
   const fallback = timestamp ?? timestampOf(call)
   const staged: Array<readonly [Mutation, Staged]> = []
   const partitions = new Set<string>()
   for (const { mutation, values } of parts) {
-    const each = mutation.stage(values, fallback, call.now)
+    const each = stage(mutation, call, values, fallback, call.now)
     staged.push([mutation, each])
     call.table = mutation.table
     for (const key of each.keys) {
@@ -346,7 +394,16 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
-  for (const [, each] of staged) for (const key of each.keys) each.apply(key)
+  for (const [mutation, each] of staged) for (const key of each.keys) commit(mutation, each, key, call)
+  for (const { data } of new Set(parts.map(({ mutation }) => mutation.table))) data.observer?.flush(call.now)
+  if (kind === "unlogged" && call.isCassandra && partitions.size > WARN_PARTITIONS) {
+    const tables = [...new Set(parts.map(({ mutation: { table } }) => `${table.keyspace.name}.${table.name}`))]
+    call.warnings.push(
+      `Unlogged batch covering ${partitions.size} partitions detected against table${tables.length === 1 ? "" : "s"} [${
+        tables.join(", ")
+      }]. You should use a logged batch for atomicity, or asynchronous writes for performance.`
+    )
+  }
   return VOID
 }
 
@@ -366,7 +423,12 @@ export const compileBatch = (
     return compileMutation(each, table, variables)
   })
   const hasTimestamp = statement.using.timestamp !== undefined
-  checkKinds(statement.kind, mutations.map((mutation) => ({ mutation, values: [] })), hasTimestamp)
+  checkKinds(
+    statement.kind,
+    mutations.map((mutation) => ({ mutation, values: [] })),
+    hasTimestamp,
+    markers.product === "cassandra"
+  )
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
   return {
     variables: variables.all,

@@ -1,12 +1,19 @@
 /** CREATE and DROP INDEX. What an index finds is found by looking at the rows: it changes what may be asked, not how fast. */
 import * as Identifier from "@effect-scylla/protocol/Identifier"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
-import { config, invalid, unsupported } from "../failure.ts"
+import { config, invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { type Column, findKeyspace, type Index, keyspaceOf, type Table, withIndexes } from "./schema.ts"
 import { type Change, changed, type Environment, touch, UNCHANGED } from "./schemaChange.ts"
 
 type CreateIndex = Extract<Ast.SchemaStatement, { readonly _tag: "CreateIndex" }>
+
+/** Options of an index are texts. */
+const textsOf = (options: CreateIndex["options"]): ReadonlyArray<readonly [string, string]> =>
+  [...options].map(([key, value]) => {
+    if (typeof value !== "string") throw syntax(`Invalid value for property '${key}'. It should be a string`)
+    return [key, value]
+  })
 
 const isCollection = ({ type: { cql } }: Column): boolean =>
   cql._tag === "List" || cql._tag === "Set" || cql._tag === "Map"
@@ -52,9 +59,11 @@ const partOf = (
   return given
 }
 
-const targetText = (column: Column, part: Index["part"]): string => {
+const targetText = (column: Column, part: Index["part"], { product }: Environment): string => {
   const name = Identifier.format(column.name)
-  if (part === "full") return `full(${name})`
+  // To ScyllaDB the elements of a set are keys.
+  if (product === "scylla" && column.type.cql._tag === "Set" && part === "values") return `keys(${name})`
+  if (part === "full") return product === "scylla" ? name : `full(${name})`
   return isCollection(column) ? `${part}(${name})` : name
 }
 
@@ -68,6 +77,14 @@ export const createIndex = (env: Environment, current: string, statement: Create
   const table = keyspace.tables.get(tableName)
   if (table === undefined) throw invalid(say(`unconfigured table ${tableName}`, `Table '${tableName}' doesn't exist`))
   if (keyspace.isSystem) throw invalid(`${keyspaceName} keyspace is not user-modifiable.`)
+  if (table.view !== undefined) {
+    throw invalid(
+      say(
+        "Secondary indexes are not supported on materialized views",
+        "Secondary indexes on materialized views aren't supported"
+      )
+    )
+  }
   if (table.isCounter) {
     throw invalid(
       say(
@@ -150,7 +167,7 @@ export const createIndex = (env: Environment, current: string, statement: Create
         : `Index ${name} is a duplicate of existing index ${same.name}`
     )
   }
-  const text = targetText(column, part)
+  const text = targetText(column, part, env)
   const shown = isLocal
     ? `{"pk":[${table.partitionKey.map((each) => JSON.stringify(each.name)).join(",")}],"ck":[${
       JSON.stringify(column.name)
@@ -163,7 +180,7 @@ export const createIndex = (env: Environment, current: string, statement: Create
     isLocal,
     target: shown,
     kind: isSai ? "CUSTOM" : "COMPOSITES",
-    options: isSai ? new Map([["class_name", className!]]) : new Map()
+    options: isSai ? new Map([["class_name", className!], ...textsOf(options)]) : new Map()
   }
   replace(env, table, [...table.indexes, index])
   return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspaceName, name: tableName })

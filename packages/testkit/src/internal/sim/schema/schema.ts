@@ -4,10 +4,11 @@ import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import type * as Replication from "@effect-scylla/sharding/Replication"
 import type { SimNode } from "../cluster/simNode.ts"
 import { invalid } from "../failure.ts"
-import type { Property } from "../parse/ast.ts"
+import type { Property, Relation } from "../parse/ast.ts"
 import { type Comparator, comparatorOf } from "../storage/compare.ts"
 import { type Layout, layoutOf } from "../storage/layout.ts"
 import { TableData } from "../storage/storage.ts"
+import type { Computed } from "./computed.ts"
 import { RateLimiter } from "./rateLimit.ts"
 import type { SimType, UserType } from "./types.ts"
 
@@ -39,6 +40,28 @@ export interface Index {
   readonly options: ReadonlyMap<string, string>
 }
 
+/** A column that was. */
+export interface Dropped {
+  readonly name: string
+  readonly kind: ColumnKind
+  readonly type: string
+  readonly isMultiCell: boolean
+  /** Milliseconds since 1970. */
+  readonly time: number
+  /** Where its values are, if what was written after a time may be there again. */
+  readonly kept: { readonly slot: number; readonly after: bigint } | undefined
+}
+
+/** What a materialized view shows of its table. Its rows are made of the table's when they are read. */
+export interface View {
+  /** The name of the table. */
+  readonly base: string
+  /** `SELECT *`: columns that the table gets are the view's too. */
+  readonly includesAll: boolean
+  /** Which rows it shows. */
+  readonly where: ReadonlyArray<Relation>
+}
+
 export interface Table {
   readonly keyspace: Keyspace
   readonly name: string
@@ -57,11 +80,13 @@ export interface Table {
   readonly indexes: ReadonlyArray<Index>
   options: ReadonlyMap<string, Property>
   readonly data: TableData
-  /** For system tables: makes the rows when they are asked for, as the node sees them. */
-  readonly rows: ((node: SimNode) => TableData) | undefined
+  /** Present for a materialized view. */
+  readonly view: View | undefined
+  /** Present for a system table: its rows. */
+  readonly computed: Computed | undefined
   /** Slots given to regular columns so far. */
   readonly slots: number
-  readonly dropped: ReadonlyArray<{ readonly name: string; readonly type: string; readonly time: number }>
+  readonly dropped: ReadonlyArray<Dropped>
   /** Present for a table with `per_partition_rate_limit`. */
   rateLimiter: RateLimiter | undefined
   /** Set once the table was altered or dropped: plans that were compiled against it are void. */
@@ -71,6 +96,8 @@ export interface Table {
 export interface Keyspace {
   readonly name: string
   readonly isSystem: boolean
+  /** Its tables are made when they are read, and cannot be written. */
+  readonly isVirtual: boolean
   readonly tables: Map<string, Table>
   readonly types: Map<string, UserType>
   replication: Readonly<Record<string, string>>
@@ -87,6 +114,8 @@ export interface ColumnInput {
   readonly kind: ColumnKind
   readonly type: SimType
   readonly descending?: boolean
+  /** What it was when it was there before. */
+  readonly again?: Dropped | undefined
 }
 
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
@@ -108,9 +137,10 @@ export interface TableInput {
   readonly id: Uuid.Uuid
   readonly version: Uuid.Uuid
   readonly options: ReadonlyMap<string, Property>
-  readonly rows?: Table["rows"]
+  readonly computed?: Table["computed"]
   readonly dropped?: Table["dropped"]
   readonly indexes?: Table["indexes"]
+  readonly view?: Table["view"]
 }
 
 const rateLimiterOf = (options: Table["options"]): RateLimiter | undefined => {
@@ -144,7 +174,8 @@ const assemble = (
     byName: new Map(columns.map((column) => [column.name, column])),
     isCounter: regular.some((column) => column.type.text === "counter"),
     data: data ?? new TableData(orderOf(clustering)),
-    rows: input.rows,
+    computed: input.computed,
+    view: input.view,
     slots,
     dropped: input.dropped ?? [],
     rateLimiter: rateLimiterOf(input.options),
@@ -181,6 +212,8 @@ export const alterTable = (
     readonly version: Uuid.Uuid
     readonly add?: ReadonlyArray<ColumnInput>
     readonly drop?: ReadonlyArray<string>
+    /** Until when what was written to dropped columns is gone; all of it without. */
+    readonly dropTimestamp?: bigint | undefined
     readonly options?: ReadonlyMap<string, Property>
     readonly now: number
   }
@@ -192,11 +225,23 @@ export const alterTable = (
     version: change.version,
     options: new Map([...table.options, ...(change.options ?? [])]),
     dropped: [
-      ...table.dropped,
-      ...gone.map((each) => ({ name: each.name, type: each.type.text, time: change.now }))
+      ...table.dropped.filter((each) => !drop.has(each.name)),
+      ...gone.map((each): Dropped => ({
+        name: each.name,
+        kind: each.kind,
+        type: each.type.text,
+        isMultiCell: each.type.multiCell,
+        time: change.now,
+        kept: change.dropTimestamp === undefined ? undefined : { slot: each.position, after: change.dropTimestamp }
+      }))
     ]
   }
-  const added = (change.add ?? []).map((each, i) => column(input, each, table.slots + i))
+  const added = (change.add ?? []).map((each, i) => {
+    const kept = each.again?.kept
+    if (kept === undefined) return column(input, each, table.slots + i)
+    table.data.forget(kept.slot, kept.after)
+    return column(input, each, kept.slot)
+  })
   const kept = table.regular.filter((each) => !drop.has(each.name))
   return reindexed(assemble(
     input,
@@ -228,10 +273,10 @@ export const setOptions = (table: Table, version: Uuid.Uuid, options: Table["opt
 }
 
 /** The table with columns of other types, which their user-defined types have become. */
-export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType) => SimType): Table => {
+export const retype = (table: Table, version: Uuid.Uuid, typeOf: (type: SimType, of: Column) => SimType): Table => {
   const input: TableInput = { ...table, version }
   const retyped = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
-    columns.map((each) => column(input, { ...each, type: typeOf(each.type) }, each.position))
+    columns.map((each) => column(input, { ...each, type: typeOf(each.type, each) }, each.position))
   table.isRetired = true
   return reindexed(assemble(
     input,
@@ -257,6 +302,10 @@ export const rename = (table: Table, version: Uuid.Uuid, names: ReadonlyMap<stri
     table.data
   ))
 }
+
+/** The views of a table, by name. */
+export const viewsOf = ({ keyspace, name }: Table): ReadonlyArray<Table> =>
+  [...keyspace.tables.values()].filter(({ view }) => view?.base === name).sort(byName)
 
 /** Everything that DDL changes. */
 export interface Schema {

@@ -1,369 +1,15 @@
-/** The tables of `system` and `system_schema`, made anew whenever they are read. Columns as ScyllaDB 6.0.4 has them. */
+/** The system keyspaces of a schema. */
 import { encode } from "@effect-scylla/protocol/Codec"
 import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
-import type { SimNode } from "../cluster/simNode.ts"
-import { type Topology, uuidOf } from "../cluster/topology.ts"
-import { makeKey } from "../plan/where.ts"
-import type { Product } from "../server/flavour.ts"
-import { TableData, whole, type Write } from "../storage/storage.ts"
-import { type Column, type ColumnInput, type Keyspace, makeTable, type Schema, type Table } from "./schema.ts"
+import { uuidOf } from "../cluster/topology.ts"
+import { makeKey } from "../plan/keys.ts"
+import { whole, type Write } from "../storage/storage.ts"
+import { Computed } from "./computed.ts"
+import { type Column, type ColumnInput, type Keyspace, makeTable, type Table } from "./schema.ts"
+import { definitionsOf, keyspacesOf } from "./systemCassandra.ts"
+import type { SystemInput, Values } from "./systemDefinitions.ts"
 import { ofText } from "./types.ts"
-
-/** What is said of a connection in `system.clients`. */
-export interface ClientRow {
-  readonly address: string
-  readonly port: number
-  readonly shard: number
-  readonly stage: string
-  readonly driverName: string | undefined
-  readonly driverVersion: string | undefined
-  readonly username: string | undefined
-  readonly protocolVersion: number
-}
-
-export interface SystemInput {
-  readonly product: Product
-  /** What a node says of where clients reach it. */
-  readonly advertised: (node: SimNode) => { readonly address: string; readonly port: number }
-  /** The highest version of the protocol. */
-  readonly nativeProtocol: string
-  readonly schema: Schema
-  readonly topology: Topology
-  readonly clusterName: string
-  /** Seconds since 1970 when the node last started. */
-  readonly generation: (node: SimNode) => number
-  readonly clients: (node: SimNode) => ReadonlyArray<ClientRow>
-  /** Those that are strongly consistent. */
-  readonly globalKeyspaces: ReadonlyArray<string>
-  /** Names of the roles; none when nobody has to log in. */
-  readonly roles: ReadonlyArray<string>
-}
-
-type Values = Readonly<Record<string, unknown>>
-
-/** Features that nodes of a cluster tell each other: those of which the simulator has the behaviour. */
-const FEATURES = "COUNTERS,LWT,NONFROZEN_UDTS,SCHEMA_TABLES_V3"
-/** What `version.hh` of ScyllaDB gives out for drivers of Cassandra. */
-const RELEASE = "3.0.8"
-
-interface Definition {
-  readonly keyspace: string
-  readonly name: string
-  /** `name type`, the partition key first, then `|`, clustering columns, `|`, the others. */
-  readonly columns: string
-  readonly rows: (input: SystemInput, node: SimNode) => ReadonlyArray<Values>
-}
-
-const userAndSystemTables = (input: SystemInput): ReadonlyArray<Table> =>
-  [...input.schema.keyspaces.values()].flatMap((keyspace) => Array.from(keyspace.tables.values()))
-
-const common = (input: SystemInput, node: SimNode): Values => ({
-  data_center: node.datacenter,
-  host_id: node.hostId,
-  rack: node.rack,
-  release_version: RELEASE,
-  rpc_address: input.advertised(node).address,
-  schema_version: input.schema.version,
-  supported_features: FEATURES,
-  tokens: node.tokens.map(String).sort()
-})
-
-/** A map-valued option with what it is when nobody set it. */
-const mapOption = (table: Table, key: string, preset: Readonly<Record<string, string>>): Map<string, string> => {
-  const given = table.options.get(key)
-  return new Map(given instanceof Map ? [...given].sort(([a], [b]) => (a < b ? -1 : 1)) : Object.entries(preset))
-}
-
-const numberOption = (table: Table, key: string, preset: number): number => {
-  const given = table.options.get(key)
-  return typeof given === "string" ? Number(given) : preset
-}
-
-const textOption = (table: Table, key: string, preset: string): string => {
-  const given = table.options.get(key)
-  return typeof given === "string" ? given : preset
-}
-
-const COMPACTION = { class: "SizeTieredCompactionStrategy" }
-const COMPRESSION = { sstable_compression: "org.apache.cassandra.io.compress.LZ4Compressor" }
-const CACHING = { keys: "ALL", rows_per_partition: "ALL" }
-
-/** Short class names are stored as they were written. */
-const tableRow = (table: Table): Values => ({
-  keyspace_name: table.keyspace.name,
-  table_name: table.name,
-  bloom_filter_fp_chance: numberOption(table, "bloom_filter_fp_chance", 0.01),
-  caching: mapOption(table, "caching", CACHING),
-  comment: textOption(table, "comment", ""),
-  compaction: mapOption(table, "compaction", COMPACTION),
-  compression: mapOption(table, "compression", COMPRESSION),
-  crc_check_chance: numberOption(table, "crc_check_chance", 1),
-  dclocal_read_repair_chance: numberOption(table, "dclocal_read_repair_chance", 0),
-  default_time_to_live: numberOption(table, "default_time_to_live", 0),
-  extensions: new Map(),
-  flags: table.isCounter ? ["compound", "counter"] : ["compound"],
-  gc_grace_seconds: numberOption(table, "gc_grace_seconds", 864_000),
-  id: table.id,
-  max_index_interval: numberOption(table, "max_index_interval", 2048),
-  memtable_flush_period_in_ms: numberOption(table, "memtable_flush_period_in_ms", 0),
-  min_index_interval: numberOption(table, "min_index_interval", 128),
-  read_repair_chance: numberOption(table, "read_repair_chance", 0),
-  speculative_retry: textOption(table, "speculative_retry", "99.0PERCENTILE")
-})
-
-const columnRow = (table: Table, column: Column): Values => ({
-  keyspace_name: table.keyspace.name,
-  table_name: table.name,
-  column_name: column.name,
-  clustering_order: column.kind === "clustering" ? (column.descending ? "desc" : "asc") : "none",
-  column_name_bytes: new TextEncoder().encode(column.name),
-  kind: column.kind,
-  position: column.kind === "regular" || column.kind === "static" ? -1 : column.position,
-  type: column.type.text
-})
-
-const TABLE_OPTIONS = "bloom_filter_fp_chance double, caching frozen<map<text, text>>, comment text, " +
-  "compaction frozen<map<text, text>>, compression frozen<map<text, text>>, crc_check_chance double, " +
-  "dclocal_read_repair_chance double, default_time_to_live int, extensions frozen<map<text, blob>>"
-const TABLE_REST = "gc_grace_seconds int, id uuid, max_index_interval int, memtable_flush_period_in_ms int, " +
-  "min_index_interval int, read_repair_chance double, speculative_retry text"
-
-const none = (): ReadonlyArray<Values> => []
-
-const DEFINITIONS: ReadonlyArray<Definition> = [
-  {
-    keyspace: "system",
-    name: "local",
-    columns:
-      "key text || bootstrapped text, broadcast_address inet, cluster_name text, cql_version text, data_center text, " +
-      "gossip_generation int, host_id uuid, listen_address inet, native_protocol_version text, partitioner text, " +
-      "rack text, release_version text, rpc_address inet, schema_version uuid, supported_features text, " +
-      "thrift_version text, tokens set<text>, truncated_at map<uuid, blob>",
-    rows: (input, node) => [{
-      ...common(input, node),
-      key: "local",
-      bootstrapped: "COMPLETED",
-      broadcast_address: node.address,
-      cluster_name: input.clusterName,
-      cql_version: "3.3.1",
-      gossip_generation: input.generation(node),
-      listen_address: node.address,
-      native_protocol_version: input.nativeProtocol,
-      partitioner: "org.apache.cassandra.dht.Murmur3Partitioner",
-      thrift_version: "20.1.0"
-    }]
-  },
-  {
-    keyspace: "system",
-    name: "peers",
-    columns: "peer inet || data_center text, host_id uuid, preferred_ip inet, rack text, release_version text, " +
-      "rpc_address inet, schema_version uuid, supported_features text, tokens set<text>",
-    rows: (input, node) =>
-      input.topology.nodes.filter((other) => other !== node).map((other) =>
-        Object.assign({ peer: other.address }, common(input, other))
-      )
-  },
-  {
-    keyspace: "system",
-    name: "versions",
-    columns: "key text || build_id text, build_mode text, version text",
-    rows: () => [{ key: "local", build_id: "simulated", build_mode: "simulated", version: "6.0.4-simulated" }]
-  },
-  {
-    keyspace: "system",
-    name: "tablets",
-    columns:
-      "table_id uuid | last_token bigint | keyspace_name text, replicas frozen<list<frozen<tuple<uuid, int>>>>, " +
-      "stage text, table_name text, tablet_count int",
-    rows: (input) =>
-      userAndSystemTables(input).flatMap((table) => {
-        const layout = input.topology.tablets(table)
-        return (layout?.tablets ?? []).map(({ last, replicas }) => ({
-          table_id: table.id,
-          last_token: last,
-          keyspace_name: table.keyspace.name,
-          replicas: replicas.map(({ node, shard }) => [node.hostId, shard]),
-          table_name: table.name,
-          tablet_count: layout!.tablets.length
-        }))
-      })
-  },
-  {
-    keyspace: "system",
-    name: "clients",
-    columns:
-      "address inet | port int, client_type text | connection_stage text, driver_name text, driver_version text, " +
-      "hostname text, protocol_version int, shard_id int, ssl_cipher_suite text, ssl_enabled boolean, ssl_protocol text, " +
-      "username text",
-    rows: (input, node) =>
-      input.clients(node).map((client) => ({
-        address: client.address,
-        port: client.port,
-        client_type: "cql",
-        connection_stage: client.stage,
-        driver_name: client.driverName,
-        driver_version: client.driverVersion,
-        hostname: client.address,
-        protocol_version: client.protocolVersion,
-        shard_id: client.shard,
-        ssl_enabled: false,
-        username: client.username
-      }))
-  },
-  {
-    keyspace: "system",
-    name: "roles",
-    columns: "role text || can_login boolean, is_superuser boolean, member_of set<text>, salted_hash text",
-    rows: (input) => input.roles.map((role) => ({ role, can_login: true, is_superuser: true }))
-  },
-  {
-    keyspace: "system_schema",
-    name: "keyspaces",
-    columns: "keyspace_name text || durable_writes boolean, replication frozen<map<text, text>>",
-    rows: (input) =>
-      [...input.schema.keyspaces.values()].map((keyspace) => ({
-        keyspace_name: keyspace.name,
-        durable_writes: keyspace.durableWrites,
-        replication: new Map(Object.entries(keyspace.replication).sort(([a], [b]) => (a < b ? -1 : 1)))
-      }))
-  },
-  {
-    keyspace: "system_schema",
-    name: "tables",
-    columns: `keyspace_name text | table_name text | ${TABLE_OPTIONS}, flags frozen<set<text>>, ${TABLE_REST}`,
-    rows: (input) => userAndSystemTables(input).map(tableRow)
-  },
-  {
-    keyspace: "system_schema",
-    name: "columns",
-    columns:
-      "keyspace_name text | table_name text, column_name text | clustering_order text, column_name_bytes blob, " +
-      "kind text, position int, type text",
-    rows: (input) =>
-      userAndSystemTables(input).flatMap((table) => table.columns.map((column) => columnRow(table, column)))
-  },
-  {
-    keyspace: "system_schema",
-    name: "types",
-    columns: "keyspace_name text | type_name text | field_names frozen<list<text>>, field_types frozen<list<text>>",
-    rows: (input) =>
-      [...input.schema.keyspaces.values()].flatMap((keyspace) =>
-        [...keyspace.types.values()].map((type) => ({
-          keyspace_name: keyspace.name,
-          type_name: type.name,
-          field_names: type.fields.map((field) => field.name),
-          field_types: type.fields.map((field) => field.type.text)
-        }))
-      )
-  },
-  {
-    keyspace: "system_schema",
-    name: "dropped_columns",
-    columns: "keyspace_name text | table_name text, column_name text | dropped_time timestamp, type text",
-    rows: (input) =>
-      userAndSystemTables(input).flatMap((table) =>
-        table.dropped.map((column) => ({
-          keyspace_name: table.keyspace.name,
-          table_name: table.name,
-          column_name: column.name,
-          dropped_time: column.time,
-          type: column.type
-        }))
-      )
-  },
-  {
-    keyspace: "system_schema",
-    name: "scylla_tables",
-    columns: "keyspace_name text | table_name text | cdc frozen<map<text, text>>, committed_by_group0 boolean, " +
-      "partitioner text, version uuid",
-    rows: (input) =>
-      userAndSystemTables(input).map((table) => ({
-        keyspace_name: table.keyspace.name,
-        table_name: table.name,
-        committed_by_group0: true,
-        version: table.version
-      }))
-  },
-  {
-    keyspace: "system_schema",
-    name: "scylla_keyspaces",
-    columns: "keyspace_name text || consistency text, initial_tablets int, storage_options frozen<map<text, text>>, " +
-      "storage_type text",
-    // Only keyspaces with tablets or with storage of their own have rows here.
-    rows: (input) =>
-      [...input.schema.keyspaces.values()].flatMap((keyspace) =>
-        keyspace.tablets === undefined ? [] : {
-          keyspace_name: keyspace.name,
-          consistency: input.globalKeyspaces.includes(keyspace.name) ? "global" : undefined,
-          initial_tablets: keyspace.tablets
-        }
-      )
-  },
-  {
-    keyspace: "system_schema",
-    name: "functions",
-    columns: "keyspace_name text | function_name text, argument_types frozen<list<text>> | " +
-      "argument_names frozen<list<text>>, body text, called_on_null_input boolean, language text, return_type text",
-    rows: none
-  },
-  {
-    keyspace: "system_schema",
-    name: "aggregates",
-    columns:
-      "keyspace_name text | aggregate_name text, argument_types frozen<list<text>> | final_func text, initcond text, " +
-      "return_type text, state_func text, state_type text",
-    rows: none
-  },
-  {
-    keyspace: "system_schema",
-    name: "scylla_aggregates",
-    columns:
-      "keyspace_name text | aggregate_name text, argument_types frozen<list<text>> | reduce_func text, state_type text",
-    rows: none
-  },
-  {
-    keyspace: "system_schema",
-    name: "views",
-    columns: "keyspace_name text | view_name text | base_table_id uuid, base_table_name text, " +
-      `${TABLE_OPTIONS}, include_all_columns boolean, where_clause text, ${TABLE_REST}`,
-    rows: none
-  },
-  {
-    keyspace: "system_schema",
-    name: "indexes",
-    columns: "keyspace_name text | table_name text, index_name text | kind text, options frozen<map<text, text>>",
-    rows: (input) =>
-      userAndSystemTables(input).flatMap((table) =>
-        table.indexes.map((index) => ({
-          keyspace_name: table.keyspace.name,
-          table_name: table.name,
-          index_name: index.name,
-          kind: index.kind,
-          options: new Map([...index.options, ["target", index.target]])
-        }))
-      )
-  },
-  {
-    keyspace: "system_schema",
-    name: "triggers",
-    columns: "keyspace_name text | table_name text, trigger_name text | options frozen<map<text, text>>",
-    rows: none
-  },
-  {
-    keyspace: "system_schema",
-    name: "view_virtual_columns",
-    columns: "keyspace_name text | view_name text, column_name text | clustering_order text, column_name_bytes blob, " +
-      "kind text, position int, type text",
-    rows: none
-  },
-  {
-    keyspace: "system_schema",
-    name: "computed_columns",
-    columns: "keyspace_name text | table_name text, column_name text | computation blob",
-    rows: none
-  }
-]
 
 /** Splits `a text, b map<text, text>` at the commas outside of brackets. */
 const split = (text: string): ReadonlyArray<string> => {
@@ -391,8 +37,8 @@ const columnsOf = (text: string): ReadonlyArray<ColumnInput> => {
   )
 }
 
-const build = (table: Table, rows: ReadonlyArray<Values>): TableData => {
-  const data = new TableData(table.data.order)
+const fill = (table: Table, rows: ReadonlyArray<Values>): void => {
+  const { data } = table
   const bytes = (column: Column, row: Values): Uint8Array => encode(column.type.cql, row[column.name])!
   for (const row of rows) {
     const key = makeKey(table.partitionKey.map((column) => bytes(column, row)))
@@ -410,62 +56,23 @@ const build = (table: Table, rows: ReadonlyArray<Values>): TableData => {
       { value: new Uint8Array(0), timestamp: 0n, expires: 0, ttl: 0 }
     )
   }
-  return data
 }
 
-/** The port that nodes of Cassandra reach each other at, as they say. */
-const STORAGE_PORT = 7000
-
-/** Of Cassandra since 4.0, which tells ports. */
-const PEERS_V2: Definition = {
-  keyspace: "system",
-  name: "peers_v2",
-  columns: "peer inet | peer_port int | data_center text, host_id uuid, native_address inet, native_port int, " +
-    "preferred_ip inet, preferred_port int, rack text, release_version text, schema_version uuid, tokens set<text>",
-  rows: (input, node) =>
-    input.topology.nodes.filter((other) => other !== node).map((other) => {
-      const { address, port } = input.advertised(other)
-      return Object.assign({
-        peer: other.address,
-        peer_port: STORAGE_PORT,
-        native_address: address,
-        native_port: port
-      }, common(input, other))
-    })
-}
-
-/** `system.local` with Cassandra's ports. */
-const withPorts = (local: Definition): Definition => ({
-  ...local,
-  columns: `${local.columns}, broadcast_port int, listen_port int, rpc_port int`,
-  rows: (input, node) =>
-    local.rows(input, node).map((row) =>
-      Object.assign({
-        broadcast_port: STORAGE_PORT,
-        listen_port: STORAGE_PORT,
-        rpc_port: input.advertised(node).port
-      }, row)
-    )
-})
-
-/** The tables of a product. */
-const definitionsOf = (product: Product): ReadonlyArray<Definition> =>
-  product === "scylla"
-    ? DEFINITIONS
-    : [...DEFINITIONS.map((each) => each.name === "local" ? withPorts(each) : each), PEERS_V2]
-
+/** Traces are stored as what users write, wherever they come from. */
+const TWICE = { class: "org.apache.cassandra.locator.SimpleStrategy", replication_factor: "2" }
 const LOCAL = { class: "org.apache.cassandra.locator.LocalStrategy" }
 
 /** Adds the system keyspaces to a schema. */
 export const install = (input: SystemInput): void => {
-  for (const name of ["system", "system_schema"]) {
+  for (const [name, isVirtual] of keyspacesOf(input.product)) {
     const keyspace: Keyspace = {
       name,
       isSystem: true,
+      isVirtual,
       tables: new Map(),
       types: new Map(),
-      replication: LOCAL,
-      strategy: Replication.parse(LOCAL),
+      replication: name === "system_traces" ? TWICE : LOCAL,
+      strategy: Replication.parse(name === "system_traces" ? TWICE : LOCAL),
       durableWrites: true,
       tablets: undefined,
       replicas: undefined
@@ -479,8 +86,18 @@ export const install = (input: SystemInput): void => {
         name: definition.name,
         id,
         version: id,
-        options: new Map(),
-        rows: (node) => build(table, definition.rows(input, node))
+        options: new Map(definition.comment === undefined ? [] : [["comment", definition.comment]]),
+        computed: new Computed(
+          (node) => {
+            table.data.clear()
+            fill(table, definition.rows(input, node))
+            return table.data
+          },
+          () => {
+            table.data.clear()
+            fill(table, definition.remains ?? [])
+          }
+        )
       }, columnsOf(definition.columns))
       keyspace.tables.set(definition.name, table)
     }

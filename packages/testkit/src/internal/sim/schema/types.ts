@@ -1,8 +1,9 @@
 /** Types as the schema knows them: with `frozen`, which decides how a value is stored, printed and written. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as Identifier from "@effect-scylla/protocol/Identifier"
-import { invalid } from "../failure.ts"
+import { invalid, syntax } from "../failure.ts"
 import type { TypeNode } from "../parse/ast.ts"
+import type { Product } from "../parse/product.ts"
 
 export interface SimType {
   readonly cql: CqlType.CqlType
@@ -23,6 +24,13 @@ export interface UserType {
   readonly uses: ReadonlyArray<string>
 }
 
+/** Where a type is looked up. */
+export interface TypeScope {
+  readonly product: Product
+  /** The user-defined type of a name; what there is none of is an error of its own, or unknown. */
+  readonly find: (keyspace: string | undefined, name: string) => UserType | undefined
+}
+
 const simple = (name: CqlType.ScalarName): SimType => ({
   cql: CqlType.scalar(name),
   text: name,
@@ -35,36 +43,77 @@ const freeze = (type: SimType): SimType =>
 
 const isDuration = (type: CqlType.CqlType): boolean => type._tag === "Scalar" && type.name === "duration"
 
-/** What a collection holds: frozen, and never a counter. `inside` says that the collection is frozen itself. */
-const inner = (type: SimType, inside: boolean, owner: string): SimType => {
-  if (type.text === "counter") throw invalid(`Counters are not allowed inside collections: ${owner}<counter>`)
-  if (!type.multiCell) return type
-  if (!inside) {
-    throw invalid(`Non-frozen user types or collections are not allowed inside collections: ${owner}<${type.text}>`)
-  }
-  return freeze(type)
+/** A type as messages of ScyllaDB have it: user-defined ones with their keyspaces. */
+const shown = ({ cql, text }: SimType, product: Product): string =>
+  product === "scylla" && cql._tag === "Udt" ? `${cql.keyspace}.${text}` : text
+
+/** A type that is no type of CQL's own, and whose name says nothing of what it is. */
+export const isUserName = (node: TypeNode): node is Extract<TypeNode, { readonly _tag: "Name" }> =>
+  node._tag === "Name" && (node.quoted || scalarOf(node.name) === undefined)
+
+const scalarOf = (name: string): CqlType.ScalarName | undefined => {
+  const parsed = CqlType.parse(name)
+  return typeof parsed !== "string" && parsed._tag === "Scalar" ? parsed.name : undefined
 }
 
-/** Resolves a type as it is written in DDL. `lookup` finds user-defined types of the keyspace. */
-export const resolve = (
-  node: TypeNode,
-  lookup: (keyspace: string | undefined, name: string) => UserType | undefined,
-  inside = false
-): SimType => {
-  if (node._tag === "Name") {
-    if (!node.quoted) {
-      const scalar = CqlType.parse(node.name)
-      if (typeof scalar !== "string" && scalar._tag === "Scalar") return simple(scalar.name)
+/** A type as it was written. */
+export const nodeText = (node: TypeNode): string =>
+  node._tag === "Name"
+    ? node.name
+    : node._tag === "Vector"
+    ? `vector<${nodeText(node.element)}, ${node.dimension}>`
+    : node._tag === "Custom"
+    ? node.className
+    : `${node.name}<${node.args.map(nodeText).join(", ")}>`
+
+/** What collections hold: frozen, and never a counter. `inside` says that the collection is frozen itself. */
+const held = (node: Extract<TypeNode, { readonly _tag: "Generic" }>, scope: TypeScope, inside: boolean) => {
+  const { product } = scope
+  const wrong = (what: string, text: string): Error => invalid(`${what} are not allowed inside collections: ${text}`)
+  // Cassandra does not look up what it does not take anyway.
+  const bare = product === "cassandra" && !inside && node.args.some(isUserName)
+  if (bare) throw wrong("Non-frozen UDTs", nodeText(node))
+  const types = node.args.map((arg) => resolve(arg, scope, inside))
+  const text = `${node.name}<${types.map((type) => shown(type, product)).join(", ")}>`
+  types.forEach((type, i) => {
+    // ScyllaDB lets a counter be a key.
+    const isKey = node.name === "map" && i === 0
+    if (type.text === "counter" && !(isKey && product === "scylla")) throw wrong("Counters", text)
+    if (type.multiCell && !inside) {
+      throw wrong(product === "scylla" ? "Non-frozen user types or collections" : "Non-frozen collections", text)
     }
-    const udt = lookup(node.keyspace, node.name)
+  })
+  return types.map(freeze)
+}
+
+/** A type by the name of its class, which Cassandra takes. */
+const customOf = (className: string): SimType => {
+  const cql = CqlType.fromClassName(className.includes(".") ? className : PACKAGE + className)
+  if (cql._tag === "Custom") {
+    throw syntax(`Error setting type ${className}: Unable to find abstract-type class '${className}'`)
+  }
+  return cql._tag === "Scalar"
+    ? simple(cql.name)
+    : { cql, text: `frozen<${CqlType.format(cql)}>`, multiCell: false, uses: [] }
+}
+
+const PACKAGE = "org.apache.cassandra.db.marshal."
+
+/** Resolves a type as it is written. */
+export const resolve = (node: TypeNode, scope: TypeScope, inside = false): SimType => {
+  if (node._tag === "Name") {
+    const scalar = node.quoted ? undefined : scalarOf(node.name)
+    if (scalar !== undefined) return simple(scalar)
+    const udt = scope.find(node.keyspace, node.name)
     if (udt === undefined) {
       throw invalid(`Unknown type ${node.keyspace === undefined ? "" : `${node.keyspace}.`}${node.name}`)
     }
     return { cql: udt.cql, text: Identifier.format(udt.name), multiCell: true, uses: [udt.name] }
   }
+  if (node._tag === "Custom") return customOf(node.className)
   if (node._tag === "Vector") {
     if (node.dimension < 1) throw invalid(`vectors may only have positive dimensions; given ${node.dimension}`)
-    const element = resolve(node.element, lookup, true)
+    const element = resolve(node.element, scope, true)
     return {
       cql: CqlType.vector(element.cql, node.dimension),
       text: `vector<${element.text}, ${node.dimension}>`,
@@ -72,23 +121,17 @@ export const resolve = (
       uses: element.uses
     }
   }
-  const expect = (count: number): void => {
-    if (node.args.length !== count) throw invalid(`${node.name} takes ${count} type argument${count > 1 ? "s" : ""}`)
-  }
-  const arg = (index: number, frozen: boolean): SimType => resolve(node.args[index]!, lookup, frozen)
   switch (node.name) {
     case "frozen": {
-      expect(1)
-      const type = arg(0, true)
+      const type = resolve(node.args[0]!, scope, true)
       if (!type.multiCell && type.cql._tag === "Scalar") {
-        throw invalid(`frozen<> is only allowed on collections, tuples, and user-defined types (got ${type.text})`)
+        throw syntax(`frozen<> is only allowed on collections, tuples, and user-defined types (got ${type.text})`)
       }
       return freeze(type)
     }
     case "list":
     case "set": {
-      expect(1)
-      const element = inner(arg(0, inside), inside, node.name)
+      const [element] = held(node, scope, inside) as [SimType]
       if (node.name === "set" && isDuration(element.cql)) {
         throw invalid("Durations are not allowed inside sets: set<duration>")
       }
@@ -100,9 +143,7 @@ export const resolve = (
       }
     }
     case "map": {
-      expect(2)
-      const key = inner(arg(0, inside), inside, node.name)
-      const value = inner(arg(1, inside), inside, node.name)
+      const [key, value] = held(node, scope, inside) as [SimType, SimType]
       if (isDuration(key.cql)) throw invalid(`Durations are not allowed as map keys: map<${key.text}, ${value.text}>`)
       return {
         cql: CqlType.map(key.cql, value.cql),
@@ -113,7 +154,7 @@ export const resolve = (
     }
     case "tuple": {
       // A tuple is always frozen, and so is what it holds.
-      const elements = node.args.map((_, index) => inner(arg(index, true), true, node.name))
+      const elements = held(node, scope, true)
       return {
         cql: CqlType.tuple(...elements.map((element) => element.cql)),
         text: `frozen<tuple<${elements.map((element) => element.text).join(", ")}>>`,

@@ -1,16 +1,27 @@
 /** CREATE, ALTER and DROP TYPE. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
-import * as Identifier from "@effect-scylla/protocol/Identifier"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { Buffer } from "node:buffer"
-import { invalid, unsupported } from "../failure.ts"
+import { internal, invalid } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
-import { keyspaceOf, retype } from "./schema.ts"
-import { type Change, changed, type Environment, lookup, touch, UNCHANGED, userKeyspace } from "./schemaChange.ts"
-import { resolve, type SimType, type UserType } from "./types.ts"
+import { serves } from "../plan/terms.ts"
+import { type Keyspace, keyspaceOf, retype } from "./schema.ts"
+import {
+  type Change,
+  changed,
+  type Environment,
+  existing,
+  lookup,
+  touch,
+  UNCHANGED,
+  userKeyspace
+} from "./schemaChange.ts"
+import { isUserName, resolve, type SimType, type TypeScope, type UserType } from "./types.ts"
 
 type Field = UserType["fields"][number]
+
+type AlterType = Extract<Ast.SchemaStatement, { readonly _tag: "AlterType" }>
 
 /** ScyllaDB shows the name as it has it, in bytes. */
 const duplicate = (name: string, owner: string, product: Environment["product"]): Error =>
@@ -20,20 +31,39 @@ const duplicate = (name: string, owner: string, product: Environment["product"])
       : `Duplicate field name '${name}' in type '${owner}'`
   )
 
-/** A type of a field; `owner` is the type that has it. */
+/** A type of a field; `owner` is the type that has it. What it holds is frozen, whether that is said or not. */
 const fieldOf = (
   { name, type: node }: Ast.ColumnDefinition,
-  find: Parameters<typeof resolve>[1],
+  scope: TypeScope,
   seen: Set<string>,
   owner: string,
-  product: Environment["product"]
+  isAdded = false
 ): Field => {
+  const { product } = scope
   if (seen.has(name)) throw duplicate(name, owner, product)
   seen.add(name)
-  const type = resolve(node, find)
-  if (type.text === "counter") throw invalid("A user type cannot contain counters")
-  if (type.multiCell) throw unsupported(`the type ${type.text} in a user-defined type without frozen<…>`)
-  return { name, type }
+  const isBare = isUserName(node)
+  // ScyllaDB looks up the type of a field that is added before it looks at how it is.
+  if (isBare && !(product === "scylla" && isAdded)) throw notFrozen(product)
+  const type = resolve(node, scope)
+  if (type.text === "counter" && !(product === "scylla" && isAdded)) {
+    throw invalid("A user type cannot contain counters")
+  }
+  if (isBare) throw notFrozen(product)
+  return { name, type: { ...type, multiCell: false } }
+}
+
+const notFrozen = (product: Environment["product"]): Error =>
+  invalid(`A user type cannot contain non-frozen ${product === "scylla" ? "user type fields" : "UDTs"}`)
+
+/** The keyspace of a type that is made. */
+const ownerOf = (env: Environment, name: string): Keyspace => {
+  if (!env.schema.keyspaces.has(name)) {
+    throw env.product === "scylla"
+      ? internal(`Can't find a keyspace ${name}`)
+      : invalid(`Keyspace '${name}' doesn't exist`)
+  }
+  return userKeyspace(env.schema, name)
 }
 
 const made = (keyspace: string, name: string, fields: ReadonlyArray<Field>): UserType => ({
@@ -53,9 +83,9 @@ export const createType = (
     { readonly _tag: "CreateType" }
   >
 ): Change => {
-  const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
+  const keyspace = ownerOf(env, keyspaceOf(given, current))
   if (keyspace.types.has(name)) {
-    if (ifNotExists) return UNCHANGED
+    if (ifNotExists) return existing(env, { change: "CREATED", target: "TYPE", keyspace: keyspace.name, name })
     throw invalid(
       env.product === "scylla"
         ? `A user type of name ${keyspace.name}.${name} already exists`
@@ -63,11 +93,8 @@ export const createType = (
     )
   }
   const seen = new Set<string>()
-  const find = lookup(keyspace)
-  keyspace.types.set(
-    name,
-    made(keyspace.name, name, fields.map((field) => fieldOf(field, find, seen, name, env.product)))
-  )
+  const scope = lookup(keyspace, env)
+  keyspace.types.set(name, made(keyspace.name, name, fields.map((field) => fieldOf(field, scope, seen, name))))
   touch(env)
   return changed({ change: "CREATED", target: "TYPE", keyspace: keyspace.name, name })
 }
@@ -99,18 +126,41 @@ const replaced = (type: CqlType.CqlType, by: UserType["cql"]): CqlType.CqlType =
   }
 }
 
+/** A type with the keyspace of what is user-defined. */
+const inKeyspace = (type: CqlType.CqlType): string =>
+  type._tag === "Udt" ? `${type.keyspace}.${type.name}` : CqlType.format(type)
+
+/** The type with another type for a field, which ScyllaDB takes where values stay what they are. */
+const retyped = (
+  { cql: { keyspace }, fields, name }: UserType,
+  field: string,
+  type: SimType,
+  { product }: TypeScope
+): ReadonlyArray<Field> => {
+  if (product === "cassandra") throw invalid("Altering field types is no longer supported")
+  const before = fields.find((each) => each.name === field)
+  if (before === undefined) throw invalid(`Unknown field ${field} in type ${keyspace}.${name}`)
+  if (serves(before.type.cql, type.cql) === "no") {
+    throw invalid(
+      `Type ${type.text} in incompatible with previous type ${before.type.text} of field ${field} in user type ${keyspace}.${name}`
+    )
+  }
+  return fields.map((each) => each === before ? { name: field, type } : each)
+}
+
 const withFields = (
   type: UserType,
-  { change, type: { name } }: AlterType,
-  find: Parameters<typeof resolve>[1],
-  product: Environment["product"]
-) => {
+  { change, ifFields, type: { name } }: AlterType,
+  scope: TypeScope
+): ReadonlyArray<Field> => {
+  const { product } = scope
   const isScylla = product === "scylla"
   const seen = new Set(type.fields.map((field) => field.name))
   if (change._tag === "Rename") {
     const renamed = new Map(change.fields)
     for (const from of renamed.keys()) {
       if (!seen.has(from)) {
+        if (ifFields) continue
         throw invalid(
           isScylla
             ? `Unknown field ${from} in type ${type.cql.keyspace}.${name}`
@@ -127,19 +177,22 @@ const withFields = (
     }
     return fields
   }
-  const added = change.fields.map((field) => {
+  if (change._tag === "Retype") return retyped(type, change.field, resolve(change.type, scope), scope)
+  const added = change.fields.flatMap((field) => {
     if (seen.has(field.name)) {
+      if (ifFields) return []
       throw invalid(
         isScylla
           ? `Cannot add new field ${field.name} to type ${type.cql.keyspace}.${name}: a field of the same name already exists`
           : `Cannot add field ${field.name} to type ${type.cql.keyspace}.${name}: a field with name ${field.name} already exists`
       )
     }
-    const made = fieldOf(field, find, seen, name, product)
+    const made = fieldOf(field, scope, seen, name, true)
     if (replaced(made.type.cql, { ...type.cql }) !== made.type.cql) {
       throw invalid(
-        `Cannot add new field ${field.name} of type ${made.type.text} to user type ${type.cql.keyspace}.${name} as it ` +
-          "would create a circular reference"
+        `Cannot add new field ${field.name} of type frozen<${inKeyspace(made.type.cql)}> to ${
+          isScylla ? "" : "user "
+        }type ${type.cql.keyspace}.${name} as ${isScylla ? "this" : "it"} would create a circular reference`
       )
     }
     return made
@@ -147,21 +200,22 @@ const withFields = (
   return [...type.fields, ...added]
 }
 
-type AlterType = Extract<Ast.SchemaStatement, { readonly _tag: "AlterType" }>
-
 /** All that is made of the type changes with it, and is told of: types first, then tables. */
 export const alterType = (env: Environment, current: string, statement: AlterType): Change => {
   const { keyspace: given, name } = statement.type
   const keyspace = userKeyspace(env.schema, keyspaceOf(given, current))
   const type = keyspace.types.get(name)
   if (type === undefined) {
+    if (statement.ifExists) return UNCHANGED
     throw invalid(
       env.product === "scylla"
         ? `No user type named ${keyspace.name}.${name} exists.`
         : `Type ${keyspace.name}.${name} doesn't exist`
     )
   }
-  const next = made(keyspace.name, name, withFields(type, statement, lookup(keyspace), env.product))
+  const fields = withFields(type, statement, lookup(keyspace, env))
+  if (statement.ifFields && fields.every((field, i) => field.name === type.fields[i]?.name)) return UNCHANGED
+  const next = made(keyspace.name, name, fields)
   const retyped = (old: SimType): SimType => {
     const cql = replaced(old.cql, next.cql)
     return cql === old.cql ? old : { ...old, cql }
@@ -205,15 +259,18 @@ export const dropType = (
     )
   }
   const usedBy = (user: string) =>
-    invalid(`Cannot drop user type ${keyspace.name}.${Identifier.format(name)} as it is still used by ${user}`)
-  for (const type of keyspace.types.values()) {
-    if (type.uses.includes(name)) throw usedBy(`user type ${type.name}`)
-  }
-  for (const table of keyspace.tables.values()) {
-    if (table.columns.some((column) => column.type.uses.includes(name))) {
-      throw usedBy(`table ${keyspace.name}.${table.name}`)
-    }
-  }
+    invalid(
+      `Cannot drop user type ${
+        env.product === "scylla" ? `${keyspace.name}.${name}` : `'${keyspace.name}.${name}'`
+      } as it is still used by ${user}`
+    )
+  const types = [...keyspace.types.values()].filter((type) => type.uses.includes(name)).map((type) => type.name).sort()
+  const tables = [...keyspace.tables.values()]
+    .filter((table) => table.columns.some((column) => column.type.uses.includes(name))).map((table) => table.name)
+    .sort()
+  const isScylla = env.product === "scylla"
+  if (types.length > 0) throw usedBy(isScylla ? `user type ${types[0]!}` : `user types ${types.join(", ")}`)
+  if (tables.length > 0) throw usedBy(isScylla ? `table ${keyspace.name}.${tables[0]!}` : `tables ${tables.join(", ")}`)
   keyspace.types.delete(name)
   touch(env)
   return changed({ change: "DROPPED", target: "TYPE", keyspace: keyspace.name, name })

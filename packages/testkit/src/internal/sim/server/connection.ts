@@ -6,17 +6,19 @@ import { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { isCurrent, isOwner, payloadOf } from "../cluster/tablets.ts"
 import { isRetired } from "../engine.ts"
-import { internal, invalid, protocol, toServerError, unsupported } from "../failure.ts"
+import { internal, invalid, protocol, toServerError, wrongCount } from "../failure.ts"
 import type { Call, Plan } from "../plan/plan.ts"
 import * as Flavour from "./flavour.ts"
 import type { Host, Port } from "./host.ts"
 import { checkRequest } from "./requestCheck.ts"
 import { Requests } from "./requests.ts"
+import { traceOf } from "./tracing.ts"
 import type { Wire } from "./wire.ts"
 
 const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
@@ -40,6 +42,9 @@ export class Connection {
   private lwtMark = false
   private hasRateLimitError = false
   private tablets: "none" | "v1" | "v2" = "none"
+  private hasWarned = false
+  /** The trace of the request that is answered. */
+  private traced: Uuid.Uuid | undefined
   private readonly events = new Set<string>()
   private startup: Readonly<Record<string, string>> = {}
   private username: string | undefined
@@ -118,11 +123,16 @@ export class Connection {
       const request = this.decode(flags, opcode, body)
       if (this.host.fault?._tag === "HeartbeatsOnly" && isStatement(request)) return
       if (this.intercept(stream, opcode, request)) return
-      if ((flags & Frame.Flags.TRACING) !== 0) throw unsupported("tracing")
+      if ((flags & Frame.Flags.TRACING) !== 0 && isStatement(request)) {
+        const { engine, node } = this.host
+        const at = { client: this.wire.remoteAddress, coordinator: node, shard: this.shard, startedAt: engine.millis }
+        this.traced = engine.traces.add(traceOf(request, at))
+      }
       this.handle(stream, opcode, request)
     } catch (thrown) {
       this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
     }
+    this.traced = undefined
     if (this.pushed.length > 0) { for (const event of this.pushed.splice(0)) this.answer(-1, event) }
   }
 
@@ -198,7 +208,7 @@ export class Connection {
       case "Register":
         return this.answer(stream, this.onRegister(request.events))
       case "Prepare":
-        return this.answer(stream, this.onPrepare(request))
+        return this.answer(stream, this.onPrepare(request), this.warningsOf(request))
       case "Query":
       case "Execute":
       case "Batch":
@@ -298,6 +308,23 @@ export class Connection {
     }
   }
 
+  /** Cassandra warns of statements that mean another thing in another keyspace, once for each connection. */
+  private warningsOf(
+    { keyspace, query }: Extract<Request.Request, { readonly _tag: "Prepare" }>
+  ): ReadonlyArray<string> {
+    const { engine, flavour } = this.host
+    if (flavour.product === "scylla" || this.keyspace === "" || this.hasWarned || engine.isQualified(query)) return []
+    this.hasWarned = true
+    return [
+      "`USE <keyspace>` with prepared statements is considered to be an anti-pattern due to ambiguity in non-qualified table " +
+      'names. Please consider removing instances of `Session#setKeyspace(<keyspace>)`, `Session#execute("USE <keyspace>")` ' +
+      "and `cluster.newSession(<keyspace>)` from your code, and always use fully qualified table names (e.g. " +
+      `<keyspace>.<table>). Keyspace used: ${this.keyspace}, statement keyspace: ${keyspace ?? "null"}, statement id: ${
+        this.idOf(query, keyspace ?? this.keyspace).toString("hex")
+      }`
+    ]
+  }
+
   /** The columns that PREPARED tells of: Cassandra tells none of a conditional statement, whose answers vary. */
   private announced(plan: Plan): Plan["result"] {
     return plan.isConditional && this.host.flavour.product === "cassandra" ? NO_COLUMNS : plan.result
@@ -350,6 +377,9 @@ export class Connection {
         ? engine.planOf(request.query, request.options.keyspace ?? this.keyspace)
         : this.prepared(request.id)
       call = engine.call(node, bind(plan, request.values, flavour.product), request.options, manners)
+      if (request._tag === "Query" && manners.isCassandra && call.values.length !== plan.variables.length) {
+        throw invalid("Invalid amount of bind variables")
+      }
       const { response, warnings } = engine.execute(plan, call)
       if (response._tag === "SetKeyspace") this.keyspace = response.keyspace
       const payload = this.tabletPayload(plan, call, request)
@@ -408,8 +438,9 @@ export class Connection {
   ): void {
     const { flavour } = this.host
     const { dialect } = this.requests
+    const tracingId = this.traced
     // Payloads are ScyllaDB's.
-    const prefix = flavour.product === "scylla" ? { warnings, customPayload } : { warnings }
+    const prefix = flavour.product === "scylla" ? { warnings, customPayload, tracingId } : { warnings, tracingId }
     const start = w.pos
     Response.encode(w, stream, Flavour.inFlavour(flavour, dialect, response), prefix, dialect)
     Flavour.afterEncoding(flavour, w.bytes.subarray(start, w.pos))
@@ -487,10 +518,16 @@ const bind = (
   const list = values?.values ?? []
   const names = values?.names
   if (names === undefined) return list
-  return plan.variables.map((variable) => {
+  const places = plan.variables.map((variable) => {
     const other = product === "scylla" ? otherName(variable.name) : undefined
-    const at = names.findLastIndex((name) => name === variable.name || name === other)
-    if (at < 0) throw invalid(`Missing value for bind variable ${variable.name}`)
-    return list[at]!
+    return names.findLastIndex((name) => name === variable.name || name === other)
   })
+  const missing = places.indexOf(-1)
+  if (missing >= 0) {
+    // Cassandra counts those that it finds.
+    const count = product === "scylla" ? list.length : places.filter((at) => at >= 0).length
+    if (count !== plan.variables.length) throw wrongCount(plan.variables.length, count)
+    throw invalid(`Missing value for bind marker with name: ${plan.variables[missing]!.name}`)
+  }
+  return places.map((at) => list[at]!)
 }

@@ -44,8 +44,8 @@ export interface Options {
   /**
    * Whose manners it has. `"scylla"` (default) as recorded from ScyllaDB 6.0.4, with what later versions added to the
    * protocol, and in its statements from 6.2.3. `"cassandra"` as recorded from Apache Cassandra 5.0.5: its SUPPORTED (no shards,
-   * no shard-aware port), its way to refuse versions, its metadata, its grammar, its answers and the texts of its errors. What is
-   * in the system tables stays ScyllaDB's.
+   * no shard-aware port), its way to refuse versions, its metadata, its grammar, its answers, the texts of its errors and the
+   * columns of its system tables.
    */
   readonly product?: "scylla" | "cassandra" | undefined
   /**
@@ -65,6 +65,16 @@ export interface Options {
    * false; with `AND tablets = {'enabled': true}`, or `{'initial': 8}`, they have them anyway. Tablets neither split nor merge.
    */
   readonly tablets?: boolean | undefined
+  /**
+   * Whether tables with tablets refuse conditional statements, serial reads and counters, as those of ScyllaDB 6.2 do; later
+   * versions take them. Default: false.
+   */
+  readonly tabletLimits?: boolean | undefined
+  /**
+   * Whether Cassandra passes over `AND tablets = {'enabled': false}`, which it does not know, so that a suite may make its
+   * keyspaces on both products with one text. Default: true.
+   */
+  readonly passesNoTablets?: boolean | undefined
   /** Whether it offers `TABLETS_ROUTING_V2`; clients may ask for it by its experimental name, too. Default: false. */
   readonly tabletVersions?: boolean | undefined
   /** Nodes, by their index, that own no part of the ring and no tablet: they only coordinate (ScyllaDB's `join_ring: false`). */

@@ -119,6 +119,23 @@ export interface Place {
   readonly layout: Layout | undefined
 }
 
+/** Who is told of all that is written to a table, before it is. */
+export interface Observer {
+  readonly wrote: (
+    partition: Partition,
+    /** Absent for the static columns. */
+    clustering: Clustering | undefined,
+    writes: ReadonlyArray<Write>,
+    timestamp: bigint,
+    marker: Cell | undefined
+  ) => void
+  readonly deletedPartition: (partition: Partition, timestamp: bigint) => void
+  readonly deletedRow: (partition: Partition, clustering: Clustering, timestamp: bigint) => void
+  readonly deletedRange: (partition: Partition, bounds: Bounds, timestamp: bigint) => void
+  /** A statement is done. */
+  readonly flush: (now: number) => void
+}
+
 export class Row {
   readonly clustering: Clustering
   readonly cells: Array<Cell | Complex | undefined> = []
@@ -276,6 +293,8 @@ export class Partition {
 
   /** Writes columns of one row. `marker` is for INSERT. */
   write(clustering: Clustering, writes: ReadonlyArray<Write>, timestamp: bigint, marker?: Cell): void {
+    this.table.version++
+    this.table.observer?.wrote(this, clustering, writes, timestamp, marker)
     const row = this.obtain(clustering)
     if (this.isDeleted(row, timestamp)) return
     for (let i = 0; i < writes.length; i++) row.write(writes[i]!)
@@ -284,6 +303,8 @@ export class Partition {
 
   /** Writes static columns. */
   writeStatic(writes: ReadonlyArray<Write>, timestamp: bigint): void {
+    this.table.version++
+    this.table.observer?.wrote(this, undefined, writes, timestamp, undefined)
     if (timestamp <= this.deletedAt) return
     for (const write of writes) this.statics.write(write)
   }
@@ -295,6 +316,7 @@ export class Partition {
     deltas: ReadonlyArray<bigint>,
     timestamp: bigint
   ): void {
+    this.table.version++
     const row = clustering === undefined ? this.statics : this.obtain(clustering)
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!
@@ -309,16 +331,22 @@ export class Partition {
   }
 
   deleteAll(timestamp: bigint): void {
+    this.table.version++
+    this.table.observer?.deletedPartition(this, timestamp)
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
     this.statics.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
   }
 
   deleteRow(clustering: Clustering, timestamp: bigint): void {
+    this.table.version++
+    this.table.observer?.deletedRow(this, clustering, timestamp)
     this.obtain(clustering).delete(timestamp)
   }
 
   deleteRange(bounds: Bounds, timestamp: bigint): void {
+    this.table.version++
+    this.table.observer?.deletedRange(this, bounds, timestamp)
     this.ranges.push({ bounds, timestamp })
     for (const row of this.rows) {
       if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
@@ -336,6 +364,9 @@ const compareTokens = (a: Partition, b: Partition): number => {
 /** The rows of one table. */
 export class TableData {
   private readonly partitions = new Map<string, Partition>()
+  /** Another one after each write: who made something of the rows knows by it whether it still holds. */
+  version = 0
+  observer: Observer | undefined = undefined
   /** The latest ballot of each partition that a conditional statement was run on. */
   private readonly ballots = new Map<string, bigint>()
   private sorted: ReadonlyArray<Partition> | undefined = []
@@ -411,7 +442,20 @@ export class TableData {
     return ++this.places
   }
 
+  /** Deletes what was written to a column up to a time. */
+  forget(slot: number, timestamp: bigint): void {
+    this.version++
+    for (const partition of this.partitions.values()) {
+      for (const row of [partition.statics, ...partition.rows]) {
+        const cell = row.cells[slot]
+        if (cell instanceof Complex) cell.delete(timestamp)
+        else if (cell !== undefined && cell.timestamp <= timestamp) row.cells[slot] = undefined
+      }
+    }
+  }
+
   clear(): void {
+    this.version++
     this.partitions.clear()
     this.sorted = []
   }

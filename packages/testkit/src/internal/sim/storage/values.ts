@@ -1,11 +1,11 @@
 /** Bytes of values: checks of what is bound, the form in which collections are stored. */
 import { decode } from "@effect-scylla/protocol/Codec"
 import { className, type CqlType, format, type ScalarName } from "@effect-scylla/protocol/CqlType"
-import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
-import type { Product } from "../parse/tokens.ts"
+import type { Product } from "../parse/product.ts"
 import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "./compare.ts"
+import { wrongShape } from "./valueShape.ts"
 
 const SIZES: Partial<Record<ScalarName, number>> = {
   bigint: 8,
@@ -60,7 +60,7 @@ export const record = (fields: ReadonlyArray<Uint8Array | null>): Uint8Array => 
 }
 
 /** Sets are stored sorted and without repetition, maps by their keys. */
-export const normalize = (type: CqlType, bytes: Uint8Array): Uint8Array => {
+export const normalize = (type: CqlType, bytes: Uint8Array, keep: "first" | "last" | "none" = "none"): Uint8Array => {
   if (bytes.length === 0) return bytes
   if (type._tag === "Set") {
     const compare = comparatorOf(type.element) ?? compareBytes
@@ -71,11 +71,12 @@ export const normalize = (type: CqlType, bytes: Uint8Array): Uint8Array => {
   if (type._tag === "Map") {
     const compare = comparatorOf(type.key) ?? compareBytes
     const pairs = pairsOf(bytes).sort((a, b) => compare(a[0], b[0]))
-    // Which of the values stays differs from server to server, and with how the row was written.
-    if (pairs.some((pair, i) => i > 0 && compare(pairs[i - 1]![0], pair[0]) === 0)) {
-      throw unsupported("a map with one key twice")
-    }
-    return collection(pairs.length, pairs.flat())
+    const isSame = (i: number): boolean =>
+      i >= 0 && i + 1 < pairs.length && compare(pairs[i]![0], pairs[i + 1]![0]) === 0
+    // Cassandra keeps now one and now another value of a literal.
+    if (keep === "none" && pairs.some((_, i) => isSame(i))) throw unsupported("a map with one key twice")
+    const kept = pairs.filter((_, i) => keep === "first" ? !isSame(i - 1) : !isSame(i))
+    return collection(kept.length, kept.flat())
   }
   return bytes
 }
@@ -193,9 +194,10 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
       case "duration":
         return (bytes) => {
           if (bytes.length < 3) return fail(bytes)
-          const { days, months, nanos } = decode(type, bytes) as CqlDuration
-          const signs = new Set([Math.sign(months), Math.sign(days), nanos < 0n ? -1 : nanos > 0n ? 1 : 0])
-          if (signs.has(1) && signs.has(-1)) {
+          const parts = vints(bytes).slice(0, 3)
+          if (parts.length < 3) return fail(bytes)
+          const [months, days, nanos] = parts as [bigint, bigint, bigint]
+          if (parts.some((part) => part > 0n) && parts.some((part) => part < 0n)) {
             throw invalid(
               `${prefix}The duration months, days${
                 product === "scylla" ? "," : ""
@@ -208,7 +210,6 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
     }
   }
   const isSorted = type._tag === "Set" || type._tag === "Map"
-  const isCollection = isSorted || type._tag === "List"
   if (type._tag === "Vector") {
     const fixed = type.element._tag === "Scalar" ? SIZES[type.element.name] : undefined
     const size = fixed === undefined ? undefined : fixed * type.dimension
@@ -221,31 +222,39 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
     }
   }
   return (bytes) => {
-    if (isCollection && bytes.length < 4) {
-      const kind = type._tag.toLowerCase()
-      throw invalid(
-        product === "scylla"
-          ? `${prefix}read_simple - not enough bytes (expected 4, got ${bytes.length}) Backtrace: <backtrace>`
-          : `Not enough bytes to read a ${kind}`
-      )
-    }
+    const wrong = wrongShape(type, bytes, product)
+    if (wrong !== undefined) throw invalid(prefix + wrong)
     let value: unknown
     try {
       value = decode(type, bytes)
     } catch {
       return fail(bytes)
     }
-    // A null in a list of ScyllaDB is refused where the list is to go.
-    if (isCollection && (type._tag !== "List" || product !== "scylla") && hasNull(value)) {
-      throw invalid("null is not supported inside collections")
-    }
-    return isSorted ? normalize(type, bytes) : bytes
+    // A null in a list is refused where the list is to go.
+    if (isSorted && hasNull(value)) throw invalid("null is not supported inside collections")
+    return isSorted ? normalize(type, bytes, product === "scylla" ? "first" : "last") : bytes
   }
+}
+
+/** Whole numbers of variable length, of which the sign is the last bit. */
+const vints = (bytes: Uint8Array): ReadonlyArray<bigint> => {
+  const out: Array<bigint> = []
+  for (let at = 0; at < bytes.length;) {
+    const first = bytes[at]!
+    const more = Math.clz32(~(first << 24) >>> 0)
+    const size = Math.min(more, 8)
+    if (at + 1 + size > bytes.length) break
+    let value = size === 8 ? 0n : BigInt(first & (0xff >> size))
+    for (let i = 1; i <= size; i++) value = (value << 8n) | BigInt(bytes[at + i]!)
+    out.push((value >> 1n) ^ -(value & 1n))
+    at += 1 + size
+  }
+  return out
 }
 
 const hasNull = (value: unknown): boolean => {
   if (value instanceof Map) { for (const [key, each] of value) if (key === null || each === null) return true }
-  return (Array.isArray(value) && value.includes(null)) || (value instanceof Set && value.has(null))
+  return value instanceof Set && value.has(null)
 }
 
 const isUtf8 = (bytes: Uint8Array): boolean => {

@@ -1,0 +1,2 @@
+/** Whose language it is. */
+export type Product = "scylla" | "cassandra"

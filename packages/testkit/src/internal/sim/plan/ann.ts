@@ -1,0 +1,54 @@
+/** `ORDER BY v ANN OF […]`, by an exact search: the most alike first. */
+import { decode } from "@effect-scylla/protocol/Codec"
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import { invalid } from "../failure.ts"
+import type * as Ast from "../parse/ast.ts"
+import type { Table } from "../schema/schema.ts"
+import { columnOf, valueOf } from "./columns.ts"
+import { OF_SEVERAL } from "./mathFunctions.ts"
+import { compile } from "./terms.ts"
+import type { Bound, Variables, View } from "./variables.ts"
+
+/** Rows that are asked for at most. */
+const MAX_LIMIT = 1000
+
+const FLOAT = CqlType.scalar("float")
+
+/** Chooses so many of the rows. */
+export const compileAnn = (
+  { column: name, term }: NonNullable<Ast.Select["ann"]>,
+  { limit }: Ast.Select,
+  table: Table,
+  variables: Variables
+): (values: Bound, views: ReadonlyArray<View>, most: number) => ReadonlyArray<View> => {
+  const column = columnOf(table, name, variables)
+  const index = table.indexes.find((each) => each.column === column && each.kind === "CUSTOM")
+  const { cql } = column.type
+  if (index === undefined || cql._tag !== "Vector") {
+    throw invalid("ANN ordering by vector requires the column to be indexed")
+  }
+  if (limit === undefined) {
+    throw invalid(
+      `Use of ANN OF in an ORDER BY clause requires a LIMIT that is not greater than ${MAX_LIMIT}. LIMIT was NO LIMIT`
+    )
+  }
+  const option = index.options.get("similarity_function")?.toLowerCase() ?? "cosine"
+  const similarity = OF_SEVERAL[`similarity_${option}`]?.(cql)
+  if (similarity === undefined) throw invalid("ANN ordering is only supported on float vector indexes")
+  const wanted = compile(term, cql, column.name, variables)
+  return (values, views, most) => {
+    if (most > MAX_LIMIT) {
+      throw invalid(
+        `Use of ANN OF in an ORDER BY clause requires a LIMIT that is not greater than ${MAX_LIMIT}. LIMIT was ${most}`
+      )
+    }
+    const to = wanted(values)
+    if (!(to instanceof Uint8Array)) throw invalid(`Invalid null value for column ${column.name}`)
+    const scored = views.flatMap((view) => {
+      const value = valueOf(column, view)
+      if (value === null) return []
+      return [{ view, score: decode(FLOAT, similarity.run([value, to], variables)!) as number }]
+    })
+    return scored.sort((a, b) => b.score - a.score).slice(0, most).map(({ view }) => view)
+  }
+}

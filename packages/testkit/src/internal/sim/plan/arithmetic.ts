@@ -1,0 +1,173 @@
+/** `+`, `-`, `*`, `/` and `%` of Cassandra: of numbers, and of times and durations. */
+import { decode, encode } from "@effect-scylla/protocol/Codec"
+import * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
+import type { CqlDuration } from "@effect-scylla/protocol/Value"
+import * as BigDecimal from "effect/BigDecimal"
+import { invalid, unsupported } from "../failure.ts"
+import type { ArithmeticOperator } from "../parse/ast.ts"
+import { int64, readInt64 } from "../storage/values.ts"
+import { isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+
+type Type = CqlType.CqlType
+
+export interface Operation {
+  readonly type: Type
+  readonly run: (left: Uint8Array, right: Uint8Array) => Uint8Array
+}
+
+/** Whole numbers by how much they hold. */
+const WHOLE: ReadonlyArray<CqlType.ScalarName> = ["tinyint", "smallint", "int", "bigint", "varint"]
+const FLOATS = new Set<CqlType.ScalarName>(["float", "double", "decimal"])
+
+const numberName = (type: Type): CqlType.ScalarName | undefined => {
+  if (type._tag !== "Scalar") return undefined
+  const name = type.name === "counter" ? "bigint" : type.name
+  return WHOLE.includes(name) || FLOATS.has(name) ? name : undefined
+}
+
+/** The type of what two numbers come to: the one that holds both. */
+const wider = (left: CqlType.ScalarName, right: CqlType.ScalarName): CqlType.ScalarName => {
+  if (left === right) return left
+  if (left === "decimal" || right === "decimal") return "decimal"
+  const [a, b] = [WHOLE.indexOf(left), WHOLE.indexOf(right)]
+  if (a >= 0 && b >= 0) return WHOLE[Math.max(a, b)]!
+  const whole = a >= 0 ? left : b >= 0 ? right : undefined
+  if (whole === "varint") return "decimal"
+  if (left === "double" || right === "double") return "double"
+  return whole === "bigint" ? "double" : "float"
+}
+
+const failed = (op: string, left: Type, right: Type, why: string): Error =>
+  new ServerError.FunctionFailure({
+    code: 0x1400,
+    message: `the operation '${CqlType.format(left)} ${op} ${CqlType.format(right)}' failed: ${why}`,
+    keyspace: "system",
+    function: op,
+    argTypes: [CqlType.format(left), CqlType.format(right)]
+  })
+
+const whole = (op: ArithmeticOperator, x: bigint, y: bigint): bigint => {
+  switch (op) {
+    case "+":
+      return x + y
+    case "-":
+      return x - y
+    case "*":
+      return x * y
+    case "/":
+      return x / y
+    case "%":
+      return x % y
+  }
+}
+
+const float = (op: ArithmeticOperator, x: number, y: number): number => {
+  switch (op) {
+    case "+":
+      return x + y
+    case "-":
+      return x - y
+    case "*":
+      return x * y
+    case "/":
+      return x / y
+    case "%":
+      return x % y
+  }
+}
+
+const decimalOf = (type: Type, bytes: Uint8Array): BigDecimal.BigDecimal => {
+  const value: unknown = decode(type, bytes)
+  return BigDecimal.isBigDecimal(value) ? value : BigDecimal.fromStringUnsafe(String(value))
+}
+
+const decimal = (op: ArithmeticOperator, x: BigDecimal.BigDecimal, y: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
+  switch (op) {
+    case "+":
+      return BigDecimal.sum(x, y)
+    case "-":
+      return BigDecimal.subtract(x, y)
+    case "*":
+      return BigDecimal.multiply(x, y)
+    default:
+      throw unsupported(`${op} of decimals`)
+  }
+}
+
+const ofNumbers = (op: ArithmeticOperator, left: Type, right: Type, name: CqlType.ScalarName): Operation => {
+  const type = CqlType.scalar(name)
+  return {
+    type,
+    run: (x, y) => {
+      if (isIntegral(name)) {
+        const by = readIntegral(right, y)
+        if (by === 0n && (op === "/" || op === "%")) throw failed(op, left, right, "/ by zero")
+        return writeIntegral(name, whole(op, readIntegral(left, x), by))
+      }
+      if (name === "decimal") return encode(type, decimal(op, decimalOf(left, x), decimalOf(right, y)))!
+      const result = float(op, Number(decode(left, x)), Number(decode(right, y)))
+      return encode(type, name === "float" ? Math.fround(result) : result)!
+    }
+  }
+}
+
+const DAY = 86_400_000
+
+/** A time so many months, days and nanoseconds later; the day of the month is kept where the month has it. */
+const later = (millis: number, { days, months, nanos }: CqlDuration, sign: 1 | -1): number => {
+  const at = new Date(millis)
+  const day = at.getUTCDate()
+  at.setUTCDate(1)
+  at.setUTCMonth(at.getUTCMonth() + sign * months)
+  const last = new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 0)).getUTCDate()
+  at.setUTCDate(Math.min(day, last))
+  return at.getTime() + sign * (days * DAY + Number(nanos / 1_000_000n))
+}
+
+const duration = CqlType.scalar("duration")
+
+const ofTimes = (op: "+" | "-", type: Extract<Type, { readonly _tag: "Scalar" }>): Operation => {
+  const sign = op === "+" ? 1 : -1
+  return {
+    type,
+    run: (x, y) => {
+      const by = decode(duration, y) as CqlDuration
+      if (type.name === "timestamp") return int64(BigInt(later(Number(readInt64(x)), by, sign)))
+      if (by.nanos !== 0n) {
+        throw failed(op, type, duration, `The duration must have a day precision. Was: ${String(by)}`)
+      }
+      const days = new DataView(x.buffer, x.byteOffset).getUint32(0) - 2 ** 31
+      const out = new Uint8Array(4)
+      new DataView(out.buffer).setUint32(0, later(days * DAY, by, sign) / DAY + 2 ** 31)
+      return out
+    }
+  }
+}
+
+/** The operation of two types; throws for those that there is none of. */
+export const operationOf = (op: ArithmeticOperator, left: Type, right: Type): Operation => {
+  const [a, b] = [numberName(left), numberName(right)]
+  if (a !== undefined && b !== undefined) return ofNumbers(op, left, right, wider(a, b))
+  const isTime = left._tag === "Scalar" && (left.name === "timestamp" || left.name === "date")
+  const isDuration = right._tag === "Scalar" && right.name === "duration"
+  if (isTime && isDuration && (op === "+" || op === "-")) return ofTimes(op, left)
+  throw invalid(`the '${op}' operation is not supported between ${CqlType.format(left)} and ${CqlType.format(right)}`)
+}
+
+/** The sign in front of a number, which keeps its type. */
+export const negationOf = (
+  type: Type
+): { readonly type: Type; readonly run: (bytes: Uint8Array) => Uint8Array } => {
+  const name = numberName(type)
+  if (name === undefined) throw invalid(`the '-' operation is not supported for ${CqlType.format(type)}`)
+  const own = CqlType.scalar(name)
+  const one = name === "decimal" ? BigDecimal.make(-1n, 0) : name === "bigint" || name === "varint" ? -1n : -1
+  const minusOne = encode(own, one)!
+  const { run } = ofNumbers("*", own, own, name)
+  return { type: own, run: (bytes) => run(bytes, minusOne) }
+}
+
+/** What an operand without a type of its own is taken for, beside one that has one. */
+export const besideOf = (other: Type): Type =>
+  other._tag === "Scalar" && (other.name === "timestamp" || other.name === "date") ? duration : other

@@ -1,0 +1,187 @@
+/** Relations as conditions on rows, which are looked at one by one; and what an index spares that for. */
+import type * as CqlType from "@effect-scylla/protocol/CqlType"
+import { Unset } from "@effect-scylla/protocol/Value"
+import { invalid, unsupported } from "../failure.ts"
+import type { Relation, Term } from "../parse/ast.ts"
+import type { Column, Index, Table } from "../schema/schema.ts"
+import { type Comparator, comparatorOf, compareBytes, elements, entries } from "../storage/compare.ts"
+import { columnOf, valueOf } from "./columns.ts"
+import { compares, likePattern } from "./comparison.ts"
+import { inList, unsetOf, type Verb } from "./restrictions.ts"
+import { compile, textOf } from "./terms.ts"
+import type { Bound, Variables, View } from "./variables.ts"
+
+export type Filter = (values: Bound, view: View) => boolean
+
+/** A relation as a condition on rows. */
+export const filterOf = (
+  relation: Relation,
+  table: Table,
+  variables: Variables,
+  verb: Verb
+): { readonly column: Column; readonly holds: Filter } => {
+  if (
+    relation._tag === "Multi" || relation._tag === "MultiIn" || relation._tag === "Token" ||
+    relation._tag === "Field" || relation._tag === "Other"
+  ) {
+    throw unsupported(relation._tag === "Other" ? relation.what : "this relation where rows are filtered")
+  }
+  const column = columnOf(table, relation.column, variables)
+  const { cql } = column.type
+  const ordered = (type: CqlType.CqlType): Comparator => {
+    const compare = comparatorOf(type)
+    if (compare !== undefined) return compare
+    throw unsupported(`a relation on ${column.name}, whose type has no order`)
+  }
+  /** What has no order may be equal nevertheless. */
+  const equality = (type: CqlType.CqlType): Comparator => comparatorOf(type) ?? compareBytes
+  /** ScyllaDB finds nothing for null. */
+  const wanted = (
+    term: Term,
+    type: CqlType.CqlType,
+    name: string
+  ): (values: Bound, view: View) => Uint8Array | null => {
+    const compiled = compile(term, type, name, variables)
+    return (values, view) => {
+      const bytes = compiled(values, view)
+      if (bytes === Unset) throw unsetOf(term, variables, `Invalid unset value for column ${column.name}`)
+      if (bytes === null && variables.product === "cassandra") {
+        throw unsupported(`a filter by null on ${column.name}`)
+      }
+      return bytes as Uint8Array | null
+    }
+  }
+  switch (relation._tag) {
+    case "Column": {
+      if (relation.op === "!=") {
+        throw invalid(
+          `Unsupported "!=" relation: ${column.name} != ${textOf(relation.term, variables.product)}`
+        )
+      }
+      const compare = relation.op === "=" ? equality(cql) : ordered(cql)
+      const value = wanted(relation.term, cql, column.name)
+      return {
+        column,
+        holds: (values, view) => {
+          const to = value(values, view)
+          const actual = valueOf(column, view)
+          return to !== null && actual !== null && compares(relation.op, compare(actual, to))
+        }
+      }
+    }
+    case "In": {
+      const compare = equality(cql)
+      const list = inList(column, cql, relation.terms, verb, variables)
+      return {
+        column,
+        holds: (values, view) => {
+          const actual = valueOf(column, view)
+          return actual !== null && list(values).some((each) => compare(each, actual) === 0)
+        }
+      }
+    }
+    case "Contains": {
+      if (cql._tag !== "List" && cql._tag !== "Set" && cql._tag !== "Map") {
+        throw invalid(
+          variables.say(
+            `Cannot use CONTAINS${relation.isKey ? " KEY" : ""} on non-collection column ${column.name}`,
+            `Cannot use CONTAINS${relation.isKey ? " KEY" : ""} on non-collection column ${column.name}`
+          )
+        )
+      }
+      if (relation.isKey && cql._tag !== "Map") {
+        throw invalid(`Cannot use CONTAINS KEY on non-map column ${column.name}`)
+      }
+      const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
+      const compare = equality(type)
+      const value = wanted(relation.term, type, `${relation.isKey ? "key" : "value"}(${column.name})`)
+      return {
+        column,
+        holds: (values, view) => {
+          const to = value(values, view)
+          const actual = valueOf(column, view)
+          if (to === null || actual === null) return false
+          const parts = cql._tag === "Map"
+            ? entries(actual).filter((_, i) => (i % 2 === 0) === relation.isKey)
+            : elements(actual)
+          return parts.some((each) => compare(each, to) === 0)
+        }
+      }
+    }
+    case "Element": {
+      if (cql._tag !== "Map" || relation.op === "in") {
+        throw unsupported("a relation on an element that is not one of a map")
+      }
+      if (relation.op !== "=") throw unsupported("a relation on an element of a map other than =")
+      const key = wanted(relation.key, cql.key, `key(${column.name})`)
+      const value = wanted(relation.terms as Term, cql.value, `value(${column.name})`)
+      const compareKeys = ordered(cql.key)
+      const compareValues = ordered(cql.value)
+      return {
+        column,
+        holds: (values, view) => {
+          const at = key(values, view)
+          const to = value(values, view)
+          const actual = valueOf(column, view)
+          if (at === null || to === null || actual === null) return false
+          const flat = entries(actual)
+          for (let i = 0; i < flat.length; i += 2) {
+            if (compareKeys(flat[i]!, at) === 0) return compareValues(flat[i + 1]!, to) === 0
+          }
+          return false
+        }
+      }
+    }
+    case "Like":
+      return { column, holds: likeFilter(relation, column, variables) }
+    case "NotNull":
+      throw invalid(
+        variables.say(
+          `restriction '${column.name} IS NOT null' is only supported in materialized view creation`,
+          `Unsupported restriction: ${column.name} IS NOT NULL`
+        )
+      )
+  }
+}
+
+export const likeFilter = (
+  relation: Extract<Relation, { readonly _tag: "Like" }>,
+  column: Column,
+  variables: Variables
+): Filter => {
+  const { cql } = column.type
+  const isText = cql._tag === "Scalar" && (cql.name === "text" || cql.name === "ascii")
+  if (variables.product === "cassandra") {
+    compile(relation.term, cql, column.name, variables)
+    throw invalid(
+      `LIKE restriction is only supported on properly indexed columns. ${column.name} LIKE ${
+        textOf(relation.term, variables.product)
+      } is not valid.`
+    )
+  }
+  if (!isText) throw invalid(`LIKE is allowed only on string types, which ${column.name} is not`)
+  const value = compile(relation.term, cql, column.name, variables)
+  const text = new TextDecoder()
+  return (values, view) => {
+    const to = value(values, view)
+    const actual = valueOf(column, view)
+    if (!(to instanceof Uint8Array) || actual === null) return false
+    return likePattern(text.decode(to)).test(text.decode(actual))
+  }
+}
+
+/** Whether an index finds what a relation asks for. */
+export const isIndexed = (relation: Relation, index: Index): boolean => {
+  if (!("column" in relation) || relation.column !== index.column.name) return false
+  const { type } = index.column
+  switch (relation._tag) {
+    case "Column":
+      return relation.op === "=" && (index.part === "full" || (!type.multiCell && index.part === "values"))
+    case "Contains":
+      return relation.isKey ? index.part === "keys" : index.part === "values" && type.multiCell
+    case "Element":
+      return relation.op === "=" && index.part === "entries"
+    default:
+      return false
+  }
+}
