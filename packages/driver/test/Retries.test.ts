@@ -133,6 +133,25 @@ describe("a policy of the user's", () => {
       assert.strictEqual(new Set(seen.map(({ node }) => node)).size, 1)
     }))
 
+  it.effect("goes on to a node that was not tried, though the cluster was looked at again meanwhile", () =>
+    Effect.gen(function*() {
+      const { cluster, cql, select } = yield* setup()
+      const seen = yield* attempts(cluster, (count) => count < 3 ? { _tag: "Error", error: overloaded } : undefined)
+      const retry: RetryPolicy.Policy = { decide: () => ({ decision: "NextNode", delay: "4 seconds" }) }
+      const fiber = yield* Effect.forkChild(cql.execute(select, [Uuid.random()], { retry }), { startImmediately: true })
+      const before = cql.cluster()
+      for (let i = 0; i < 2; i++) {
+        yield* TestClock.adjust("500 millis")
+        yield* cluster.announce({ type: "TOPOLOGY_CHANGE", change: "NEW_NODE", address: "127.0.0.9" })
+        yield* TestClock.adjust("4 seconds")
+      }
+      yield* Fiber.join(fiber)
+      assert.notStrictEqual(cql.cluster(), before)
+      // What is the same is the same object.
+      assert.isTrue(cql.cluster().nodes.every((node) => before.nodes.includes(node)))
+      assert.strictEqual(new Set(seen.map(({ node }) => node)).size, 3)
+    }))
+
   it.effect("that throws is a defect of that request, and of no other", () =>
     Effect.gen(function*() {
       const { cluster, cql, select } = yield* setup()

@@ -525,7 +525,6 @@ describe("schema", () => {
         yield* refusal(c, "SELECT * FROM system_virtual_schema.keyspaces"),
         "Keyspace system_virtual_schema does not exist"
       )
-      assert.strictEqual(yield* refusal(c, "SELECT * FROM system.tablets"), "unconfigured table tablets")
     }))
 })
 

@@ -122,6 +122,15 @@ const HEARD_LOOKS = 25
 const isOfTables = (message: Message): boolean =>
   message._tag === "Event" && message.event._tag === "SchemaChange" && message.event.schema.target !== "KEYSPACE"
 
+const isSameList = (a: ReadonlyArray<unknown> = [], b: ReadonlyArray<unknown> = []): boolean =>
+  a === b || (a.length === b.length && a.every((value, i) => value === b[i]))
+
+const isSameNode = (a: Snapshot.Node, b: Snapshot.Node): boolean =>
+  (Object.keys(a) as Array<keyof Snapshot.Node>).every((key) => {
+    const [before, after] = [a[key], b[key]]
+    return Array.isArray(before) ? isSameList(before, after as ReadonlyArray<unknown>) : before === after
+  })
+
 /** A number of two texts, the same each time. */
 const mixed = (a: string, b: string): string => token(new TextEncoder().encode(`${a} ${b}`)).toString(36)
 
@@ -446,7 +455,9 @@ export class Cluster {
       isFar: isLocal && localRack !== undefined && row.rack !== localRack,
       pool
     }
-    this.members.set(row.hostId, { row, reached, scope, node, isFiltered })
+    // The same object as long as nothing is new: whoever has it need not look again.
+    const same = before !== undefined && isSameNode(before.node, node) ? before.node : node
+    this.members.set(row.hostId, { row, reached, scope, node: same, isFiltered })
     if (before !== undefined) return
     this.tell(node, { _tag: "Added" })
     if (pool === undefined) return

@@ -38,6 +38,10 @@ const NOWHERE = { token: undefined, replicas: NOBODY }
 const CDC_LOG = "_scylla_cdc_log"
 const CDC = Partitioner.resolve("CDCPartitioner", "scylla")
 
+/** Whether a node is one of those that were tried, as they may have been known before the cluster was looked at again. */
+export const isAmong = (nodes: ReadonlyArray<Node> | undefined, { hostId }: Node): boolean =>
+  nodes !== undefined && nodes.some((node) => node.hostId === hostId)
+
 /** What routing goes by. */
 export interface RouterParts {
   readonly snapshot: Snapshot
@@ -346,7 +350,7 @@ export class Router {
         const at = start + i < count ? start + i : start + i - count
         const node = tablet === undefined ? nodes[at]! : hosts.get(tablet.replicas[at]!.host)
         const pool = node?.pool
-        if (pool === undefined || (skip !== undefined && skip.includes(node!))) continue
+        if (pool === undefined || (skip !== undefined && isAmong(skip, node!))) continue
         if (!isPinned) {
           const own = this.grade(node!)
           // What is not as good as others is looked at when none of those is left, and not twice.
@@ -402,7 +406,7 @@ export class Router {
     const start = counter === "otherDatacenter" ? this.awayTurn : this.anyTurn
     for (let i = 0; i < count; i++) {
       const node = nodes[from + (start + i) % count]!
-      if (node.pool === undefined || (skip !== undefined && skip.includes(node))) continue
+      if (node.pool === undefined || (skip !== undefined && isAmong(skip, node))) continue
       const connection = node.pool.pickAny()
       if (connection !== undefined) {
         this.counters[counter]++
@@ -460,7 +464,7 @@ export class Router {
     const first = segmentOf(ring, hi, lo)
     for (let i = 0; i < owners.length; i++) {
       const node = owners[(first + i) % owners.length]!
-      if (!node.isLocal || node.pool === undefined || skip?.includes(node) === true) continue
+      if (!node.isLocal || node.pool === undefined || isAmong(skip, node)) continue
       const connection = node.pool.pickAny()
       if (connection === undefined) continue
       this.counters.unknownTablet++
@@ -493,7 +497,7 @@ export class Router {
     const start = this.anyTurn++
     for (let i = 0; i < count; i++) {
       const node = local[(start + i) % count]!
-      if (skip !== undefined && skip.includes(node)) continue
+      if (skip !== undefined && isAmong(skip, node)) continue
       const connection = node.pool?.pickSilent()
       if (connection === undefined) continue
       this.node = node
@@ -532,8 +536,6 @@ export class Router {
       }
     }
     for (const node of snapshot.local) nodes.add(node)
-    return [...nodes].filter((node) =>
-      (any ? node.pool?.isOpen : node.pool?.isUp) === true && skip?.includes(node) !== true
-    )
+    return [...nodes].filter((node) => (any ? node.pool?.isOpen : node.pool?.isUp) === true && !isAmong(skip, node))
   }
 }

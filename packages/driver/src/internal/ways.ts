@@ -7,6 +7,7 @@ import type { Node } from "../Snapshot.ts"
 import type { Core } from "./core.ts"
 import { History } from "./history.ts"
 import { Plan, PolicyDefect } from "./plan.ts"
+import { isAmong } from "./router.ts"
 import type { Subject } from "./subject.ts"
 
 /** What counts of a request. */
@@ -25,7 +26,7 @@ export const routeBy = (request: Routed, way: Way): Connection | undefined => {
   const tried = request.history?.tried
   if (way.target !== undefined) {
     const node = core.snapshot.hosts.get(way.target.hostId)
-    return node === undefined || tried?.includes(node) === true
+    return node === undefined || isAmong(tried, node)
       ? undefined
       : core.routeTo(node, way.target.shard, prepared, values)
   }
@@ -37,7 +38,7 @@ export const routeBy = (request: Routed, way: Way): Connection | undefined => {
     if (place === undefined) return undefined
     // As it is now: policies may keep what they were given.
     const node = core.snapshot.hosts.get(place.node.hostId)
-    if (node?.pool === undefined || tried?.includes(node) === true) continue
+    if (node?.pool === undefined || isAmong(tried, node)) continue
     const connection = core.routeTo(node, place.shard, prepared, values)
     if (connection !== undefined) return connection
     if (node.pool.isUp) plan.full.push(node)
@@ -73,7 +74,7 @@ export const waitable = (request: Routed, skip: ReadonlyArray<Node> | undefined,
   if (way?.target !== undefined) {
     const node = core.snapshot.hosts.get(way.target.hostId)
     const isThere = node?.pool !== undefined && (any ? node.pool.isOpen : node.pool.isUp)
-    return isThere && skip?.includes(node) !== true ? [node] : []
+    return isThere && !isAmong(skip, node) ? [node] : []
   }
   if (way?.balancing !== undefined) return request.history?.plan?.full ?? []
   return core.waitable(prepared, values, skip, any)
@@ -97,7 +98,7 @@ export const others = (request: Routed, skip: ReadonlyArray<Node>): ReadonlyArra
   if (others.length > 0 || way?.target !== undefined || !core.mayLeave(options, request.subject.kind.isConditional)) {
     return others
   }
-  return core.snapshot.remote.filter((node) => node.pool?.isUp === true && !skip.includes(node))
+  return core.snapshot.remote.filter((node) => node.pool?.isUp === true && !isAmong(skip, node))
 }
 
 /** No node that should be asked takes requests now: those of another datacenter, and those that may answer again. */
@@ -107,7 +108,7 @@ export const routeLast = (request: Routed, skip: ReadonlyArray<Node> | undefined
   if (way?.target !== undefined) {
     const node = core.snapshot.hosts.get(way.target.hostId)
     core.node = node
-    return node === undefined || skip?.includes(node) === true ? undefined : node.pool?.pickSilent()
+    return node === undefined || isAmong(skip, node) ? undefined : node.pool?.pickSilent()
   }
   if (way?.balancing !== undefined) return undefined
   const remote = core.mayLeave(options, request.subject.kind.isConditional) ? core.routeRemote(skip) : undefined

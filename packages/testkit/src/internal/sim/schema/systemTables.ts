@@ -8,7 +8,7 @@ import { whole, type Write } from "../storage/storage.ts"
 import { Computed } from "./computed.ts"
 import { type Column, type ColumnInput, type Keyspace, makeTable, type Table } from "./schema.ts"
 import { definitionsOf, keyspacesOf } from "./systemCassandra.ts"
-import type { SystemInput, Values } from "./systemDefinitions.ts"
+import type { Definition, SystemInput, Values } from "./systemDefinitions.ts"
 import { ofText } from "./types.ts"
 
 /** Splits `a text, b map<text, text>` at the commas outside of brackets. */
@@ -62,6 +62,10 @@ const fill = (table: Table, rows: ReadonlyArray<Values>): void => {
 const TWICE = { class: "org.apache.cassandra.locator.SimpleStrategy", replication_factor: "2" }
 const LOCAL = { class: "org.apache.cassandra.locator.LocalStrategy" }
 
+/** Newer servers say which keyspaces are strongly consistent; the one that answers were recorded from has no such column. */
+const shapeOf = ({ columns, name }: Definition, { globalKeyspaces }: SystemInput): string =>
+  name === "scylla_keyspaces" && globalKeyspaces.length === 0 ? columns.replace("consistency text, ", "") : columns
+
 /** Adds the system keyspaces to a schema. */
 export const install = (input: SystemInput): void => {
   for (const [name, isVirtual] of keyspacesOf(input.product)) {
@@ -98,7 +102,7 @@ export const install = (input: SystemInput): void => {
             fill(table, definition.remains ?? [])
           }
         )
-      }, columnsOf(definition.columns))
+      }, columnsOf(shapeOf(definition, input)))
       keyspace.tables.set(definition.name, table)
     }
   }

@@ -151,7 +151,7 @@ export const wrongIn = (options: Options, nodes: number): ReadonlyArray<string> 
   if (!between(options.vnodes ?? 16, 1, 256)) wrong.push(`vnodes must be 1 to 256, got ${options.vnodes}`)
   if (!between(options.ignoreMsb ?? 12, 0, 63)) wrong.push(`ignoreMsb must be 0 to 63, got ${options.ignoreMsb}`)
   const zero = new Set(options.zeroToken)
-  if ([...zero].some((node) => !between(node, 0, nodes - 1)) || zero.size >= nodes) {
+  if (zero.size > 0 && ([...zero].some((node) => !between(node, 0, nodes - 1)) || zero.size >= nodes)) {
     wrong.push(`zeroToken must be indexes of some of the ${nodes} nodes and not of all, got ${[...zero].join(", ")}`)
   }
   for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {
