@@ -127,7 +127,7 @@ describe("CqlSchema", () => {
             Request: CqlTypes.Uuid,
             Result: Schema.Struct({ stock }),
             execute: (id) => cql`SELECT stock FROM ks.items WHERE id = ${id}`
-          })(id(n)) as Effect.Effect<ReadonlyArray<unknown>, unknown>
+          })(id(n)) as unknown as Effect.Effect<ReadonlyArray<unknown>, unknown>
         ))
       assert.isTrue(Exit.isFailure(yield* of(CqlTypes.Int, 2)))
       assert.deepStrictEqual(yield* of(CqlTypes.Int, 1), Exit.succeed([{ stock: 3 }]))
