@@ -39,7 +39,6 @@ export class Calls<E extends Error> {
   private readonly runFork: <A, X>(effect: Effect.Effect<A, X>) => Fiber.Fiber<A, X>
   private readonly underWay = new Set<Fiber.Fiber<unknown, unknown>>()
   private readonly iterations = new Set<Iteration>()
-  private readonly held = new Set<() => Promise<void>>()
   private onIdle = (): void => {}
   private closing: Promise<void> | undefined
 
@@ -71,27 +70,6 @@ export class Calls<E extends Error> {
     return { [Symbol.asyncIterator]: () => new Items(this, operation, stream, signal) }
   }
 
-  /** Something that is held until it is given back, or until the client closes. */
-  async hold<A, X>(
-    operation: string,
-    acquire: () => Effect.Effect<A, X, Scope.Scope>,
-    signal?: AbortSignal
-  ): Promise<{ readonly value: A; readonly giveBack: () => Promise<void> }> {
-    const scope = Scope.makeUnsafe()
-    let given: Promise<void> | undefined
-    const giveBack = (): Promise<void> => {
-      this.held.delete(giveBack)
-      return given ??= this.release(scope)
-    }
-    this.held.add(giveBack)
-    try {
-      return { value: await this.run(operation, () => Scope.provide(acquire(), scope), signal), giveBack }
-    } catch (error) {
-      await giveBack()
-      throw error
-    }
-  }
-
   /** Refuses what comes from now on; what is under way may end by itself for so long, then it is cut off. */
   close(patience: Effect.Effect<void>, release: Effect.Effect<void>): Promise<void> {
     return this.closing ??= Promise.resolve().then(async () => {
@@ -102,7 +80,6 @@ export class Calls<E extends Error> {
         await this.ended(this.runFork(Effect.raceFirst(idle, patience)))
       }
       await Promise.all(Array.from(this.iterations, (iteration) => iteration.end()))
-      await Promise.all(Array.from(this.held, (giveBack) => giveBack()))
       await this.ended(this.runFork(release))
       // They wait for a time to pass, between two attempts for example.
       for (const fiber of this.underWay) fiber.interruptUnsafe()
@@ -140,7 +117,11 @@ export class Calls<E extends Error> {
       if (signal?.aborted === true) return signal.reason
       if (this.isClosing) return this.failures.closed(operation, true)
     }
-    const error = Cause.squash(cause)
+    return this.placed(Cause.squash(cause))
+  }
+
+  /** The error as it is thrown here: with the stack of here, if that is wanted and it is one of ours. */
+  placed(error: unknown): unknown {
     return this.hasStacks && this.failures.is(error) ? this.failures.again(error) : error
   }
 
