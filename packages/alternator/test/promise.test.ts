@@ -365,12 +365,14 @@ describe("close", () => {
   it("waits for calls under way as long as it is told", () =>
     withClient(async (db, simulation) => {
       for (const node of simulation.nodes) node.delay = "100 millis"
+      const scan = failure(collect(db.paging.scan({ TableName: "t" })))
       const quick = db.putItem(put)
       const closing = db.close({ timeout: "10 seconds" })
+      assert.strictEqual(said(await scan), "Closed, Ambiguous")
       assert.strictEqual(said(await failure(db.putItem(put))), "Closed, NotSent")
       assert.deepStrictEqual(await quick, {})
       await closing
-      assert.strictEqual(requests(simulation), 1)
+      assert.strictEqual(requests(simulation), 1, "what was given up has not arrived")
     }))
 
   it("waits no longer than that", () =>

@@ -53,8 +53,8 @@ export class Calls<E extends Error> {
   }
 
   /**
-   * What the effect comes to. `call` may throw. Async, for then an error that is made after the wait has the frames of those who wait for this,
-   * and a call that succeeds pays nothing for that.
+   * What the effect comes to. `call` may throw. Async, for then an error that is made after the wait has the frames of those
+   * who wait for this, and a call that succeeds pays nothing for that.
    */
   async run<A, X>(operation: string, call: () => Effect.Effect<A, X>, signal?: AbortSignal): Promise<A> {
     if (signal?.aborted === true) throw signal.reason
@@ -70,20 +70,21 @@ export class Calls<E extends Error> {
     return { [Symbol.asyncIterator]: () => new Items(this, operation, stream, signal) }
   }
 
-  /** Refuses what comes from now on; what is under way may end by itself for so long, then it is cut off. */
+  /** Refuses what comes from now on, and ends streams; calls may end by themselves for so long, then they are cut off. */
   close(patience: Effect.Effect<void>, release: Effect.Effect<void>): Promise<void> {
     return this.closing ??= Promise.resolve().then(async () => {
+      await Promise.all(Array.from(this.iterations, (iteration) => iteration.end()))
       if (this.underWay.size > 0) {
         const idle = Effect.callback<void>((resume) => {
           this.onIdle = () => resume(Effect.void)
         })
         await this.ended(this.runFork(Effect.raceFirst(idle, patience)))
       }
-      await Promise.all(Array.from(this.iterations, (iteration) => iteration.end()))
-      await this.ended(this.runFork(release))
+      const exit = await this.ended(this.runFork(release))
       // They wait for a time to pass, between two attempts for example.
       for (const fiber of this.underWay) fiber.interruptUnsafe()
       await Promise.all(Array.from(this.underWay, (fiber) => this.ended(fiber)))
+      if (exit._tag === "Failure") throw Cause.squash(exit.cause)
     })
   }
 
@@ -213,8 +214,11 @@ class Items<A, X> implements AsyncIterator<A, undefined>, Iteration {
       const exit = await this.calls.ended(fiber)
       this.fiber = undefined
       if (exit._tag === "Success") {
-        this.items = exit.value
-        this.at = 0
+        // What comes when the reading has ended is nobody's.
+        if (this.ending === undefined) {
+          this.items = exit.value
+          this.at = 0
+        }
         return
       }
       const { isCut } = this
