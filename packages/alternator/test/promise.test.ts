@@ -3,7 +3,7 @@ import { AlternatorClient, AlternatorError, AlternatorNodes, AlternatorTable } f
 import { type Client, connect, connectConfig, type ConnectOptions } from "@effect-scylla/alternator/promise"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Exit, Layer, Schema, Scope } from "effect"
+import { ConfigProvider, Context, Effect, Exit, Layer, Metric, Schema, Scope } from "effect"
 import { names, type Operation } from "../src/Operations.ts"
 import { key, put, serverError, type Simulation, three } from "./support/simulated.ts"
 import { operations } from "./support/suite.ts"
@@ -247,6 +247,24 @@ describe("nodes", () => {
       assert.lengthOf((await waiting).nodes, 4)
       await watching
       assert.strictEqual(seen.at(-1), 4)
+    }))
+})
+
+describe("metrics", () => {
+  it("are those of the package, with their labels", () =>
+    withClient(async (db) => {
+      const layer = Layer.succeed(Metric.MetricRegistry, new Map())
+      const simulation = three()
+      await using own = await connect({ seeds: "10.0.0.1", layer: Layer.merge(simulation.layer, layer) })
+      for (let i = 0; i < 3; i++) await own.getItem(key)
+      const measures = own.metrics()
+      const attempts = measures.filter(({ name }) => name === "alternator_attempts_total")
+      assert.strictEqual(attempts.reduce((sum, { value }) => sum + value, 0), 3)
+      for (const { labels } of attempts) assert.match(labels["node"]!, /^http:\/\/10\.0\.0\.\d:8000$/)
+      const millis = measures.filter(({ name }) => name === "alternator_attempt_ms")
+      assert.strictEqual(millis.reduce((sum, { histogram }) => sum + histogram!.buckets.at(-1)![1], 0), 3)
+      assert.strictEqual(measures.find(({ name }) => name === "alternator_live_nodes")?.value, 3)
+      assert.isTrue(db.metrics().every(({ name }) => name.startsWith("alternator_")))
     }))
 })
 

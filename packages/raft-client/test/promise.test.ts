@@ -12,7 +12,7 @@ import {
 import * as RaftSimulatedTransport from "@effect-scylla/testkit/RaftSimulatedTransport"
 import * as RaftSimulator from "@effect-scylla/testkit/RaftSimulator"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { ConfigProvider, Effect, Layer, Metric } from "effect"
 import { MemoryStore } from "./support/memoryStore.ts"
 
 type Cluster = RaftSimulator.RaftSimulator
@@ -144,17 +144,27 @@ describe("operations", () => {
 
   it.live("are tried again as long as that is safe", () =>
     withClient(async (raft, cluster) => {
+      const passing = RaftError.make("put", new RaftError.NotServing({ message: "not yet" }), "Rejected")
       let calls = 0
-      for (const node of cluster.nodes) node.script("HandleClientWrite", { code: 8, details: "too much" }, 1000)
-      const putting = raft.retry(() => {
-        if (++calls === 3) { for (const node of cluster.nodes) node.unscript() }
-        return raft.put("/a", "1", { timeout: 50 })
-      })
-      await putting
-      assert.strictEqual(calls, 3)
+      await raft.retry(() => ++calls < 3 ? Promise.reject(passing) : raft.put("/a", "1"))
+      assert.deepStrictEqual([calls, writes(cluster)], [3, 1])
+      const ambiguous = RaftError.make("put", new RaftError.ConnectionLost({ message: "lost" }), "Ambiguous")
+      assert.strictEqual(
+        said(await failure(raft.retry(() => Promise.reject(ambiguous)))),
+        "ConnectionLost, Ambiguous"
+      )
       const other = new Error("not ours")
       assert.strictEqual(await failure(raft.retry(() => Promise.reject(other))), other)
     }))
+})
+
+describe("metrics", () => {
+  it.live("are those of the package", () =>
+    withClient(async (raft) => {
+      const counted = new Map(raft.metrics().map(({ name, value }) => [name, value]))
+      assert.include([...counted.keys()], "raft_client_probes_total")
+      assert.strictEqual(counted.get("raft_client_leader_changes_total"), 1)
+    }, { layer: Layer.succeed(Metric.MetricRegistry, new Map()) }))
 })
 
 describe("watches", () => {
