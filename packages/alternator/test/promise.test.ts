@@ -1,6 +1,12 @@
 /** The client of promises, in memory and over sockets. */
 import { AlternatorClient, AlternatorError, AlternatorNodes, AlternatorTable } from "@effect-scylla/alternator"
-import { type Client, connect, connectConfig, type ConnectOptions } from "@effect-scylla/alternator/promise"
+import {
+  type Client,
+  connect,
+  connectConfig,
+  type ConnectOptions,
+  RoutingScope
+} from "@effect-scylla/alternator/promise"
 import * as AlternatorCluster from "@effect-scylla/testkit/AlternatorCluster"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Layer, Metric, Schema, Scope } from "effect"
@@ -402,6 +408,23 @@ describe("close", () => {
       assert.strictEqual(said(await slow), "Closed, Ambiguous")
     }))
 
+  it.live("leaves no connection, and no listener for the end of the process", () =>
+    Effect.gen(function*() {
+      const cluster = yield* AlternatorCluster.make()
+      const open = () => cluster.nodes.reduce((sum, { connections }) => sum + connections.open, 0)
+      yield* Effect.promise(async () => {
+        const before = process.listenerCount("exit")
+        const db = await connect({ seeds: cluster.seeds })
+        await Promise.all(Array.from({ length: 10 }, () => db.listTables({})))
+        assert.isAbove(open(), 0)
+        assert.strictEqual(process.listenerCount("exit"), before + 1)
+        await db.close()
+        await until(() => open() === 0)
+        await failure(connect({ seeds: "a b" }))
+        assert.strictEqual(process.listenerCount("exit"), before)
+      })
+    }))
+
   it("comes with the end of a block", async () => {
     const simulation = three()
     let kept: Client
@@ -489,6 +512,17 @@ describe("connect", () => {
     const error = await failure(connect({ seeds: "a b", port: 0, deadline: -1, transport: { connections: 0 } }))
     assert.strictEqual(said(error), "ConfigInvalid, NotSent")
     for (const field of ["seeds", "port", "deadline", "transport.connections"]) assert.include(error.message, field)
+  })
+
+  it("fails when no server can tell of the scope, with the line that waited for it", async () => {
+    const simulation = three()
+    for (const node of simulation.nodes) node.filters = []
+    const connects = async () => {
+      await connect({ seeds: "10.0.0.1", layer: simulation.layer, scope: RoutingScope.datacenter("dc1") })
+    }
+    const error = await failure(connects())
+    assert.strictEqual(said(error), "ScopeUnsupported, NotSent")
+    assert.include(error.stack, "connects")
   })
 
   it("reads the configuration of the layer, after what is given", async () => {
