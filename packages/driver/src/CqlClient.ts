@@ -55,6 +55,7 @@ import { Prepared } from "./Prepared.ts"
 import * as RequestMetrics from "./RequestMetrics.ts"
 import type { ResultSet } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
+import * as Statements from "./Statement.ts"
 import { compile, Identifier, InValues, pages, type Runner, type Statement } from "./Statement.ts"
 import type { Trace } from "./Trace.ts"
 
@@ -117,6 +118,16 @@ export interface CqlClient {
   (...path: readonly [string, ...ReadonlyArray<string>]): Identifier
   /** The values of an `IN`, bound as one list. */
   readonly in: (values: ReadonlyArray<unknown>) => InValues
+  /** Conditions of a template, all of which hold. */
+  readonly and: typeof Statements.and
+  /** Parts of a template with commas between. */
+  readonly csv: typeof Statements.csv
+  /** The columns and values of an INSERT. */
+  readonly insert: typeof Statements.insert
+  /** The assignments of an UPDATE. */
+  readonly update: typeof Statements.update
+  /** The same client with other defaults for what is said of a request. */
+  readonly with: (options: ExecuteOptions.ExecuteOptions) => CqlClient
   /**
    * Prepares a statement; prepared once for all who ask for the same text, and remembered. The templates and `execute`
    * with a text do this by themselves. `keyspace` is that of names without one, instead of the client's (protocol v5).
@@ -558,7 +569,12 @@ const fromCore = (
     return compile(runner, first, rest)
   }
   const isShardAware = (): boolean => core.snapshot.local.some((node) => node.pool?.sharding !== undefined)
-  return Object.assign(tag as any, {
+  const client: CqlClient = Object.assign(tag as any, {
+    and: Statements.and,
+    csv: Statements.csv,
+    insert: Statements.insert,
+    update: Statements.update,
+    with: (options: ExecuteOptions.ExecuteOptions) => withDefaults(client, runner, options),
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
     prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
       refuse(text, isUse) ?? prepare(text, options?.keyspace),
@@ -611,6 +627,40 @@ const fromCore = (
         discard: true
       })
     )
+  }) as CqlClient
+  return client
+}
+
+/** The client, with these options where a call has none of its own. */
+const withDefaults = (cql: CqlClient, runner: Runner, defaults: ExecuteOptions.ExecuteOptions): CqlClient => {
+  const own = <O extends object>(options: O | undefined): O =>
+    options === undefined ? defaults as O : { ...defaults, ...options }
+  const { pageSize: _, pagingState: __, rows: ___, ...ofBatch } = defaults
+  const { keyspace } = defaults
+  const mine: Runner = {
+    page: (text, values, options) => runner.page(text, values, own(options)),
+    rows: (text, values, options) => runner.rows(text, values, own(options)),
+    describe: (text, options) => runner.describe(text, own(options)),
+    toToken: (text, values, pagingState, options) => runner.toToken(text, values, pagingState, own(options)),
+    fromToken: (text, values, token, options) => runner.fromToken(text, values, token, own(options))
+  }
+  const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): unknown =>
+    typeof first === "string"
+      ? new Identifier([first, ...rest as ReadonlyArray<string>])
+      : compile(mine, first, rest)
+  return Object.assign(tag as any, cql, {
+    with: (options: ExecuteOptions.ExecuteOptions) => withDefaults(cql, runner, { ...defaults, ...options }),
+    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
+      cql.prepare(text, options ?? { keyspace }),
+    execute: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
+      cql.execute(statement, values, own(options)),
+    stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
+      cql.stream(statement, values, own(options)),
+    batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => cql.batch(items, { ...ofBatch, ...options }),
+    grouped: (items: ReadonlyArray<Batch.Item>, options?: Grouped.Options) =>
+      cql.grouped(items, { ...ofBatch, ...options }),
+    executeMany: (statement: Prepared | string, rows: any, options?: Many.Options) =>
+      cql.executeMany(statement, rows, own(options))
   }) as CqlClient
 }
 

@@ -9,9 +9,10 @@ import type { Row } from "@effect-scylla/protocol/RowDecoder"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Fiber from "effect/Fiber"
+import { format } from "effect/Formatter"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { CqlError, NotOneRow } from "./CqlError.ts"
+import { CqlError, InvalidStatement, NotOneRow } from "./CqlError.ts"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
 import type { ResultSet } from "./ResultSet.ts"
 
@@ -77,9 +78,18 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
   private readonly runner: Runner
   /** What `with` has set. */
   readonly options: ExecuteOptions | undefined
+  /** Why it cannot be sent. @internal */
+  readonly problem: string | undefined
 
-  constructor(runner: Runner, text: string, values: ReadonlyArray<unknown>, options?: ExecuteOptions) {
+  constructor(
+    runner: Runner,
+    text: string,
+    values: ReadonlyArray<unknown>,
+    options?: ExecuteOptions,
+    problem?: string
+  ) {
     super()
+    this.problem = problem
     this.runner = runner
     this.text = text
     this.values = values
@@ -93,7 +103,7 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
   /** The same statement with other options: `cql`…`.with({ idempotent: true })`. */
   with(options: ExecuteOptions): Statement<A> {
     const all = this.options === undefined ? options : { ...this.options, ...options }
-    return new Statement(this.runner, this.text, this.values, all)
+    return new Statement(this.runner, this.text, this.values, all, this.problem)
   }
 
   /** What servers say of it, without executing it; `undefined` of a text without variables. */
@@ -231,15 +241,126 @@ export class InValues {
   }
 }
 
+/**
+ * A part of a template: a text with its values, put together by `cql.and`, `cql.csv`, `cql.insert` and `cql.update`. A template within a
+ * template is a part of it, too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Fragment {
+  readonly text: string
+  readonly values: ReadonlyArray<unknown>
+  /** What is wrong with it, of which the statement fails that it is a part of. */
+  readonly problem: string | undefined
+  constructor(text: string, values: ReadonlyArray<unknown>, problem?: string) {
+    this.text = text
+    this.values = values
+    this.problem = problem
+  }
+}
+
+const wrong = (problem: string): Fragment => new Fragment("", [], problem)
+
+/**
+ * What may be a part of a template. A plain text is none: it would be written into the statement.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Part = Statement<any> | Fragment | Identifier
+
+const partOf = (part: Part, what: string): Fragment => {
+  if (part instanceof Fragment) return part
+  if (part instanceof Statement) {
+    if (part.options !== undefined) {
+      return wrong(`${what}: a part of a statement has no options: give them to the whole`)
+    }
+    return new Fragment(part.text, part.values, part.problem)
+  }
+  if (part instanceof Identifier) return new Fragment(part.text, [])
+  return wrong(`${what} takes templates and names, got ${format(part)}: write cql\`…\``)
+}
+
+const joined = (parts: ReadonlyArray<Part>, separator: string, what: string): Fragment => {
+  if (!Array.isArray(parts) || parts.length === 0) {
+    return wrong(`${what} takes a list of at least one part, got ${format(parts)}`)
+  }
+  const all = Array.from(parts, (part) => partOf(part as Part, what))
+  const odd = all.find(({ problem }) => problem !== undefined)
+  return odd ?? new Fragment(all.map(({ text }) => text).join(separator), all.flatMap(({ values }) => values))
+}
+
+/**
+ * Conditions, all of which hold: `WHERE ${cql.and([cql`a = ${1}`, cql`b > ${2}`])}`. CQL has no OR.
+ *
+ * @category fragments
+ * @since 0.1.0
+ */
+export const and = (parts: ReadonlyArray<Part>): Fragment => joined(parts, " AND ", "cql.and")
+
+/**
+ * Parts with commas between: `SELECT ${cql.csv([cql("a"), cql("b")])}`.
+ *
+ * @category fragments
+ * @since 0.1.0
+ */
+export const csv = (parts: ReadonlyArray<Part>): Fragment => joined(parts, ", ", "cql.csv")
+
+type Values = Readonly<Record<string, unknown>>
+
+/** Columns with values, or what is wrong. */
+const columnsOf = (
+  row: Values,
+  what: string,
+  omit: ReadonlyArray<string> = []
+): ReadonlyArray<readonly [string, unknown]> | string => {
+  if (typeof row !== "object" || row === null || Array.isArray(row)) {
+    return `${what} takes an object of values by column, got ${format(row)}`
+  }
+  const columns = Object.entries(row).filter(([name, value]) => value !== undefined && !omit.includes(name))
+  return columns.length === 0 ? `${what} needs a value of at least one column` : columns
+}
+
+/**
+ * The columns and values of an INSERT: `INSERT INTO users ${cql.insert({ id, name })}`. A column that is `undefined` is left out.
+ *
+ * @category fragments
+ * @since 0.1.0
+ */
+export const insert = (row: Values): Fragment => {
+  const columns = columnsOf(row, "cql.insert")
+  if (typeof columns === "string") return wrong(columns)
+  const names = columns.map(([name]) => Names.format(name)).join(", ")
+  return new Fragment(`(${names}) VALUES (${columns.map(() => "?").join(", ")})`, columns.map(([, value]) => value))
+}
+
+/**
+ * The assignments of an UPDATE: `UPDATE users SET ${cql.update({ name })} WHERE id = ${id}`. A column that is `undefined`, or among
+ * those to `omit`, is left out.
+ *
+ * @category fragments
+ * @since 0.1.0
+ */
+export const update = (row: Values, omit: ReadonlyArray<string> = []): Fragment => {
+  const columns = columnsOf(row, "cql.update", omit)
+  return typeof columns === "string" ? wrong(columns) : new Fragment(
+    columns.map(([name]) => `${Names.format(name)} = ?`).join(", "),
+    columns.map(([, value]) => value)
+  )
+}
+
 /** Texts of templates without names in them, by the literal's identity: such a statement is put together once. */
 const texts = new WeakMap<TemplateStringsArray, string>()
 
 /** Whether it is written into the text, or changed before it is bound. */
 const isSpecial = (arg: unknown): boolean =>
-  typeof arg === "object" && (arg instanceof Identifier || arg instanceof InValues)
+  typeof arg === "object" && (
+    arg instanceof Identifier || arg instanceof InValues || arg instanceof Fragment || arg instanceof Statement
+  )
 
 /**
- * The statement of a template. Everything but an {@link Identifier} is bound; nothing is ever written into the text.
+ * The statement of a template. Everything but names and parts ({@link Part}) is bound; no value is ever written into the text.
  *
  * @category constructors
  * @since 0.1.0
@@ -261,16 +382,29 @@ const compileSpecial = (
   args: ReadonlyArray<unknown>
 ): Statement<any> => {
   let text = strings[0]!
+  let problem: string | undefined
   const values: Array<unknown> = []
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]
-    if (arg instanceof Identifier) {
-      text += arg.text
+    if (arg instanceof Identifier || arg instanceof Fragment || arg instanceof Statement) {
+      const part = partOf(arg, "a template")
+      problem ??= part.problem
+      text += part.text
+      for (const value of part.values) values.push(value)
     } else {
       text += "?"
       values.push(arg instanceof InValues ? arg.values : arg)
     }
     text += strings[i + 1]!
   }
-  return new Statement(runner, text, values)
+  return problem === undefined
+    ? new Statement(runner, text, values)
+    : new Statement(failing(problem), text, values, undefined, problem)
+}
+
+/** Of a statement that cannot be sent. */
+const failing = (problem: string): Runner => {
+  const fail = (text: string): Effect.Effect<never, CqlError> =>
+    Effect.fail(new CqlError({ reason: new InvalidStatement({ message: problem }), attempts: [], statement: text }))
+  return { page: fail, rows: fail, describe: fail, toToken: fail, fromToken: fail }
 }

@@ -44,7 +44,7 @@ import type { Options as ManyOptions, Summary } from "./Many.ts"
 import * as Options from "./Options.ts"
 import type { Prepared } from "./Prepared.ts"
 import type { Coordinator, ResultSet } from "./ResultSet.ts"
-import { type Identifier, type InValues, Statement } from "./Statement.ts"
+import { type Fragment, type Identifier, type InValues, type Part as StatementPart, Statement } from "./Statement.ts"
 import type { Trace } from "./Trace.ts"
 
 export * as ServerError from "@effect-scylla/protocol/ServerError"
@@ -120,6 +120,14 @@ export interface NodeInfo extends Coordinator {
  * @since 0.1.0
  */
 export type Item = Query<any> | Prepared | string | readonly [statement: Prepared | string, values: Values]
+
+/**
+ * What may be a part of a template.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Part = Query<any> | Fragment | Identifier
 
 /**
  * What became of one statement of many.
@@ -271,6 +279,16 @@ export interface Client extends AsyncDisposable {
   (...path: readonly [string, ...ReadonlyArray<string>]): Identifier
   /** The values of an `IN`, bound as one list. */
   readonly in: (values: ReadonlyArray<unknown>) => InValues
+  /** Conditions of a template, all of which hold. */
+  readonly and: (parts: ReadonlyArray<Part>) => Fragment
+  /** Parts of a template with commas between. */
+  readonly csv: (parts: ReadonlyArray<Part>) => Fragment
+  /** The columns and values of an INSERT: a column that is `undefined` is left out. */
+  readonly insert: (row: Readonly<Record<string, unknown>>) => Fragment
+  /** The assignments of an UPDATE. */
+  readonly update: (row: Readonly<Record<string, unknown>>, omit?: ReadonlyArray<string>) => Fragment
+  /** The same client with other defaults for what is said of a request. */
+  readonly with: (options: ExecuteOptions) => Client
   /** Prepares a statement, once for all who ask for the same text. Anything with values is prepared without that, too. */
   readonly prepare: (
     text: string,
@@ -352,9 +370,14 @@ const millisOf = (given: Duration.Input): number => {
   return duration._tag === "Some" ? Duration.toMillis(duration.value) : 0
 }
 
+const bare = (part: unknown): unknown => part instanceof Query ? part.statement : part
+
 /** What is no list is refused where all of it is. */
 const itemsOf = (items: ReadonlyArray<Item>): ReadonlyArray<BatchItem> =>
-  Array.isArray(items) ? items.map((item) => item instanceof Query ? item.statement : item) : items as never
+  (Array.isArray(items) ? items.map(bare) : items) as never
+
+const partsOf = (parts: ReadonlyArray<Part>): ReadonlyArray<StatementPart> =>
+  (Array.isArray(parts) ? parts.map(bare) : parts) as never
 
 const facade = (
   cql: CqlClient.CqlClient,
@@ -364,7 +387,7 @@ const facade = (
 ): Client => {
   const run: Run = (make, signal) => calls.run(make, signal)
   const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): Query<any> | Identifier => {
-    const made = (cql as any)(first, ...rest) as Statement<any> | Identifier
+    const made = (cql as any)(first, ...rest.map(bare)) as Statement<any> | Identifier
     return made instanceof Statement ? new Query(run, made) : made
   }
   const execute = (statement: Prepared | string, values?: Values, options?: RequestOptions): Promise<any> => {
@@ -389,6 +412,11 @@ const facade = (
   }
   return Object.assign(tag as any, {
     in: cql.in,
+    and: (parts: ReadonlyArray<Part>) => cql.and(partsOf(parts)),
+    csv: (parts: ReadonlyArray<Part>) => cql.csv(partsOf(parts)),
+    insert: cql.insert,
+    update: cql.update,
+    with: (options: ExecuteOptions) => facade(cql.with(options), calls, context, close),
     prepare: (text: string, options?: Parameters<Client["prepare"]>[1]) => {
       const { own, signal } = split(options)
       return run(() => cql.prepare(text, own), signal)

@@ -64,6 +64,17 @@ describe("a client for async/await", () => {
     assert.isFalse(await db`UPDATE ks.t SET v = ${"x"} WHERE k = ${1} AND c = ${1} IF v = ${"y"}`.applied())
   })
 
+  it("templates are made of parts, and a client may have other defaults", async () => {
+    const mine = db.with({ pageSize: 5 })
+    await mine`INSERT INTO ks.t ${mine.insert({ k: 7, c: 1, v: "x" })}`
+    await mine`UPDATE ks.t SET ${mine.update({ v: "y" })} WHERE ${db.and([db`k = ${7}`, db`c = ${1}`])}`
+    assert.deepStrictEqual(await db`SELECT ${db.csv([db("v"), db("c")])} FROM ks.t WHERE ${db`k = ${7}`}`, [{
+      v: "y",
+      c: 1
+    }])
+    assert.strictEqual((await mine.execute("SELECT c FROM ks.t WHERE k = ?", [1])).rows.length, 5)
+  })
+
   it("pages and rows come one after the other, one page ahead, and leaving the loop gives up the rest", async () => {
     const seen: Array<number> = []
     for await (const row of db.stream<{ c: number }>("SELECT c FROM ks.t WHERE k = ?", [1], { pageSize: 7 })) {

@@ -33,6 +33,7 @@ const isEmpty = (values: Values): boolean =>
 /** Throws `InvalidStatement` for what is no statement. */
 const takenApart = (item: Item, at: number): Given => {
   if (item instanceof Statement) {
+    if (item.problem !== undefined) wrong(`statement ${at + 1} of the batch: ${item.problem}`)
     const { idempotent, ...others } = item.options ?? {}
     const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
     if (other !== undefined) wrong(`statement ${at + 1} of the batch has the option ${other}: give it to the batch`)
