@@ -1,8 +1,8 @@
 /** Everything that may be said of a request, as far as any server can show it. */
-import { type Balancing, CqlClient, type RetryPolicy } from "@effect-scylla/driver"
+import { type Balancing, CqlClient, CqlMigrator, CqlSchema, CqlTypes, type RetryPolicy } from "@effect-scylla/driver"
 import { TestServer } from "@effect-scylla/testkit"
 import { assert, describe, type Vitest } from "@effect/vitest"
-import { Effect, Layer, Metric, Result, Stream } from "effect"
+import { Effect, Fiber, Layer, Metric, Result, Schema, Stream } from "effect"
 import { createKeyspace } from "../support/keyspaces.ts"
 import { optionsOf } from "../support/options.ts"
 
@@ -147,6 +147,57 @@ export const requests = (it: Vitest.MethodsNonLive<TestServer.TestServer>, provi
           for (const node of nodes) yield* cql.execute(select, [1, 1], { target: node })
           // Servers without an extension of that name pass over it.
           yield* cql.execute(select, [1, 1], { customPayload: { nobody: Uint8Array.of(1) } })
+        }))
+
+      it.effect("with Schemas are compared with what the server says, and give rows of all promised types", () =>
+        Effect.gen(function*() {
+          const cql = yield* setup()
+          const find = CqlSchema.findAll({
+            Request: CqlTypes.Int,
+            Result: Schema.Struct({ k: CqlTypes.Int, c: CqlTypes.Int, v: Schema.NullOr(CqlTypes.Text) }),
+            execute: (k) => cql`SELECT k, c, v FROM ${cql(KS, "t")} WHERE k = ${k} LIMIT 3`
+          })
+          assert.strictEqual((yield* find(1)).length, 3)
+          const wrong = CqlSchema.findAll({
+            Request: CqlTypes.Text,
+            Result: Schema.Struct({ c: CqlTypes.Uuid }),
+            execute: (k) => cql`SELECT c FROM ${cql(KS, "t")} WHERE k = ${k}`
+          })
+          const error = yield* Effect.flip(wrong("1"))
+          assert.isTrue(
+            error._tag === "CqlError" && error.reason._tag === "SchemaMismatch" && error.reason.issues.length === 2
+          )
+        }))
+
+      it.effect("two migrators at once run each step once, and one that is killed in the middle leaves a step that is resumed", () =>
+        Effect.gen(function*() {
+          const one = yield* setup()
+          const other = yield* setup()
+          yield* one.execute(`DROP TABLE IF EXISTS ${KS}.effect_cql_migrations`)
+          yield* one.execute(`DROP TABLE IF EXISTS ${KS}.moved`)
+          let ran = 0
+          const options = (step: Effect.Effect<unknown>) => ({
+            keyspace: KS,
+            lease: "3 seconds" as const,
+            unfinished: "resume" as const,
+            loader: CqlMigrator.fromRecord({
+              "1_moved": `CREATE TABLE ${KS}.moved (id int PRIMARY KEY)`,
+              "2_step": step
+            })
+          })
+          const run = (cql: CqlClient.CqlClient, step: Effect.Effect<unknown>) =>
+            Effect.provideService(CqlMigrator.run(options(step)), CqlClient.CqlClient, cql)
+          const entered = Effect.sync(() => {
+            ran++
+          })
+          const killed = yield* Effect.forkChild(run(one, Effect.andThen(entered, Effect.never)), {
+            startImmediately: true
+          })
+          while (ran === 0) yield* Effect.sleep(20)
+          yield* Fiber.interrupt(killed)
+          const both = yield* Effect.all([run(one, entered), run(other, entered)], { concurrency: 2 })
+          assert.deepStrictEqual(both.flat(), [[2, "step"]])
+          assert.strictEqual(ran, 2)
         }))
 
       it.effect("never reach a node that is filtered out", () =>

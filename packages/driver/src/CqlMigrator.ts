@@ -1,0 +1,543 @@
+/**
+ * A schema that moves forward: steps that are run once, in their order, by one runner at a time.
+ *
+ * ```ts
+ * const Migrated = CqlMigrator.layer({
+ *   keyspace: "shop",
+ *   loader: CqlMigrator.fromRecord({
+ *     "1_users": "CREATE TABLE users (id uuid PRIMARY KEY, name text)",
+ *     "2_index": Effect.flatMap(CqlClient.CqlClient, (cql) => cql`CREATE INDEX ON shop.users (name)`)
+ *   })
+ * })
+ * ```
+ *
+ * CQL has no transactions over its schema, so that a step may end half-way. Each is recorded before and after, with a checksum; one
+ * that was begun and not ended is named by the next run, which stops there until somebody says what to do (`unfinished`, {@link mark}).
+ *
+ * Runners agree by conditional writes on one partition. A lease with a time to live is the servers' to end, whatever clocks the runners
+ * have, and a number that each new holder raises (a fence) keeps a runner that was paused, and lost its lease meanwhile, from recording
+ * anything: it stops at its next statement of ours. After each step the nodes agree on the schema before the next one begins.
+ *
+ * @since 0.1.0
+ */
+import * as Identifier from "@effect-scylla/protocol/Identifier"
+import * as Uuid from "@effect-scylla/protocol/Uuid"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { createHash } from "node:crypto"
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { CqlClient } from "./CqlClient.ts"
+import type { CqlError } from "./CqlError.ts"
+import { statementsOf } from "./internal/cqlScript.ts"
+
+/**
+ * Why migrations could not be run. `kind`:
+ *
+ * - `BadState`: what was recorded does not fit the steps that there are; a step was changed, is missing, or was not ended.
+ * - `Duplicates`: two steps have the same number.
+ * - `Failed`: a step failed; `cause` is why, and it is recorded as begun.
+ * - `Import`: steps could not be loaded.
+ * - `Locked`: another runner has the lease, and had it for as long as was to be waited.
+ * - `LeaseLost`: this runner was paused or cut off for so long that another one has taken over; what it was doing may be half done.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class MigrationError extends Data.TaggedError("MigrationError")<{
+  readonly kind: "BadState" | "Duplicates" | "Failed" | "Import" | "Locked" | "LeaseLost"
+  readonly message: string
+  readonly cause?: unknown
+}> {}
+
+/**
+ * What a step does: CQL, one statement or several with `;` behind each, or an effect.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Step = string | ReadonlyArray<string> | Effect.Effect<unknown, unknown, CqlClient>
+
+/**
+ * A step with its number and name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Migration {
+  readonly id: number
+  readonly name: string
+  readonly step: Step
+}
+
+/**
+ * Gives the steps.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Loader<R = never> = Effect.Effect<ReadonlyArray<Migration>, MigrationError, R>
+
+const NAME = /^(\d+)_(.+?)(?:\.[cm]?[jt]s|\.cql)?$/
+
+const migrationOf = (key: string, step: Step): Migration | undefined => {
+  const [, id, name] = NAME.exec(key.split(/[\\/]/).at(-1) ?? "") ?? []
+  return id === undefined || name === undefined ? undefined : { id: Number(id), name, step }
+}
+
+const importFailed = (what: string, cause: unknown): MigrationError =>
+  new MigrationError({ kind: "Import", message: `the steps could not be loaded: ${what}: ${String(cause)}`, cause })
+
+const isStep = (step: unknown): step is Step =>
+  typeof step === "string" || Effect.isEffect(step) ||
+  (Array.isArray(step) && step.every((statement) => typeof statement === "string"))
+
+const checked = (key: string, step: unknown): Effect.Effect<ReadonlyArray<Migration>, MigrationError> => {
+  if (!isStep(step)) return Effect.fail(importFailed(key, "a step is CQL or an effect"))
+  const migration = migrationOf(key, step)
+  return Effect.succeed(migration === undefined ? [] : [migration])
+}
+
+/**
+ * Steps by name: `"1_users"`, `"0002_add_index"`. Names of another form are passed over.
+ *
+ * @category loaders
+ * @since 0.1.0
+ */
+export const fromRecord = (steps: Readonly<Record<string, Step>>): Loader =>
+  Effect.map(Effect.forEach(Object.entries(steps), ([key, step]) => checked(key, step)), (found) => found.flat())
+
+/**
+ * Modules by path, each with its step as `default`, as bundlers give them: `import.meta.glob("migrations/*.ts")`.
+ *
+ * @category loaders
+ * @since 0.1.0
+ */
+export const fromGlob = (modules: Readonly<Record<string, () => Promise<any>>>): Loader =>
+  Effect.map(
+    Effect.forEach(Object.entries(modules), ([key, load]) =>
+      Effect.flatMap(
+        Effect.tryPromise({ try: load, catch: (cause) => importFailed(key, cause) }),
+        (module) => checked(key, module?.default ?? module)
+      )),
+    (found) => found.flat()
+  )
+
+/**
+ * The files of a directory: `1_users.cql`, or modules (`2_index.ts`) whose `default` is a step.
+ *
+ * @category loaders
+ * @since 0.1.0
+ */
+export const fromFileSystem = (directory: string): Loader =>
+  Effect.gen(function*() {
+    const names = yield* Effect.tryPromise({
+      try: () => readdir(directory),
+      catch: (cause) => importFailed(directory, cause)
+    })
+    const found: Array<Migration> = []
+    for (const name of names.filter((name) => NAME.test(name) && !name.endsWith(".d.ts")).sort()) {
+      const path = join(directory, name)
+      const step = yield* Effect.tryPromise({
+        try: async () => {
+          if (name.endsWith(".cql")) return await readFile(path, "utf8")
+          const module = await import(pathToFileURL(path).href)
+          return module.default
+        },
+        catch: (cause) => importFailed(path, cause)
+      })
+      found.push(...yield* checked(name, step))
+    }
+    return found
+  })
+
+/**
+ * How steps are run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<R = never> {
+  readonly loader: Loader<R>
+  /** Where the table of what was run is. It has to be there. Statements of steps that are CQL are run as they stand. */
+  readonly keyspace: string
+  /** Default `effect_cql_migrations`. */
+  readonly table?: string | undefined
+  /** How long a runner that is gone keeps others from running; renewed three times within it. At least 3 seconds. Default 30 seconds. */
+  readonly lease?: Duration.Input | undefined
+  /** How long to wait for another runner. Default 1 minute. */
+  readonly wait?: Duration.Input | undefined
+  /** What to do about a step that was begun and not ended: `"fail"` (default), or run it again (`"resume"`). */
+  readonly unfinished?: "fail" | "resume" | undefined
+}
+
+/**
+ * A step, and what became of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Status {
+  readonly id: number
+  readonly name: string
+  /** `pending`: not begun. `unfinished`: begun, and not ended: by a runner that runs now, or that was stopped. */
+  readonly state: "done" | "pending" | "unfinished"
+  /** What was recorded is of another text; of effects nothing is known. */
+  readonly isChanged: boolean
+  readonly startedAt: Date | undefined
+  readonly endedAt: Date | undefined
+}
+
+/** Of CQL the text without white space around it; an effect is known by its name only. */
+const checksumOf = ({ name, step }: Migration): string =>
+  typeof step === "string" || Array.isArray(step)
+    ? createHash("sha256").update(statementsOf(step).join(";\n")).digest("hex")
+    : `effect ${name}`
+
+interface Record_ {
+  readonly id: number | null
+  readonly name: string | null
+  readonly checksum: string | null
+  readonly state: "running" | "done" | null
+  readonly started: Date | null
+  readonly ended: Date | null
+  readonly fence: bigint | null
+}
+
+const SCOPE = "migrations"
+
+/** Everything that is read and written of the table. */
+class Journal {
+  private readonly cql: CqlClient
+  private readonly table: string
+  readonly runner = Uuid.random().toString()
+  private fence = 0n
+
+  constructor(cql: CqlClient, { keyspace, table = "effect_cql_migrations" }: Options<any>) {
+    this.cql = cql.with({
+      consistency: "LOCAL_QUORUM",
+      serialConsistency: "SERIAL",
+      idempotent: false,
+      timeout: "15 seconds"
+    })
+    this.table = `${Identifier.format(keyspace)}.${Identifier.format(table)}`
+  }
+
+  get create(): Effect.Effect<unknown, CqlError> {
+    return this.cql.execute(
+      `CREATE TABLE IF NOT EXISTS ${this.table} (scope text, id int, name text, checksum text, state text, started timestamp, ` +
+        "ended timestamp, runner text, holder text static, fence bigint static, PRIMARY KEY (scope, id))",
+      [],
+      { timeout: "65 seconds" }
+    )
+  }
+
+  get records(): Effect.Effect<ReadonlyArray<Record_>, CqlError> {
+    return Effect.map(
+      this.cql.execute(
+        `SELECT id, name, checksum, state, started, ended, fence FROM ${this.table} WHERE scope = ?`,
+        [SCOPE],
+        { consistency: "SERIAL", pageSize: 5_000 }
+      ),
+      ({ rows }) => rows as ReadonlyArray<any>
+    )
+  }
+
+  private applied(text: string, values: ReadonlyArray<unknown>): Effect.Effect<boolean, CqlError> {
+    return Effect.map(this.cql.execute(text, values), ({ wasApplied }) => wasApplied)
+  }
+
+  /** Takes the lease, if nobody has it; who has lost it meanwhile cannot record any more. */
+  acquire(seconds: number): Effect.Effect<boolean, CqlError> {
+    return Effect.gen({ self: this }, function*() {
+      const took = yield* this.applied(
+        `UPDATE ${this.table} USING TTL ${seconds} SET holder = ? WHERE scope = ? IF holder = null`,
+        [this.runner, SCOPE]
+      )
+      if (!took) return false
+      const [first] = yield* this.records
+      const before = first?.fence ?? null
+      this.fence = (before ?? 0n) + 1n
+      return yield* this.applied(
+        `UPDATE ${this.table} SET fence = ? WHERE scope = ? IF fence = ? AND holder = ?`,
+        [this.fence, SCOPE, before, this.runner]
+      )
+    })
+  }
+
+  /** Answers whether this runner still has it. */
+  renew(seconds: number): Effect.Effect<boolean, CqlError> {
+    return this.applied(
+      `UPDATE ${this.table} USING TTL ${seconds} SET holder = ? WHERE scope = ? IF holder = ? AND fence = ?`,
+      [this.runner, SCOPE, this.runner, this.fence]
+    )
+  }
+
+  get release(): Effect.Effect<unknown, CqlError> {
+    return this.applied(`UPDATE ${this.table} SET holder = null WHERE scope = ? IF holder = ? AND fence = ?`, [
+      SCOPE,
+      this.runner,
+      this.fence
+    ])
+  }
+
+  begun(migration: Migration, now: number): Effect.Effect<boolean, CqlError> {
+    return this.applied(
+      `UPDATE ${this.table} SET name = ?, checksum = ?, state = 'running', started = ?, ended = null, runner = ? ` +
+        "WHERE scope = ? AND id = ? IF fence = ? AND holder = ?",
+      [
+        migration.name,
+        checksumOf(migration),
+        new Date(now),
+        this.runner,
+        SCOPE,
+        migration.id,
+        this.fence,
+        this.runner
+      ]
+    )
+  }
+
+  /** Recorded while no other runner has taken over, though the lease may have run out in the last step. */
+  ended(id: number, now: number): Effect.Effect<boolean, CqlError> {
+    return this.applied(
+      `UPDATE ${this.table} SET state = 'done', ended = ? WHERE scope = ? AND id = ? IF fence = ?`,
+      [new Date(now), SCOPE, id, this.fence]
+    )
+  }
+
+  mark(migration: Migration, state: "done" | "pending", now: number): Effect.Effect<unknown, CqlError> {
+    return state === "pending"
+      ? this.applied(`DELETE FROM ${this.table} WHERE scope = ? AND id = ? IF fence = ?`, [
+        SCOPE,
+        migration.id,
+        this.fence
+      ])
+      : Effect.andThen(this.begun(migration, now), this.ended(migration.id, now))
+  }
+}
+
+const bad = (message: string): MigrationError => new MigrationError({ kind: "BadState", message })
+
+/** In order, each number once. */
+const sorted = (steps: ReadonlyArray<Migration>): Effect.Effect<ReadonlyArray<Migration>, MigrationError> => {
+  const ids = new Map<number, Migration>()
+  for (const step of steps) {
+    const other = ids.get(step.id)
+    if (other !== undefined) {
+      return Effect.fail(
+        new MigrationError({
+          kind: "Duplicates",
+          message: `two steps have the number ${step.id}: ${other.name} and ${step.name}`
+        })
+      )
+    }
+    ids.set(step.id, step)
+  }
+  return Effect.succeed([...ids.values()].sort((a, b) => a.id - b.id))
+}
+
+const statusOf = (
+  steps: ReadonlyArray<Migration>,
+  records: ReadonlyArray<Record_>
+): ReadonlyArray<Status> =>
+  steps.map((step) => {
+    const record = records.find(({ id }) => id === step.id)
+    return {
+      id: step.id,
+      name: step.name,
+      state: record?.state === "done" ? "done" : record?.state === "running" ? "unfinished" : "pending",
+      isChanged: record?.state === "done" && (record.checksum !== checksumOf(step) || record.name !== step.name),
+      startedAt: record?.started ?? undefined,
+      endedAt: record?.ended ?? undefined
+    }
+  })
+
+/** What was recorded has to be what there is. */
+const examined = (
+  steps: ReadonlyArray<Migration>,
+  records: ReadonlyArray<Record_>,
+  unfinished: "fail" | "resume"
+): Effect.Effect<ReadonlyArray<Migration>, MigrationError> => {
+  const all = statusOf(steps, records)
+  const unknown = records.filter(({ id, state }) =>
+    id !== null && state !== null && !steps.some((step) => step.id === id)
+  )
+  if (unknown.length > 0) {
+    return Effect.fail(
+      bad(`steps were run that there are none of here: ${unknown.map(({ id, name }) => `${id}_${name}`).join(", ")}`)
+    )
+  }
+  const changed = all.filter(({ isChanged }) => isChanged)
+  if (changed.length > 0) {
+    return Effect.fail(
+      bad(
+        `steps that were run have another text or name now: ${
+          changed.map(({ id, name }) => `${id}_${name}`).join(", ")
+        }: ` +
+          "a step that was run is not changed; add another one"
+      )
+    )
+  }
+  const half = all.find(({ state }) => state === "unfinished")
+  if (half !== undefined && unfinished === "fail") {
+    return Effect.fail(
+      bad(
+        `the step ${half.id}_${half.name} was begun at ${
+          half.startedAt?.toISOString() ?? "?"
+        } and not ended: see what it has done, ` +
+          `then run with unfinished: "resume", or mark it (CqlMigrator.mark) as done or pending`
+      )
+    )
+  }
+  const last = all.findLast(({ state }) => state === "done")
+  const late = all.find(({ id, state }) => state === "pending" && last !== undefined && id < last.id)
+  if (late !== undefined) {
+    return Effect.fail(
+      bad(
+        `the step ${late.id}_${late.name} is new, and ${last!.id}_${
+          last!.name
+        } was run before it: give it a number behind that`
+      )
+    )
+  }
+  return Effect.succeed(steps.filter((_, i) => all[i]!.state !== "done"))
+}
+
+const execute = (cql: CqlClient, step: Step): Effect.Effect<unknown, unknown, CqlClient> =>
+  Effect.isEffect(step)
+    ? step as Effect.Effect<unknown, unknown, CqlClient>
+    : Effect.forEach(statementsOf(step), (statement) => cql.execute(statement), { discard: true })
+
+const secondsOf = (given: Duration.Input, least: number): number => {
+  const duration = Duration.fromInput(given)
+  return Math.max(least, duration._tag === "Some" ? Math.ceil(Duration.toSeconds(duration.value)) : least)
+}
+
+/** Milliseconds between looks at whether the other runner has ended. */
+const LOOK = 1_000
+
+/** Runs something with the lease, renewed meanwhile. */
+const leased = <A, E, R>(
+  journal: Journal,
+  { lease = "30 seconds", wait = "1 minute" }: Options<any>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | CqlError | MigrationError, R> =>
+  Effect.gen(function*() {
+    const seconds = secondsOf(lease, 3)
+    const until = (yield* Clock.currentTimeMillis) + secondsOf(wait, 0) * 1_000
+    while (!(yield* journal.acquire(seconds))) {
+      if ((yield* Clock.currentTimeMillis) >= until) {
+        return yield* new MigrationError({
+          kind: "Locked",
+          message: "another runner has the lease of the migrations, and has not ended in the time to wait"
+        })
+      }
+      yield* Effect.sleep(LOOK)
+    }
+    const lost = Effect.gen(function*() {
+      while (true) {
+        yield* Effect.sleep(seconds * 1_000 / 3)
+        // One that fails may have been done; the next one tells.
+        const renewed = yield* Effect.orElseSucceed(journal.renew(seconds), () => true)
+        if (!renewed) return yield* leaseLost
+      }
+    })
+    return yield* Effect.ensuring(Effect.raceFirst(effect, lost), Effect.ignore(journal.release))
+  })
+
+const leaseLost = new MigrationError({
+  kind: "LeaseLost",
+  message:
+    "this runner was away for longer than its lease, and another one may have taken over: what it was doing may be half done"
+})
+
+/**
+ * Runs the steps that were not run yet; answers which. Waits for another runner that is at it.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = <R>(
+  options: Options<R>
+): Effect.Effect<ReadonlyArray<readonly [id: number, name: string]>, MigrationError | CqlError, CqlClient | R> =>
+  Effect.gen(function*() {
+    const cql = yield* CqlClient
+    const steps = yield* Effect.flatMap(options.loader, sorted)
+    const journal = new Journal(cql, options)
+    yield* journal.create
+    const work = Effect.gen(function*() {
+      const pending = yield* examined(steps, yield* journal.records, options.unfinished ?? "fail")
+      const done: Array<readonly [number, string]> = []
+      for (const migration of pending) {
+        const { id, name, step } = migration
+        if (!(yield* journal.begun(migration, yield* Clock.currentTimeMillis))) return yield* leaseLost
+        yield* Effect.mapError(execute(cql, step), (cause) =>
+          new MigrationError({
+            kind: "Failed",
+            message: `the step ${id}_${name} failed, and may be half done: ${
+              cause instanceof Error ? cause.message : String(cause)
+            }`,
+            cause
+          }))
+        if (!(yield* journal.ended(id, yield* Clock.currentTimeMillis))) return yield* leaseLost
+        yield* Effect.logInfo(`migrated: ${id}_${name}`)
+        done.push([id, name])
+      }
+      return done
+    })
+    return yield* leased(journal, options, work)
+  })
+
+/**
+ * All steps, and what became of each. Changes nothing; also what a dry run tells: those that are `pending` would be run.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const status = <R>(
+  options: Options<R>
+): Effect.Effect<ReadonlyArray<Status>, MigrationError | CqlError, CqlClient | R> =>
+  Effect.gen(function*() {
+    const journal = new Journal(yield* CqlClient, options)
+    const steps = yield* Effect.flatMap(options.loader, sorted)
+    // There is no table before the first run.
+    const records = yield* Effect.catchReason(journal.records, "CqlError", "InvalidRequest", () => Effect.succeed([]))
+    return statusOf(steps, records)
+  })
+
+/**
+ * Says of a step that was begun and not ended that it is done, or that nothing of it is, so that it is run again.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const mark = <R>(
+  id: number,
+  state: "done" | "pending",
+  options: Options<R>
+): Effect.Effect<void, MigrationError | CqlError, CqlClient | R> =>
+  Effect.gen(function*() {
+    const journal = new Journal(yield* CqlClient, options)
+    const steps = yield* Effect.flatMap(options.loader, sorted)
+    const migration = steps.find((step) => step.id === id)
+    if (migration === undefined) return yield* bad(`there is no step with the number ${id}`)
+    yield* leased(
+      journal,
+      options,
+      Effect.flatMap(Clock.currentTimeMillis, (now) => journal.mark(migration, state, now))
+    )
+  })
+
+/**
+ * Runs the steps when the layer is built.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <R>(options: Options<R>): Layer.Layer<never, MigrationError | CqlError, CqlClient | R> =>
+  Layer.effectDiscard(run(options))
