@@ -1,4 +1,5 @@
 import type * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
+import type { BindEncoder } from "@effect-scylla/protocol/BindEncoder"
 import type { BatchKind } from "@effect-scylla/protocol/Request"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import { shortened } from "../CqlError.ts"
@@ -8,12 +9,61 @@ import type { PlainText } from "./plainTexts.ts"
 import type { Templates } from "./templates.ts"
 import type { Usual } from "./usual.ts"
 
-/** One statement of a batch: prepared, with its values in order, or a text without any. */
-export interface Entry {
-  readonly statement: Prepared | PlainText
+/** One statement of a batch: what is kept of it is what goes into the frame, as the statement is known then. */
+export class PreparedEntry {
+  readonly statement: Prepared
+  /** In order. */
   readonly values: ReadonlyArray<unknown>
   /** What was said of it, if anything. */
   readonly idempotent: boolean | undefined
+
+  constructor(statement: Prepared, values: ReadonlyArray<unknown>, idempotent: boolean | undefined) {
+    this.statement = statement
+    this.values = values
+    this.idempotent = idempotent
+  }
+
+  get id(): Uint8Array {
+    return this.statement.id
+  }
+
+  get encoder(): BindEncoder {
+    return this.statement.encoder
+  }
+}
+
+const NO_VALUES: ReadonlyArray<unknown> = []
+
+/** The same of a text without values. */
+export class TextEntry {
+  readonly statement: PlainText
+  readonly values = NO_VALUES
+  readonly query: string
+  readonly idempotent: boolean | undefined
+
+  constructor(statement: PlainText, idempotent: boolean | undefined) {
+    this.statement = statement
+    this.query = statement.text
+    this.idempotent = idempotent
+  }
+}
+
+/** One statement of a batch. */
+export type Entry = PreparedEntry | TextEntry
+
+const kindOf = (batch: BatchKind, isConditional: boolean): StatementKind.StatementKind => ({
+  type: "batch",
+  isConditional,
+  isSinglePartition: false,
+  isCounter: batch === "counter",
+  batch
+})
+
+/** By whether any statement is conditional. */
+const KINDS: Readonly<Record<BatchKind, readonly [StatementKind.StatementKind, StatementKind.StatementKind]>> = {
+  logged: [kindOf("logged", false), kindOf("logged", true)],
+  unlogged: [kindOf("unlogged", false), kindOf("unlogged", true)],
+  counter: [kindOf("counter", false), kindOf("counter", true)]
 }
 
 /** Statements that go out in one BATCH. */
@@ -23,7 +73,7 @@ export class BatchStatement {
   readonly entries: ReadonlyArray<Entry>
   readonly kind: StatementKind.StatementKind
   /** The first entry whose partition is known: where the batch goes. */
-  readonly routing: Entry | undefined
+  readonly routing: PreparedEntry | undefined
   readonly usual: Usual
   readonly templates: Templates<BatchFrame.BatchTemplate>
   decoder: RowDecoder | undefined = undefined
@@ -35,14 +85,17 @@ export class BatchStatement {
   ) {
     this.type = type
     this.entries = entries
-    this.kind = {
-      type: "batch",
-      isConditional: entries.some(({ statement }) => statement.kind.isConditional),
-      isSinglePartition: false,
-      isCounter: type === "counter",
-      batch: type
+    let isConditional = false
+    let routing: PreparedEntry | undefined
+    for (let i = 0; i < entries.length; i++) {
+      const { statement } = entries[i]!
+      if (statement.kind.isConditional) isConditional = true
+      if (routing === undefined && statement.form === "prepared" && statement.partitionKey.length > 0) {
+        routing = entries[i] as PreparedEntry
+      }
     }
-    this.routing = entries.find(({ statement }) => statement.form === "prepared" && statement.partitionKey.length > 0)
+    this.kind = KINDS[type][isConditional ? 1 : 0]
+    this.routing = routing
     this.usual = shared.usual
     this.templates = shared.templates
   }
@@ -67,14 +120,5 @@ export class BatchStatement {
     const found = new Set<Prepared>()
     for (const { statement } of this.entries) if (statement.form === "prepared") found.add(statement)
     return found
-  }
-
-  /** What goes into the frame: statements as they are known now. */
-  get parts(): ReadonlyArray<BatchFrame.Part> {
-    return this.entries.map(({ statement, values }) =>
-      statement.form === "prepared"
-        ? { id: statement.id, encoder: statement.encoder, values }
-        : { query: statement.text }
-    )
   }
 }

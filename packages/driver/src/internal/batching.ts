@@ -7,7 +7,7 @@ import { timeoutOf } from "../ExecuteOptions.ts"
 import { Prepared } from "../Prepared.ts"
 import type { ResultSet } from "../ResultSet.ts"
 import { Statement } from "../Statement.ts"
-import { BatchStatement, type Entry } from "./batchStatement.ts"
+import { BatchStatement, type Entry, PreparedEntry, TextEntry } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
 import { ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
 import { notSent } from "./notSent.ts"
@@ -76,22 +76,42 @@ export class Batching {
 
   run(items: ReadonlyArray<Item>, options: Options | undefined): Effect.Effect<ResultSet, CqlError> {
     const { core } = this
-    const given = this.givenOf(items)
+    const quick = options?.keyspace === undefined ? this.quick(items) : undefined
+    const given = quick === undefined ? this.givenOf(items) : []
     if (items.length > MAX_STATEMENTS) {
       wrong(`a batch has at most ${MAX_STATEMENTS} statements, got ${items.length}: split it`)
     }
-    const { type = "logged", ...rest } = options ?? {}
+    const type = options?.type ?? "logged"
     if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
-    const resolved = core.resolver.resolve(rest)
+    const resolved = core.resolver.resolve(options)
     const send = (entries: ReadonlyArray<Entry>, deadline?: number): ExecuteRequest =>
       new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false, deadline)
-    const known = this.known(given, rest.keyspace)
+    if (quick !== undefined) return send(quick)
+    const keyspace = options?.keyspace
+    const known = this.known(given, keyspace)
     if (known !== undefined) return send(known)
     return Effect.suspend(() => {
       const millis = timeoutOf(resolved, BATCH)
       const deadline = core.ticker.deadline(millis)
-      return Effect.flatMap(this.prepared(given, rest.keyspace, millis), (entries) => send(entries, deadline))
+      return Effect.flatMap(this.prepared(given, keyspace, millis), (entries) => send(entries, deadline))
     })
+  }
+
+  /** Prepared statements with values in order, and nothing else: what a loop sends that counts. */
+  private quick(items: ReadonlyArray<Item>): ReadonlyArray<Entry> | undefined {
+    if (!Array.isArray(items) || items.length === 0) return undefined
+    const { schema } = this.core
+    const entries: Array<Entry> = []
+    for (let i = 0; i < items.length; i++) {
+      const item: unknown = items[i]
+      if (!Array.isArray(item) || item.length !== 2) return undefined
+      const statement: unknown = item[0]
+      const values: unknown = item[1]
+      if (!(statement instanceof Prepared) || statement.owner !== schema || !Array.isArray(values)) return undefined
+      if (statement.kind.type !== "write") return undefined
+      entries.push(new PreparedEntry(statement, values, undefined))
+    }
+    return entries
   }
 
   /** The statements of many, taken apart. Throws `InvalidStatement`. */
@@ -180,7 +200,7 @@ export class Batching {
     }
     const text = this.core.texts.of(statement)
     if (text.hasVariables) return undefined
-    return { statement: writing(text, at), values: NO_VALUES, idempotent }
+    return new TextEntry(writing(text, at), idempotent)
   }
 }
 
@@ -204,10 +224,9 @@ const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
     ? statement
     : wrong(`statement ${at + 1} of the batch is no INSERT, UPDATE or DELETE: ${statement.text.slice(0, 60)}`)
 
-const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry => ({
-  statement: writing(prepared, at),
-  idempotent,
-  values: Array.isArray(values)
-    ? values
-    : prepared.encoder.order(values as Readonly<Record<string, unknown>>)
-})
+const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry =>
+  new PreparedEntry(
+    writing(prepared, at),
+    Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>),
+    idempotent
+  )

@@ -161,7 +161,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     this.core = core
     this.subject = subject
     if (subject.form === "batch") {
-      this.prepared = subject.routing?.statement as Prepared | undefined
+      this.prepared = subject.routing?.statement
       this.values = subject.routing?.values ?? values
     } else {
       this.prepared = subject.form === "prepared" ? subject : undefined
@@ -323,12 +323,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
             subject.text,
             this.timestamp
           )
-        } else {BatchFrame.write(
+        } else {
+          BatchFrame.write(
             out,
             Frames.batchTemplate(core, this.options, subject, dialect),
-            subject.parts,
+            subject.entries,
             this.timestamp
-          )}
+          )
+        }
       } else if (waitable === undefined || waitable.length === 0) {
         waitable = Ways.waitable(this, history?.tried, waitable !== undefined)
       }
