@@ -88,6 +88,28 @@ describe("a strongly consistent keyspace", () => {
     }))
 })
 
+describe("a pause before a repetition", () => {
+  // executeRequest.ts, `failed`: `Effect.sleep(wait)` knows nothing of `core.closing`.
+  it.effect.fails("ends when the client is closed", () =>
+    Effect.gen(function*() {
+      const { cluster } = yield* world()
+      const fiber = yield* Effect.scoped(Effect.gen(function*() {
+        const cql = yield* passing(
+          clientOf(cluster, { retry: { decide: () => ({ decision: "SameNode", delay: "8 seconds" }) } })
+        )
+        const insert = yield* passing(cql.prepare(INSERT))
+        yield* cluster.intercept(({ opcode }) =>
+          opcode === Frame.Opcode.EXECUTE ? { _tag: "Error", error: overloaded } : undefined
+        )
+        const fiber = yield* Effect.forkDetach(Effect.exit(cql.execute(insert, [Uuid.random(), 1])))
+        yield* TestClock.adjust("100 millis")
+        return fiber
+      }))
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(fiber.pollUnsafe())
+    }))
+})
+
 describe("hostFilter", () => {
   it.effect("that leaves nobody is a typed error", () =>
     Effect.gen(function*() {
