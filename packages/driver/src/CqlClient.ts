@@ -37,8 +37,9 @@ import * as DriverConfig from "./internal/driverConfig.ts"
 import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { sendGrouped } from "./internal/grouping.ts"
-import { notSent } from "./internal/notSent.ts"
+import { misplaced, notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
+import { told } from "./internal/preparing.ts"
 import { Retries } from "./internal/retries.ts"
 import type { RoutingCounters } from "./internal/router.ts"
 import { AllSeries } from "./internal/series.ts"
@@ -47,6 +48,7 @@ import { Speculator } from "./internal/speculator.ts"
 import { learning } from "./internal/tabletLearning.ts"
 import { Teacher } from "./internal/teacher.ts"
 import { traceOf } from "./internal/tracing.ts"
+import { inOrder } from "./internal/values.ts"
 import { Warnings } from "./internal/warnings.ts"
 import type * as Many from "./Many.ts"
 import * as Options from "./Options.ts"
@@ -282,16 +284,6 @@ const failed = (error: unknown, statement: string): Effect.Effect<never, CqlErro
   return Effect.fail(notSent(error, statement))
 }
 
-/** Names were looked up when the statement was prepared. */
-const misplaced = ({ givenKeyspace, text }: Prepared, keyspace: string): CqlError =>
-  unsent(
-    text,
-    `the statement was prepared ${
-      givenKeyspace === undefined ? "without a keyspace" : `for ${givenKeyspace}`
-    } and cannot ` +
-      `be executed in ${keyspace}: give the keyspace to \`prepare\``
-  )
-
 /**
  * Connects to a cluster. Succeeds when at least one node of the local datacenter takes requests, the rest follows in the
  * background; everything is closed, with requests in flight drained, at the end of the scope.
@@ -413,7 +405,7 @@ const fromCore = (
     new ExecuteRequest(
       core,
       prepared,
-      Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>),
+      inOrder(prepared, values),
       options,
       whole,
       deadline
@@ -422,18 +414,17 @@ const fromCore = (
   const prepareAndRun = (
     text: string,
     values: Values,
-    options: ExecuteOptions.ExecuteOptions | undefined,
+    resolved: ExecuteOptions.Resolved,
     whole: boolean
-  ): Effect.Effect<any, CqlError> => {
-    const resolved = core.resolver.resolve(options)
-    return Effect.suspend(() => {
+  ): Effect.Effect<any, CqlError> =>
+    Effect.suspend(() => {
       const millis = ExecuteOptions.timeoutOf(resolved, core.texts.of(text).kind)
       const deadline = core.ticker.deadline(millis)
       const preparing = Effect.timeoutOrElse(cache.prepare(text, resolved.keyspace), {
         duration: millis,
         orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
       })
-      return Effect.flatMap(preparing, (prepared) => {
+      return Effect.flatMap(told(core, resolved, text, preparing), (prepared) => {
         try {
           return bound(prepared, values, resolved, whole, deadline)
         } catch (error) {
@@ -441,7 +432,6 @@ const fromCore = (
         }
       })
     })
-  }
   const run = (
     statement: Prepared | string,
     values: Values,
@@ -453,14 +443,15 @@ const fromCore = (
         message: `values are a list, or an object with a value for each name, got ${format(values)}`
       })
     }
-    const keyspace = options?.keyspace
+    const resolved = core.resolver.resolve(options)
+    const { keyspace } = resolved
     if (statement instanceof Prepared) {
       // Of another client, which is told of other changes: by its text.
       if (statement.owner !== core.schema) {
         return run(statement.text, values, { ...options, keyspace: keyspace ?? statement.givenKeyspace }, whole)
       }
       return keyspace === undefined || keyspace === statement.givenKeyspace
-        ? bound(statement, values, core.resolver.resolve(options), whole)
+        ? bound(statement, values, resolved, whole)
         : Effect.fail(misplaced(statement, keyspace))
     }
     if (typeof statement !== "string") {
@@ -471,15 +462,15 @@ const fromCore = (
     const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
     if (!isEmpty) {
       const known = cache.get(statement, keyspace)
-      if (known !== undefined) return bound(known, values, core.resolver.resolve(options), whole)
+      if (known !== undefined) return bound(known, values, resolved, whole)
     }
     const refused = refuse(statement, isUse)
     if (refused !== undefined) return Effect.fail(refused)
     const text = core.texts.of(statement)
     // Variables without values are for the encoder to refuse, which knows their names and types.
     return isEmpty && !text.hasVariables
-      ? new ExecuteRequest(core, text, NO_VALUES, core.resolver.resolve(options), whole)
-      : prepareAndRun(statement, values, options, whole)
+      ? new ExecuteRequest(core, text, NO_VALUES, resolved, whole)
+      : prepareAndRun(statement, values, resolved, whole)
   }
   const execute = (
     statement: Prepared | string,
@@ -505,6 +496,15 @@ const fromCore = (
       duration: core.defaults.timeoutMillis,
       orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
     })
+  /** Also that of a profile; or what is wrong with the options. */
+  const keyspaceOf = (options: ExecuteOptions.ExecuteOptions | undefined): string | undefined | InvalidStatement => {
+    try {
+      return core.resolver.resolve(options).keyspace
+    } catch (error) {
+      if (error instanceof InvalidStatement) return error
+      throw error
+    }
+  }
   /** What a token is bound to: for a prepared statement the values as they are sent. */
   const boundTo = (
     statement: Prepared | string,
@@ -514,17 +514,16 @@ const fromCore = (
     const text = statement instanceof Prepared ? statement.text : statement
     const refused = refuse(text, isUse)
     if (refused !== undefined) return Effect.fail(refused)
-    const keyspace = options?.keyspace ?? (statement instanceof Prepared ? statement.givenKeyspace : undefined)
+    const given = keyspaceOf(options)
+    if (typeof given === "object") return Effect.fail(notSent(given, text))
+    const keyspace = given ?? (statement instanceof Prepared ? statement.givenKeyspace : undefined)
     if (!core.texts.of(text).hasVariables) {
       return Effect.succeed({ text, keyspace: keyspace ?? core.keyspace ?? "", values: new Uint8Array(0), secret })
     }
     return Effect.flatMap(cache.prepare(text, keyspace), (prepared) => {
       try {
         const writer = new Writer(256)
-        prepared.encoder.write(
-          writer,
-          Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>)
-        )
+        prepared.encoder.write(writer, inOrder(prepared, values))
         return Effect.succeed({ text, keyspace: prepared.keyspace, values: writer.toUint8Array(), secret })
       } catch (error) {
         return failed(error, text)
@@ -554,7 +553,9 @@ const fromCore = (
       const refused = refuse(text, isUse)
       if (refused !== undefined) return Effect.fail(refused)
       if (!core.texts.of(text).hasVariables) return Effect.undefined
-      return Effect.map(prepare(text, options?.keyspace), ({ columns, variables }) => ({
+      const keyspace = keyspaceOf(options)
+      if (typeof keyspace === "object") return Effect.fail(notSent(keyspace, text))
+      return Effect.map(prepare(text, keyspace), ({ columns, variables }) => ({
         columns,
         variables,
         hasOwnCodecs: core.codec !== undefined

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
-import type { Consistency, SerialConsistency } from "@effect-scylla/protocol/Consistency"
+import { type Consistency, isConsistency, type SerialConsistency } from "@effect-scylla/protocol/Consistency"
 import type * as Request from "@effect-scylla/protocol/Request"
 import * as Duration from "effect/Duration"
 import { format } from "effect/Formatter"
 import type * as Balancing from "./Balancing.ts"
 import { InvalidStatement } from "./CqlError.ts"
+import { isBytes } from "./internal/bytes.ts"
 import type { Series } from "./internal/series.ts"
 import type * as RetryPolicy from "./RetryPolicy.ts"
 import * as RoutingKey from "./RoutingKey.ts"
@@ -244,7 +245,7 @@ const payloadOf = (given: ExecuteOptions["customPayload"]): ReadonlyMap<string, 
   if (given === undefined) return undefined
   if (!isObject(given)) return wrong(`customPayload: an object of bytes by name, got ${format(given)}`)
   for (const [name, bytes] of Object.entries(given)) {
-    if (bytes !== null && !(bytes instanceof Uint8Array)) {
+    if (bytes !== null && !isBytes(bytes)) {
       wrong(`customPayload.${name}: bytes or null, got ${format(bytes)}`)
     }
   }
@@ -268,6 +269,19 @@ export const levelsOf = (consistency: Consistency): Pick<Resolved, "isLocal" | "
   isLocal: consistency.startsWith("LOCAL_")
 })
 
+/** Words and truth values: what is misspelt would be taken for something else. */
+const checkWords = ({ consistency, idempotent, serialConsistency, tracing }: ExecuteOptions): void => {
+  if (consistency !== undefined && !isConsistency(consistency)) {
+    wrong(`consistency: a level such as "LOCAL_QUORUM", got ${format(consistency)}`)
+  }
+  if (serialConsistency !== undefined && serialConsistency !== "SERIAL" && serialConsistency !== "LOCAL_SERIAL") {
+    wrong(`serialConsistency: "SERIAL" or "LOCAL_SERIAL", got ${format(serialConsistency)}`)
+  }
+  for (const [name, value] of [["idempotent", idempotent], ["tracing", tracing]] as const) {
+    if (value !== undefined && typeof value !== "boolean") wrong(`${name}: true or false, got ${format(value)}`)
+  }
+}
+
 /** Throws `InvalidStatement`. @internal */
 export const resolve = (
   defaults: Resolved,
@@ -282,6 +296,7 @@ export const resolve = (
   if (options.rows !== undefined && !FORMS.has(options.rows)) {
     wrong(`rows: "objects", "arrays", "lazy" or "columns", got ${format(options.rows)}`)
   }
+  checkWords(options)
   const millis = timeoutMillis(options.timeout)
   const consistency = options.consistency ?? defaults.request.consistency
   const label = labelOf(options.label) ?? defaults.label
@@ -382,7 +397,13 @@ export class Resolver {
     }
     const options = typeof given.timeout === "object" || typeof given.attemptTimeout === "object" ? plain(given) : given
     const { known } = this
-    for (let i = 0; i < known.length; i++) if (isAlike(known[i]!.given, options)) return known[i]!.resolved
+    for (let i = 0; i < known.length; i++) {
+      const found = known[i]!
+      if (!isAlike(found.given, options)) continue
+      // What is in use is kept from the end, where it is forgotten.
+      if (i >= KEPT / 2) known.unshift(...known.splice(i, 1))
+      return found.resolved
+    }
     const resolved = resolve(this.defaults, options, this.seriesOf)
     if (!resolved.isKept) return resolved
     if (known.length >= KEPT) known.pop()
@@ -398,6 +419,19 @@ const plain = (options: ExecuteOptions): ExecuteOptions => ({
   attemptTimeout: attemptMillis(options.attemptTimeout)
 })
 
+/** The same value, or objects of the same: a policy that is written at a call is another object each time. */
+const isSame = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true
+  if (!isLiteral(a) || !isLiteral(b)) return false
+  const keys = Object.keys(a)
+  if (keys.length !== Object.keys(b).length) return false
+  for (const key of keys) if (!(key in b) || !isSame(a[key], b[key])) return false
+  return true
+}
+
+const isLiteral = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  isObject(value) && Object.getPrototypeOf(value) === Object.prototype
+
 /** Whether two are the same in everything that {@link resolve} reads. */
 const isAlike = (a: ExecuteOptions, b: ExecuteOptions): boolean =>
   a.consistency === b.consistency &&
@@ -411,8 +445,8 @@ const isAlike = (a: ExecuteOptions, b: ExecuteOptions): boolean =>
   a.keyspace === b.keyspace &&
   a.label === b.label &&
   a.balancing === b.balancing &&
-  a.retry === b.retry &&
-  a.speculation === b.speculation &&
+  isSame(a.retry, b.retry) &&
+  isSame(a.speculation, b.speculation) &&
   !isPassing(b)
 
 /** @internal */

@@ -5,14 +5,18 @@
  * arithmetic (`x = x + …`, `x += …`), without access to an element (`x[0]`, which may be a list's); and batches of only these, but
  * for counters. A text that is not understood to its end is not idempotent.
  *
+ * Nor is one that writes a whole list: servers delete what was there just before the statement's time and write each element under
+ * a new time-UUID (Cassandra `Lists.Setter`, ScyllaDB `lists::setter`), so that the same write at the same time has all elements twice.
+ *
  * @since 0.1.0
  */
+import { COMMENT, QUOTED_NAME, STRING } from "./internal/lexis.ts"
 
 const TOKEN = new RegExp(
   [
-    String.raw`(?<space>\s+|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/)`,
-    String.raw`(?<string>'(?:[^']|'')*'|\$\$[\s\S]*?\$\$)`,
-    String.raw`(?<name>"(?:[^"]|"")+")`,
+    String.raw`(?<space>\s+|${COMMENT})`,
+    `(?<string>${STRING})`,
+    `(?<name>${QUOTED_NAME})`,
     // Before numbers and words: 550e8400-e29b-… begins like either.
     String.raw`(?<constant>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?!\w)|0x[0-9a-f]*(?!\w)` +
     String.raw`|-?\d+(?:\.\d*)?(?:e[+-]?\d+)?(?!\w)|-?(?:\d+(?:y|mo|w|d|h|ms|us|µs|ns|m|s))+(?!\w))`,
@@ -81,18 +85,14 @@ class Shapes {
     if (this.takes("INSERT")) {
       this.word("INTO")
       this.table()
-      if (this.takes("JSON")) {
-        this.term()
-        if (this.takes("DEFAULT") && !this.takes("NULL")) this.word("UNSET")
-      } else {
-        this.sign("(")
-        this.list(() => this.name())
-        this.sign(")")
-        this.word("VALUES")
-        this.sign("(")
-        this.list(() => this.term())
-        this.sign(")")
-      }
+      // There may be a list in JSON.
+      this.sign("(")
+      this.list(() => this.name())
+      this.sign(")")
+      this.word("VALUES")
+      this.sign("(")
+      this.list(() => this.written())
+      this.sign(")")
       this.using()
     } else if (this.takes("UPDATE")) {
       this.table()
@@ -101,7 +101,7 @@ class Shapes {
       this.list(() => {
         this.column()
         this.sign("=")
-        this.term()
+        this.written()
       })
       this.where()
     } else {
@@ -149,6 +149,12 @@ class Shapes {
   private table(): void {
     this.name()
     if (this.takes(".")) this.name()
+  }
+
+  /** A value that is written to a column. */
+  private written(): void {
+    if (this.tokens[this.at]?.text === "[") throw new NotUnderstood()
+    this.term()
   }
 
   private term(): void {

@@ -158,6 +158,7 @@ export class Prepared {
     const { keyspace = "", table = "" } = parts.variables[0] ?? {}
     Object.assign(this, parts, { keyspace, table, routedBy: undefined })
     this.templates.clear()
+    this.certain = undefined
   }
 
   /**
@@ -211,9 +212,13 @@ export class Prepared {
   }
 
   private certain: boolean | undefined = undefined
+  /** When it was used last, as the cache of statements counts, and what it was taken to weigh there. @internal */
+  usedAt = -1
+  /** @internal */
+  keptWeight = 0
   /** Whether it is certain, by its text, that doing it twice is the same as doing it once: see `Idempotence`. */
   get isCertain(): boolean {
-    return this.certain ??= Idempotence.isCertain(this.text)
+    return this.certain ??= !this.variables.some(isList) && Idempotence.isCertain(this.text)
   }
 
   /** About what it takes, in bytes. @internal */
@@ -231,4 +236,6 @@ export class Prepared {
 const WEIGHT = 2_048
 const COLUMN = 512
 
+/** It may be written to a column as a list, which is not the same twice: see `Idempotence`. The servers call that of an IN so. */
+const isList = ({ name, type }: Column): boolean => type._tag === "List" && !/^in\(/i.test(name)
 const isCounter = ({ type }: Column): boolean => type._tag === "Scalar" && type.name === "counter"

@@ -23,6 +23,12 @@ export interface Coordinator {
   readonly rack: string
 }
 
+/** How many rows there are, in whichever form. @internal */
+export const countOf = (rows: ReadonlyArray<unknown>): number =>
+  rows[0] instanceof ColumnarPage
+    ? rows.reduce((sum: number, page) => sum + (page as ColumnarPage).size, 0)
+    : rows.length
+
 /**
  * A page of a result.
  *

@@ -6,6 +6,7 @@
  */
 import type { Consistency } from "@effect-scylla/protocol/Consistency"
 import type * as Duration from "effect/Duration"
+import { format } from "effect/Formatter"
 import type { CqlReason, Outcome } from "./CqlError.ts"
 import type { StatementKind } from "./StatementKind.ts"
 
@@ -178,7 +179,10 @@ export interface Verdict {
  * @since 0.1.0
  */
 export interface Policy {
-  /** Asked after each attempt that failed; what it throws is a defect of the request. Default: {@link decide}. */
+  /**
+   * Asked after each attempt that failed, and before one is given up because its time is over: with `Fail` it goes on instead, for all the
+   * time of the request. What it throws is a defect of the request, and so is any other answer. Default: {@link decide}.
+   */
   readonly decide?: ((attempted: Attempted) => Decision | Verdict) | undefined
   /** The time of one attempt, as `attemptTimeout` of the options, which wins over it. */
   readonly attemptTimeout?: Duration.Input | false | undefined
@@ -208,9 +212,11 @@ export interface RetryBudget {
   readonly burst?: number | undefined
 }
 
+const DECISIONS: ReadonlySet<unknown> = new Set(["Fail", "SameNode", "NextNode"])
+
 /**
  * What a policy's decision comes to: as it wants it, but what may have been applied and is not idempotent is not repeated unless the
- * policy says {@link Verdict.evenIfItIsAppliedTwice}.
+ * policy says {@link Verdict.evenIfItIsAppliedTwice}. Throws a `TypeError` for an answer that is none of the decisions.
  *
  * @category outcomes
  * @since 0.1.0
@@ -219,6 +225,10 @@ export const govern = (policy: Policy | undefined, attempted: Attempted): Verdic
   const { attempts, isIdempotent, kind, outcome, proposed } = attempted
   const given = policy?.decide?.(attempted) ?? proposed
   const verdict: Verdict = typeof given === "string" ? { decision: given } : given
+  // A misspelt word or a promise must not be taken for a repetition.
+  if (typeof verdict !== "object" || verdict === null || !DECISIONS.has(verdict.decision)) {
+    throw new TypeError(`a retry policy decides "Fail", "SameNode" or "NextNode", got ${format(given)}`)
+  }
   if (verdict.decision === "Fail") return verdict
   if (policy?.maxAttempts !== undefined && attempts >= policy.maxAttempts) return { decision: "Fail" }
   const isDangerous = outcome === "Ambiguous" && (!isIdempotent || kind.isConditional || kind.isCounter === true)
@@ -233,4 +243,4 @@ export const govern = (policy: Policy | undefined, attempted: Attempted): Verdic
  * @category policies
  * @since 0.1.0
  */
-export const never: Policy = { decide: () => "Fail" }
+export const never: Policy = { decide: () => "Fail", maxAttempts: 1 }

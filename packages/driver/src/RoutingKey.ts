@@ -5,6 +5,7 @@
  */
 import { composeResult } from "@effect-scylla/sharding/RoutingKey"
 import { format } from "effect/Formatter"
+import { isBytes } from "./internal/bytes.ts"
 
 /**
  * The key, and whose it is.
@@ -24,8 +25,8 @@ export interface RoutingKey {
 /** The bytes of which the token is made, or what is wrong with it. @internal */
 export const bytesOf = (given: RoutingKey): Uint8Array | string => {
   const { key } = (given ?? {}) as RoutingKey
-  if (key instanceof Uint8Array) return key
-  if (!Array.isArray(key) || key.length === 0 || key.some((part) => !(part instanceof Uint8Array))) {
+  if (isBytes(key)) return key
+  if (!Array.isArray(key) || key.length === 0 || key.some((part) => !isBytes(part))) {
     return `routingKey.key: bytes, or a list of them for a key of several columns, got ${format(key)}`
   }
   if (key.length === 1) return key[0] as Uint8Array

@@ -190,7 +190,9 @@ export const make = (
   const mine = nodes.filter((node) => node.isLocal)
   const owning = mine.filter(ownsTokens)
   const local = [...owning, ...mine.filter((node) => !ownsTokens(node))]
-  const others = remote.flatMap((name) => nodes.filter((node) => node.datacenter === name && node.pool !== undefined))
+  const others = remote.flatMap((name) =>
+    nodes.filter((node) => node.datacenter === name && node.datacenter !== datacenter && node.pool !== undefined)
+  )
   const ring = ringOf(nodes, partitioner)
   const tables = new Map<string, ReadonlyArray<ReadonlyArray<Node>>>()
   const keyspaces = new Map<string, Keyspace>()

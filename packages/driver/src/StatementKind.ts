@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+import { COMMENT, QUOTED_NAME, STRING, withoutTexts } from "./internal/lexis.ts"
+
 /**
  * What is known of a statement from its text and its PREPARED: what decides about retries, timeouts and outcomes.
  *
@@ -33,8 +35,8 @@ export interface StatementKind {
  */
 export const read: StatementKind = { type: "read", isConditional: false, isSinglePartition: false }
 
-/** What says nothing about a statement: strings, quoted names, $$-strings and comments. */
-const SKIPPED = String.raw`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/`
+/** What says nothing about a statement. */
+const SKIPPED = `${STRING}|${QUOTED_NAME}|${COMMENT}`
 const TOKEN = new RegExp(String.raw`${SKIPPED}|[A-Za-z_]\w*`, "g")
 /** `?` and `:name`. After the colon of a map or of a field there may be a constant or a call, too. */
 const VARIABLE = new RegExp(
@@ -42,21 +44,26 @@ const VARIABLE = new RegExp(
   "gi"
 )
 
+const NAME = new RegExp(String.raw`(${QUOTED_NAME})|\b[a-z_]\w*`, "gi")
+/** Where the assignments of an UPDATE begin and end. */
+const BOUNDS = new Set(["SET", "WHERE", "APPLY", "UPDATE", "INSERT", "DELETE"])
+const ASSIGNMENTS = /\bSET\b([^A-Z]*)/g
 /** `c = c + 1`, `c += 1`: with a number only a counter can be meant. */
-const COUNTS = new RegExp(
-  String.raw`(?:(\b[a-z_]\w*)\s*=\s*\1|("(?:[^"]|"")+")\s*=\s*\2)\s*[+-]\s*-?\d|[\w"]\s*[+-]=\s*-?\d`,
-  "i"
-)
-const SKIPPED_TEXT = new RegExp(String.raw`'(?:[^']|'')*'|\$\$[\s\S]*?\$\$|--[^\n]*|\/\/[^\n]*|\/\*[\s\S]*?\*\/`, "g")
+const COUNTS = new RegExp(String.raw`(${QUOTED_NAME})\s*=\s*\1\s*[+-]\s*-?\d|"\s*[+-]=\s*-?\d`)
 
 /** Longer texts are not looked at for counters: what a counter is stamped with does no harm. */
-const LONGEST = 4_096
+const LONGEST = 16_384
 
 const counts = (text: string): boolean => {
-  if (text.length > LONGEST) return false
-  const bare = text.replace(SKIPPED_TEXT, " ")
-  const set = /\bset\b([\s\S]*?)(?:\bwhere\b|$)/i.exec(bare)
-  return set !== null && /[+-]/.test(set[1]!) && COUNTS.test(set[1]!)
+  if (text.length > LONGEST || !/[+-]/.test(text)) return false
+  // All names as they are when they are quoted, so that those are the same that are for the server.
+  const bare = withoutTexts(text).replace(NAME, (name, quoted: string | undefined) => {
+    if (quoted !== undefined) return quoted.replace(/[A-Z]/g, (letter) => `^${letter.toLowerCase()}`)
+    const word = name.toUpperCase()
+    return BOUNDS.has(word) ? word : `"${name.toLowerCase()}"`
+  })
+  for (const [, assignments] of bare.matchAll(ASSIGNMENTS)) if (COUNTS.test(assignments!)) return true
+  return false
 }
 
 const SCHEMA = new Set(["CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE"])
@@ -93,7 +100,7 @@ export const of = (text: string): StatementKind => {
         type: "batch",
         isConditional,
         isSinglePartition: false,
-        isCounter: second === "COUNTER",
+        isCounter: second === "COUNTER" || counts(text),
         batch: second === "UNLOGGED" ? "unlogged" : second === "COUNTER" ? "counter" : "logged"
       }
     case "USE":

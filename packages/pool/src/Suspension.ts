@@ -84,6 +84,11 @@ export abstract class Suspension<A, E> {
     return undefined
   }
 
+  /** Whether it was never evaluated. */
+  protected get isFresh(): boolean {
+    return this.state === FRESH
+  }
+
   /** Whether the fiber no longer waits. */
   get isSettled(): boolean {
     return this.state >= SETTLED && this.state !== HANDED

@@ -186,8 +186,9 @@ class Impl implements Ticker {
   }
 
   readonly beginRead = (): void => {
-    if (this.scheduled) return
+    // Time has passed since the last read, whatever is scheduled.
     this.moment++
+    if (this.scheduled) return
     this.scheduled = true
     this.reading = true
   }

@@ -51,20 +51,24 @@ export class TextEntry {
 /** One statement of a batch. */
 export type Entry = PreparedEntry | TextEntry
 
-const kindOf = (batch: BatchKind, isConditional: boolean): StatementKind.StatementKind => ({
+const kindOf = (batch: BatchKind, isConditional: boolean, isCounter: boolean): StatementKind.StatementKind => ({
   type: "batch",
   isConditional,
   isSinglePartition: false,
-  isCounter: batch === "counter",
+  isCounter,
   batch
 })
 
-/** By whether any statement is conditional. */
-const KINDS: Readonly<Record<BatchKind, readonly [StatementKind.StatementKind, StatementKind.StatementKind]>> = {
-  logged: [kindOf("logged", false), kindOf("logged", true)],
-  unlogged: [kindOf("unlogged", false), kindOf("unlogged", true)],
-  counter: [kindOf("counter", false), kindOf("counter", true)]
-}
+const kindsOf = (batch: BatchKind) =>
+  [
+    kindOf(batch, false, false),
+    kindOf(batch, false, true),
+    kindOf(batch, true, false),
+    kindOf(batch, true, true)
+  ] as const
+
+/** By whether any statement is conditional, and whether any counts. */
+const KINDS = { logged: kindsOf("logged"), unlogged: kindsOf("unlogged"), counter: kindsOf("counter") }
 
 /** Statements that go out in one BATCH. */
 export class BatchStatement {
@@ -85,16 +89,19 @@ export class BatchStatement {
   ) {
     this.type = type
     this.entries = entries
-    let isConditional = false
+    let isConditional = 0
+    // Servers take counters in unlogged batches, too.
+    let isCounter = type === "counter" ? 1 : 0
     let routing: PreparedEntry | undefined
     for (let i = 0; i < entries.length; i++) {
       const { statement } = entries[i]!
-      if (statement.kind.isConditional) isConditional = true
+      if (statement.kind.isConditional) isConditional = 2
+      if (statement.kind.isCounter === true) isCounter = 1
       if (routing === undefined && statement.form === "prepared" && statement.partitionKey.length > 0) {
         routing = entries[i] as PreparedEntry
       }
     }
-    this.kind = KINDS[type][isConditional ? 1 : 0]
+    this.kind = KINDS[type][isConditional + isCounter]!
     this.routing = routing
     this.usual = shared.usual
     this.templates = shared.templates
@@ -111,8 +118,23 @@ export class BatchStatement {
 
   /** All of it can be done twice: by what is said of each statement, or by its text. */
   get isCertain(): boolean {
-    return this.type !== "counter" &&
+    return this.kind.isCounter !== true &&
       this.entries.every(({ idempotent, statement }) => idempotent ?? statement.isCertain)
+  }
+
+  /** Of some statement it is said that it cannot be done twice. */
+  get isForbidden(): boolean {
+    return this.entries.some(({ idempotent }) => idempotent === false)
+  }
+
+  /** Of each statement it is said that it can be done twice. */
+  get isAllowed(): boolean {
+    return this.entries.every(({ idempotent }) => idempotent === true)
+  }
+
+  /** Some statement is of a strongly consistent keyspace, as far as that was looked up. */
+  get isGlobal(): boolean {
+    return this.entries.some(({ statement }) => statement.form === "prepared" && statement.isGlobal)
   }
 
   /** The prepared statements among them, each once. */

@@ -1,3 +1,4 @@
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
 import type { Item, Options, Values } from "../Batch.ts"
@@ -12,6 +13,8 @@ import type { Core } from "./core.ts"
 import { ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
 import { notSent } from "./notSent.ts"
 import type { PreparedCache } from "./preparedCache.ts"
+import { told } from "./preparing.ts"
+import { inOrder } from "./values.ts"
 
 /** An item taken apart. */
 export interface Given {
@@ -76,24 +79,25 @@ export class Batching {
 
   run(items: ReadonlyArray<Item>, options: Options | undefined): Effect.Effect<ResultSet, CqlError> {
     const { core } = this
-    const quick = options?.keyspace === undefined ? this.quick(items) : undefined
+    const resolved = core.resolver.resolve(options)
+    const { keyspace } = resolved
+    const quick = keyspace === undefined ? this.quick(items) : undefined
     const given = quick === undefined ? this.givenOf(items) : []
     if (items.length > MAX_STATEMENTS) {
       wrong(`a batch has at most ${MAX_STATEMENTS} statements, got ${items.length}: split it`)
     }
     const type = options?.type ?? "logged"
     if (!TYPES.has(type)) wrong(`type: "logged", "unlogged" or "counter", got ${format(type)}`)
-    const resolved = core.resolver.resolve(options)
     const send = (entries: ReadonlyArray<Entry>, deadline?: number): ExecuteRequest =>
       new ExecuteRequest(core, new BatchStatement(type, entries, core.batches), NO_VALUES, resolved, false, deadline)
     if (quick !== undefined) return send(quick)
-    const keyspace = options?.keyspace
     const known = this.known(given, keyspace)
     if (known !== undefined) return send(known)
     return Effect.suspend(() => {
       const millis = timeoutOf(resolved, BATCH)
       const deadline = core.ticker.deadline(millis)
-      return Effect.flatMap(this.prepared(given, keyspace, millis), (entries) => send(entries, deadline))
+      const preparing = told(core, resolved, "BEGIN BATCH", this.prepared(given, keyspace, millis))
+      return Effect.flatMap(preparing, (entries) => send(entries, deadline))
     })
   }
 
@@ -140,11 +144,12 @@ export class Batching {
     return known
   }
 
-  /** All of them, what has to be prepared prepared. */
+  /** All of them, what has to be prepared prepared; without those whose values are wrong, where `onError` is told of them. */
   prepared(
     given: ReadonlyArray<Given>,
     keyspace: string | undefined,
-    millis: number
+    millis: number,
+    onError?: (at: number, error: CqlError) => void
   ): Effect.Effect<ReadonlyArray<Entry>, CqlError> {
     return Effect.suspend(() => {
       const unknown = new Set<string>()
@@ -163,10 +168,16 @@ export class Batching {
           const byText = new Map(prepared)
           try {
             return Effect.succeed(
-              given.map((one, at) => {
+              given.flatMap((one, at) => {
                 const { statement } = one
-                const found = typeof statement === "string" ? byText.get(statement) : statement
-                return found === undefined ? this.entryOf(one, keyspace, at)! : entry(found, one, at)
+                const found = typeof statement === "string" ? byText.get(statement) : undefined
+                try {
+                  return [found === undefined ? this.entryOf(one, keyspace, at)! : entry(found, one, at)]
+                } catch (error) {
+                  if (onError === undefined || !(error instanceof EncodeError)) throw error
+                  onError(at, notSent(error, typeof statement === "string" ? statement : statement.text))
+                  return []
+                }
               })
             )
           } catch (error) {
@@ -227,6 +238,6 @@ const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
 const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry =>
   new PreparedEntry(
     writing(prepared, at),
-    Array.isArray(values) ? values : prepared.encoder.order(values as Readonly<Record<string, unknown>>),
+    inOrder(prepared, values),
     idempotent
   )

@@ -140,6 +140,9 @@ const cqlError = (reason: CqlReason): CqlError => new CqlError({ reason, attempt
 const reasonOf = (error: PoolError | ServerError): PoolReason | ServerError =>
   error instanceof PoolError ? error.reason : error
 
+/** Milliseconds between two choices of nodes of other datacenters because some cannot be reached. */
+const CHOOSE_MILLIS = 30_000
+
 /**
  * The control connection and what it tells: one actor that owns the list of nodes, their pools, and the snapshot.
  */
@@ -315,7 +318,13 @@ export class Cluster {
     { address, port }: { readonly address: string; readonly port: number }
   ) {
     const { datacenter, hostId, rack, releaseVersion } = row
-    return this.options.hostFilter?.({ hostId, address, port, datacenter, rack, releaseVersion }) === false
+    try {
+      return this.options.hostFilter?.({ hostId, address, port, datacenter, rack, releaseVersion }) === false
+    } catch (error) {
+      this.core.warnings.warn("hostFilter", `hostFilter has thrown, nodes stay as they are: ${String(error)}`)
+      // One that is new is not asked: it is not known whether it may be.
+      return this.members.get(hostId)?.isFiltered ?? true
+    }
   }
 
   /** Where they are wanted, and the server has them in a form that is understood. */
@@ -389,10 +398,11 @@ export class Cluster {
     const chosen = new Set<string>()
     for (const datacenter of failover?.datacenters ?? []) {
       if (datacenter === this.datacenter) continue
+      // Those that are connected stay, and those that cannot be reached make room for others.
+      const grade = (pool: NodePool.NodePool | undefined): number =>
+        pool === undefined ? 1 : pool.isUp || pool.lastReason === undefined ? 0 : 2
       const rank = ({ hostId }: SystemTables.NodeRow): string =>
-        `${this.members.get(hostId)?.node.pool === undefined ? 1 : 0} ${
-          mixed(this.options.session.clientId ?? "", hostId)
-        }`
+        `${grade(this.members.get(hostId)?.node.pool)} ${mixed(this.options.session.clientId ?? "", hostId)}`
       rows.filter((row) => row.datacenter === datacenter)
         .toSorted((a, b) => rank(a) < rank(b) ? -1 : 1)
         .slice(0, failover!.nodes)
@@ -468,6 +478,8 @@ export class Cluster {
     yield* Effect.forkIn(watch, scope, { startImmediately: true })
   })
 
+  private chosenAt = -Infinity
+
   private tell({ address, hostId, port }: Snapshot.Node, change: NodeChange["change"]): void {
     PubSub.publishUnsafe(this.published, { hostId, address, port, change })
   }
@@ -479,11 +491,23 @@ export class Cluster {
     if (change._tag === "Up") this.options.onUp(node.hostId)
     // An idle connection to the same node would notice much later.
     if (change._tag === "Down" && this.control?.address === node.address) this.control.connection.probe()
+    if ((change._tag === "Down" || change._tag === "DialFailed") && !node.isLocal) this.chooseOthers(node)
     if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
     // A contact point may lead to many nodes in turn.
     this.addresses.refuted(node.hostId)
     Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
     return Effect.logWarning(`a connection was closed: ${change.reason.message}`)
+  }
+
+  /** Where there are others, one of another datacenter that cannot be reached is replaced: not more often than once in a while. */
+  private chooseOthers({ datacenter, pool }: Snapshot.Node): void {
+    const now = this.core.millis
+    if (pool?.isUp === true || now - this.chosenAt < CHOOSE_MILLIS) return
+    const isSpare = ({ isFiltered, node }: Member): boolean =>
+      node.datacenter === datacenter && node.pool === undefined && !isFiltered
+    if (![...this.members.values()].some(isSpare)) return
+    this.chosenAt = now
+    Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
   }
 
   /** A node that takes no requests any more, and one that does again: once each, with why. */

@@ -10,7 +10,7 @@ import * as TabletRouting from "@effect-scylla/protocol/TabletRouting"
 import type * as TabletMap from "@effect-scylla/sharding/TabletMap"
 import * as Token from "@effect-scylla/sharding/Token"
 import type * as Clock from "effect/Clock"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type { CqlError } from "../CqlError.ts"
 import type { Resolved, Resolver } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
@@ -53,6 +53,9 @@ export const SLOWEST = 8
 /** What slow is: so many ticks, and so many times what the statement usually takes. */
 const SLOW_TICKS = 2
 const SLOW_FACTOR = 4
+
+/** Milliseconds between the reads that are to tell of a tablet, as long as none does. */
+const WONDER = { least: 2_000, factor: 4, most: 600_000, tables: 1_000 }
 
 const placeOf = ({ host, shard }: TabletMap.TabletReplica): string => `${host} ${shard}`
 
@@ -99,6 +102,8 @@ export class Core extends Router {
   /** Payloads that could not be read, and were left alone. */
   malformedTablets = 0
   private block = 0
+  /** When it is asked again about tablets of which nobody has told, by table. */
+  private readonly wondering = new Map<string, { readonly wait: number; readonly next: number }>()
 
   /** A frame is being encoded. Values may have getters, and what those do must not end up in the middle of it. */
   isEncoding = false
@@ -130,6 +135,17 @@ export class Core extends Router {
     this.closed = true
     for (const tell of this.closing) tell()
     this.closing.clear()
+  }
+
+  /** A pause, which the end of the client ends. */
+  pause(millis: number): Effect.Effect<void> {
+    const closed = Effect.callback<void>((resume) => {
+      if (this.closed) return resume(Effect.void)
+      const tell = (): void => resume(Effect.void)
+      this.closing.add(tell)
+      return Effect.sync(() => this.closing.delete(tell))
+    })
+    return Effect.raceFirst(Effect.sleep(millis), closed)
   }
 
   /** Whether this client stamps such a statement: where the caller gives no time of its own. */
@@ -168,7 +184,9 @@ export class Core extends Router {
     const { confirmed } = prepared
     if (confirmed === undefined) return
     confirmed.add(node.hostId)
-    if (this.snapshot.local.every(({ hostId }) => confirmed.has(hostId))) prepared.confirmed = undefined
+    const isSure = ({ hostId }: Node): boolean => confirmed.has(hostId)
+    const { local, remote } = this.snapshot
+    if (local.every(isSure) && remote.every(isSure)) prepared.confirmed = undefined
   }
 
   /** Microseconds since 1970, growing with every call; the clock is read once for each turn of the event loop. */
@@ -212,9 +230,15 @@ export class Core extends Router {
   wonder(prepared: Prepared, values: ReadonlyArray<unknown>): void {
     const { tabletTable } = prepared
     if (tabletTable === undefined || !this.hash(prepared, values)) return
-    if (this.tablets.find(tabletTable, this.token.hi, this.token.lo) === undefined) {
-      this.slow.learnTablet(prepared, values)
-    }
+    if (this.tablets.find(tabletTable, this.token.hi, this.token.lo) !== undefined) return
+    const now = this.millis
+    const before = this.wondering.get(tabletTable)
+    if (before !== undefined && now < before.next) return
+    // Where every node and shard is a right one, no server ever tells.
+    const wait = before === undefined ? WONDER.least : Math.min(before.wait * WONDER.factor, WONDER.most)
+    if (this.wondering.size >= WONDER.tables) this.wondering.clear()
+    this.wondering.set(tabletTable, { wait, next: now + wait })
+    this.slow.learnTablet(prepared, values)
   }
 
   /** A tablet as `system.tablets` has it: what is known of that range already is not replaced by the same. */
@@ -237,6 +261,7 @@ export class Core extends Router {
   }
 
   private addTablet(table: string, told: TabletMap.TabletInfo): void {
+    this.wondering.delete(table)
     this.tablets.add(table, { ...told, replicas: this.localReplicas(told) })
   }
 

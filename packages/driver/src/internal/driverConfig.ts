@@ -58,7 +58,11 @@ export const make = (options: Options, { defaults, pool, session }: Checked): st
       },
       retry: { policy: { type: "standard-error-aware" } },
       "load-balancing": {
-        policy: { type: "token-aware", "load-distribution": "round-robin", "fallback-to-non-preferred-nodes": false },
+        policy: {
+          type: "token-aware",
+          "load-distribution": "round-robin",
+          "fallback-to-non-preferred-nodes": options.datacenterFailover !== undefined
+        },
         "node-preference": preference
       }
     }

@@ -1,4 +1,5 @@
 import { Suspension } from "@effect-scylla/pool/Suspension"
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,9 +13,12 @@ import type { Failure, Options, Summary } from "../Many.ts"
 import { Prepared } from "../Prepared.ts"
 import type { ResultSet } from "../ResultSet.ts"
 import type { Core } from "./core.ts"
-import { encodeError, ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
-import { notSent } from "./notSent.ts"
+import { ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
+import { misplaced, notSent } from "./notSent.ts"
 import type { PreparedCache } from "./preparedCache.ts"
+import { told } from "./preparing.ts"
+import * as Spans from "./spans.ts"
+import { inOrder } from "./values.ts"
 
 export const MAX_CONCURRENCY = 16_384
 const CONCURRENCY = 256
@@ -38,7 +42,7 @@ class Row extends ExecuteRequest {
     values: ReadonlyArray<unknown>,
     options: Resolved
   ) {
-    super(core, prepared, values, options, false)
+    super(core, prepared, values, options, false, 0, many.traced)
     this.many = many
     this.index = index
   }
@@ -83,6 +87,8 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
   private readonly makeRows: () => Rows
   private readonly resolved: Resolved
   private readonly options: Options
+  /** What its rows note for the one span of all. */
+  readonly traced: Spans.Traced | undefined
   private readonly concurrency: number
   private readonly maxFailures: number
 
@@ -103,9 +109,11 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
     makeRows: () => Rows,
     resolved: Resolved,
     options: Options,
-    context: Context.Context<never>
+    context: Context.Context<never>,
+    traced?: Spans.Traced
   ) {
     super()
+    this.traced = traced
     const { concurrency, failures, maxFailures } = check(options)
     this.core = core
     this.prepared = prepared
@@ -118,7 +126,17 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
   }
 
   protected renew(): ManyRequest {
-    return new ManyRequest(this.core, this.prepared, this.makeRows, this.resolved, this.options, this.context)
+    const { context, core, makeRows, options, prepared, resolved, traced } = this
+    return new ManyRequest(core, prepared, makeRows, resolved, options, context, traced)
+  }
+
+  protected override around(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<Summary, CqlError> | undefined {
+    if (this.traced !== undefined || !Spans.isTraced(fiber)) return undefined
+    const { context, core, makeRows, options, prepared, resolved } = this
+    return Spans.around(
+      Spans.describe(prepared, resolved, core.keyspace, prepared.isCertain),
+      (traced) => new ManyRequest(core, prepared, makeRows, resolved, options, context, traced)
+    )
   }
 
   protected start(): void {
@@ -217,10 +235,11 @@ export class ManyRequest extends Suspension<Summary, CqlError> {
           message: `row ${index} is a list, or an object with a value for each name, got ${format(value)}`
         })
       }
-      values = Array.isArray(value) ? value : prepared.encoder.order(value as Readonly<Record<string, unknown>>)
+      values = inOrder(prepared, value as Readonly<Record<string, unknown>>)
     } catch (error) {
+      if (!(error instanceof InvalidStatement || error instanceof EncodeError)) throw error
       this.done++
-      const reason = error instanceof InvalidStatement ? error : encodeError(error)
+      const reason = error
       return this.failed(index, new CqlError({ reason, outcome: "NotSent", attempts: [], statement: prepared.text }))
     }
     const row = new Row(this, index, core, prepared, values, resolved)
@@ -339,11 +358,17 @@ export const executeMany = (
     }
     const isOwn = statement instanceof Prepared && statement.owner === core.schema
     const text = typeof statement === "string" ? statement : statement.text
-    const keyspace = typeof statement === "string" ? options.keyspace : options.keyspace ?? statement.givenKeyspace
-    const prepared = isOwn ? Effect.succeed(statement) : Effect.timeoutOrElse(cache.prepare(text, keyspace), {
-      duration: resolved.timeoutMillis,
-      orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
-    })
+    const keyspace = resolved.keyspace ?? (typeof statement === "string" ? undefined : statement.givenKeyspace)
+    if (isOwn && keyspace !== statement.givenKeyspace) return Effect.fail(misplaced(statement, keyspace!))
+    const prepared = isOwn ? Effect.succeed(statement) : told(
+      core,
+      resolved,
+      text,
+      Effect.timeoutOrElse(cache.prepare(text, keyspace), {
+        duration: resolved.timeoutMillis,
+        orElse: () => Effect.fail(notSent(preparingTimedOut(), text))
+      })
+    )
     return Effect.flatMap(prepared, (prepared) =>
       Effect.contextWith((context: Context.Context<never>) => {
         if (Stream.isStream(rows)) {

@@ -6,7 +6,7 @@ import { Suspension } from "@effect-scylla/pool/Suspension"
 import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
 import * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
 import * as Frame from "@effect-scylla/protocol/Frame"
-import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
+import type { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import type { Reader } from "@effect-scylla/protocol/Reader"
 import * as Request from "@effect-scylla/protocol/Request"
 import * as Response from "@effect-scylla/protocol/Response"
@@ -14,11 +14,9 @@ import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { Writer } from "@effect-scylla/protocol/Writer"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Tracer from "effect/Tracer"
 import {
   type Attempt,
   AttemptTimeout,
@@ -32,7 +30,7 @@ import {
 } from "../CqlError.ts"
 import { levelsOf, type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
-import { empty, ResultSet } from "../ResultSet.ts"
+import { countOf, empty, ResultSet } from "../ResultSet.ts"
 import { decide, mayBeSentTwice, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
@@ -47,6 +45,7 @@ import * as Spans from "./spans.ts"
 import type { Impatient } from "./speculator.ts"
 import { refusal } from "./strongConsistency.ts"
 import type { Subject } from "./subject.ts"
+import { encodeError } from "./values.ts"
 import * as Ways from "./ways.ts"
 
 const withoutStack = <A>(make: () => A): A => {
@@ -60,10 +59,6 @@ const withoutStack = <A>(make: () => A): A => {
 }
 
 const isSameId = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
-
-/** What is wrong with a value, whatever threw it. */
-export const encodeError = (error: unknown): EncodeError =>
-  error instanceof EncodeError ? error : new EncodeError({ message: String(error), path: "", cqlType: "" })
 
 /** The time of a request was over before its statement was prepared. */
 export const preparingTimedOut = (): RequestTimeout =>
@@ -91,17 +86,31 @@ const atLevel = (options: Resolved, consistency: Resolved["request"]["consistenc
   isKept: false
 })
 
-const errorIn = (cause: Cause.Cause<CqlError>): CqlError | undefined => {
-  for (const reason of cause.reasons) if (Cause.isFailReason(reason)) return reason.error
-  return undefined
-}
-
 /** Rows in one of the forms that few ask for. */
 const readAs = (form: Resolved["rows"], decoder: RowDecoder, body: Reader): Array<any> =>
   form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
 
+/** An attempt that is given up because its time is over. */
+interface Overdue {
+  readonly reason: AttemptTimeout
+  /** What the policy says, if there is one, or that it has thrown. */
+  readonly judgement?: Judgement
+  readonly defect?: { readonly cause: unknown }
+}
+const NO_MORE: Judgement = { decision: "Fail", wait: 0, consistency: undefined }
+
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
+
+/** What is won in a race for a result of several pages. */
+class FirstPage {
+  /** All rows. */
+  readonly rest: Effect.Effect<Array<Row>, CqlError>
+
+  constructor(rest: Effect.Effect<Array<Row>, CqlError>) {
+    this.rest = rest
+  }
+}
 
 /** Requests of which the first answer is taken. */
 interface Race {
@@ -124,7 +133,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   options: Resolved
   /** All rows of all pages are wanted, and not a result. */
   private readonly whole: boolean
-  private readonly traced: boolean
+  /** Where it is noted who answered, if a span has begun already. */
+  private readonly traced: Spans.Traced | undefined
 
   node: Node | undefined = undefined
   connection: Connection | undefined = undefined
@@ -142,7 +152,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** Drawn once: every attempt sends the same. */
   private timestamp = 0
   /** No answer in the attempt's own time, and another node is to be asked. */
-  private isMoving = false
+  private overdue: Overdue | undefined = undefined
   /** What only a failure fills in. */
   history: History | undefined = undefined
 
@@ -154,7 +164,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     options: Resolved,
     whole: boolean,
     deadline = 0,
-    traced = false
+    traced?: Spans.Traced
   ) {
     super()
     this.deadline = deadline
@@ -173,38 +183,23 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   }
 
   protected override around(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, CqlError> | undefined {
-    if (this.traced) return undefined
-    const { span, tracer } = fiber.cache
-    if (tracer === undefined && span === undefined) return undefined
-    const { attributes, name } = Spans.describe(this.subject, this.options, this.core.keyspace, this.isIdempotent)
-    return Effect.useSpan(name, { kind: "client", attributes }, (span) =>
-      Effect.suspend(() => {
-        const request = new ExecuteRequest(
-          this.core,
-          this.subject,
-          this.values,
-          this.options,
-          this.whole,
-          this.deadline,
-          true
-        )
-        return Effect.onExit(Effect.provideService(request, Tracer.ParentSpan, span), (exit) =>
-          Effect.map(Clock.Clock, (clock) => {
-            const { connection, history, node } = request
-            Spans.finish(span, clock.currentTimeNanosUnsafe(), {
-              node,
-              shard: connection?.shard,
-              speculations: history?.speculations ?? 0,
-              attempts: history?.attempts ?? [],
-              value: Exit.isSuccess(exit) ? exit.value : undefined,
-              error: Exit.isFailure(exit) ? errorIn(exit.cause) : undefined
-            })
-          }))
-      }))
+    if (this.traced !== undefined) return undefined
+    if (!Spans.isTraced(fiber)) return undefined
+    const { core, options, subject, values, whole } = this
+    const deadline = this.isFresh ? this.deadline : 0
+    return Spans.around(
+      Spans.describe(subject, options, core.keyspace, this.isIdempotent),
+      (traced) => new ExecuteRequest(core, subject, values, this.firstOptions, whole, deadline, traced)
+    )
+  }
+
+  /** As it was asked for, whatever a policy has made of it since. */
+  private get firstOptions(): Resolved {
+    return this.history?.first ?? this.options
   }
 
   protected renew(): ExecuteRequest {
-    return new ExecuteRequest(this.core, this.subject, this.values, this.options, this.whole, 0, this.traced)
+    return new ExecuteRequest(this.core, this.subject, this.values, this.firstOptions, this.whole, 0, this.traced)
   }
 
   private get kind(): StatementKind.StatementKind {
@@ -219,13 +214,24 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
 
   /**
    * What was said of it, else what its text says: that counts where each time it is sent it writes at the same time. To count is never
-   * idempotent, whatever is said.
+   * idempotent, whatever is said, nor is a batch of which some statement is not.
    */
   private get isIdempotent(): boolean {
     const { core, options, subject } = this
-    if (subject.kind.isCounter === true) return false
+    if (subject.kind.isCounter === true || (subject.form === "batch" && subject.isForbidden)) return false
     if (options.idempotent !== undefined) return options.idempotent
+    if (subject.form === "batch" && subject.isAllowed) return true
+    // Servers of a strongly consistent keyspace stamp writes themselves, each time anew.
+    if (subject.form === "batch" ? subject.isGlobal : this.prepared?.isGlobal === true) return false
     return (core.clientTimestamps || options.request.timestamp !== undefined) && subject.isCertain
+  }
+
+  /** Also when it is evaluated again: what its text says holds for one timestamp only, and that draws another. */
+  private get isIdempotentAnew(): boolean {
+    const { options, subject } = this
+    const isSaid = options.idempotent !== undefined || options.request.timestamp !== undefined ||
+      (subject.form === "batch" && subject.isAllowed)
+    return isSaid && this.isIdempotent
   }
 
   protected start(): void {
@@ -242,7 +248,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { latencies } = this.subject.usual
     if (speculation.quantile > 0 && latencies === undefined) this.subject.usual.latencies = new Latencies()
     const millis = speculation.quantile === 0 ? speculation.millis : latencies?.quantile(speculation.quantile)
-    if (millis !== undefined) core.speculator.add(this, speculation.quantile === 0 ? millis : millis / 1_000)
+    if (millis === undefined) return
+    const delay = speculation.quantile === 0 ? millis : millis / 1_000
+    // What would come after its time is over is not waited for.
+    if (delay < this.left) core.speculator.add(this, delay)
   }
 
   /** Called by the ticker. */
@@ -274,19 +283,25 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       const isGiven = connection !== undefined
       if (connection === undefined) {
         const { options } = this
-        connection = options.way !== undefined
-          ? Ways.routeBy(this, options.way)
-          : options.request.pagingState !== undefined && options.request.pagingState !== null && history === undefined
-          ? core.routePage(options.request.pagingState, prepared, this.values)
-          : undefined
-        if (options.way === undefined) connection ??= core.route(prepared, this.values, options, history?.tried)
+        const { way } = options
+        const { pagingState } = options.request
+        // A page is asked of the node that gave the one before, unless the caller knows better.
+        if (
+          pagingState !== undefined && pagingState !== null && history === undefined && way?.target === undefined &&
+          way?.balancing === undefined
+        ) {
+          connection = core.routePage(pagingState, prepared, this.values)
+        }
+        connection ??= way === undefined
+          ? core.route(prepared, this.values, options, subject.kind.isConditional, history?.tried)
+          : Ways.routeBy(this, way)
       }
       if (connection === undefined) {
         waitable = Ways.waitable(this, history?.tried)
         if (waitable.length === 0) connection = Ways.routeLast(this, history?.tried)
       }
       if (prepared?.isGlobal === true) {
-        const refused = refusal(subject, this.options)
+        const refused = refusal(core, subject, this.options)
         if (refused !== undefined) {
           core.isEncoding = false
           return this.end(refused)
@@ -346,18 +361,26 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     this.connection = connection
     this.sentAt = core.ticker.now
     this.stream = connection.commit(start, this, this.attemptDeadline())
-    if (this.race?.first !== this && this.race !== undefined) this.history!.tried.push(core.node!)
+    // Those that race do not go where one of them is already.
+    if (this.race !== undefined) this.history!.tried.push(core.node!)
   }
 
   /** Called when it takes longer than it should: asks other nodes, too, and takes the first answer. */
   onImpatient(): void {
     const { core, history, node, options } = this
     const { max, millis, quantile } = options.speculation!
-    // Who waits for room, or for a statement to be prepared, has asked nobody yet.
-    if (node === undefined || this.stream < 0 || history?.place?.isWaiting === true) return
+    const delay = quantile === 0 ? millis : (this.subject.usual.latencies?.quantile(quantile) ?? 0) / 1_000
+    // Who waits for room has asked nobody yet.
+    if (node === undefined || this.stream < 0 || history?.place?.isWaiting === true) {
+      if (delay < this.left) core.speculator.add(this, delay)
+      return
+    }
+    // Whether it may be done twice is known better once it is routed.
+    if (!this.isRepeatable) return
     const shared = this.history ??= new History()
-    const tried = [...shared.tried, node]
-    if (Ways.others(this, tried).length === 0) return
+    const { tried } = shared
+    if (Ways.others(this, [...tried, node], false).length === 0) return
+    tried.push(node)
     const race: Race = { first: this, isAnswered: false }
     const spare = (): Effect.Effect<any, CqlError> => {
       if (!core.retries.maySpeculate(core.requests)) {
@@ -372,23 +395,27 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       other.begun = this.begun
       other.startedAt = this.startedAt
       other.timestamp = this.timestamp
+      other.options = this.options
       other.history = new History(tried)
+      other.history.plan = shared.plan
       return other
     }
     const first = spare()
     if (first === Effect.interrupt) return
-    const delay = quantile === 0 ? millis : (this.subject.usual.latencies?.quantile(quantile) ?? 0) / 1_000
     const later = Array.from(
       { length: max - 1 },
       (_, i) =>
         Effect.andThen(
           Effect.sleep((i + 1) * delay),
-          Effect.suspend(() => Ways.others(this, tried).length > 0 ? spare() : Effect.interrupt)
+          Effect.suspend(() => Ways.others(this, tried, false).length > 0 ? spare() : Effect.interrupt)
         )
     )
     this.race = race
     this.handOver((rest) =>
-      Effect.catchCause(Effect.raceAll([rest, first, ...later]), (cause) => this.allFailed(cause))
+      Effect.catchCause(Effect.raceAll([rest, first, ...later]), (cause) => this.allFailed(cause)).pipe(
+        // The race is for the first page.
+        Effect.flatMap((won) => won instanceof FirstPage ? won.rest : Effect.succeed(won))
+      )
     )
   }
 
@@ -399,6 +426,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (first === undefined || Cause.hasDies(cause)) return Effect.failCause(cause)
     const outcome = errors.reduce((worst, error) => graver(worst, error.outcome), first.outcome)
     this.options.series.fail(first.reason._tag, outcome)
+    this.noteSlow(first.reason)
     const { idempotent, reason, statement } = first
     const attempts = errors.flatMap((error) => error.attempts ?? [])
     return Effect.fail(new CqlError({ reason, outcome, attempts, statement, idempotent }))
@@ -573,7 +601,11 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         }
         return pagingState === null
           ? this.succeedLater(core.ticker, rows)
-          : this.settle(this.allRows(rows, pagingState))
+          : this.settle(
+            this.race === undefined
+              ? this.allRows(rows, pagingState)
+              : Exit.succeed(new FirstPage(Effect.suspend(() => this.allRows(rows, pagingState))))
+          )
       }
       if (kind === Response.ResultKind.SCHEMA_CHANGE) {
         const change = Response.readSchemaChange(body)
@@ -598,12 +630,20 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       if (race.isAnswered) return
       race.isAnswered = true
     }
+    if (this.traced !== undefined) this.noteSpan(this.traced)
     const micros = (core.micros - startedAt) & 0x3fff_ffff
     options.series.answer(micros)
     const { latencies } = subject.usual
     if (latencies !== undefined) latencies.observe(micros)
     const { slowLog } = core
     if (slowLog !== undefined && micros >= slowLog.threshold) slowLog.write(() => slowLine(this, micros, "answered"))
+  }
+
+  /** Who is asked, and what was before that. */
+  private noteSpan(traced: Spans.Traced): void {
+    traced.node = this.node
+    traced.shard = this.connection?.shard
+    traced.history = this.race?.first.history ?? this.history
   }
 
   private warned(warnings: ReadonlyArray<string>): void {
@@ -633,7 +673,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** With the rows of the pages from this paging state on. */
   private allRows(all: Array<Row>, pagingState: Uint8Array): Effect.Effect<Array<Row>, CqlError> {
     const { core, options, subject, values } = this
-    if (all.length > core.maxRows) {
+    if (countOf(all) > core.maxRows) {
       const message = `the result has more than ${core.maxRows} rows: use \`stream\`, or set \`maxRows\``
       return Effect.fail(
         new CqlError({ reason: new ResultTooLarge({ message }), attempts: [], statement: subject.text })
@@ -667,23 +707,53 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const isFree = isSilent && (history?.moves ?? 0) === 0 &&
       others.some(({ pool }) => pool !== undefined && isWell(pool, now))
     if (others.length === 0 || !core.mayMove(isFree)) return this.attemptDeadline()
-    this.isMoving = true
+    const millis = (now - this.sentAt) * TICK_MILLIS
+    const { address, port } = node!
+    const reason = new AttemptTimeout({ message: `${address}:${port} did not answer within ${millis} ms` })
+    const overdue = this.overdueFor(reason)
+    // The policy wants no other attempt: this one has all the time.
+    if (overdue.judgement?.decision === "Fail") return deadline
+    this.overdue = overdue
     // It has made somebody wait, whatever it answers in the end.
     slowDown(node!)
     return 0
   }
 
-  onFailure(reason: PoolReason, sent: boolean): void {
-    if (!this.isMoving) return this.failed(reason, sent)
-    this.isMoving = false
+  /** What comes of giving up this attempt. */
+  private overdueFor(reason: AttemptTimeout): Overdue {
     const history = this.history ??= new History()
-    history.moves++
-    const millis = (this.core.ticker.now - this.sentAt) * TICK_MILLIS
-    const { address, port } = this.node!
-    this.failed(new AttemptTimeout({ message: `${address}:${port} did not answer within ${millis} ms` }), sent)
+    if (this.options.retry.policy === undefined) return { reason }
+    const { maxAttempts } = this.options.retry.policy
+    if (maxAttempts !== undefined && history.attempts.length + 1 >= maxAttempts) return { reason, judgement: NO_MORE }
+    const { kind } = this
+    const { sameNode, unavailable } = history
+    const outcome = outcomeOf({ reason, sent: true, kind })
+    const failure = {
+      reason,
+      sent: true,
+      kind,
+      isIdempotent: this.isIdempotent,
+      isSerial: this.options.isSerial,
+      sameNode,
+      unavailable
+    }
+    try {
+      return { reason, judgement: judge(this, history, failure, { outcome, begun: this.begun, leftMillis: this.left }) }
+    } catch (cause) {
+      return { reason, defect: { cause } }
+    }
   }
 
-  private failed(reason: CqlReason, sent: boolean): void {
+  onFailure(reason: PoolReason, sent: boolean): void {
+    const { overdue } = this
+    if (overdue === undefined) return this.failed(reason, sent)
+    this.overdue = undefined
+    this.history!.moves++
+    this.failed(overdue.reason, sent, overdue)
+  }
+
+  /** `overdue`: what is decided already. */
+  private failed(reason: CqlReason, sent: boolean, overdue?: Overdue): void {
     const { kind, options } = this
     const node = this.node!
     const history = this.history ??= new History()
@@ -704,9 +774,11 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const isSerial = options.isSerial
     const { sameNode, unavailable } = history
     const failure = { reason, sent, kind, isIdempotent: this.isIdempotent, isSerial, sameNode, unavailable }
+    if (overdue?.defect !== undefined) return this.settle(Exit.die(overdue.defect.cause))
     let judgement: Judgement
     try {
-      judgement = judge(this, history, failure, { outcome, begun: this.begun, leftMillis: this.left })
+      judgement = overdue?.judgement ??
+        judge(this, history, failure, { outcome, begun: this.begun, leftMillis: this.left })
     } catch (cause) {
       // The policy is the user's, and so is the defect.
       return this.settle(Exit.die(cause))
@@ -715,7 +787,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     this.record(history, node, reason, sent, decision)
     if (decision === "Fail") return this.end(reason)
     options.series.retry(decision)
-    if (consistency !== undefined) this.options = atLevel(options, consistency)
+    if (consistency !== undefined) {
+      history.first ??= options
+      this.options = atLevel(options, consistency)
+    }
     if (decision === "SameNode") {
       history.sameNode++
       history.again = this.connection
@@ -730,7 +805,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     }
     // Where nobody is left to be asked, there is nothing to wait for.
     if (wait === 0 || (decision === "NextNode" && Ways.others(this, history.tried).length === 0)) return this.attempt()
-    this.settle(Effect.andThen(Effect.sleep(wait), Effect.suspend(() => this.continued(history))))
+    this.settle(Effect.andThen(this.core.pause(wait), Effect.suspend(() => this.continued(history))))
   }
 
   /** A policy wants another node where all were asked: once more round, the last one last. */
@@ -797,6 +872,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       next.race = race
       if (race.first === this) race.first = next
     }
+    next.options = this.options
     next.deadline = this.deadline
     next.begun = this.begun
     next.startedAt = this.startedAt
@@ -812,15 +888,21 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** The error of a request that ends, which is counted unless others race with it. */
   private failure(reason: CqlReason): CqlError {
     const error = this.error(reason)
+    if (this.traced !== undefined) this.noteSpan(this.traced)
     if (this.race !== undefined) return error
-    const { core, options, startedAt } = this
-    options.series.fail(reason._tag, error.outcome)
+    this.options.series.fail(reason._tag, error.outcome)
+    this.noteSlow(reason)
+    return error
+  }
+
+  /** It has failed, and is noted where that took long. */
+  private noteSlow(reason: CqlReason): void {
+    const { core, startedAt } = this
     const { slowLog } = core
     const micros = startedAt === 0 ? 0 : (core.micros - startedAt) & 0x3fff_ffff
     if (slowLog !== undefined && micros >= slowLog.threshold) {
       slowLog.write(() => slowLine(this, micros, `failed with ${reason._tag}, asked last`))
     }
-    return error
   }
 
   private error(reason: CqlReason): CqlError {
@@ -832,7 +914,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       outcome,
       attempts: history?.attempts ?? [],
       statement: this.subject.text,
-      idempotent: this.isIdempotent
+      idempotent: this.isIdempotentAnew
     }
     // Of those there may be a hundred thousand at once, and a stack costs more than the rest of the request.
     return reason._tag === "ClientOverloaded" ? withoutStack(() => new CqlError(fields)) : new CqlError(fields)

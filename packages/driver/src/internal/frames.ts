@@ -61,7 +61,8 @@ export const batchTemplate = (
 ): BatchFrame.BatchTemplate => {
   const { keyspace, tracing } = options
   templates.select(options)
-  const layout = dialect.version * 6 + BATCH_KINDS.indexOf(type) * 2 + (kind.isConditional ? 1 : 0)
+  const layout = dialect.version * 12 + BATCH_KINDS.indexOf(type) * 4 + (kind.isConditional ? 2 : 0) +
+    (kind.isCounter === true ? 1 : 0)
   const kept = templates.current[layout]
   if (kept !== undefined) return kept
   const { serialConsistency: _, ...unconditional } = options.request

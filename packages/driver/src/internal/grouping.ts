@@ -11,8 +11,10 @@ import type { ResultSet } from "../ResultSet.ts"
 import type { Batching } from "./batching.ts"
 import { BatchStatement, type Entry } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
-import { encodeError, ExecuteRequest } from "./executeRequest.ts"
+import { ExecuteRequest } from "./executeRequest.ts"
 import { notSent } from "./notSent.ts"
+import { told } from "./preparing.ts"
+import { encodeError } from "./values.ts"
 
 const NO_VALUES: ReadonlyArray<unknown> = []
 const WRITE = { type: "write", isConditional: false, isSinglePartition: false } as const
@@ -56,8 +58,8 @@ const grouped = (
       fail(at, notSent(encodeError(error), statement.text))
       continue
     }
-    // Nobody knows where it goes.
-    if (place === undefined) {
+    // Nobody knows where it goes, or servers take no such batch of several partitions.
+    if (place === undefined || (statement.form === "prepared" && statement.isGlobal)) {
       done.push([at])
       continue
     }
@@ -109,17 +111,31 @@ export const sendGrouped = (
   const bounds = boundsOf(core, given ?? {})
   const resolved = core.resolver.resolve(options)
   const statements = batching.givenOf(items)
-  return Effect.flatMap(
-    batching.prepared(statements, options.keyspace, timeoutOf(resolved, WRITE)),
-    (entries) => {
+  return Effect.suspend(() => {
+    const wrong = new Map<number, CqlError>()
+    const preparing = batching.prepared(
+      statements,
+      resolved.keyspace,
+      timeoutOf(resolved, WRITE),
+      (at, error) => wrong.set(at, error)
+    )
+    return Effect.flatMap(told(core, resolved, "BEGIN BATCH", preparing), (entries) => {
       const conditional = entries.findIndex(({ statement }) => statement.kind.isConditional)
       if (conditional >= 0) {
         const message = `statement ${conditional + 1} is conditional: its answer is its own, execute it by itself`
         return Effect.fail(notSent(new InvalidStatement({ message }), entries[conditional]!.statement.text))
       }
-      return run(core, entries, bounds, resolved, concurrency)
-    }
-  )
+      const outcomes = run(core, entries, bounds, resolved, concurrency)
+      if (wrong.size === 0) return outcomes
+      return Effect.map(outcomes, (right) => {
+        const rest = right.values()
+        return statements.map((_, at) => {
+          const error = wrong.get(at)
+          return error === undefined ? rest.next().value! : Result.fail(error)
+        })
+      })
+    })
+  })
 }
 
 const run = (

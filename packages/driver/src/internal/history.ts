@@ -1,6 +1,7 @@
 import type { Place } from "@effect-scylla/pool/Admission"
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { Attempt, Outcome } from "../CqlError.ts"
+import type { Resolved } from "../ExecuteOptions.ts"
 import type { Node } from "../Snapshot.ts"
 import type { Plan } from "./plan.ts"
 
@@ -23,6 +24,8 @@ export class History {
   speculations = 0
   /** What a policy of the user's says about where to go. */
   plan: Plan | undefined = undefined
+  /** What it was asked with at first, where a policy has chosen another consistency since. */
+  first: Resolved | undefined = undefined
   unavailable = 0
   /** It was answered UNPREPARED so often. */
   unprepared = 0

@@ -49,17 +49,19 @@ export const judge = (
   }
   const { consistency, decision } = verdict
   const judged = (decision: Decision, wait = 0): Judgement => ({ decision, wait, consistency })
+  // In no time nothing is done, and what goes on without any would go on for ever.
+  if (decision === "Fail" || leftMillis <= 0) return judged("Fail")
+  const asked = verdict.delay === undefined ? undefined : millisOf(verdict.delay)
   // What was not sent was no load for anybody, and whoever was given up on was waited for long enough.
-  if (decision === "Fail" || !sent || reason._tag === "AttemptTimeout") return judged(decision)
+  if (!sent || reason._tag === "AttemptTimeout") {
+    const wait = asked ?? 0
+    return wait >= leftMillis ? judged("Fail") : judged(decision, wait)
+  }
   const isFirst = (decision === "NextNode" ? history.nextNode : history.sameNode) === 0
   if (!isFirst && !core.retries.mayRepeat(core.requests)) {
     options.series.throttle()
     return judged("Fail")
   }
-  const wait = verdict.delay !== undefined
-    ? millisOf(verdict.delay)
-    : isFirst
-    ? 0
-    : core.retries.backoff(options, history.repeats++)
+  const wait = asked ?? (isFirst ? 0 : core.retries.backoff(options, history.repeats++))
   return wait >= leftMillis ? judged("Fail") : judged(decision, wait)
 }

@@ -1,4 +1,5 @@
-import { CqlError, type CqlReason } from "../CqlError.ts"
+import { CqlError, type CqlReason, InvalidStatement } from "../CqlError.ts"
+import type { Prepared } from "../Prepared.ts"
 import { outcomeOf } from "../RetryPolicy.ts"
 import * as StatementKind from "../StatementKind.ts"
 
@@ -10,3 +11,11 @@ export const notSent = (reason: CqlReason, statement: string): CqlError =>
     attempts: [],
     statement
   })
+
+/** Names were looked up when the statement was prepared. */
+export const misplaced = ({ givenKeyspace, text }: Prepared, keyspace: string): CqlError => {
+  const where = givenKeyspace === undefined ? "without a keyspace" : `for ${givenKeyspace}`
+  const message =
+    `the statement was prepared ${where} and cannot be executed in ${keyspace}: give the keyspace to \`prepare\``
+  return notSent(new InvalidStatement({ message }), text)
+}

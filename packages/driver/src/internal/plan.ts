@@ -1,3 +1,4 @@
+import { format } from "effect/Formatter"
 import type { Place } from "../Balancing.ts"
 import type { Node } from "../Snapshot.ts"
 
@@ -9,6 +10,8 @@ export class PolicyDefect {
     this.cause = cause
   }
 }
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 /** The nodes that a policy gives, one after the other. Throws `PolicyDefect`. */
 export class Plan {
@@ -34,13 +37,24 @@ export class Plan {
       const result = this.places.next()
       if (result.done === true) return undefined
       const { value } = result
-      if (typeof value !== "object" || value === null || !("node" in value || "hostId" in value)) {
-        throw new TypeError(`a balancing policy gave ${String(value)} instead of a node`)
+      const place: Place | undefined = isObject(value) ? "node" in value ? value : { node: value } : undefined
+      if (place === undefined || !isObject(place.node) || typeof place.node.hostId !== "string") {
+        throw new TypeError(`a balancing policy gave ${format(value)} instead of a node`)
       }
-      return this.next = "node" in value ? value : { node: value }
+      return this.next = place
     } catch (cause) {
       throw this.defect = new PolicyDefect(cause)
     }
+  }
+
+  /** The next place for which `isGood` answers true; all before it are passed over, `most` of them: a policy may go round and round. */
+  seek(isGood: (place: Place) => boolean, most: number): Place | undefined {
+    for (let passed = 0; passed < most; passed++) {
+      const place = this.peek()
+      if (place === undefined || isGood(place)) return place
+      this.next = undefined
+    }
+    return undefined
   }
 
   take(): Place | undefined {

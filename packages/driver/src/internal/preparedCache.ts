@@ -51,6 +51,8 @@ export class PreparedCache {
   /** Of the partition keys of tables, for v3, as of an epoch of the schema. */
   private keys = { epoch: -1, of: new Map<string, ReadonlyArray<string>>() }
   private bytes = 0
+  /** Statements that were added. */
+  private additions = 0
   /** Statements that were forgotten for the bounds. */
   evictions = 0
   /** `undefined`: nodes are taught on the way only. */
@@ -69,15 +71,22 @@ export class PreparedCache {
 
   /** The statement, if it is prepared. */
   get(text: string, keyspace?: string): Prepared | undefined {
-    return this.statements.get(keyOf(text, keyspace))
+    const found = this.statements.get(keyOf(text, keyspace))
+    // As long as nothing is added, nothing is forgotten, and nobody asks what was used last.
+    if (found !== undefined && found.usedAt !== this.additions) this.touch(found)
+    return found
   }
 
-  /** Marks it as used. Called by slow paths only: a statement in use every microsecond needs no note of each use. */
+  /** Marks it as used. */
   private touch(prepared: Prepared): void {
     const key = keyOf(prepared.text, prepared.givenKeyspace)
-    this.drop(key)
+    if (this.statements.has(key)) this.drop(key)
+    else this.additions++
     this.statements.set(key, prepared)
-    this.bytes += prepared.weight
+    prepared.usedAt = this.additions
+    // What it weighs may change.
+    prepared.keptWeight = prepared.weight
+    this.bytes += prepared.keptWeight
     const { bytes, count } = this.bounds
     while (this.statements.size > count || (this.bytes > bytes && this.statements.size > 1)) {
       this.drop(this.statements.keys().next().value!)
@@ -89,7 +98,7 @@ export class PreparedCache {
     const known = this.statements.get(key)
     if (known === undefined) return
     this.statements.delete(key)
-    this.bytes -= known.weight
+    this.bytes -= known.keptWeight
   }
 
   /** A statement that was not known: perhaps one of many that are alike. */
@@ -328,7 +337,7 @@ export class PreparedCache {
       let tried: Array<Node> = []
       let millis = Math.min(ATTEMPT_MILLIS, timeoutMillis)
       while (true) {
-        const connection = core.route(undefined, [], core.defaults, tried) ?? core.routeReserved(tried) ??
+        const connection = core.route(undefined, [], core.defaults, false, tried) ?? core.routeReserved(tried) ??
           core.routeRemote(tried) ?? core.routeSilent(tried)
         if (connection === undefined) {
           if (!isLate || core.closed || core.millis - begun >= timeoutMillis) break

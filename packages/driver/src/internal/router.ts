@@ -9,7 +9,7 @@ import { segmentOf } from "@effect-scylla/sharding/TokenRing"
 import type { CheckedFailover, Place } from "../Balancing.ts"
 import type { Resolved, Way } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
-import type { Node, Snapshot } from "../Snapshot.ts"
+import type { Keyspace, Node, Snapshot } from "../Snapshot.ts"
 
 /** A node that is passed over as slow still gets one turn of so many. */
 const PROBES = 16
@@ -33,7 +33,16 @@ export interface RoutingCounters {
 }
 
 const NOBODY: ReadonlyArray<never> = []
-const NOWHERE = { token: undefined, replicas: NOBODY }
+
+/** Where a partition lies. */
+export interface Places {
+  /** `undefined` where it is not known. */
+  readonly token: bigint | undefined
+  readonly replicas: ReadonlyArray<Place>
+  /** The first of them leads the others. */
+  readonly isLed: boolean
+}
+const NOWHERE: Places = { token: undefined, replicas: NOBODY, isLed: false }
 /** How the server names the logs of CDC. */
 const CDC_LOG = "_scylla_cdc_log"
 const CDC = Partitioner.resolve("CDCPartitioner", "scylla")
@@ -78,6 +87,7 @@ export class Router {
   private readonly key = Writer.over(keyBuffer(1024))
   protected readonly token = new Token.TokenWords()
   private turn = 0
+  private isProbing = false
   private anyTurn = 0
   private awayTurn = 0
   /** Whether the connection that was chosen lands on the shard that owns the token. */
@@ -171,6 +181,7 @@ export class Router {
     prepared: Prepared | undefined,
     values: ReadonlyArray<unknown>,
     options: Resolved,
+    isConditional: boolean,
     skip: ReadonlyArray<Node> | undefined
   ): Connection | undefined {
     const { snapshot } = this
@@ -179,7 +190,7 @@ export class Router {
     if (prepared !== undefined) {
       if (prepared.routedBy !== snapshot) this.lookUp(prepared, snapshot)
       if (this.hash(prepared, values)) {
-        const isPinned = options.isSerial || prepared.kind.isConditional
+        const isPinned = options.isSerial || isConditional
         if (prepared.replicas !== undefined) {
           const best = this.among(prepared.replicas[this.segmentHere(snapshot)] ?? NOBODY, undefined, isPinned, skip)
           if (best !== undefined) return this.counted(best)
@@ -193,49 +204,49 @@ export class Router {
     return this.routeAnywhere(isKnown ? "otherNode" : "unrouted", skip)
   }
 
-  /** The same for a key that the caller has given. */
-  routeKey(
+  /** Makes the token of a key that the caller has given; `undefined` where it leads nowhere. */
+  private findKey(
     { keyBytes, routingKey }: Way,
-    prepared: Prepared | undefined,
-    isSerial: boolean,
-    skip: ReadonlyArray<Node> | undefined
-  ): Connection | undefined {
+    prepared: Prepared | undefined
+  ): { readonly keyspace: Keyspace; readonly tabletTable: string | undefined } | undefined {
     const { snapshot } = this
     this.tablet = undefined
     const table = routingKey!.table ?? prepared?.table ?? ""
     const name = routingKey!.keyspace ?? prepared?.keyspace ?? this.keyspace ?? ""
     const keyspace = snapshot.keyspaces.get(name)
     if (
-      keyspace !== undefined && keyBytes!.length > 0 &&
-      this.hashKey(keyBytes!, 0, keyBytes!.length, this.partitionerOf(table, snapshot))
+      keyspace === undefined || keyBytes!.length === 0 ||
+      !this.hashKey(keyBytes!, 0, keyBytes!.length, this.partitionerOf(table, snapshot))
     ) {
-      const isPinned = isSerial || prepared?.kind.isConditional === true
-      if (keyspace.replicas !== undefined) {
-        const best = this.among(keyspace.replicas[this.segmentHere(snapshot)] ?? NOBODY, undefined, isPinned, skip)
-        return best === undefined ? this.routeAnywhere("otherNode", skip) : this.counted(best)
-      }
-      if (keyspace.hasTablets && table !== "") return this.routeTablet(`${name}.${table}`, isPinned, isPinned, skip)
+      return undefined
     }
-    return this.routeAnywhere("unrouted", skip)
+    return { keyspace, tabletTable: keyspace.hasTablets && table !== "" ? `${name}.${table}` : undefined }
+  }
+
+  /** The same for a key that the caller has given. */
+  routeKey(
+    way: Way,
+    prepared: Prepared | undefined,
+    isPinned: boolean,
+    skip: ReadonlyArray<Node> | undefined
+  ): Connection | undefined {
+    const found = this.findKey(way, prepared)
+    const replicas = found?.keyspace.replicas
+    if (replicas !== undefined) {
+      const best = this.among(replicas[this.segmentHere(this.snapshot)] ?? NOBODY, undefined, isPinned, skip)
+      return best === undefined ? this.routeAnywhere("otherNode", skip) : this.counted(best)
+    }
+    return found?.tabletTable === undefined
+      ? this.routeAnywhere("unrouted", skip)
+      : this.routeTablet(found.tabletTable, isPinned, isPinned, skip)
   }
 
   /** The connection of one node: that of the shard, if one is asked for, else of the one that owns the partition. */
-  routeTo(
-    node: Node,
-    shard: number | undefined,
-    prepared: Prepared | undefined,
-    values: ReadonlyArray<unknown>
-  ): Connection | undefined {
+  routeTo(node: Node, shard: number | undefined, replicas: ReadonlyArray<Place>): Connection | undefined {
     this.node = node
-    this.tablet = undefined
     const { pool } = node
     if (pool === undefined) return undefined
-    let wanted = shard
-    if (prepared !== undefined) {
-      if (prepared.routedBy !== this.snapshot) this.lookUp(prepared, this.snapshot)
-      const { replicas } = this.placesOf(prepared, values)
-      wanted ??= replicas.find((place) => place.node === node)?.shard
-    }
+    const wanted = shard ?? replicas.find((place) => place.node === node)?.shard
     const connection = wanted === undefined ? pool.pickAny() : pool.pick(wanted, true)
     if (connection === undefined) return undefined
     this.counters[wanted === undefined ? "unrouted" : wanted === connection.shard ? "owned" : "otherShard"]++
@@ -250,30 +261,42 @@ export class Router {
   ): Connection | undefined {
     const before = this.coordinators.get(pagingState)
     const node = before === undefined ? undefined : this.snapshot.hosts.get(before.hostId)
-    return node?.pool?.isUp === true ? this.routeTo(node, undefined, prepared, values) : undefined
+    if (node?.pool?.isUp !== true) return undefined
+    return this.routeTo(node, undefined, this.placesOf(prepared, values).replicas)
   }
 
-  /** Where a partition lies, as far as this client is connected to it; the token is `undefined` where it is not known. */
-  placesOf(
-    prepared: Prepared | undefined,
-    values: ReadonlyArray<unknown>
-  ): { readonly token: bigint | undefined; readonly replicas: ReadonlyArray<Place> } {
-    const { snapshot, token } = this
+  /** Where a partition lies, as far as this client is connected to it. Throws `EncodeError`. */
+  placesOf(prepared: Prepared | undefined, values: ReadonlyArray<unknown>): Places {
+    const { snapshot } = this
+    this.tablet = undefined
     if (prepared === undefined) return NOWHERE
     if (prepared.routedBy !== snapshot) this.lookUp(prepared, snapshot)
     if (!this.hash(prepared, values)) return NOWHERE
-    const { hi, lo } = token
-    const value = this.segment >= 0 ? undefined : Token.toBigInt(hi, lo)
-    if (prepared.tabletTable !== undefined) {
-      const tablet = this.tablets.find(prepared.tabletTable, hi, lo)
+    return this.placesHere(prepared.replicas, prepared.tabletTable, prepared.isGlobal)
+  }
+
+  /** The same by a key that the caller has given. */
+  placesOfKey(way: Way, prepared: Prepared | undefined): Places {
+    const found = this.findKey(way, prepared)
+    if (found === undefined) return NOWHERE
+    return this.placesHere(found.keyspace.replicas, found.tabletTable, found.keyspace.isGlobal)
+  }
+
+  /** Where the token lies that was made last. */
+  private placesHere(segments: Keyspace["replicas"], tabletTable: string | undefined, isGlobal: boolean): Places {
+    const { snapshot } = this
+    const { hi, lo } = this.token
+    const token = this.segment >= 0 ? undefined : Token.toBigInt(hi, lo)
+    if (tabletTable !== undefined) {
+      const tablet = this.tablets.find(tabletTable, hi, lo)
       this.tablet = tablet
       const replicas = (tablet?.replicas ?? []).flatMap(({ host, shard }) => {
         const node = snapshot.hosts.get(host)
         return node?.pool === undefined ? [] : [{ node, shard }]
       })
-      return { token: value, replicas }
+      return { token, replicas, isLed: isGlobal && tablet?.version !== undefined }
     }
-    const nodes = prepared.replicas?.[this.segmentHere(snapshot)] ?? NOBODY
+    const nodes = segments?.[this.segmentHere(snapshot)] ?? NOBODY
     const replicas = nodes.flatMap((node) => {
       const sharding = node.pool?.sharding
       return node.pool === undefined ? [] : [{
@@ -281,7 +304,7 @@ export class Router {
         shard: sharding === undefined ? 0 : shardOf(hi, lo, sharding.nrShards, sharding.ignoreMsb)
       }]
     })
-    return { token: value, replicas }
+    return { token, replicas, isLed: false }
   }
 
   /**
@@ -306,13 +329,12 @@ export class Router {
   }
 
   /** What `route` does, as a list of places: for policies that go by it. */
-  *plan(prepared: Prepared | undefined, values: ReadonlyArray<unknown>, options: Resolved): Generator<Place> {
+  *plan({ isLed, replicas }: Places, options: Resolved, isPinned: boolean): Generator<Place> {
     const { snapshot } = this
-    const { replicas } = this.placesOf(prepared, values)
-    const isPinned = options.isSerial || prepared?.kind.isConditional === true
-    const turn = isPinned || replicas.length === 0 ? 0 : this.turn++ % replicas.length
+    const isFixed = isPinned || (isLed && !options.isOne)
+    const turn = isFixed || replicas.length === 0 ? 0 : this.nextTurn(replicas.length)
     const inTurn = [...replicas.slice(turn), ...replicas.slice(0, turn)]
-    yield* isPinned ? inTurn : inTurn.toSorted((a, b) => this.grade(a.node) - this.grade(b.node))
+    yield* isFixed ? inTurn : inTurn.toSorted((a, b) => this.grade(a.node) - this.grade(b.node))
     const { local, owners, remote } = snapshot
     const start = owners === 0 ? 0 : this.anyTurn++ % owners
     const others = [...local.slice(start, owners), ...local.slice(0, start), ...local.slice(owners)]
@@ -320,9 +342,17 @@ export class Router {
     if (this.mayLeave(options, isPinned)) { for (const node of remote) yield { node } }
   }
 
+  /** Who of so many begins. Slow ones are looked at in one round of so many, in which each of them begins once. */
+  private nextTurn(count: number): number {
+    const turn = this.turn++
+    const begins = turn % count
+    this.isProbing = (turn - begins) % (PROBES * count) === 0
+    return begins
+  }
+
   /** The later a node is asked, the higher: a slow one behind those of another rack. */
   private grade({ isFar, pool }: Node): number {
-    return (pool!.slowness >= SLOW && this.turn % PROBES !== 0 ? 2 : 0) + (isFar === true ? 1 : 0)
+    return (pool!.slowness >= SLOW && !this.isProbing ? 2 : 0) + (isFar === true ? 1 : 0)
   }
 
   /**
@@ -340,7 +370,7 @@ export class Router {
     const count = tablet === undefined ? nodes.length : tablet.replicas.length
     if (count === 0) return undefined
     // Conditional statements go to the primary replica, so that Paxos rounds for a row do not contend; others take turns.
-    const start = isPinned ? 0 : this.turn++ % count
+    const start = isPinned ? 0 : this.nextTurn(count)
     const isFirst = isPinned || this.isInTurns
     let best: Connection | undefined
     let grade = 0

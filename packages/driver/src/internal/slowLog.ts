@@ -6,6 +6,7 @@ import { shortened } from "../CqlError.ts"
 import type { Resolved } from "../ExecuteOptions.ts"
 import type { Node } from "../Snapshot.ts"
 import type { History } from "./history.ts"
+import { withoutLiterals } from "./lexis.ts"
 import type { Subject } from "./subject.ts"
 
 /** What is told of a request. */
@@ -28,7 +29,7 @@ export const slowLine = (request: Told, micros: number, end: string): string => 
   const label = options.label === undefined ? "" : ` [${options.label}]`
   const tries = before.length === 0 ? "" : ` (before that: ${before.join("; ")})`
   return `slow request${label}: ${(micros / 1_000).toFixed(1)} ms, ${end} by ${where}${tries}: ${
-    shortened(subject.text)
+    shortened(withoutLiterals(subject.text))
   }`
 }
 

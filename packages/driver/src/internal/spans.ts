@@ -1,8 +1,15 @@
-import type * as Tracer from "effect/Tracer"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Tracer from "effect/Tracer"
 import type { Attempt, CqlError } from "../CqlError.ts"
 import type { Resolved } from "../ExecuteOptions.ts"
-import { ResultSet } from "../ResultSet.ts"
+import { countOf, ResultSet } from "../ResultSet.ts"
 import type { Node } from "../Snapshot.ts"
+import type { History } from "./history.ts"
+import { withoutLiterals } from "./lexis.ts"
 import type { Subject } from "./subject.ts"
 
 /** Of a batch the convention's word; else the first word of the text. */
@@ -19,7 +26,7 @@ const NONE = { keyspace: "", table: "" }
 
 /**
  * How a request is called in traces, by OpenTelemetry's conventions for database clients and for Cassandra (semantic conventions,
- * `database/cassandra.md`): the text without values, which are always bound.
+ * `database/cassandra.md`): the text without values, those that are written into it left out.
  */
 export const describe = (
   subject: Subject,
@@ -37,7 +44,7 @@ export const describe = (
     attributes: {
       "db.system.name": "cassandra",
       "db.operation.name": operation,
-      "db.query.text": subject.text,
+      "db.query.text": withoutLiterals(subject.text),
       ...(namespace === undefined ? {} : { "db.namespace": namespace }),
       ...(table === "" ? {} : { "db.collection.name": table }),
       ...(subject.form === "batch" ? { "db.operation.batch.size": subject.entries.length } : {}),
@@ -49,6 +56,44 @@ export const describe = (
     }
   }
 }
+
+/** What a request, or what goes on for it, notes for its span. */
+export interface Traced {
+  node: Node | undefined
+  shard: number | undefined
+  history: History | undefined
+}
+
+/** Whether somebody looks at spans. */
+export const isTraced = ({ cache }: Fiber.Fiber<unknown, unknown>): boolean =>
+  cache.tracer !== undefined || cache.span !== undefined
+
+const errorIn = (cause: Cause.Cause<unknown>): CqlError | undefined => {
+  for (const reason of cause.reasons) if (Cause.isFailReason(reason)) return reason.error as CqlError
+  return undefined
+}
+
+/** Runs what notes in `traced` who answered, in a span that tells it. */
+export const around = <A, E>(
+  { attributes, name }: ReturnType<typeof describe>,
+  run: (traced: Traced) => Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
+  Effect.useSpan(name, { kind: "client", attributes }, (span) =>
+    Effect.suspend(() => {
+      const traced: Traced = { node: undefined, shard: undefined, history: undefined }
+      return Effect.onExit(Effect.provideService(run(traced), Tracer.ParentSpan, span), (exit) =>
+        Effect.map(Clock.Clock, (clock) => {
+          const { history, node, shard } = traced
+          finish(span, clock.currentTimeNanosUnsafe(), {
+            node,
+            shard,
+            speculations: history?.speculations ?? 0,
+            attempts: history?.attempts ?? [],
+            value: Exit.isSuccess(exit) ? exit.value : undefined,
+            error: Exit.isFailure(exit) ? errorIn(exit.cause) : undefined
+          })
+        }))
+    }))
 
 /** Every try that came to nothing, as an event. */
 const tell = (span: Tracer.Span, now: bigint, { decision, durationMillis, node, reason, sent, shard }: Attempt): void =>
@@ -62,7 +107,7 @@ const tell = (span: Tracer.Span, now: bigint, { decision, durationMillis, node, 
   })
 
 /** How it ended. */
-export const finish = (
+const finish = (
   span: Tracer.Span,
   now: bigint,
   end: {
@@ -98,6 +143,6 @@ export const finish = (
     if (error.outcome !== undefined) span.attribute("cql.outcome", error.outcome)
     return
   }
-  const rows = value instanceof ResultSet ? value.rows.length : Array.isArray(value) ? value.length : undefined
-  if (rows !== undefined) span.attribute("db.response.returned_rows", rows)
+  const rows: unknown = value instanceof ResultSet ? value.rows : value
+  if (Array.isArray(rows)) span.attribute("db.response.returned_rows", countOf(rows))
 }

@@ -7,6 +7,9 @@ import type * as Scope from "effect/Scope"
 /** Milliseconds: nothing is told earlier, and up to so much later. */
 const GRANULARITY = 5
 
+/** Slots that somebody lies in a bucket at most: most are answered long before, and nothing is to hold them. */
+const AHEAD = 8
+
 /** Somebody who wants to be told later, unless that is of no interest any more. */
 export interface Impatient {
   readonly isSettled: boolean
@@ -18,7 +21,7 @@ export interface Impatient {
  * waits. The ticker's wheel is too coarse for this.
  */
 export class Speculator {
-  private readonly buckets = new Map<number, Array<Impatient>>()
+  private readonly buckets = new Map<number, { readonly requests: Array<Impatient>; readonly due: Array<number> }>()
   private isRunning = false
   private readonly clock: Clock.Clock
   private readonly begin: () => void
@@ -33,22 +36,32 @@ export class Speculator {
   }
 
   add(request: Impatient, millis: number): void {
-    const due = this.slot + Math.max(1, Math.ceil(millis / GRANULARITY))
-    const bucket = this.buckets.get(due)
-    if (bucket === undefined) this.buckets.set(due, [request])
-    else bucket.push(request)
+    const now = this.slot
+    this.put(request, now + Math.max(1, Math.ceil(millis / GRANULARITY)), now)
     if (this.isRunning) return
     this.isRunning = true
     this.begin()
   }
 
+  private put(request: Impatient, due: number, now: number): void {
+    const at = Math.min(due, now + AHEAD)
+    let bucket = this.buckets.get(at)
+    if (bucket === undefined) this.buckets.set(at, bucket = { requests: [], due: [] })
+    bucket.requests.push(request)
+    bucket.due.push(due)
+  }
+
   /** Answers whether anybody still waits. */
   private advance(): boolean {
     const now = this.slot
-    for (const [due, bucket] of this.buckets) {
-      if (due > now) continue
-      this.buckets.delete(due)
-      for (const request of bucket) if (!request.isSettled) request.onImpatient()
+    for (const [at, { due, requests }] of this.buckets) {
+      if (at > now) continue
+      this.buckets.delete(at)
+      for (const [i, request] of requests.entries()) {
+        if (request.isSettled) continue
+        if (due[i]! > now) this.put(request, due[i]!, now)
+        else request.onImpatient()
+      }
     }
     return this.isRunning = this.buckets.size > 0
   }

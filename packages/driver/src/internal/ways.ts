@@ -20,51 +20,69 @@ export interface Routed {
   history: History | undefined
 }
 
-/** A connection for a request that does not go the default way. Throws `PolicyDefect`. */
+/** A connection for a request that does not go the default way. Throws `PolicyDefect` and `EncodeError`. */
 export const routeBy = (request: Routed, way: Way): Connection | undefined => {
-  const { core, options, prepared, values } = request
+  const { core, options, prepared, subject } = request
   const tried = request.history?.tried
   if (way.target !== undefined) {
     const node = core.snapshot.hosts.get(way.target.hostId)
     return node === undefined || isAmong(tried, node)
       ? undefined
-      : core.routeTo(node, way.target.shard, prepared, values)
+      : core.routeTo(node, way.target.shard, placesOf(request).replicas)
   }
-  if (way.balancing === undefined) return core.routeKey(way, prepared, options.isSerial, tried)
+  if (way.balancing === undefined) {
+    return core.routeKey(way, prepared, options.isSerial || subject.kind.isConditional, tried)
+  }
   const plan = planOf(request, way.balancing)
-  plan.full.length = 0
+  const { full } = plan
+  full.length = 0
   while (true) {
-    const place = plan.take()
+    const place = plan.seek((place) => isOpen(core, place, tried) && !isAmong(full, place.node), mostOf(core))
     if (place === undefined) return undefined
+    plan.take()
     // As it is now: policies may keep what they were given.
-    const node = core.snapshot.hosts.get(place.node.hostId)
-    if (node?.pool === undefined || isAmong(tried, node)) continue
-    const connection = core.routeTo(node, place.shard, prepared, values)
+    const node = core.snapshot.hosts.get(place.node.hostId)!
+    const connection = core.routeTo(node, place.shard, place.shard === undefined ? placesOf(request).replicas : [])
     if (connection !== undefined) return connection
-    if (node.pool.isUp) plan.full.push(node)
+    full.push(node)
   }
 }
 
+/** Places in turn that are of no use, before a policy is taken to have no others. */
+const mostOf = ({ snapshot }: Core): number => 2 * snapshot.nodes.length + 8
+
+/** Whether a place may be asked. */
+const isOpen = (core: Core, { node: { hostId } }: Balancing.Place, skip: ReadonlyArray<Node> | undefined): boolean => {
+  const node = core.snapshot.hosts.get(hostId)
+  return node?.pool?.isUp === true && !isAmong(skip, node)
+}
+
+/** Where the partition lies: by the key that is said, else by the values. Throws `EncodeError`. */
+const placesOf = ({ core, options, prepared, values }: Routed) =>
+  options.way?.keyBytes === undefined ? core.placesOf(prepared, values) : core.placesOfKey(options.way, prepared)
+
 const planOf = (request: Routed, policy: Balancing.Policy): Plan => {
   const history = request.history ??= new History()
-  const { core, options, prepared, subject, values } = request
-  return history.plan ??= new Plan(() => {
-    const { replicas, token } = core.placesOf(prepared, values)
-    const told: Balancing.Request = {
-      statement: subject.text,
-      kind: subject.kind,
-      keyspace: prepared?.keyspace ?? "",
-      table: prepared?.table ?? "",
-      token,
-      replicas,
-      plan: { [Symbol.iterator]: () => core.plan(prepared, values, options) },
-      consistency: options.request.consistency,
-      isSerial: options.isSerial || subject.kind.isConditional,
-      label: options.label,
-      profile: options.profile
-    }
-    return policy(told, core.snapshot)
-  })
+  if (history.plan !== undefined) return history.plan
+  const { core, options, prepared, subject } = request
+  // What is wrong with a value is no defect of the policy's.
+  const places = placesOf(request)
+  const { replicas, token } = places
+  const isPinned = options.isSerial || subject.kind.isConditional
+  const told: Balancing.Request = {
+    statement: subject.text,
+    kind: subject.kind,
+    keyspace: prepared?.keyspace ?? "",
+    table: prepared?.table ?? "",
+    token,
+    replicas,
+    plan: { [Symbol.iterator]: () => core.plan(places, options, isPinned) },
+    consistency: options.request.consistency,
+    isSerial: isPinned,
+    label: options.label,
+    profile: options.profile
+  }
+  return history.plan = new Plan(() => policy(told, core.snapshot))
 }
 
 /** The nodes on which it may wait for room. */
@@ -80,14 +98,18 @@ export const waitable = (request: Routed, skip: ReadonlyArray<Node> | undefined,
   return core.waitable(prepared, values, skip, any)
 }
 
-/** Where it could go next. */
-export const others = (request: Routed, skip: ReadonlyArray<Node>): ReadonlyArray<Node> => {
+/** Where it could go next; with `mayLeave` also to another datacenter where nobody else is left. */
+export const others = (
+  request: Routed,
+  skip: ReadonlyArray<Node>,
+  mayLeave = true
+): ReadonlyArray<Node> => {
   const { core, options } = request
   const { way } = options
   if (way?.balancing !== undefined && way.target === undefined) {
     try {
-      const next = planOf(request, way.balancing).peek()
-      return next === undefined ? [] : [next.node]
+      const next = planOf(request, way.balancing).seek((place) => isOpen(core, place, skip), mostOf(core))
+      return next === undefined ? [] : [core.snapshot.hosts.get(next.node.hostId)!]
     } catch (error) {
       // It throws again where that can be told.
       if (error instanceof PolicyDefect) return core.snapshot.local
@@ -95,9 +117,8 @@ export const others = (request: Routed, skip: ReadonlyArray<Node>): ReadonlyArra
     }
   }
   const others = way?.target === undefined ? core.waitable(undefined, request.values, skip) : []
-  if (others.length > 0 || way?.target !== undefined || !core.mayLeave(options, request.subject.kind.isConditional)) {
-    return others
-  }
+  if (others.length > 0 || way?.target !== undefined || !mayLeave) return others
+  if (!core.mayLeave(options, request.subject.kind.isConditional)) return others
   return core.snapshot.remote.filter((node) => node.pool?.isUp === true && !isAmong(skip, node))
 }
 

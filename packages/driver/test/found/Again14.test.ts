@@ -14,7 +14,7 @@ describe("Retry.whenSafe", () => {
   // executeRequest.ts, `error`: `idempotent: this.isIdempotent` is also what is only inferred, and that holds as long as "a repetition writes
   // the same at the same time" (Idempotence.ts, ExecuteOptions.ts:69). Evaluating the request again draws another time: what another client
   // wrote and was told of meanwhile is lost. CqlError.idempotent: "whether it was said to be idempotent".
-  it.effect.fails("does not write at another time what nobody said to be idempotent", () =>
+  it.effect("does not write at another time what nobody said to be idempotent", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       const insert = yield* passing(cql.prepare(INSERT))
@@ -30,7 +30,7 @@ describe("Retry.whenSafe", () => {
       assert.strictEqual(new Set(stamps).size, 1)
     }))
 
-  it.effect.fails("does not lose what another client was told to be written", () =>
+  it.effect("does not lose what another client was told to be written", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       const other = yield* passing(clientOf(cluster))
@@ -59,7 +59,7 @@ describe("Retry.whenSafe", () => {
 
 describe("a strongly consistent keyspace", () => {
   // grouping.ts: up to 10 partitions go together; strongConsistency.ts:33 says "of one table and one partition", and looks at tables only.
-  it.effect.fails("gets no batches over several partitions", () =>
+  it.effect("gets no batches over several partitions", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world({
         nodes: 1,
@@ -90,7 +90,7 @@ describe("a strongly consistent keyspace", () => {
 
 describe("a pause before a repetition", () => {
   // executeRequest.ts, `failed`: `Effect.sleep(wait)` knows nothing of `core.closing`.
-  it.effect.fails("ends when the client is closed", () =>
+  it.effect("ends when the client is closed", () =>
     Effect.gen(function*() {
       const { cluster } = yield* world()
       const fiber = yield* Effect.scoped(Effect.gen(function*() {

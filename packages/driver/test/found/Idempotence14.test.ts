@@ -31,7 +31,7 @@ describe("a list that is overwritten", () => {
   // into a cell of its own, whose path is a new time-UUID (Cassandra 5.0.5 `UpdateParameters.setComplexDeletionTimeForOverwrite`,
   // `Lists.Setter`; ScyllaDB `lists::setter`, `make_tombstone_just_before`). The same overwrite at the same timestamp, which is what a
   // repetition sends, leaves the elements twice.
-  it.effect.fails("is not doubled by an attempt that took too long", () =>
+  it.effect("is not doubled by an attempt that took too long", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       yield* passing(cql.execute("CREATE TABLE ks.l (id int PRIMARY KEY, l list<text>)"))
@@ -45,7 +45,7 @@ describe("a list that is overwritten", () => {
       assert.deepStrictEqual(rows.map(({ l }) => l), [["a"]])
     }))
 
-  it.fails("is not certain by a text that has one", () => {
+  it("is not certain by a text that has one", () => {
     const texts = [
       "INSERT INTO t (k, l) VALUES (1, ['x'])",
       "UPDATE t SET l = ['x'] WHERE k = 1",
@@ -58,7 +58,7 @@ describe("a list that is overwritten", () => {
 describe("a comment that ends with a carriage return", () => {
   // StatementKind.ts:46-47 (SKIPPED), :55, Idempotence.ts:14: `--[^\n]*` and `//[^\n]*`; the servers' COMMENT ends with '\n' or '\r'
   // (Cassandra Lexer.g, ScyllaDB Cql.g: `('--' | '//') .* ('\n'|'\r')`). What is behind a lone '\r' is read by them and not here.
-  it.fails("does not hide a condition", () => {
+  it("does not hide a condition", () => {
     const text = "UPDATE t SET v = 1 WHERE k = 1 -- only if it is as it was\rIF v = 2"
     assert.isTrue(StatementKind.of(text).isConditional)
     assert.isFalse(Idempotence.isCertain(text))
@@ -68,7 +68,7 @@ describe("a comment that ends with a carriage return", () => {
 describe("a counter", () => {
   // batchStatement.ts:45: `isCounter: type === "counter"`. Servers take an unlogged batch of counters, too (Cassandra
   // `BatchStatement.validate`: only a mixture is refused), and `idempotent: true` is then believed.
-  it.effect.fails("in an unlogged batch is not sent twice, whatever is said of it", () =>
+  it.effect("in an unlogged batch is not sent twice, whatever is said of it", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       yield* passing(cql.execute("CREATE TABLE ks.n (id int PRIMARY KEY, n counter)"))
@@ -79,7 +79,7 @@ describe("a counter", () => {
     }))
 
   // StatementKind.ts, `of`, case "BEGIN": `isCounter: second === "COUNTER"`.
-  it.effect.fails("in the text of an unlogged batch is not sent twice, whatever is said of it", () =>
+  it.effect("in the text of an unlogged batch is not sent twice, whatever is said of it", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       yield* passing(cql.execute("CREATE TABLE ks.n (id int PRIMARY KEY, n counter)"))
@@ -91,7 +91,7 @@ describe("a counter", () => {
     }))
 
   // StatementKind.ts:52 (COUNTS): the two names are compared as they are spelled.
-  it.fails("is one whose name is quoted once and once not, and one in a long text", () => {
+  it("is one whose name is quoted once and once not, and one in a long text", () => {
     const texts = [
       'UPDATE t SET "n" = n + 1 WHERE id = 1',
       'UPDATE t SET n = "n" + 1 WHERE id = 1',
@@ -104,7 +104,7 @@ describe("a counter", () => {
 describe("one statement of a batch that says it is not idempotent", () => {
   // executeRequest.ts, `isIdempotent`: `options.idempotent` (here of a profile, which is for what is left out) wins over what the
   // statement itself says; batchStatement.ts `isCertain` is not asked.
-  it.effect.fails("is not overruled by a profile", () =>
+  it.effect("is not overruled by a profile", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world({}, { profiles: { safe: { idempotent: true } } })
       const seen = yield* writes(cluster, () => ({ _tag: "Error", error: overloaded }))
@@ -118,7 +118,7 @@ describe("one statement of a batch that says it is not idempotent", () => {
 describe("a strongly consistent keyspace", () => {
   // executeRequest.ts, `isIdempotent`: "what its text says counts where each time it is sent it writes at the same time"; such a keyspace
   // takes its times from the leader (strongConsistency.ts), so a repetition writes at another time, over what others wrote meanwhile.
-  it.effect.fails("does not repeat writes that nobody said to be idempotent", () =>
+  it.effect("does not repeat writes that nobody said to be idempotent", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world({ tablets: true, tabletVersions: true, globalKeyspaces: ["tab"] })
       yield* passing(cql.execute(
@@ -132,7 +132,7 @@ describe("a strongly consistent keyspace", () => {
     }))
 
   // strongConsistency.ts:6 and :28: USING_TIMESTAMP is looked for in strings and comments, too.
-  it.effect.fails("takes a text in which somebody writes about timestamps", () =>
+  it.effect("takes a text in which somebody writes about timestamps", () =>
     Effect.gen(function*() {
       const { cql } = yield* world({ tablets: true, tabletVersions: true, globalKeyspaces: ["tab"] })
       yield* passing(cql.execute(
@@ -149,7 +149,7 @@ describe("a strongly consistent keyspace", () => {
 
 describe("a retry policy", () => {
   // executeRequest.ts `renew`: a copy for the next evaluation takes `this.options`, which `failed` has replaced by `atLevel(…)`.
-  it.effect.fails("that asks at a lower level once does not do so for good", () =>
+  it.effect("that asks at a lower level once does not do so for good", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       const select = yield* passing(cql.prepare("SELECT id, v FROM ks.t WHERE id = ?"))
@@ -175,7 +175,7 @@ describe("a retry policy", () => {
     }))
 
   // executeRequest.ts `onOverdue` gives the attempt up before anybody has asked the policy whether there will be another one.
-  it.effect.fails("that allows no other attempt lets the first one have all the time", () =>
+  it.effect("that allows no other attempt lets the first one have all the time", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       const select = yield* passing(cql.prepare("SELECT id, v FROM ks.t WHERE id = ?"))
@@ -187,7 +187,7 @@ describe("a retry policy", () => {
 
   // RetryPolicy.ts `govern`: what is neither a decision nor a verdict (a misspelt word, a promise of an `async` function) is taken for
   // NextNode by executeRequest.ts `failed`, which only looks for "Fail" and "SameNode".
-  it.effect.fails("that answers nonsense repeats nothing", () =>
+  it.effect("that answers nonsense repeats nothing", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
       const select = yield* passing(cql.prepare("SELECT id, v FROM ks.t WHERE id = ?"))
@@ -202,7 +202,7 @@ describe("a retry policy", () => {
   // judging.ts:57: `!sent` is decided before the time that is left is looked at. A waiter whose time is over is refused, goes on to the next
   // node, is refused there at once, and begins the round again (`beginAgain`): for ever, without a turn of the event loop. Without the
   // limit in `decide` the process runs out of memory.
-  it.effect.fails("that always goes on does not hang the process when a request waits too long for room", () =>
+  it.effect("that always goes on does not hang the process when a request waits too long for room", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world({ nodes: 2, shards: 1 }, { maxInFlight: 1 })
       const insert = yield* passing(cql.prepare("INSERT INTO ks.t (id, v) VALUES (?, ?)"))

@@ -25,7 +25,7 @@ const setup = Effect.gen(function*() {
 describe("the keyspace of a profile", () => {
   // CqlClient.ts, `run`: `const keyspace = options?.keyspace` is that of the request alone; what is prepared is looked for without the
   // profile's, and found where somebody has used the same text without the profile.
-  it.effect.fails("is where a text is executed, though it was executed elsewhere before", () =>
+  it.effect("is where a text is executed, though it was executed elsewhere before", () =>
     Effect.gen(function*() {
       const { count, cql } = yield* setup
       yield* passing(cql.execute(INSERT, [Uuid.random(), 1]))
@@ -33,21 +33,21 @@ describe("the keyspace of a profile", () => {
       assert.deepStrictEqual([yield* count("one"), yield* count("two")], [1, 1])
     }))
 
-  it.effect.fails("is where many rows go", () =>
+  it.effect("is where many rows go", () =>
     Effect.gen(function*() {
       const { count, cql } = yield* setup
       yield* passing(cql.executeMany(INSERT, [[Uuid.random(), 2]], { profile: "second" }))
       assert.deepStrictEqual([yield* count("one"), yield* count("two")], [0, 1])
     }))
 
-  it.effect.fails("is where all statements of a batch go, those with values, too", () =>
+  it.effect("is where all statements of a batch go, those with values, too", () =>
     Effect.gen(function*() {
       const { count, cql } = yield* setup
       yield* passing(cql.batch([[INSERT, [Uuid.random(), 2]]], { profile: "second" }))
       assert.deepStrictEqual([yield* count("one"), yield* count("two")], [0, 1])
     }))
 
-  it.effect.fails("is where grouped statements go", () =>
+  it.effect("is where grouped statements go", () =>
     Effect.gen(function*() {
       const { count, cql } = yield* setup
       yield* passing(cql.grouped([[INSERT, [Uuid.random(), 2]]], { profile: "second" }))
@@ -55,7 +55,7 @@ describe("the keyspace of a profile", () => {
     }))
 
   // As `misplaced` refuses it where the request says so itself.
-  it.effect.fails("is none where a statement can go that was prepared for another one", () =>
+  it.effect("is none where a statement can go that was prepared for another one", () =>
     Effect.gen(function*() {
       const { cql } = yield* setup
       const insert = yield* passing(cql.prepare(INSERT))
@@ -79,7 +79,7 @@ describe("the keyspace of a profile", () => {
     }))
 
   // CqlClient.ts, `boundTo`: the same with paging tokens, which of two profiles with two keyspaces are interchangeable.
-  it.effect.fails("is what a paging token is bound to", () =>
+  it.effect("is what a paging token is bound to", () =>
     Effect.gen(function*() {
       const { cql } = yield* setup
       for (let i = 0; i < 5; i++) {
