@@ -40,14 +40,6 @@ const flags = {
   check: Flag.Boolean("check").pipe(
     Flag.withDescription("Write nothing; fail with a diff where a file is not what the schema says"),
     Flag.withDefault(false)
-  ),
-  importExtension: Flag.Literals("import-extension", ["js", "ts", "none"]).pipe(
-    Flag.withDescription("How the files import each other; ts for programs that Node runs as they are"),
-    Flag.withDefault("js")
-  ),
-  valuesFrom: Flag.String("values-from").pipe(
-    Flag.withDescription("The package that Uuid and Value are imported from; @effect-scylla/protocol for browsers"),
-    Flag.withDefault("@effect-scylla/driver")
   )
 }
 
@@ -90,7 +82,7 @@ export const codegen = Command.make("codegen", flags, (input) =>
         ...Option.match(input.datacenter, { onNone: () => ({}), onSome: (localDatacenter) => ({ localDatacenter }) })
       })))
     )
-    const files = Codegen.generate(schemas, input)
+    const files = Codegen.generate(schemas)
     if (input.check) {
       yield* Output.check(input.out, files).pipe(
         Effect.tapError((error) =>
@@ -99,7 +91,7 @@ export const codegen = Command.make("codegen", flags, (input) =>
             : Effect.void
         )
       )
-      yield* Console.log(`${files.length} files are what the schema says`)
+      yield* Console.log(`${files.length} ${files.length === 1 ? "file is" : "files are"} what the schema says`)
       return
     }
     for (const { isChanged, path } of yield* Output.write(input.out, files)) {
@@ -110,7 +102,7 @@ export const codegen = Command.make("codegen", flags, (input) =>
     Command.withExamples([
       {
         command: "effect-scylla codegen --contact-points 10.0.0.1,10.0.0.2 --keyspace shop --out src/db",
-        description: "Writes src/db/shop.ts and src/db/cql-types.ts"
+        description: "Writes src/db/shop.ts"
       },
       {
         command: "effect-scylla codegen --keyspace shop --out src/db --check",

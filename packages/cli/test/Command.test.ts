@@ -50,7 +50,7 @@ describe("codegen", () => {
     Effect.gen(function*() {
       const { codegen, out } = yield* world
       yield* codegen(["--keyspace", "shop", "--keyspace", "system", "--keyspace", "shop", "--out", out])
-      assert.deepStrictEqual(readdirSync(out), ["cql-types.ts", "shop.ts", "system.ts"])
+      assert.deepStrictEqual(readdirSync(out), ["shop.ts", "system.ts"])
       yield* codegen(["--keyspace", "shop", "--out", out, "--check"])
     }))
 
@@ -60,7 +60,7 @@ describe("codegen", () => {
       const env = { ...connected, CQL_CONTACT_POINTS: "10.9.9.9", CQL_DATACENTER: "mars" }
       const args = ["--contact-points", connected.CQL_CONTACT_POINTS, "--datacenter", "datacenter1"]
       yield* codegen([...args, "--keyspace", "shop", "--out", out], env)
-      assert.deepStrictEqual(readdirSync(out), ["cql-types.ts", "shop.ts"])
+      assert.deepStrictEqual(readdirSync(out), ["shop.ts"])
     }))
 
   it.live("says what is wrong", () =>

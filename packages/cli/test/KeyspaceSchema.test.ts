@@ -105,7 +105,7 @@ describe("read", () => {
         ]
       )
       assert.deepStrictEqual(schema.tables[0]!.columns.map(({ name }) => name), ["id"])
-      const [, file] = Codegen.generate([schema])
+      const [file] = Codegen.generate([schema])
       assert.include(
         file!.text,
         `/** view shop.items_by_price of items */

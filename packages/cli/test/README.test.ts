@@ -28,7 +28,7 @@ describe("README", () => {
       yield* Effect.acquireRelease(
         Effect.sync(() => {
           mkdirSync(folder, { recursive: true })
-          for (const { name, text } of Codegen.generate([schema], { importExtension: "ts" })) {
+          for (const { name, text } of Codegen.generate([schema])) {
             writeFileSync(`${folder}/${name}`, text)
           }
         }),
