@@ -1,6 +1,6 @@
 /**
  * `node scripts/pack-check.mjs [--summary FILE]`: builds all packages, packs them as they would be published, and uses each
- * in an empty project of its own, with its siblings' tarballs. Those that shared API definitions need are bundled for browsers, too, and
+ * in an empty project of its own, with its siblings' tarballs. What `docs/first-ten-minutes.md` says is done as well. Those that shared API definitions need are bundled for browsers, too, and
  * the bundle is run where there is nothing but the web's globals.
  *
  * Where `BUN` or `DENO` name those, something real is done with every package on them (test/runtimes/smoke.mjs).
@@ -23,6 +23,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
+import { firstTenMinutes } from "./first-ten-minutes.mjs"
 import {
   ensureInstalled,
   environment,
@@ -49,8 +50,12 @@ const report = (name, ok, detail) => {
 const readJson = (...path) => JSON.parse(readFileSync(join(...path), "utf8"))
 
 /** Runs a command; its output, or a failure that names the step and shows the output. */
-const capture = (step, [command, ...args], cwd) => {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env: environment(), encoding: "utf8" })
+const capture = (step, [command, ...args], cwd, env = {}) => {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    env: { ...environment(), ...env },
+    encoding: "utf8"
+  })
   if (status === 0) return stdout
   const output = `${stdout ?? ""}\n${stderr ?? ""}`.trim().split("\n").slice(-20).join("\n    ")
   throw new Failure(`${step}: ${error?.message ?? `exit code ${status}`}\n    ${output}`)
@@ -220,6 +225,14 @@ await runMain(async () => {
           "browser",
           (name) => report(name, true, `${useInBrowser(tarballs)} (${seconds(begun)})`),
           "browser bundle"
+        )
+      }
+      if (failed.size === 0) {
+        const begun = performance.now()
+        const seen = firstTenMinutes({ capture, install: (title, names) => projectWith(title, names, tarballs) })
+        await seen.then(
+          (line) => report("first ten minutes", true, `${line} (${seconds(begun)})`),
+          (error) => report("first ten minutes", false, error instanceof Failure ? error.message : String(error))
         )
       }
       if (failed.size === 0 && runtimes.length > 0) {
