@@ -577,8 +577,12 @@ const fromCore = (
     update: Statements.update,
     with: (options: ExecuteOptions.ExecuteOptions) => withDefaults(client, runner, options),
     in: (values: ReadonlyArray<unknown>) => new InValues(values),
-    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
-      refuse(text, isUse) ?? prepare(text, options?.keyspace),
+    prepare: (text: string, options?: { readonly keyspace?: string | undefined }) => {
+      const keyspace = keyspaceOf(options)
+      return typeof keyspace === "object"
+        ? Effect.fail(notSent(keyspace, text))
+        : refuse(text, isUse) ?? prepare(text, keyspace)
+    },
     execute,
     batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => {
       try {
@@ -637,7 +641,7 @@ const withDefaults = (cql: CqlClient, runner: Runner, defaults: ExecuteOptions.E
   const own = <O extends object>(options: O | undefined): O =>
     options === undefined ? defaults as O : { ...defaults, ...options }
   const { pageSize: _, pagingState: __, rows: ___, ...ofBatch } = defaults
-  const { keyspace } = defaults
+  const where = { keyspace: defaults.keyspace, profile: defaults.profile }
   const mine: Runner = {
     page: (text, values, options) => runner.page(text, values, own(options)),
     rows: (text, values, options) => runner.rows(text, values, own(options)),
@@ -652,7 +656,7 @@ const withDefaults = (cql: CqlClient, runner: Runner, defaults: ExecuteOptions.E
   return Object.assign(tag as any, cql, {
     with: (options: ExecuteOptions.ExecuteOptions) => withDefaults(cql, runner, { ...defaults, ...options }),
     prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
-      cql.prepare(text, options ?? { keyspace }),
+      cql.prepare(text, options?.keyspace === undefined ? where : options),
     execute: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       cql.execute(statement, values, own(options)),
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>

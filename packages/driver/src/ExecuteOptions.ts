@@ -422,6 +422,7 @@ const plain = (options: ExecuteOptions): ExecuteOptions => ({
 /** The same value, or objects of the same: a policy that is written at a call is another object each time. */
 const isSame = (a: unknown, b: unknown): boolean => {
   if (a === b) return true
+  if (Duration.isDuration(a)) return Duration.isDuration(b) && Duration.Equivalence(a, b)
   if (!isLiteral(a) || !isLiteral(b)) return false
   const keys = Object.keys(a)
   if (keys.length !== Object.keys(b).length) return false

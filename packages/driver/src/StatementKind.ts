@@ -48,19 +48,23 @@ const NAME = new RegExp(String.raw`(${QUOTED_NAME})|\b[a-z_]\w*`, "gi")
 /** Where the assignments of an UPDATE begin and end. */
 const BOUNDS = new Set(["SET", "WHERE", "APPLY", "UPDATE", "INSERT", "DELETE"])
 const ASSIGNMENTS = /\bSET\b([^A-Z]*)/g
-/** `c = c + 1`, `c += 1`: with a number only a counter can be meant. */
-const COUNTS = new RegExp(String.raw`(${QUOTED_NAME})\s*=\s*\1\s*[+-]\s*-?\d|"\s*[+-]=\s*-?\d`)
+/** `c = c + 1`, `c += 1`, of names that are numbers here: with a number only a counter can be meant. */
+const COUNTS = /("\d+")\s*=\s*\1\s*[+-]\s*-?\d|"\s*[+-]=\s*-?\d/
 
 /** Longer texts are not looked at for counters: what a counter is stamped with does no harm. */
 const LONGEST = 16_384
 
 const counts = (text: string): boolean => {
   if (text.length > LONGEST || !/[+-]/.test(text)) return false
-  // All names as they are when they are quoted, so that those are the same that are for the server.
+  // Each name is a number, the same for those that are the same for the server.
+  const names = new Map<string, number>()
   const bare = withoutTexts(text).replace(NAME, (name, quoted: string | undefined) => {
-    if (quoted !== undefined) return quoted.replace(/[A-Z]/g, (letter) => `^${letter.toLowerCase()}`)
     const word = name.toUpperCase()
-    return BOUNDS.has(word) ? word : `"${name.toLowerCase()}"`
+    if (quoted === undefined && BOUNDS.has(word)) return word
+    const spelled = quoted === undefined ? name.toLowerCase() : quoted.slice(1, -1)
+    let number = names.get(spelled)
+    if (number === undefined) names.set(spelled, number = names.size)
+    return `"${number}"`
   })
   for (const [, assignments] of bare.matchAll(ASSIGNMENTS)) if (COUNTS.test(assignments!)) return true
   return false

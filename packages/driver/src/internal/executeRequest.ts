@@ -97,7 +97,7 @@ interface Overdue {
   readonly judgement?: Judgement
   readonly defect?: { readonly cause: unknown }
 }
-const NO_MORE: Judgement = { decision: "Fail", wait: 0, consistency: undefined }
+const NO_MORE: Judgement = { decision: "Fail", wait: 0, isAsked: false, consistency: undefined }
 
 /** How often one request may have statements prepared again: nodes that do not agree on the schema take turns. */
 const MAX_PREPARES = 16
@@ -388,7 +388,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         return Effect.interrupt
       }
       options.series.speculate()
-      shared.speculations++
+      if (this.traced !== undefined) this.traced.speculations++
       const other = this.renew()
       other.race = race
       other.deadline = this.deadline
@@ -643,7 +643,6 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private noteSpan(traced: Spans.Traced): void {
     traced.node = this.node
     traced.shard = this.connection?.shard
-    traced.history = this.race?.first.history ?? this.history
   }
 
   private warned(warnings: ReadonlyArray<string>): void {
@@ -706,13 +705,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     // Away from such a node it may go once, to one that is better: where none is, all of them may be slow.
     const isFree = isSilent && (history?.moves ?? 0) === 0 &&
       others.some(({ pool }) => pool !== undefined && isWell(pool, now))
-    if (others.length === 0 || !core.mayMove(isFree)) return this.attemptDeadline()
+    if (others.length === 0) return this.attemptDeadline()
     const millis = (now - this.sentAt) * TICK_MILLIS
     const { address, port } = node!
     const reason = new AttemptTimeout({ message: `${address}:${port} did not answer within ${millis} ms` })
     const overdue = this.overdueFor(reason)
     // The policy wants no other attempt: this one has all the time.
     if (overdue.judgement?.decision === "Fail") return deadline
+    if (!core.mayMove(isFree)) return this.attemptDeadline()
     this.overdue = overdue
     // It has made somebody wait, whatever it answers in the end.
     slowDown(node!)
@@ -803,15 +803,17 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       history.tried.push(node)
       if (options.retry.policy?.decide !== undefined) this.beginAgain(history, node)
     }
-    // Where nobody is left to be asked, there is nothing to wait for.
-    if (wait === 0 || (decision === "NextNode" && Ways.others(this, history.tried).length === 0)) return this.attempt()
+    // Where nobody is left to be asked, there is nothing to wait for, unless somebody says so.
+    const isVain = decision === "NextNode" && !judgement.isAsked && Ways.others(this, history.tried).length === 0
+    if (wait === 0 || isVain) return this.attempt()
     this.settle(Effect.andThen(this.core.pause(wait), Effect.suspend(() => this.continued(history))))
   }
 
   /** A policy wants another node where all were asked: once more round, the last one last. */
   private beginAgain(history: History, last: Node): void {
     const { tried } = history
-    if (this.options.way !== undefined || Ways.others(this, tried).length > 0) return
+    // Where others race with it, they are there.
+    if (this.race !== undefined || this.options.way !== undefined || Ways.others(this, tried).length > 0) return
     tried.length = 0
     if (Ways.others(this, [last]).length > 0) tried.push(last)
   }
@@ -854,14 +856,16 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   }
 
   private record(history: History, node: Node, reason: CqlReason, sent: boolean, decision: Attempt["decision"]): void {
-    history.attempts.push({
+    const attempt: Attempt = {
       node: `${node.address}:${node.port}`,
       shard: this.connection?.shard ?? 0,
       reason,
       sent,
       durationMillis: (this.core.ticker.now - this.begun) * TICK_MILLIS,
       decision
-    })
+    }
+    history.attempts.push(attempt)
+    this.traced?.attempts.push(attempt)
   }
 
   /** The same request once more, with what it has been through. */

@@ -122,7 +122,8 @@ export const sendGrouped = (
     return Effect.flatMap(told(core, resolved, "BEGIN BATCH", preparing), (entries) => {
       const conditional = entries.findIndex(({ statement }) => statement.kind.isConditional)
       if (conditional >= 0) {
-        const message = `statement ${conditional + 1} is conditional: its answer is its own, execute it by itself`
+        const place = statements.flatMap((_, at) => wrong.has(at) ? [] : [at + 1])[conditional]
+        const message = `statement ${place} is conditional: its answer is its own, execute it by itself`
         return Effect.fail(notSent(new InvalidStatement({ message }), entries[conditional]!.statement.text))
       }
       const outcomes = run(core, entries, bounds, resolved, concurrency)

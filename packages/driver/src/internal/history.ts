@@ -20,8 +20,6 @@ export class History {
   nextNode = 0
   /** Repetitions that waited before they were sent. */
   repeats = 0
-  /** Nodes that were asked before another one had answered. */
-  speculations = 0
   /** What a policy of the user's says about where to go. */
   plan: Plan | undefined = undefined
   /** What it was asked with at first, where a policy has chosen another consistency since. */

@@ -9,8 +9,9 @@ import type { Routed } from "./ways.ts"
 /** What is done about an attempt that failed. */
 export interface Judgement {
   readonly decision: Decision
-  /** Milliseconds before that. */
+  /** Milliseconds before that, and whether a policy has asked for them. */
   readonly wait: number
+  readonly isAsked: boolean
   /** Of the attempts from now on, where that is another one. */
   readonly consistency: Consistency | undefined
 }
@@ -48,7 +49,8 @@ export const judge = (
     })
   }
   const { consistency, decision } = verdict
-  const judged = (decision: Decision, wait = 0): Judgement => ({ decision, wait, consistency })
+  const isAsked = verdict.delay !== undefined
+  const judged = (decision: Decision, wait = 0): Judgement => ({ decision, wait, isAsked, consistency })
   // In no time nothing is done, and what goes on without any would go on for ever.
   if (decision === "Fail" || leftMillis <= 0) return judged("Fail")
   const asked = verdict.delay === undefined ? undefined : millisOf(verdict.delay)

@@ -7,16 +7,22 @@ export const STRING = String.raw`'[^']*(?:''[^']*)*'|\$\$[\s\S]*?\$\$`
 export const QUOTED_NAME = String.raw`"[^"]*(?:""[^"]*)*"`
 /** To the end of the line, which a carriage return is, too; one that is never closed is all the rest. */
 export const COMMENT = String.raw`--[^\n\r]*|\/\/[^\n\r]*|\/\*(?:[\s\S]*?\*\/|[\s\S]*)`
-const NUMBERS = String
-  .raw`\b0x[0-9a-f]+\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b`
+/** Values without quotes: UUIDs, blobs, durations and numbers. */
+export const CONSTANT =
+  String.raw`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?!\w)|0x[0-9a-f]*(?!\w)` +
+  String
+    .raw`|\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)|(?:\d+(?:y|mo|w|d|h|ms|us|ns|µs|m|s))+(?!\w)|P(?=[\dT])(?:\d+[YMWDTHS]|T)+(?!\w)`
 
-/** Values that are written into a text. */
-const LITERAL = new RegExp(`${STRING}|${NUMBERS}`, "gi")
+const SHOWN = new RegExp(String.raw`(${QUOTED_NAME})|(${COMMENT})|${STRING}|\b(?:${CONSTANT})`, "gi")
 
-/** The text with `?` for each value that is written into it: what may be shown to others. */
-export const withoutLiterals = (text: string): string => text.replace(LITERAL, "?")
+/** The text with `?` for each value that is written into it, and without comments: what may be shown to others. */
+export const withoutLiterals = (text: string): string =>
+  text.replace(
+    SHOWN,
+    (_, name: string | undefined, comment: string | undefined) => name ?? (comment === undefined ? "?" : " ")
+  )
 
-const TEXTS = new RegExp(`${STRING}|${COMMENT}`, "g")
+const TEXTS = new RegExp(`(${QUOTED_NAME})|${STRING}|${COMMENT}`, "g")
 
 /** The text without its strings and comments. */
-export const withoutTexts = (text: string): string => text.replace(TEXTS, " ")
+export const withoutTexts = (text: string): string => text.replace(TEXTS, (_, name: string | undefined) => name ?? " ")

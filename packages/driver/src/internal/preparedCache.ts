@@ -51,8 +51,8 @@ export class PreparedCache {
   /** Of the partition keys of tables, for v3, as of an epoch of the schema. */
   private keys = { epoch: -1, of: new Map<string, ReadonlyArray<string>>() }
   private bytes = 0
-  /** Statements that were added. */
-  private additions = 0
+  /** Of all statements. */
+  private uses = 0
   /** Statements that were forgotten for the bounds. */
   evictions = 0
   /** `undefined`: nodes are taught on the way only. */
@@ -72,26 +72,36 @@ export class PreparedCache {
   /** The statement, if it is prepared. */
   get(text: string, keyspace?: string): Prepared | undefined {
     const found = this.statements.get(keyOf(text, keyspace))
-    // As long as nothing is added, nothing is forgotten, and nobody asks what was used last.
-    if (found !== undefined && found.usedAt !== this.additions) this.touch(found)
+    if (found !== undefined) found.usedAt = ++this.uses
     return found
   }
 
   /** Marks it as used. */
   private touch(prepared: Prepared): void {
     const key = keyOf(prepared.text, prepared.givenKeyspace)
-    if (this.statements.has(key)) this.drop(key)
-    else this.additions++
+    this.drop(key)
     this.statements.set(key, prepared)
-    prepared.usedAt = this.additions
+    prepared.usedAt = ++this.uses
     // What it weighs may change.
     prepared.keptWeight = prepared.weight
     this.bytes += prepared.keptWeight
     const { bytes, count } = this.bounds
     while (this.statements.size > count || (this.bytes > bytes && this.statements.size > 1)) {
-      this.drop(this.statements.keys().next().value!)
+      this.drop(this.leastUsed())
       this.evictions++
     }
+  }
+
+  /** Looked for only when one has to go: that is a round trip anyhow, and each use costs no more than a number. */
+  private leastUsed(): string {
+    let least = ""
+    let at = Infinity
+    for (const [key, { usedAt }] of this.statements) {
+      if (usedAt >= at) continue
+      at = usedAt
+      least = key
+    }
+    return least
   }
 
   private drop(key: string): void {
@@ -121,7 +131,7 @@ export class PreparedCache {
   nodeUp(hostId: string): void {
     const { teacher } = this
     const node = this.core.snapshot.hosts.get(hostId)
-    for (const prepared of [...this.statements.values()].toReversed()) {
+    for (const prepared of [...this.statements.values()].toSorted((a, b) => b.usedAt - a.usedAt)) {
       // It may have been started anew, and remember nothing.
       prepared.knownBy.delete(hostId)
       if (teacher !== undefined && node !== undefined) teacher.add(prepared, node)
@@ -133,7 +143,7 @@ export class PreparedCache {
     Effect.suspend(() => {
       const now = this.core.snapshot.hosts.get(node.hostId)
       const connection = now?.pool?.isUp === true ? now.pool.pickReserved() : undefined
-      const isInUse = this.get(prepared.text, prepared.givenKeyspace) === prepared
+      const isInUse = this.statements.get(keyOf(prepared.text, prepared.givenKeyspace)) === prepared
       return connection === undefined || !isInUse
         ? Effect.void
         : Effect.ignore(this.reprepare(now!, connection, prepared, false))
@@ -240,7 +250,7 @@ export class PreparedCache {
       const work = (this.core.isEncoding ? Effect.andThen(Effect.yieldNow, prepare) : prepare).pipe(
         Effect.tap((prepared) =>
           Effect.sync(() => {
-            const known = this.get(prepared.text, prepared.givenKeyspace)
+            const known = this.statements.get(keyOf(prepared.text, prepared.givenKeyspace))
             if (known === undefined || isInUse) this.touch(known ?? prepared)
             if (known === undefined) this.added(prepared)
           })

@@ -8,7 +8,6 @@ import type { Attempt, CqlError } from "../CqlError.ts"
 import type { Resolved } from "../ExecuteOptions.ts"
 import { countOf, ResultSet } from "../ResultSet.ts"
 import type { Node } from "../Snapshot.ts"
-import type { History } from "./history.ts"
 import { withoutLiterals } from "./lexis.ts"
 import type { Subject } from "./subject.ts"
 
@@ -61,7 +60,10 @@ export const describe = (
 export interface Traced {
   node: Node | undefined
   shard: number | undefined
-  history: History | undefined
+  /** Nodes that were asked before another one had answered. */
+  speculations: number
+  /** Every try that came to nothing. */
+  readonly attempts: Array<Attempt>
 }
 
 /** Whether somebody looks at spans. */
@@ -80,15 +82,15 @@ export const around = <A, E>(
 ): Effect.Effect<A, E> =>
   Effect.useSpan(name, { kind: "client", attributes }, (span) =>
     Effect.suspend(() => {
-      const traced: Traced = { node: undefined, shard: undefined, history: undefined }
+      const traced: Traced = { node: undefined, shard: undefined, speculations: 0, attempts: [] }
       return Effect.onExit(Effect.provideService(run(traced), Tracer.ParentSpan, span), (exit) =>
         Effect.map(Clock.Clock, (clock) => {
-          const { history, node, shard } = traced
+          const { attempts, node, shard, speculations } = traced
           finish(span, clock.currentTimeNanosUnsafe(), {
             node,
             shard,
-            speculations: history?.speculations ?? 0,
-            attempts: history?.attempts ?? [],
+            speculations,
+            attempts,
             value: Exit.isSuccess(exit) ? exit.value : undefined,
             error: Exit.isFailure(exit) ? errorIn(exit.cause) : undefined
           })
@@ -120,7 +122,7 @@ const finish = (
   }
 ): void => {
   const { attempts, error, node, shard, speculations, value } = end
-  for (const attempt of error?.attempts ?? attempts) tell(span, now, attempt)
+  for (const attempt of attempts) tell(span, now, attempt)
   if (node !== undefined) {
     span.attribute("server.address", node.address)
     span.attribute("server.port", node.port)

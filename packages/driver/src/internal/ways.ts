@@ -48,8 +48,9 @@ export const routeBy = (request: Routed, way: Way): Connection | undefined => {
   }
 }
 
-/** Places in turn that are of no use, before a policy is taken to have no others. */
-const mostOf = ({ snapshot }: Core): number => 2 * snapshot.nodes.length + 8
+/** Places in turn that are of no use, before a policy is taken to have no others: all shards of all nodes, twice. */
+const mostOf = ({ snapshot: { nodes } }: Core): number =>
+  nodes.reduce((sum, { pool }) => sum + 2 * (pool?.sharding?.nrShards ?? 1), 8)
 
 /** Whether a place may be asked. */
 const isOpen = (core: Core, { node: { hostId } }: Balancing.Place, skip: ReadonlyArray<Node> | undefined): boolean => {
