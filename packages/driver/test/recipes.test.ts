@@ -13,9 +13,8 @@ const writeTimeout = new ServerError.WriteTimeout({
   message: "Operation timed out",
   consistency: "LOCAL_QUORUM",
   received: 1,
-  blockFor: 2,
-  writeType: "COUNTER",
-  contentions: undefined
+  required: 2,
+  writeType: "COUNTER"
 })
 
 /** Servers make ids of texts. */
@@ -27,6 +26,12 @@ const faults: Readonly<Record<string, (cluster: SimulatedCluster.SimulatedCluste
     cluster.intercept(({ request }) =>
       request._tag === "Execute" && preparedAs(request.id, "UPDATE shop.sold SET pieces = pieces + 1 WHERE item = ?")
         ? { _tag: "Error", error: writeTimeout }
+        : undefined
+    ),
+  "graceful-shutdown": (cluster) =>
+    cluster.intercept(({ request }) =>
+      request._tag === "Query" && /(FROM|INTO) depot.slow/.test(request.query)
+        ? { _tag: "Delay", millis: 400 }
         : undefined
     )
 }
