@@ -263,6 +263,22 @@ export const CqlClient: Context.Service<CqlClient, CqlClient> = Context.Service<
   "@effect-scylla/driver/CqlClient"
 )
 
+/** What runs statements, with tokens of prepared ones, too. */
+interface OwnRunner extends Runner {
+  readonly toToken: (
+    statement: Prepared | string,
+    values: Values | undefined,
+    pagingState: Uint8Array,
+    options?: ExecuteOptions.ExecuteOptions
+  ) => Effect.Effect<string, CqlError>
+  readonly fromToken: (
+    statement: Prepared | string,
+    values: Values | undefined,
+    token: string,
+    options?: ExecuteOptions.ExecuteOptions
+  ) => Effect.Effect<Uint8Array, CqlError>
+}
+
 const NO_VALUES: ReadonlyArray<unknown> = []
 
 const unsent = (statement: string, message: string): CqlError => notSent(new InvalidStatement({ message }), statement)
@@ -546,7 +562,7 @@ const fromCore = (
         })
       )
     })
-  const runner: Runner = {
+  const runner: OwnRunner = {
     page: execute,
     rows,
     describe: (text, options) => {
@@ -637,7 +653,7 @@ const fromCore = (
 }
 
 /** The client, with these options where a call has none of its own. */
-const withDefaults = (cql: CqlClient, runner: Runner, defaults: ExecuteOptions.ExecuteOptions): CqlClient => {
+const withDefaults = (cql: CqlClient, runner: OwnRunner, defaults: ExecuteOptions.ExecuteOptions): CqlClient => {
   const own = <O extends object>(options: O | undefined): O =>
     options === undefined ? defaults as O : { ...defaults, ...options }
   const { pageSize: _, pagingState: __, rows: ___, ...ofBatch } = defaults
@@ -661,6 +677,12 @@ const withDefaults = (cql: CqlClient, runner: Runner, defaults: ExecuteOptions.E
       cql.execute(statement, values, own(options)),
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       cql.stream(statement, values, own(options)),
+    toToken: (statement: Prepared | string, values: Values | undefined, { pagingState }: ResultSet<any>) =>
+      pagingState === null
+        ? Effect.succeed(undefined)
+        : runner.toToken(statement, values, pagingState, defaults),
+    fromToken: (statement: Prepared | string, values: Values | undefined, token: string) =>
+      runner.fromToken(statement, values, token, defaults),
     batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => cql.batch(items, { ...ofBatch, ...options }),
     grouped: (items: ReadonlyArray<Batch.Item>, options?: Grouped.Options) =>
       cql.grouped(items, { ...ofBatch, ...options }),

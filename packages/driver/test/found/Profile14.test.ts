@@ -94,6 +94,25 @@ describe("the keyspace of a profile", () => {
     }))
 })
 
+describe("a client with another keyspace", () => {
+  it.effect("binds tokens to it, and prepares in it", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* setup
+      const [one, two] = [cql.with({ keyspace: "one" }), cql.with({ keyspace: "two" })]
+      for (let i = 0; i < 5; i++) yield* passing(two.execute(INSERT, [Uuid.random(), i]))
+      for (let i = 0; i < 5; i++) yield* passing(one.execute(INSERT, [Uuid.random(), i]))
+      const page = yield* passing(two.execute("SELECT v FROM t", [], { pageSize: 2 }))
+      const token = yield* passing(two.toToken("SELECT v FROM t", [], page))
+      assert.strictEqual(
+        (yield* passing(Effect.flip(one.fromToken("SELECT v FROM t", [], token!)))).reason._tag,
+        "PagingTokenRefused"
+      )
+      assert.deepStrictEqual(yield* passing(two.fromToken("SELECT v FROM t", [], token!)), page.pagingState)
+      const prepared = yield* passing(two.prepare(INSERT, {}))
+      assert.strictEqual(prepared.keyspace, "two")
+    }))
+})
+
 describe("a profile", () => {
   it.effect("has its say in streams and templates", () =>
     Effect.gen(function*() {
