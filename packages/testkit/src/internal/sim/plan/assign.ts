@@ -280,7 +280,7 @@ export const assignElement = (
     return elementOfMap(
       column,
       layout,
-      compile(key, cql.element, name, variables),
+      compile(key, cql.element, variables.say(name, `value(${name})`), variables),
       undefined,
       "set element",
       key,

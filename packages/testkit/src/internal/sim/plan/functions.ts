@@ -174,6 +174,7 @@ const UNDERSCORES: ReadonlyArray<readonly [plain: string, name: string]> = [
   ["tounixtimestamp", "to_unix_timestamp"],
   ["mintimeuuid", "min_timeuuid"],
   ["maxtimeuuid", "max_timeuuid"],
+  ["counterasblob", "counter_as_blob"],
   ...BLOBS.flatMap((name): ReadonlyArray<readonly [string, string]> => [
     [`${name}asblob`, `${name}_as_blob`],
     [`blobas${name}`, `blob_as_${name}`]
@@ -188,6 +189,7 @@ const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition
     else known.push(each)
   }
   if (product === "cassandra") {
+    out.set("counterasblob", [define("counterasblob", [scalar("counter")], blob, ([value]) => value!)])
     for (const [plain, name] of UNDERSCORES) {
       out.set(
         name,

@@ -38,6 +38,8 @@ export interface Mutation {
   readonly hasRowIn: boolean
   /** Whether it is of static columns alone, and of no row. */
   readonly isStatic: boolean
+  /** Whether it writes static columns. */
+  readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
   readonly stage: (values: Bound, timestamp: bigint, now: number, ballot?: bigint) => Staged
   /** The partitions alone, without anything else of the statement. */
@@ -196,6 +198,7 @@ const mutationOf = (
     partitionKey: where.partitionKey,
     ...common,
     isStatic: !writesRows,
+    writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
@@ -518,6 +521,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     partitionKey: where.partitionKey,
     ...common,
     isStatic: false,
+    writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)

@@ -160,6 +160,8 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       const of = typed(expression.of, c)
       const to = variables.type(expression.type)
       if (of.type === undefined) throw unsupported("a cast of a constant")
+      // To Cassandra a value as what it is already is the value.
+      if (variables.product === "cassandra" && CqlType.isSame(of.type, to) && of.column?.descending !== true) return of
       const cast = castOf(of.type, to, of.text, variables)
       return {
         text: `cast(${of.text} as ${CqlType.format(to)})`,

@@ -67,16 +67,19 @@ interface Checked {
   readonly isStatic: boolean
   /** The row that Cassandra shows of a partition that was asked for its static columns. */
   readonly first?: Row | undefined
+  /** Whether static columns are written, so that they are shown without the row. */
+  readonly writesStatics?: boolean
   /** Whether static columns are left out. */
   readonly hidesStatics?: boolean
   readonly condition: RowCheck | undefined
 }
 
 const shown = (column: Column, checked: Checked, now: number): Uint8Array | null => {
-  const { condition, first, hidesStatics = false, isStatic, partition, row } = checked
+  const { condition, first, hidesStatics = false, isStatic, partition, row, writesStatics = false } = checked
   if (partition === undefined || (hidesStatics && column.kind === "static")) return null
   const isLive = row?.isLive(now) === true
   const isThere = isLive ||
+    writesStatics && partition.statics.isLive(now) ||
     isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
   switch (column.kind) {
     case "static":
@@ -115,10 +118,11 @@ const saidByCassandra = (
   const seen = new Set<Row | undefined>()
   const firstOf = (partition: Partition | undefined): Row | undefined => partition?.rows.find((row) => row.isLive(now))
   const onlyExists = checked.length > 1 && checked.every(({ condition }) => condition?.kind === "Exists")
-  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row }) => {
+  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row, writesStatics = false }) => {
     const isLive = !isStatic && row?.isLive(now) === true ||
       (isStatic && condition?.kind === "Exists" && firstOf(partition) !== undefined) ||
-      asksStatics && (isStatic || condition?.kind === "Columns") && partition?.statics.isLive(now) === true
+      asksStatics && (isStatic || writesStatics || condition?.kind === "Columns") &&
+        partition?.statics.isLive(now) === true
     const known = isStatic ? undefined : row
     if (!isLive || seen.has(known)) return false
     seen.add(known)
@@ -131,7 +135,11 @@ const saidByCassandra = (
     rows: there.length === 0
       ? [[isApplied ? TRUE : FALSE]]
       : there.map((each) =>
-        outcome(false, all, { ...each, first: firstOf(each.partition), hidesStatics: onlyExists }, now)
+        outcome(false, all, {
+          ...each,
+          first: firstOf(each.partition),
+          hidesStatics: onlyExists || each.hidesStatics === true
+        }, now)
       ),
     globalSpec: false
   }
@@ -185,7 +193,11 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   const partition = table.data.get(key.bytes)
   const row = aboutOf(mutation, staged, partition)
   const isApplied = condition!.holds(call.values, partition, row, call.now)
-  const checked: Checked = { partition, row, isStatic: mutation.isStatic, condition }
+  const { isStatic } = mutation
+  const writesStatics = call.isCassandra && mutation.writesStatics
+  // Where the row is asked for as such Cassandra reads of static columns what is written.
+  const hidesStatics = call.isCassandra && condition!.kind !== "Columns" && !isStatic && !writesStatics
+  const checked: Checked = { partition, row, isStatic, writesStatics, hidesStatics, condition }
   const cells = outcome(isApplied, condition!.columns, checked, call.now)
   const said = call.isCassandra
     ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
