@@ -33,6 +33,7 @@ import { Topology } from "./internal/sim/cluster/topology.ts"
 import { Engine } from "./internal/sim/engine.ts"
 import type { Schema } from "./internal/sim/schema/schema.ts"
 import * as SystemTables from "./internal/sim/schema/systemTables.ts"
+import type { Asked, AskedStatement, Listener, Reaction } from "./internal/sim/server/asked.ts"
 import type { InterceptContext, Intercepted, Interceptor, Port } from "./internal/sim/server/host.ts"
 import type { NodeFault } from "./internal/sim/server/line.ts"
 import { NodeHost } from "./internal/sim/server/node.ts"
@@ -99,6 +100,37 @@ export type {
    * @since 0.1.0
    */
   Interceptor
+}
+
+export type {
+  /**
+   * A statement that reached a node: its text, its values decoded, how it was asked.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Asked,
+  /**
+   * One statement of a request.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AskedStatement,
+  /**
+   * Is told of a statement, and may answer it in the node's place.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Listener,
+  /**
+   * What is answered in the node's place: an error, the node's own answer later, rows, nothing, or the end of the connection.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Reaction
 }
 
 export type {
@@ -252,6 +284,12 @@ export interface SimulatedCluster {
   readonly renameIn: (name: "in" | "IN") => Effect.Effect<void>
   /** Sets what looks at every request first; `undefined` clears it. */
   readonly intercept: (interceptor: Interceptor | undefined) => Effect.Effect<void>
+  /**
+   * As long as the scope lives, tells of each statement that reaches a node, in the order in which they began to listen; the first that
+   * answers something decides what the client gets. Statements about tables of the system, which drivers read for themselves, are not
+   * told. `Priming` and `Recorder` are made of it.
+   */
+  readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /**
@@ -305,6 +343,7 @@ export const make = Effect.fnUntraced(
     const generations = nodes.map(() => Math.floor(now / 1000))
     const { clusterName = "effect-scylla simulated", credentials } = options
     let interceptor: Interceptor | undefined
+    const listeners = new Set<Listener>()
     let connections = 0
     const flavour = flavourOf(options)
 
@@ -338,6 +377,7 @@ export const make = Effect.fnUntraced(
           shardAwarePort: options.advertiseShardAwarePort === false ? undefined : shardAwarePort,
           forge: options.supported ?? ((supported) => supported),
           intercept: () => interceptor,
+          listeners,
           delay: (millis, task) => void runLater(Effect.andThen(Effect.sleep(millis), Effect.sync(task))),
           now: () => clock.currentTimeMillisUnsafe(),
           nextConnection: () => ++connections
@@ -570,6 +610,16 @@ export const make = Effect.fnUntraced(
           engine.renameIn(name)
           for (const host of hosts) host.prepared.clear()
         }),
+      listen: (listener) =>
+        Effect.asVoid(Effect.acquireRelease(
+          // A function of its own each time, so that who listens twice is told twice.
+          Effect.sync(() => {
+            const own: Listener = (asked) => listener(asked)
+            listeners.add(own)
+            return own
+          }),
+          (own) => Effect.sync(() => listeners.delete(own))
+        )),
       intercept: (next) =>
         Effect.sync(() => {
           interceptor = next

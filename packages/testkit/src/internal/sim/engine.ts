@@ -134,6 +134,10 @@ export class Engine {
 
   /** Compiles a statement for a connection that uses `keyspace` ("" for none). */
   compile(text: string, keyspace: string): Plan {
+    return { ...this.compiled(text, keyspace), text }
+  }
+
+  private compiled(text: string, keyspace: string): Plan {
     const { markers: names, statement } = parse(text, this.product)
     const markers: Markers = {
       names,

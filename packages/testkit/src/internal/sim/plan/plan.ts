@@ -54,6 +54,8 @@ export interface Plan {
   /** Set for INSERT, UPDATE and DELETE: what a batch needs of them. */
   readonly mutation: Mutation | undefined
   readonly execute: (call: Call) => ServerResponse
+  /** The statement, where it was compiled as one. */
+  readonly text?: string
 }
 
 export const VOID: ServerResponse = { _tag: "Void" }
