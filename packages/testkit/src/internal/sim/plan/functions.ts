@@ -213,6 +213,8 @@ const tokenOf = (variables: Variables): Definition => {
   const key = variables.table?.partitionKey ?? []
   return define("token", key.map((column) => column.type.cql), bigint, (args) => {
     const bytes = RoutingKey.compose(args)
+    // Of no bytes it is the smallest, which stands for both ends of the ring.
+    if (bytes.length === 0) return int64(-(2n ** 63n))
     Murmur3.hashInto(bytes, 0, bytes.length, scratch)
     return int64(toBigInt(scratch.hi, scratch.lo))
   })

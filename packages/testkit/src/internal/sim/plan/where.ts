@@ -120,6 +120,13 @@ export const compileWhere = (
   if (index?.kind === "CUSTOM" && index.column.type.cql._tag === "Vector") {
     throw invalid("Vector indexes only support ANN queries")
   }
+  const ofKey = new Set(table.partitionKey.map(({ name }) => name))
+  if (
+    variables.product === "cassandra" && index !== undefined &&
+    relations.some((relation) => relation._tag === "In" && ofKey.has(relation.column))
+  ) {
+    throw invalid("Select on indexed columns and with IN clause for the PRIMARY KEY are not supported")
+  }
   const isAllowed = allowFiltering || index !== undefined
 
   for (const relation of relations) {

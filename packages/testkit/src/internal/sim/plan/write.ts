@@ -204,7 +204,8 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
     : undefined
   // Nothing is committed where nothing is applied.
   if (isApplied) route(call, table, key)
-  if (isApplied || call.isCassandra) staged.check(key)
+  // Of a row that is there Cassandra looks at elements of lists all the same.
+  if (isApplied || (call.isCassandra && row?.isLive(call.now) === true)) staged.check(key)
   if (isApplied) {
     commit(mutation, staged, key, call)
     table.data.observer?.flush(call.now)
