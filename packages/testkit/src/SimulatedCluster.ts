@@ -2,7 +2,7 @@
  * A cluster that speaks CQL as ScyllaDB does, or as Apache Cassandra does, in this process: several nodes with several shards
  * each, over TCP on loopback addresses or in memory.
  *
- * It is a server for tests of clients. It keeps one copy of the data for the whole cluster, and everything that a client can
+ * It is a server for tests of clients. It keeps one copy of the data for the whole cluster (or one for each node, by option), and everything that a client can
  * see of distribution is real: tokens, replicas, shards, consistency levels that fail when replicas are down, prepared
  * statements that a restarted node has forgotten, events. What it cannot do it refuses with INVALID (`not simulated: …`).
  *
@@ -302,6 +302,9 @@ export const SimulatedCluster: Context.Service<SimulatedCluster, SimulatedCluste
   "@effect-scylla/testkit/SimulatedCluster"
 )
 
+/** How long hints wait, as those of Cassandra (`hints_flush_period`). */
+const HINTS_AFTER = "10 seconds"
+
 /** The ports of the cluster: those asked for, else free ones on all addresses. */
 const choosePorts = Effect.fnUntraced(function*(given: Options, addresses: ReadonlyArray<string>) {
   const options = given.product === "cassandra" ? { ...given, shardAwarePort: false as const } : given
@@ -362,6 +365,7 @@ export const make = Effect.fnUntraced(
         passesNoTablets: options.passesNoTablets !== false,
         inName: options.inName ?? "in",
         hasLogin: credentials !== undefined,
+        hasOwnReplicas: options.replicas === "own",
         clusterName
       },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
@@ -466,6 +470,13 @@ export const make = Effect.fnUntraced(
     }
     const status = (node: SimNode, change: "UP" | "DOWN"): void => told("STATUS_CHANGE", change, node)
 
+    /** A node that answers again is told by the others what it missed, some time later. */
+    const hint = (node: SimNode): void => {
+      const { replicas } = engine
+      if (replicas === undefined || !node.isRunning || node.isDeaf) return
+      runLater(Effect.andThen(Effect.sleep(HINTS_AFTER), Effect.sync(() => replicas.deliver(node))))
+    }
+
     const down = (host: NodeHost): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (!host.node.isRunning) return Effect.void
@@ -494,6 +505,7 @@ export const make = Effect.fnUntraced(
             generations[host.node.index] = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
             host.node.isRunning = true
             status(host.node, "UP")
+            hint(host.node)
           }))
         )
       })
@@ -541,7 +553,11 @@ export const make = Effect.fnUntraced(
                   message: `millis must be a number from 0, got ${fault.millis}`
                 })
               )
-              : Effect.sync(() => host.setFault(fault))
+              : Effect.sync(() => {
+                host.setFault(fault)
+                host.node.isDeaf = fault !== undefined && fault._tag !== "Slow"
+                hint(host.node)
+              })
         ),
       reshard: (index, shards) =>
         Effect.gen(function*() {
@@ -559,6 +575,10 @@ export const make = Effect.fnUntraced(
       remove: (index) =>
         Effect.gen(function*() {
           const host = yield* hostOf(index)
+          if (engine.replicas !== undefined) {
+            const message = "nodes with data of their own do not leave: not simulated"
+            return yield* new SimulatedClusterError({ reason: "BadOptions", message })
+          }
           if (topology.nodes.length === 1) {
             const message = "the last node cannot leave"
             return yield* new SimulatedClusterError({ reason: "BadOptions", message })
@@ -588,6 +608,9 @@ export const make = Effect.fnUntraced(
         Effect.gen(function*() {
           const layout = layoutOf(name)
           const wrong = (message: string) => new SimulatedClusterError({ reason: "BadOptions", message })
+          if (engine.replicas !== undefined) {
+            return yield* wrong("tablets of nodes with data of their own do not move: not simulated")
+          }
           if (layout === undefined) return yield* wrong(`there is no table ${name} with tablets`)
           const moved: Array<TabletReplica> = []
           for (const { node: index, shard } of replicas) {

@@ -2,6 +2,7 @@
 import type * as Request from "@effect-scylla/protocol/Request"
 import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import { Replicas } from "./cluster/replicas.ts"
 import type { SimNode } from "./cluster/simNode.ts"
 import type { Topology } from "./cluster/topology.ts"
 import { invalid, unsupported, wrongCount } from "./failure.ts"
@@ -35,6 +36,8 @@ export interface Manners extends Pick<Environment, "product" | "tablets" | "tabl
   /** Whether clients log in. */
   readonly hasLogin: boolean
   readonly clusterName: string
+  /** Whether each node keeps its own data. */
+  readonly hasOwnReplicas: boolean
 }
 
 /** What came out of a request beside its answer. */
@@ -55,6 +58,8 @@ export class Engine {
   readonly schema: Schema
   readonly topology: Topology
   readonly traces = new Traces()
+  /** Where nodes have data of their own. */
+  readonly replicas: Replicas | undefined
   private readonly time: Time
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
@@ -88,6 +93,7 @@ export class Engine {
     this.hasLogin = manners.hasLogin
     this.clusterName = manners.clusterName
     this.schema = schema
+    this.replicas = manners.hasOwnReplicas ? new Replicas(topology) : undefined
     this.topology = topology
     this.time = time
     this.announce = announce
@@ -124,6 +130,7 @@ export class Engine {
       hasRateLimitError,
       isCassandra,
       tabletLimits: this.tabletLimits,
+      replicas: this.replicas,
       warnings: [],
       partitions: 0,
       table: undefined,
@@ -257,6 +264,7 @@ export class Engine {
       })
     }
     table.data.clear()
+    this.replicas?.forget(table.data)
     return VOID
   }
 

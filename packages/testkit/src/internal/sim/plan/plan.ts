@@ -2,6 +2,7 @@
 import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
 import type { Options } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import type { Replicas } from "../cluster/replicas.ts"
 import type { SimNode } from "../cluster/simNode.ts"
 import type { Topology } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
@@ -26,6 +27,8 @@ export interface Call {
   readonly isCassandra: boolean
   /** Whether tables with tablets refuse what needs Paxos. */
   readonly tabletLimits: boolean
+  /** Where nodes have data of their own. */
+  readonly replicas: Replicas | undefined
   /** What the answer warns of. */
   readonly warnings: Array<string>
   /** Partitions touched: a request of exactly one can be owned by a shard. */

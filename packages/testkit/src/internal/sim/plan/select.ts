@@ -23,6 +23,9 @@ import { compileWhere, type Where } from "./where.ts"
 /** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
 const PAGE_BYTES = 1024 * 1024
 
+/** What is read of a table, wherever it is. */
+type Data = Pick<TableData, "compare" | "contains" | "get" | "scan">
+
 type Cells = ReadonlyArray<Uint8Array | null>
 
 /** Whether rows come backwards: ORDER BY must be the clustering order or its exact opposite. */
@@ -72,7 +75,7 @@ const isReversed = (statement: Ast.Select, table: Table, where: Where, variables
 }
 
 /** Index of the first and behind the last row of a range. */
-const span = (data: TableData, partition: Partition, bounds: Bounds): readonly [number, number] => {
+const span = (data: Data, partition: Partition, bounds: Bounds): readonly [number, number] => {
   const { rows } = partition
   const range: Bounds = bounds.test === undefined ? bounds : { ...bounds, test: undefined }
   const from = range.lower === undefined ? range.prefix : [...range.prefix, range.lower.value]
@@ -94,7 +97,7 @@ const span = (data: TableData, partition: Partition, bounds: Bounds): readonly [
 }
 
 interface Walk {
-  readonly data: TableData
+  readonly data: Data
   readonly partitions: ReadonlyArray<Partition>
   readonly ranges: ReadonlyArray<Bounds>
   readonly reversed: boolean
@@ -142,7 +145,7 @@ const scratch = new TokenWords()
 
 /** The partitions that a statement reads, in order, from a position on. */
 const partitionsOf = (
-  data: TableData,
+  data: Data,
   keys: ReadonlyArray<Key> | undefined,
   tokens: TokenBounds | undefined,
   after: Paging.Position | undefined
@@ -354,9 +357,23 @@ const isOfStatics = ({ allowFiltering }: Ast.Select, { used }: Selection, isScyl
       used.every((column) => column.kind === "static" || column.kind === "partition_key")
 
 /** Where the rows of a table are. */
-const dataOf = (table: Table, call: Call): TableData => {
+const dataOf = (table: Table, call: Call): Data => {
   if (table.view !== undefined) return viewRows(table, call.isCassandra ? "cassandra" : "scylla", call.now)
-  return table.computed?.read(call.node) ?? table.data
+  const { computed, data } = table
+  if (computed !== undefined) return computed.read(call.node)
+  const { replicas } = call
+  if (replicas === undefined || table.keyspace.isSystem) return data
+  const asking = { coordinator: call.node, level: call.options.consistency, isCassandra: call.isCassandra }
+  const read = (key: Uint8Array): Partition | undefined => {
+    Murmur3.hashInto(key, 0, key.length, scratch)
+    return replicas.read(table, key, scratch, asking)
+  }
+  return {
+    compare: (a, b) => data.compare(a, b),
+    contains: (bounds, clustering) => data.contains(bounds, clustering),
+    get: read,
+    scan: () => data.scan().flatMap(({ key }) => read(key) ?? [])
+  }
 }
 
 export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {

@@ -2,6 +2,7 @@
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import type * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
@@ -155,9 +156,40 @@ const stage = (mutation: Mutation, call: Call, ...args: Parameters<Mutation["sta
   }
 }
 
-const commit = ({ table }: Mutation, staged: Staged, key: Key, call: Call): void => {
-  if (table.computed === undefined) staged.apply(key)
-  else table.computed.change(call.node, () => staged.apply(key))
+/** What of it failed at replicas is returned: all of the statement is written first. */
+const commit = (
+  { isCounter, table }: Mutation,
+  staged: Staged,
+  key: Key,
+  call: Call,
+  writeType = isCounter ? "COUNTER" : "SIMPLE"
+): ServerError.ServerError | undefined => {
+  if (table.computed !== undefined) {
+    table.computed.change(call.node, () => staged.apply(key))
+    return undefined
+  }
+  staged.apply(key)
+  if (call.replicas === undefined || table.keyspace.isSystem) return undefined
+  Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+  const asking = { coordinator: call.node, level: call.options.consistency, isCassandra: call.isCassandra }
+  return call.replicas.write(table, key, scratch, asking, writeType, (data) => staged.apply(key, data))
+}
+
+const throwFirst = (failures: ReadonlyArray<ServerError.ServerError | undefined>): void => {
+  const failure = failures.find((each) => each !== undefined)
+  if (failure !== undefined) throw failure
+}
+
+/** What a quorum knows of a partition, which is what conditions are about. */
+const agreedOn = (table: Table, key: Key, call: Call): Partition | undefined => {
+  if (call.replicas === undefined || table.keyspace.isSystem) return table.data.get(key.bytes)
+  Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+  const level = call.options.serialConsistency ?? "SERIAL"
+  return call.replicas.read(table, key.bytes, scratch, {
+    coordinator: call.node,
+    level,
+    isCassandra: call.isCassandra
+  })
 }
 
 const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
@@ -170,8 +202,9 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
   for (const key of staged.keys) staged.check(key)
-  for (const key of staged.keys) commit(mutation, staged, key, call)
+  const failures = staged.keys.map((key) => commit(mutation, staged, key, call))
   mutation.table.data.observer?.flush(call.now)
+  throwFirst(failures)
   return VOID
 }
 
@@ -190,7 +223,7 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
   table.rateLimiter?.count("write", table, key.bytes, call)
-  const partition = table.data.get(key.bytes)
+  const partition = agreedOn(table, key, call)
   const row = aboutOf(mutation, staged, partition)
   const isApplied = condition!.holds(call.values, partition, row, call.now)
   const { isStatic } = mutation
@@ -207,8 +240,9 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   // Of a row that is there Cassandra looks at elements of lists all the same.
   if (isApplied || (call.isCassandra && row?.isLive(call.now) === true)) staged.check(key)
   if (isApplied) {
-    commit(mutation, staged, key, call)
+    const failure = commit(mutation, staged, key, call, "CAS")
     table.data.observer?.flush(call.now)
+    throwFirst([failure])
   }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
@@ -331,7 +365,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
-  const partition = table.data.get(key.bytes)
+  const partition = agreedOn(table, key, call)
   const columns = batchColumns(parts)
   if (call.isCassandra) checkRows(parts, staged)
   const all = parts.map(({ mutation }, i): Checked => {
@@ -368,8 +402,9 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   if (isApplied) {
     route(call, table, key)
     for (const each of staged) each.check(key)
-    staged.forEach((each, i) => commit(parts[i]!.mutation, each, key, call))
+    const failures = staged.map((each, i) => commit(parts[i]!.mutation, each, key, call, "CAS"))
     table.data.observer?.flush(call.now)
+    throwFirst(failures)
   }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
@@ -407,8 +442,12 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
-  for (const [mutation, each] of staged) for (const key of each.keys) commit(mutation, each, key, call)
+  const writeType = { logged: "BATCH", unlogged: "UNLOGGED_BATCH", counter: "COUNTER" }[kind]
+  const failures = staged.flatMap(([mutation, each]) =>
+    each.keys.map((key) => commit(mutation, each, key, call, writeType))
+  )
   for (const { data } of new Set(parts.map(({ mutation }) => mutation.table))) data.observer?.flush(call.now)
+  throwFirst(failures)
   if (kind === "unlogged" && call.isCassandra && partitions.size > WARN_PARTITIONS) {
     const tables = [...new Set(parts.map(({ mutation: { table } }) => `${table.keyspace.name}.${table.name}`))]
     call.warnings.push(

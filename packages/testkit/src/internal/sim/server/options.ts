@@ -85,6 +85,14 @@ export interface Options {
    */
   readonly globalKeyspaces?: ReadonlyArray<string> | undefined
   /**
+   * `"own"`: each node keeps its own data. A write reaches the replicas that run and answer (`Stopped`, `HalfOpen` and `HeartbeatsOnly`
+   * are faults of nodes that do not); where they are fewer than the level wants, it ends in WRITE_TIMEOUT and a read in READ_TIMEOUT, at
+   * once. A read asks as many replicas as its level says, its coordinator first, and tells them what only some of them have; what a
+   * node missed otherwise it is told 10 seconds after it answers again. Views, the log of changes and tables of the system are as with
+   * `"one"`, and nodes do not leave. Default: `"one"` copy of the data, which all nodes have.
+   */
+  readonly replicas?: "one" | "own" | undefined
+  /**
    * How far the clocks of the nodes are ahead of the fiber's (behind it, if negative): of all, or by the index of each.
    * Timestamps that a node gives to writes come from its own clock. Default: 0.
    */
@@ -126,6 +134,7 @@ export const nodesOf = (options: Options): Array<SimNode> => {
           : tokensOf("effect-scylla", index, options.vnodes ?? 16),
         nrShards: options.shards ?? 4,
         isRunning: false,
+        isDeaf: false,
         hasLeft: false
       })
     }

@@ -369,6 +369,7 @@ export class TableData {
   observer: Observer | undefined = undefined
   /** The latest ballot of each partition that a conditional statement was run on. */
   private readonly ballots = new Map<string, bigint>()
+  private readonly copies = new Map<number, TableData>()
   private sorted: ReadonlyArray<Partition> | undefined = []
   private places = 0n
   /** The order of each clustering column, its direction included. */
@@ -415,6 +416,13 @@ export class TableData {
     return ballot
   }
 
+  /** What a node has of it, where each keeps its own. */
+  copyOf(node: number): TableData {
+    let copy = this.copies.get(node)
+    if (copy === undefined) this.copies.set(node, copy = new TableData(this.order))
+    return copy
+  }
+
   get(key: Uint8Array): Partition | undefined {
     return this.partitions.get(name(key))
   }
@@ -445,6 +453,7 @@ export class TableData {
   /** Deletes what was written to a column up to a time. */
   forget(slot: number, timestamp: bigint): void {
     this.version++
+    for (const copy of this.copies.values()) copy.forget(slot, timestamp)
     for (const partition of this.partitions.values()) {
       for (const row of [partition.statics, ...partition.rows]) {
         const cell = row.cells[slot]
@@ -457,6 +466,7 @@ export class TableData {
   clear(): void {
     this.version++
     this.partitions.clear()
+    this.copies.clear()
     this.sorted = []
   }
 }
