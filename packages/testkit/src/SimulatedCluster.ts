@@ -364,7 +364,7 @@ export const make = Effect.fnUntraced(
         tabletLimits: options.tabletLimits === true,
         passesNoTablets: options.passesNoTablets !== false,
         inName: options.inName ?? "in",
-        hasLogin: credentials !== undefined,
+        credentials,
         hasOwnReplicas: options.replicas === "own",
         clusterName
       },
@@ -403,7 +403,7 @@ export const make = Effect.fnUntraced(
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
       traces: engine.traces,
-      roles: credentials === undefined ? [] : [credentials.username]
+      roles: () => engine.access?.roles ?? new Map()
     })
 
     const memory = options.transport === "memory" ? MemoryTransport.make() : undefined

@@ -6,6 +6,7 @@ import type { Replicas } from "../cluster/replicas.ts"
 import type { SimNode } from "../cluster/simNode.ts"
 import type { Topology } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
+import type { Right } from "../schema/rights.ts"
 import type { Table } from "../schema/schema.ts"
 import type { Mutation } from "./modify.ts"
 import type { Bound } from "./variables.ts"
@@ -15,6 +16,8 @@ export interface Call {
   readonly topology: Topology
   /** The coordinator. */
   readonly node: SimNode
+  /** Who asks, where clients log in. */
+  readonly user: string | undefined
   readonly values: Bound
   readonly options: Options
   /** Milliseconds since 1970. */
@@ -57,6 +60,8 @@ export interface Plan {
   /** Set for INSERT, UPDATE and DELETE: what a batch needs of them. */
   readonly mutation: Mutation | undefined
   readonly execute: (call: Call) => ServerResponse
+  /** What who asks has to have the right to, where clients log in. */
+  readonly needs?: ReadonlyArray<Right>
   /** The statement, where it was compiled as one. */
   readonly text?: string
 }

@@ -331,8 +331,8 @@ export class Connection {
     const password = second < 0 ? "" : text(second + 1, bytes.length)
     if (username === "") refuse("Authentication ID must not be null")
     if (password === "") refuse("Password must not be null")
-    const known = this.host.credentials!
-    if (username !== known.username || password !== known.password) refuse("Username and/or password are incorrect")
+    const wrong = this.host.engine.access?.refuse(username, password)
+    if (wrong !== undefined) refuse(wrong)
     this.username = username
     this.state = "Ready"
     return { _tag: "AuthSuccess", token: new Uint8Array(0) }
@@ -432,7 +432,11 @@ export class Connection {
   ): void {
     if (!isHeard && this.heard(stream, request, this.partsOf(request))) return
     const { engine, flavour, node } = this.host
-    const manners = { hasRateLimitError: this.hasRateLimitError, isCassandra: flavour.product === "cassandra" }
+    const manners = {
+      hasRateLimitError: this.hasRateLimitError,
+      isCassandra: flavour.product === "cassandra",
+      user: this.username
+    }
     let call: Call | undefined
     try {
       if (request._tag === "Batch") {

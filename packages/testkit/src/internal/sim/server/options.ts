@@ -35,7 +35,10 @@ export interface Options {
   readonly shardAwarePort?: number | false | undefined
   /** Whether SUPPORTED names the shard-aware port. Default: true. */
   readonly advertiseShardAwarePort?: boolean | undefined
-  /** With these everybody has to log in (`PasswordAuthenticator`). Default: nobody has to. */
+  /**
+   * With these everybody has to log in (`PasswordAuthenticator`), first as this superuser; others are made by CREATE ROLE, and may do what
+   * they are granted (`CassandraAuthorizer`). Changes of roles hold at once. Default: nobody has to log in, and all may do everything.
+   */
   readonly credentials?: { readonly username: string; readonly password: string } | undefined
   /** Real sockets or connections in memory. Default: `"tcp"`. */
   readonly transport?: "tcp" | "memory" | undefined
