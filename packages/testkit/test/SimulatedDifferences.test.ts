@@ -127,6 +127,21 @@ describe("what differed from a Cassandra", () => {
       )
     }))
 
+  it.effect("a constant beside a number is what it is by itself", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra("CREATE TABLE n (p tinyint PRIMARY KEY)", "INSERT INTO n (p) VALUES (100)")
+      assert.deepStrictEqual(rowsOf(yield* c.query("SELECT p * 2 AS x FROM n")), [{ x: 200 }])
+    }))
+
+  it.effect("a conditional batch shows the key of a partition of which there are static columns alone", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra("INSERT INTO t (p, q, st) VALUES (1, 1, 7)")
+      const update = "UPDATE t SET v = 1 WHERE p = 1 AND q = 1 AND c = 1 AND d = 'a' IF v = 1 AND st = 7"
+      assert.deepStrictEqual(rowsOf(yield* c.query(`BEGIN BATCH ${update}; APPLY BATCH`)), [
+        { "[applied]": false, p: 1, q: 1, c: null, d: null, v: null, st: 7 }
+      ])
+    }))
+
   it.effect("a column as what it is keeps its name, INSERT JSON takes a time, and a token is a part of the key", () =>
     Effect.gen(function*() {
       const c = yield* cassandra('INSERT INTO t JSON \'{"p": 1, "q": 1, "c": 1, "d": "a", "v": 3}\' USING TIMESTAMP 3')

@@ -124,10 +124,12 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
     case "Arithmetic": {
       const left = typed(expression.left, c)
       const right = typed(expression.right, c)
-      const leftType = left.type ?? right.type ?? literalType(expression.left)
+      // A constant beside a number has the type that it has by itself.
+      const leftType = left.type ?? literalType(expression.left) ?? right.type
       if (leftType === undefined) throw unsupported("arithmetic of constants alone")
+      const beside = besideOf(leftType)
       const rightType = right.type ??
-        (left.type === undefined ? literalType(expression.right) : undefined) ?? besideOf(leftType)
+        (beside === leftType ? literalType(expression.right) : undefined) ?? beside
       const { run, type } = operationOf(expression.op, leftType, rightType)
       const of = ({ as, type, value }: Typed, wanted: CqlType.CqlType): Compiled =>
         type === undefined ? as!(wanted, "[selection]") : value

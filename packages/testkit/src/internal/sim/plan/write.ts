@@ -70,6 +70,8 @@ interface Checked {
   readonly first?: Row | undefined
   /** Whether static columns are written, so that they are shown without the row. */
   readonly writesStatics?: boolean
+  /** Whether it is known that there is something of the partition, whose key is shown then. */
+  readonly showsKey?: boolean
   /** Whether static columns are left out. */
   readonly hidesStatics?: boolean
   readonly condition: RowCheck | undefined
@@ -92,7 +94,7 @@ const shown = (column: Column, checked: Checked, now: number): Uint8Array | null
       if (isStatic) return first?.clustering[column.position] ?? null
       return isLive ? row!.clustering[column.position]! : null
     default:
-      return isThere ? partition.components[column.position]! : null
+      return isThere || checked.showsKey === true ? partition.components[column.position]! : null
   }
 }
 
@@ -139,6 +141,7 @@ const saidByCassandra = (
         outcome(false, all, {
           ...each,
           first: firstOf(each.partition),
+          showsKey: true,
           hidesStatics: onlyExists || each.hidesStatics === true
         }, now)
       ),
