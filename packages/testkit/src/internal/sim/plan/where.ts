@@ -122,7 +122,7 @@ export const compileWhere = (
   }
   const ofKey = new Set(table.partitionKey.map(({ name }) => name))
   if (
-    variables.product === "cassandra" && index !== undefined &&
+    variables.product === "cassandra" && index !== undefined && index.column.kind !== "clustering" &&
     relations.some((relation) => relation._tag === "In" && ofKey.has(relation.column))
   ) {
     throw invalid("Select on indexed columns and with IN clause for the PRIMARY KEY are not supported")

@@ -240,8 +240,7 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
     : undefined
   // Nothing is committed where nothing is applied.
   if (isApplied) route(call, table, key)
-  // Of a row that is there Cassandra looks at elements of lists all the same.
-  if (isApplied || (call.isCassandra && row?.isLive(call.now) === true)) staged.check(key)
+  if (isApplied) staged.check(key)
   if (isApplied) {
     const failure = commit(mutation, staged, key, call, "CAS")
     table.data.observer?.flush(call.now)

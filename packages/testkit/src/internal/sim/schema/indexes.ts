@@ -144,7 +144,7 @@ export const createIndex = (env: Environment, current: string, statement: Create
   if (column.type.cql._tag === "Scalar" && column.type.cql.name === "duration") {
     throw invalid("Secondary indexes are not supported on duration columns")
   }
-  if (isSai && column.type.multiCell && column.type.cql._tag === "Udt") {
+  if (env.product === "cassandra" && column.type.multiCell && column.type.cql._tag === "Udt") {
     throw invalid(`Cannot create index on non-frozen UDT column ${column.name}`)
   }
   if (isSai && column.type.cql._tag === "Scalar" && column.type.cql.name === "blob") {
