@@ -67,6 +67,7 @@ const projects: Array<TestProjectConfiguration> = [
     isolate: true,
     timeout: 120_000
   }),
+  project("differential", "test/differential"),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true }),

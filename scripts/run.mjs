@@ -67,6 +67,7 @@ const jobs = {
   together: script("examples/together/main.ts"),
   bench: script("bench/main.ts"),
   fuzz: script("test/fuzz/main.ts"),
+  differential: script("test/differential/main.ts"),
   chaos: (args) => script(args.includes("--client") ? "test/chaos/main.ts" : "packages/pool/test/chaos/main.ts")(args),
   vitest: (args) => run("vitest", ["run", ...args]),
   test

@@ -15,6 +15,7 @@ export const tiers = {
     cli: "simulated",
     testkit: "simulated",
     "integration-simulated": "simulated",
+    differential: "none",
     chaos: "simulated"
   },
   /** Suites of these are named for their servers. */

@@ -6,7 +6,6 @@ import { client } from "./suites/client.ts"
 import { deaths } from "./suites/deaths.ts"
 import { faults } from "./suites/faults.ts"
 import { interop } from "./suites/interop.ts"
-import { randomStatements } from "./suites/randomStatements.ts"
 import { requests } from "./suites/requests.ts"
 import { writes } from "./suites/writes.ts"
 import { cassandraNodes } from "./support/faultyClusters.ts"
@@ -25,7 +24,6 @@ for (const { isRequired, missing, provider } of providers) {
       interop(it, provider)
       writes(it, provider)
       requests(it, provider)
-      randomStatements(it)
       faults(it, "Cassandra")
       deaths(it, "Cassandra")
     })

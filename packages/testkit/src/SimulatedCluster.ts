@@ -2,7 +2,7 @@
  * A cluster that speaks CQL as ScyllaDB does, or as Apache Cassandra does, in this process: several nodes with several shards
  * each, over TCP on loopback addresses or in memory.
  *
- * It is a server for tests of clients. It keeps one copy of the data for the whole cluster, and everything that a client can
+ * It is a server for tests of clients. It keeps one copy of the data for the whole cluster (or one for each node, by option), and everything that a client can
  * see of distribution is real: tokens, replicas, shards, consistency levels that fail when replicas are down, prepared
  * statements that a restarted node has forgotten, events. What it cannot do it refuses with INVALID (`not simulated: …`).
  *
@@ -33,6 +33,7 @@ import { Topology } from "./internal/sim/cluster/topology.ts"
 import { Engine } from "./internal/sim/engine.ts"
 import type { Schema } from "./internal/sim/schema/schema.ts"
 import * as SystemTables from "./internal/sim/schema/systemTables.ts"
+import type { Asked, AskedStatement, Listener, Reaction } from "./internal/sim/server/asked.ts"
 import type { InterceptContext, Intercepted, Interceptor, Port } from "./internal/sim/server/host.ts"
 import type { NodeFault } from "./internal/sim/server/line.ts"
 import { NodeHost } from "./internal/sim/server/node.ts"
@@ -99,6 +100,37 @@ export type {
    * @since 0.1.0
    */
   Interceptor
+}
+
+export type {
+  /**
+   * A statement that reached a node: its text, its values decoded, how it was asked.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Asked,
+  /**
+   * One statement of a request.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AskedStatement,
+  /**
+   * Is told of a statement, and may answer it in the node's place.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Listener,
+  /**
+   * What is answered in the node's place: an error, the node's own answer later, rows, nothing, or the end of the connection.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Reaction
 }
 
 export type {
@@ -252,6 +284,12 @@ export interface SimulatedCluster {
   readonly renameIn: (name: "in" | "IN") => Effect.Effect<void>
   /** Sets what looks at every request first; `undefined` clears it. */
   readonly intercept: (interceptor: Interceptor | undefined) => Effect.Effect<void>
+  /**
+   * As long as the scope lives, tells of each statement that reaches a node, in the order in which they began to listen; the first that
+   * answers something decides what the client gets. Statements about tables of the system, which drivers read for themselves, are not
+   * told. `Priming` and `Recorder` are made of it.
+   */
+  readonly listen: (listener: Listener) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /**
@@ -263,6 +301,9 @@ export interface SimulatedCluster {
 export const SimulatedCluster: Context.Service<SimulatedCluster, SimulatedCluster> = Context.Service<SimulatedCluster>(
   "@effect-scylla/testkit/SimulatedCluster"
 )
+
+/** How long hints wait, as those of Cassandra (`hints_flush_period`). */
+const HINTS_AFTER = "10 seconds"
 
 /** The ports of the cluster: those asked for, else free ones on all addresses. */
 const choosePorts = Effect.fnUntraced(function*(given: Options, addresses: ReadonlyArray<string>) {
@@ -305,6 +346,7 @@ export const make = Effect.fnUntraced(
     const generations = nodes.map(() => Math.floor(now / 1000))
     const { clusterName = "effect-scylla simulated", credentials } = options
     let interceptor: Interceptor | undefined
+    const listeners = new Set<Listener>()
     let connections = 0
     const flavour = flavourOf(options)
 
@@ -322,7 +364,8 @@ export const make = Effect.fnUntraced(
         tabletLimits: options.tabletLimits === true,
         passesNoTablets: options.passesNoTablets !== false,
         inName: options.inName ?? "in",
-        hasLogin: credentials !== undefined,
+        credentials,
+        hasOwnReplicas: options.replicas === "own",
         clusterName
       },
       (change) => announce("SCHEMA_CHANGE", () => ({ _tag: "SchemaEvent", schema: change }))
@@ -338,6 +381,7 @@ export const make = Effect.fnUntraced(
           shardAwarePort: options.advertiseShardAwarePort === false ? undefined : shardAwarePort,
           forge: options.supported ?? ((supported) => supported),
           intercept: () => interceptor,
+          listeners,
           delay: (millis, task) => void runLater(Effect.andThen(Effect.sleep(millis), Effect.sync(task))),
           now: () => clock.currentTimeMillisUnsafe(),
           nextConnection: () => ++connections
@@ -359,7 +403,7 @@ export const make = Effect.fnUntraced(
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
       traces: engine.traces,
-      roles: credentials === undefined ? [] : [credentials.username]
+      roles: () => engine.access?.roles ?? new Map()
     })
 
     const memory = options.transport === "memory" ? MemoryTransport.make() : undefined
@@ -426,6 +470,13 @@ export const make = Effect.fnUntraced(
     }
     const status = (node: SimNode, change: "UP" | "DOWN"): void => told("STATUS_CHANGE", change, node)
 
+    /** A node that answers again is told by the others what it missed, some time later. */
+    const hint = (node: SimNode): void => {
+      const { replicas } = engine
+      if (replicas === undefined || !node.isRunning || node.isDeaf) return
+      runLater(Effect.andThen(Effect.sleep(HINTS_AFTER), Effect.sync(() => replicas.deliver(node))))
+    }
+
     const down = (host: NodeHost): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (!host.node.isRunning) return Effect.void
@@ -454,6 +505,7 @@ export const make = Effect.fnUntraced(
             generations[host.node.index] = Math.floor(clock.currentTimeMillisUnsafe() / 1000)
             host.node.isRunning = true
             status(host.node, "UP")
+            hint(host.node)
           }))
         )
       })
@@ -501,7 +553,11 @@ export const make = Effect.fnUntraced(
                   message: `millis must be a number from 0, got ${fault.millis}`
                 })
               )
-              : Effect.sync(() => host.setFault(fault))
+              : Effect.sync(() => {
+                host.setFault(fault)
+                host.node.isDeaf = fault !== undefined && fault._tag !== "Slow"
+                hint(host.node)
+              })
         ),
       reshard: (index, shards) =>
         Effect.gen(function*() {
@@ -519,6 +575,10 @@ export const make = Effect.fnUntraced(
       remove: (index) =>
         Effect.gen(function*() {
           const host = yield* hostOf(index)
+          if (engine.replicas !== undefined) {
+            const message = "nodes with data of their own do not leave: not simulated"
+            return yield* new SimulatedClusterError({ reason: "BadOptions", message })
+          }
           if (topology.nodes.length === 1) {
             const message = "the last node cannot leave"
             return yield* new SimulatedClusterError({ reason: "BadOptions", message })
@@ -548,6 +608,9 @@ export const make = Effect.fnUntraced(
         Effect.gen(function*() {
           const layout = layoutOf(name)
           const wrong = (message: string) => new SimulatedClusterError({ reason: "BadOptions", message })
+          if (engine.replicas !== undefined) {
+            return yield* wrong("tablets of nodes with data of their own do not move: not simulated")
+          }
           if (layout === undefined) return yield* wrong(`there is no table ${name} with tablets`)
           const moved: Array<TabletReplica> = []
           for (const { node: index, shard } of replicas) {
@@ -570,6 +633,16 @@ export const make = Effect.fnUntraced(
           engine.renameIn(name)
           for (const host of hosts) host.prepared.clear()
         }),
+      listen: (listener) =>
+        Effect.asVoid(Effect.acquireRelease(
+          // A function of its own each time, so that who listens twice is told twice.
+          Effect.sync(() => {
+            const own: Listener = (asked) => listener(asked)
+            listeners.add(own)
+            return own
+          }),
+          (own) => Effect.sync(() => listeners.delete(own))
+        )),
       intercept: (next) =>
         Effect.sync(() => {
           interceptor = next

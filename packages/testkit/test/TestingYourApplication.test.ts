@@ -1,6 +1,6 @@
 import { CqlClient } from "@effect-scylla/driver"
 import { ServerError } from "@effect-scylla/protocol"
-import { SimulatedCluster } from "@effect-scylla/testkit"
+import { Priming, Recorder, SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -66,6 +66,23 @@ describe("sessions", () => {
       yield* cluster.intercept(undefined)
       assert.deepStrictEqual(yield* recall(1), [])
     }).pipe(Effect.provide(Memory)))
+
+  it.effect("are looked for again when the answer does not come", () =>
+    Effect.gen(function*() {
+      const cluster = yield* SimulatedCluster.SimulatedCluster
+      yield* remember(1, "kim")
+      const recorder = yield* Recorder.make(cluster)
+      const primed = yield* Priming.prime(cluster, [
+        { when: { table: "app.session", operation: "SELECT" }, answer: Priming.readTimeout({ received: 2 }), times: 1 },
+        { when: { operation: "SELECT", values: ([id]) => id === 2 }, answer: Priming.rows([{ name: "primed" }]) }
+      ])
+      assert.deepStrictEqual(yield* recall(1), ["kim"])
+      assert.deepStrictEqual(yield* recall(2), ["primed"])
+      assert.deepStrictEqual(yield* primed.used, [1, 1])
+      const reads = yield* recorder.of({ operation: "SELECT" })
+      assert.deepStrictEqual(reads.map(({ values }) => values), [[1], [1], [2]])
+      assert.strictEqual(reads[0]!.consistency, "LOCAL_QUORUM")
+    }).pipe(Effect.scoped, Effect.provide(Memory)))
 })
 
 // Over TCP: for clients that dial by themselves. The clock is the real one.

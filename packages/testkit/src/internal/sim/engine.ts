@@ -2,9 +2,10 @@
 import type * as Request from "@effect-scylla/protocol/Request"
 import type { SchemaChange, ServerResponse } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
+import { Replicas } from "./cluster/replicas.ts"
 import type { SimNode } from "./cluster/simNode.ts"
 import type { Topology } from "./cluster/topology.ts"
-import { invalid, unsupported, wrongCount } from "./failure.ts"
+import { invalid, wrongCount } from "./failure.ts"
 import type * as Ast from "./parse/ast.ts"
 import { parse } from "./parse/parser.ts"
 import * as Offset from "./plan/offset.ts"
@@ -12,10 +13,13 @@ import { type Call, plain, type Plan, VOID } from "./plan/plan.ts"
 import { compileSelect } from "./plan/select.ts"
 import type { Bound, InName, Markers } from "./plan/variables.ts"
 import { type BatchPart, compileBatch, compileModification, executeBatch } from "./plan/write.ts"
+import { Access } from "./schema/access.ts"
 import type { Computed } from "./schema/computed.ts"
 import { applyStatement } from "./schema/ddl.ts"
 import { describe, describedColumns } from "./schema/describe.ts"
+import { keyspaceResource, needsOf, tableResource, withParents } from "./schema/rights.ts"
 import { refuseAnonymous } from "./schema/roles.ts"
+import { runRoles } from "./schema/roleStatements.ts"
 import { findTable, type Schema, type Table } from "./schema/schema.ts"
 import type { Environment } from "./schema/schemaChange.ts"
 import { ServiceLevels } from "./schema/serviceLevels.ts"
@@ -32,9 +36,11 @@ export interface Time {
 /** What a cluster does its own way. */
 export interface Manners extends Pick<Environment, "product" | "tablets" | "tabletLimits" | "passesNoTablets"> {
   readonly inName: InName
-  /** Whether clients log in. */
-  readonly hasLogin: boolean
+  /** Whom clients log in as first: a superuser. */
+  readonly credentials: { readonly username: string; readonly password: string } | undefined
   readonly clusterName: string
+  /** Whether each node keeps its own data. */
+  readonly hasOwnReplicas: boolean
 }
 
 /** What came out of a request beside its answer. */
@@ -55,13 +61,16 @@ export class Engine {
   readonly schema: Schema
   readonly topology: Topology
   readonly traces = new Traces()
+  /** Where nodes have data of their own. */
+  readonly replicas: Replicas | undefined
   private readonly time: Time
   private readonly product: Environment["product"]
   private readonly tablets: Environment["tablets"]
   private readonly tabletLimits: boolean
   private readonly passesNoTablets: boolean
   private readonly announce: (change: SchemaChange) => void
-  private readonly hasLogin: boolean
+  /** Where clients log in. */
+  readonly access: Access | undefined
   private readonly clusterName: string
   private inName: InName
   private readonly serviceLevels = new ServiceLevels()
@@ -85,9 +94,10 @@ export class Engine {
     this.tabletLimits = manners.tabletLimits
     this.passesNoTablets = manners.passesNoTablets
     this.inName = manners.inName
-    this.hasLogin = manners.hasLogin
+    this.access = manners.credentials === undefined ? undefined : new Access(manners.product, manners.credentials)
     this.clusterName = manners.clusterName
     this.schema = schema
+    this.replicas = manners.hasOwnReplicas ? new Replicas(topology) : undefined
     this.topology = topology
     this.time = time
     this.announce = announce
@@ -112,11 +122,12 @@ export class Engine {
     node: SimNode,
     values: Bound,
     options: Request.Options,
-    { hasRateLimitError, isCassandra }: Pick<Call, "hasRateLimitError" | "isCassandra">
+    { hasRateLimitError, isCassandra, user }: Pick<Call, "hasRateLimitError" | "isCassandra" | "user">
   ): Call {
     return {
       topology: this.topology,
       node,
+      user,
       values,
       options,
       now: options.nowInSeconds === undefined ? this.time.millis() : options.nowInSeconds * 1000,
@@ -124,6 +135,7 @@ export class Engine {
       hasRateLimitError,
       isCassandra,
       tabletLimits: this.tabletLimits,
+      replicas: this.replicas,
       warnings: [],
       partitions: 0,
       table: undefined,
@@ -134,7 +146,14 @@ export class Engine {
 
   /** Compiles a statement for a connection that uses `keyspace` ("" for none). */
   compile(text: string, keyspace: string): Plan {
-    const { markers: names, statement } = parse(text, this.product)
+    const parsed = parse(text, this.product)
+    const plan = this.compiled(parsed, keyspace)
+    return this.access === undefined
+      ? { ...plan, text }
+      : { ...plan, text, needs: needsOf(parsed.statement, keyspace) }
+  }
+
+  private compiled({ markers: names, statement }: Ast.Parsed, keyspace: string): Plan {
     const markers: Markers = {
       names,
       inName: this.inName,
@@ -160,7 +179,20 @@ export class Engine {
         return plain((call) => this.truncate(table, call), [table])
       }
       case "Roles":
-        if (this.hasLogin) throw unsupported(`${statement.what} of roles and their rights`)
+        if (this.access !== undefined) {
+          const { access } = this
+          return plain((call) => {
+            const { response, warnings } = runRoles(
+              access,
+              statement,
+              call.user ?? "",
+              keyspace,
+              (resource) => this.isThere(resource)
+            )
+            call.warnings.push(...warnings)
+            return response
+          })
+        }
         // Cassandra looks at who asks before anything is prepared.
         if (this.product === "cassandra" && statement.what.startsWith("LIST")) {
           throw refuseAnonymous(statement, "cassandra")
@@ -181,7 +213,7 @@ export class Engine {
         })
       default:
         if (names.length > 0) throw invalid("Bind variables are not allowed in schema statements")
-        return plain(() => this.changeSchema(statement, keyspace))
+        return plain((call) => this.changeSchema(statement, keyspace, call.user))
     }
   }
 
@@ -253,6 +285,7 @@ export class Engine {
       })
     }
     table.data.clear()
+    this.replicas?.forget(table.data)
     return VOID
   }
 
@@ -268,7 +301,33 @@ export class Engine {
     return VOID
   }
 
-  private changeSchema(statement: Ast.SchemaStatement, keyspace: string): ServerResponse {
+  /** Whether there is something that rights can be granted on. */
+  private isThere(resource: string): boolean {
+    const [, kind, keyspace = "", table = ""] =
+      /^<(keyspace|table|all tables in|role) ([^.>]*)(?:\.(.*))?>$/.exec(resource) ?? []
+    if (kind === undefined) return true
+    if (kind === "role") return this.access?.roles.has(keyspace) === true
+    const found = this.schema.keyspaces.get(keyspace)
+    return kind === "table" ? found?.tables.has(table) === true : found !== undefined
+  }
+
+  /** Who creates something has all rights to it, and what is gone has none. */
+  private keepRights(change: SchemaChange, user: string | undefined): void {
+    const { access } = this
+    if (access === undefined || user === undefined) return
+    if (change.target !== "KEYSPACE" && change.target !== "TABLE") return
+    const resource = change.target === "KEYSPACE"
+      ? keyspaceResource(change.keyspace)
+      : tableResource(change.keyspace, change.name ?? "")
+    if (change.change === "CREATED") access.created(user, resource)
+    if (change.change === "DROPPED") {
+      access.dropped((each) =>
+        each === resource || (change.target === "KEYSPACE" && withParents(each).includes(resource))
+      )
+    }
+  }
+
+  private changeSchema(statement: Ast.SchemaStatement, keyspace: string, user: string | undefined): ServerResponse {
     const change = applyStatement(
       {
         schema: this.schema,
@@ -287,6 +346,7 @@ export class Engine {
     // Plans of texts that were not prepared outlive no change, options of a table included.
     this.plans.clear()
     for (const event of change.events) this.announce(event)
+    if (change.answer !== undefined) this.keepRights(change.answer, user)
     return change.answer === undefined ? VOID : { _tag: "SchemaChanged", schema: change.answer }
   }
 
@@ -295,9 +355,14 @@ export class Engine {
     if (call.values.length !== plan.variables.length) {
       throw wrongCount(plan.variables.length, call.values.length)
     }
+    this.authorize(plan, call)
     this.warnings = []
     const response = plan.execute(call)
     return { response, warnings: [...this.warnings, ...call.warnings] }
+  }
+
+  private authorize({ needs }: Plan, { user }: Call): void {
+    if (this.access !== undefined && user !== undefined && needs !== undefined) this.access.ensure(user, needs)
   }
 
   /** The plan of a text that was not prepared; plans of data statements are remembered while their tables stand. */
@@ -323,6 +388,7 @@ export class Engine {
   ): Outcome {
     const parts = request.entries.map((entry): BatchPart => {
       const plan = entry._tag === "Text" ? this.planOf(entry.query, keyspace) : prepared(entry.id)
+      this.authorize(plan, call)
       if (plan.mutation === undefined) {
         throw invalid("Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.")
       }

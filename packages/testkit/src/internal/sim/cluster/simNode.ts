@@ -10,6 +10,8 @@ export interface SimNode {
   readonly tokens: ReadonlyArray<bigint>
   nrShards: number
   isRunning: boolean
+  /** Whether it runs and other nodes get no answers of it. */
+  isDeaf: boolean
   /** For good. */
   hasLeft: boolean
 }

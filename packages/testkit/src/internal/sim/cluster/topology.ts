@@ -33,6 +33,12 @@ export const uuidOf = (text: string): Uuid.Uuid => {
   )
 }
 
+/** So many replicas, of one datacenter or of any. */
+export interface Requirement {
+  readonly required: number
+  readonly datacenter: string | undefined
+}
+
 export class Topology {
   /** Without those that have left. */
   nodes: ReadonlyArray<SimNode>
@@ -125,8 +131,9 @@ export class Topology {
       }
       return count
     }
-    const check = (required: number, living: number): void => {
-      if (living >= required) return
+    for (const { datacenter, required } of this.requirements(keyspace, level, coordinator)) {
+      const living = alive(datacenter)
+      if (living >= required) continue
       throw new ServerError.Unavailable({
         code: 0x1000,
         message: `Cannot achieve consistency level for cl ${level}. Requires ${required}, alive ${living}`,
@@ -135,32 +142,41 @@ export class Topology {
         alive: living
       })
     }
+  }
+
+  /** How many replicas a level wants, of which datacenter. */
+  requirements(
+    keyspace: Keyspace,
+    level: Consistency.Consistency,
+    coordinator: SimNode
+  ): ReadonlyArray<Requirement> {
+    const of = (required: number, datacenter?: string): ReadonlyArray<Requirement> => [{ required, datacenter }]
     const half = (factor: number): number => Math.floor(factor / 2) + 1
     // SimpleStrategy knows no datacenters: its local levels count every replica.
     const simple = keyspace.strategy._tag === "Simple"
     const local = simple ? undefined : coordinator.datacenter
     switch (level) {
       case "ANY":
-        return
+        return []
       case "ONE":
-        return check(1, alive())
+        return of(1)
       case "TWO":
-        return check(2, alive())
+        return of(2)
       case "THREE":
-        return check(3, alive())
+        return of(3)
       case "LOCAL_ONE":
-        return check(1, alive(local))
+        return of(1, local)
       case "ALL":
-        return check(this.factor(keyspace, undefined), alive())
+        return of(this.factor(keyspace, undefined))
       case "QUORUM":
       case "SERIAL":
-        return check(half(this.factor(keyspace, undefined)), alive())
+        return of(half(this.factor(keyspace, undefined)))
       case "LOCAL_QUORUM":
       case "LOCAL_SERIAL":
-        return check(half(this.factor(keyspace, local)), alive(local))
+        return of(half(this.factor(keyspace, local)), local)
       case "EACH_QUORUM": {
-        if (keyspace.strategy._tag !== "NetworkTopology") return check(half(this.factor(keyspace, undefined)), alive())
-        for (const [datacenter, factor] of keyspace.strategy.replicationFactors) check(half(factor), alive(datacenter))
+        if (keyspace.strategy._tag !== "NetworkTopology") return of(half(this.factor(keyspace, undefined)))
+        return [...keyspace.strategy.replicationFactors].flatMap(([datacenter, factor]) => of(half(factor), datacenter))
       }
     }
   }

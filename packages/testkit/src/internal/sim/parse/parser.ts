@@ -24,7 +24,7 @@ const insert = (c: Cursor): Ast.Insert => {
   c.expect("into")
   const table = c.qualified()
   if (c.accept("json")) {
-    const term = c.term()
+    const term = c.product === "cassandra" ? c.bareTerm() : c.term()
     const defaultUnset = c.accept("default", "unset")
     if (!defaultUnset) c.accept("default", "null")
     const found = ifNotThere(c)

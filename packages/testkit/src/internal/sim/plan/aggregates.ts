@@ -93,7 +93,7 @@ const total = (type: CqlType.CqlType, isAverage: boolean, variables: Variables) 
     return {
       add: (value) => {
         if (value === null) return
-        sum = BigDecimal.sum(sum, decode(type, value) as BigDecimal.BigDecimal)
+        sum = added(sum, decode(type, value) as BigDecimal.BigDecimal)
         count++
       },
       result: () => {
@@ -113,6 +113,12 @@ const total = (type: CqlType.CqlType, isAverage: boolean, variables: Variables) 
     },
     result: () => encode(type, isAverage ? (count === 0n ? 0 : sum / Number(count)) : sum)
   }
+}
+
+/** The sum has the digits of the number that has more of them, as Java counts, zeros too. */
+const added = (a: BigDecimal.BigDecimal, b: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
+  const scale = Math.max(a.scale, b.scale)
+  return BigDecimal.make(BigDecimal.scale(a, scale).value + BigDecimal.scale(b, scale).value, scale)
 }
 
 /** What makes an aggregate of values of a type; throws for a type that it is not of. */

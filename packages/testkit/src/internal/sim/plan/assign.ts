@@ -6,6 +6,7 @@ import type { Term } from "../parse/ast.ts"
 import type { Column } from "../schema/schema.ts"
 import { comparatorOf, compareBytes, elements } from "../storage/compare.ts"
 import { fieldPath, type Layout, layoutOf, listPath } from "../storage/layout.ts"
+import { kept } from "../storage/pool.ts"
 import { type Cell, type Row, whole, type Write } from "../storage/storage.ts"
 import { isNothing, padded, readInt32, readInt64 } from "../storage/values.ts"
 import { compile, fits, textOf, unexpectedUnset } from "./terms.ts"
@@ -40,7 +41,7 @@ export interface Assign {
 const NOTHING: Assigned = { writes: () => [] }
 
 const cellOf = (value: Uint8Array | null, { expires, timestamp, ttl }: Stamp): Cell =>
-  value === null ? { value, timestamp, expires: 0, ttl: 0 } : { value, timestamp, expires, ttl }
+  value === null ? { value, timestamp, expires: 0, ttl: 0 } : { value: kept(value), timestamp, expires, ttl }
 
 const always = (writes: ReadonlyArray<Write>): Assigned => ({ writes: () => writes })
 
@@ -280,7 +281,7 @@ export const assignElement = (
     return elementOfMap(
       column,
       layout,
-      compile(key, cql.element, name, variables),
+      compile(key, cql.element, variables.say(name, `value(${name})`), variables),
       undefined,
       "set element",
       key,

@@ -36,18 +36,71 @@ const numeric = (from: CqlType.CqlType, source: string, to: CqlType.CqlType, tar
   return encode(to, Number(BigDecimal.format(value)))
 }
 
+/** What Cassandra can cast to a type, in the order in which it says so. */
+const SOURCES: Record<string, string> = {
+  text:
+    "double inet counter varint boolean uuid float int bigint timestamp tinyint decimal date ascii timeuuid time smallint",
+  ascii:
+    "smallint tinyint counter int float decimal varint timestamp time bigint double uuid timeuuid inet boolean date",
+  int: "float counter bigint varint double tinyint smallint decimal",
+  bigint: "double counter smallint tinyint int decimal varint float",
+  double: "int varint smallint tinyint decimal counter bigint float",
+  decimal: "bigint float counter varint double tinyint int smallint",
+  varint: "double counter bigint float tinyint smallint int decimal",
+  smallint: "bigint double counter varint tinyint float int decimal",
+  tinyint: "counter decimal bigint float varint int double smallint",
+  float: "counter bigint varint tinyint smallint int decimal double",
+  date: "timeuuid timestamp",
+  timestamp: "date timeuuid"
+}
+
+const noCast = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variables: Variables): Error => {
+  const target = CqlType.format(to)
+  if (variables.product === "scylla") return invalid(`${CqlType.format(from)} cannot be cast to ${target}`)
+  const sources = SOURCES[target]
+  if (sources === undefined) return invalid(`${text} cannot be cast to ${target}`)
+  const name = `system.cast_as_${target}`
+  const known = sources.split(" ").map((source) => `${name} : (${source}) -> ${target}`).join(", ")
+  return invalid(
+    `Invalid call to function ${name}, none of its type signatures match (known type signatures: ${known})`
+  )
+}
+
 export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variables: Variables): Cast => {
-  if (CqlType.isSame(from, to)) return (bytes) => bytes
-  if (from._tag !== "Scalar" || to._tag !== "Scalar") {
-    throw invalid(`${CqlType.format(from)} cannot be cast to ${CqlType.format(to)}`)
+  if (CqlType.isSame(from, to)) {
+    // Of a column that is in descending order Cassandra has no text as text.
+    if (variables.product === "cassandra" && from._tag === "Scalar" && from.name === "text") {
+      throw noCast(from, to, text, variables)
+    }
+    return (bytes) => bytes
+  }
+  if (from._tag !== "Scalar" || to._tag !== "Scalar") throw noCast(from, to, text, variables)
+  // A time is the number of its milliseconds, to those of Cassandra's casts that take numbers of that size.
+  if (variables.product === "cassandra" && from.name === "timestamp" && isNumeric(to.name)) {
+    if (to.name === "varint") return numeric(CqlType.scalar("bigint"), "bigint", to, to.name)
+    if (to.name === "bigint") throw unsupported("a cast from timestamp to bigint")
+    const name = `system.cast_as_${to.name}`
+    const fitting = SOURCES[to.name]!.split(" ").filter((source) => source === "varint" || source === "bigint")
+    const known = fitting.map((source) => `${name} : (${source}) -> ${to.name}`).join(", ")
+    throw invalid(
+      `Ambiguous call to function ${name} (can be matched by following signatures: ${known}): use type casts to disambiguate`
+    )
   }
   if (isNumeric(from.name) && isNumeric(to.name)) return numeric(from, from.name, to, to.name)
   if (to.name === "text" || to.name === "ascii") {
+    if (to.name === "ascii" && from.name === "text" && variables.product === "cassandra") {
+      throw noCast(from, to, text, variables)
+    }
     if (to.name === "ascii" && from.name === "text") throw unsupported("a cast from text to ascii")
+    if (from.name === "blob" && variables.product === "cassandra") throw noCast(from, to, text, variables)
     if (["blob", "duration", "timestamp", "counter"].includes(from.name) && from.name !== "counter") {
       throw unsupported(`a cast from ${from.name} to text`)
     }
     return (bytes) => {
+      if (from.name === "double" || from.name === "float") {
+        const value = decode(from, bytes) as number
+        if (!Number.isFinite(value)) return Buffer.from(String(value))
+      }
       const json = toJson(from, bytes, variables.product)
       return Buffer.from(json.startsWith('"') ? JSON.parse(json) as string : json)
     }
@@ -67,5 +120,5 @@ export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string,
       return found.value([]) as Uint8Array | null
     }
   }
-  throw invalid(`${CqlType.format(from)} cannot be cast to ${CqlType.format(to)}`)
+  throw noCast(from, to, text, variables)
 }

@@ -13,12 +13,13 @@ import type { Bound, Variables, View } from "./variables.ts"
 
 export type Filter = (values: Bound, view: View) => boolean
 
-/** A relation as a condition on rows. */
+/** A relation as a condition on rows; what is to be checked of its values before any row goes to `checks`. */
 export const filterOf = (
   relation: Relation,
   table: Table,
   variables: Variables,
-  verb: Verb
+  verb: Verb,
+  checks: Array<(values: Bound) => void> = []
 ): { readonly column: Column; readonly holds: Filter } => {
   if (
     relation._tag === "Multi" || relation._tag === "MultiIn" || relation._tag === "Token" ||
@@ -39,17 +40,21 @@ export const filterOf = (
   const wanted = (
     term: Term,
     type: CqlType.CqlType,
-    name: string
+    name: string,
+    what = "value"
   ): (values: Bound, view: View) => Uint8Array | null => {
     const compiled = compile(term, type, name, variables)
-    return (values, view) => {
+    // Cassandra looks at values before it looks at rows.
+    if (variables.product === "cassandra") checks.push((values) => void read(values))
+    const read = (values: Bound, view?: View): Uint8Array | null => {
       const bytes = compiled(values, view)
       if (bytes === Unset) throw unsetOf(term, variables, `Invalid unset value for column ${column.name}`)
       if (bytes === null && variables.product === "cassandra") {
-        throw unsupported(`a filter by null on ${column.name}`)
+        throw invalid(`Unsupported null ${what} for column ${column.name}`)
       }
       return bytes as Uint8Array | null
     }
+    return read
   }
   switch (relation._tag) {
     case "Column": {
@@ -71,7 +76,7 @@ export const filterOf = (
     }
     case "In": {
       const compare = equality(cql)
-      const list = inList(column, cql, relation.terms, verb, variables)
+      const list = inList(column, cql, relation.terms, verb, variables, true)
       return {
         column,
         holds: (values, view) => {
@@ -113,8 +118,8 @@ export const filterOf = (
         throw unsupported("a relation on an element that is not one of a map")
       }
       if (relation.op !== "=") throw unsupported("a relation on an element of a map other than =")
-      const key = wanted(relation.key, cql.key, `key(${column.name})`)
-      const value = wanted(relation.terms as Term, cql.value, `value(${column.name})`)
+      const key = wanted(relation.key, cql.key, `key(${column.name})`, "map key")
+      const value = wanted(relation.terms as Term, cql.value, `value(${column.name})`, "map value")
       const compareKeys = ordered(cql.key)
       const compareValues = ordered(cql.value)
       return {
@@ -144,6 +149,20 @@ export const filterOf = (
   }
 }
 
+/** Whether it needs no filtering beside what an index finds: one of Cassandra's old ones finds one thing, its newer ones together. */
+export const isFound = (
+  relation: Relation,
+  index: Index,
+  relations: ReadonlyArray<Relation>,
+  { indexes }: Table,
+  variables: Variables
+): boolean => {
+  if (variables.product === "scylla") return isIndexed(relation, index)
+  return index.kind === "CUSTOM"
+    ? indexes.some((each) => each.kind === "CUSTOM" && isIndexed(relation, each))
+    : relation === relations.find((each) => isIndexed(each, index))
+}
+
 export const likeFilter = (
   relation: Extract<Relation, { readonly _tag: "Like" }>,
   column: Column,
@@ -170,12 +189,31 @@ export const likeFilter = (
   }
 }
 
+/** Types whose ranges Cassandra's storage-attached indexes find. */
+const RANGED = new Set([
+  "bigint",
+  "date",
+  "decimal",
+  "double",
+  "float",
+  "inet",
+  "int",
+  "smallint",
+  "time",
+  "timestamp",
+  "tinyint",
+  "varint"
+])
+
 /** Whether an index finds what a relation asks for. */
 export const isIndexed = (relation: Relation, index: Index): boolean => {
   if (!("column" in relation) || relation.column !== index.column.name) return false
   const { type } = index.column
   switch (relation._tag) {
     case "Column":
+      if (index.kind === "CUSTOM" && relation.op !== "=" && relation.op !== "!=") {
+        return index.part === "values" && type.cql._tag === "Scalar" && RANGED.has(type.cql.name)
+      }
       return relation.op === "=" && (index.part === "full" || (!type.multiCell && index.part === "values"))
     case "Contains":
       return relation.isKey ? index.part === "keys" : index.part === "values" && type.multiCell

@@ -174,6 +174,7 @@ const UNDERSCORES: ReadonlyArray<readonly [plain: string, name: string]> = [
   ["tounixtimestamp", "to_unix_timestamp"],
   ["mintimeuuid", "min_timeuuid"],
   ["maxtimeuuid", "max_timeuuid"],
+  ["counterasblob", "counter_as_blob"],
   ...BLOBS.flatMap((name): ReadonlyArray<readonly [string, string]> => [
     [`${name}asblob`, `${name}_as_blob`],
     [`blobas${name}`, `blob_as_${name}`]
@@ -188,6 +189,7 @@ const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition
     else known.push(each)
   }
   if (product === "cassandra") {
+    out.set("counterasblob", [define("counterasblob", [scalar("counter")], blob, ([value]) => value!)])
     for (const [plain, name] of UNDERSCORES) {
       out.set(
         name,
@@ -211,6 +213,8 @@ const tokenOf = (variables: Variables): Definition => {
   const key = variables.table?.partitionKey ?? []
   return define("token", key.map((column) => column.type.cql), bigint, (args) => {
     const bytes = RoutingKey.compose(args)
+    // Of no bytes it is the smallest, which stands for both ends of the ring.
+    if (bytes.length === 0) return int64(-(2n ** 63n))
     Murmur3.hashInto(bytes, 0, bytes.length, scratch)
     return int64(toBigInt(scratch.hi, scratch.lo))
   })

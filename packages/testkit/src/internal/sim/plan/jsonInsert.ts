@@ -86,6 +86,8 @@ export const compileJson = (
     assigns,
     where: {
       hasKeys: true,
+      listsKeys: false,
+      check: () => undefined,
       isSinglePartition: true,
       isFullKey: true,
       restrictsClustering: table.clustering.length > 0,

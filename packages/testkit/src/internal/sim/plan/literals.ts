@@ -374,10 +374,12 @@ const timestampOf = (text: string, product: Product): Uint8Array => {
 /** Any constant is the text of a tuple, its parts with colons between them. */
 const tupleOfText = (
   type: Extract<CqlType, { readonly _tag: "Tuple" }>,
-  { text }: Constant,
+  { kind, text }: Constant,
   name: string,
   product: Product
 ): Uint8Array => {
+  // Bytes are bytes to Cassandra.
+  if (kind === "HEX" && product === "cassandra") return Buffer.from(text.slice(2), "hex")
   const parts = text.split(":")
   if (parts.length > type.elements.length) {
     throw invalid(
@@ -392,6 +394,10 @@ const tupleOfText = (
 /** A value of a scalar type by its text alone. */
 const valueOfText = (type: CqlType, text: string, name: string, product: Product): Uint8Array => {
   if (type._tag !== "Scalar") return encodeConstant(type, { _tag: "Constant", kind: "STRING", text }, name, product)
+  const isReal = type.name === "double" || type.name === "float"
+  if (isReal && product === "cassandra" && text !== "NaN" && Number.isNaN(Number(text))) {
+    throw invalid(`Unable to make ${type.name} from '${text}'`)
+  }
   const kind = ACCEPTED[type.name].includes("STRING") ? "STRING" : ACCEPTED[type.name][0]!
   return encodeConstant(type, { _tag: "Constant", kind, text }, name, product)
 }

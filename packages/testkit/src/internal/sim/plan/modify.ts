@@ -5,7 +5,7 @@ import { invalid, syntax } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { layoutOf } from "../storage/layout.ts"
-import { type Clustering, type Key, NEVER } from "../storage/storage.ts"
+import { type Clustering, type Key, NEVER, type TableData } from "../storage/storage.ts"
 import { readInt32, readInt64 } from "../storage/values.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
 import { columnOf } from "./columns.ts"
@@ -24,7 +24,8 @@ export interface Staged {
   readonly clustering: Clustering | undefined
   /** Throws for what the partition as it is does not take. */
   readonly check: (key: Key) => void
-  readonly apply: (key: Key) => void
+  /** Writes to the data of the table, or to what a node has of it. */
+  readonly apply: (key: Key, data?: TableData) => void
 }
 
 export interface Mutation {
@@ -38,6 +39,8 @@ export interface Mutation {
   readonly hasRowIn: boolean
   /** Whether it is of static columns alone, and of no row. */
   readonly isStatic: boolean
+  /** Whether it writes static columns. */
+  readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
   readonly stage: (values: Bound, timestamp: bigint, now: number, ballot?: bigint) => Staged
   /** The partitions alone, without anything else of the statement. */
@@ -196,6 +199,7 @@ const mutationOf = (
     partitionKey: where.partitionKey,
     ...common,
     isStatic: !writesRows,
+    writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
       const keys = where.keys(values)
@@ -226,8 +230,8 @@ const mutationOf = (
             for (const assigned of rowWrites) assigned.check?.(row)
           }
         },
-        apply: (key) => {
-          const partition = table.data.obtain(key.bytes, key.components)
+        apply: (key, data = table.data) => {
+          const partition = data.obtain(key.bytes, key.components)
           const writesFor = (writes: ReadonlyArray<Assigned>, row: Parameters<Assigned["writes"]>[0]) =>
             writes.flatMap((assigned) => assigned.writes(row))
           if (staticWrites.length > 0) {
@@ -518,6 +522,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     partitionKey: where.partitionKey,
     ...common,
     isStatic: false,
+    writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
@@ -530,8 +535,8 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
         keys,
         clustering: where.isFullKey ? ranges[0]?.prefix : undefined,
         check: () => undefined,
-        apply: (key) => {
-          const partition = table.data.obtain(key.bytes, key.components)
+        apply: (key, data = table.data) => {
+          const partition = data.obtain(key.bytes, key.components)
           for (const range of ranges) {
             const open = range.lower === undefined && range.upper === undefined && range.test === undefined
             if (open && range.prefix.length === 0) partition.deleteAll(timestamp)

@@ -2,9 +2,11 @@
 import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
 import type { Options } from "@effect-scylla/protocol/Request"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import type { Replicas } from "../cluster/replicas.ts"
 import type { SimNode } from "../cluster/simNode.ts"
 import type { Topology } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
+import type { Right } from "../schema/rights.ts"
 import type { Table } from "../schema/schema.ts"
 import type { Mutation } from "./modify.ts"
 import type { Bound } from "./variables.ts"
@@ -14,6 +16,8 @@ export interface Call {
   readonly topology: Topology
   /** The coordinator. */
   readonly node: SimNode
+  /** Who asks, where clients log in. */
+  readonly user: string | undefined
   readonly values: Bound
   readonly options: Options
   /** Milliseconds since 1970. */
@@ -26,6 +30,8 @@ export interface Call {
   readonly isCassandra: boolean
   /** Whether tables with tablets refuse what needs Paxos. */
   readonly tabletLimits: boolean
+  /** Where nodes have data of their own. */
+  readonly replicas: Replicas | undefined
   /** What the answer warns of. */
   readonly warnings: Array<string>
   /** Partitions touched: a request of exactly one can be owned by a shard. */
@@ -54,6 +60,10 @@ export interface Plan {
   /** Set for INSERT, UPDATE and DELETE: what a batch needs of them. */
   readonly mutation: Mutation | undefined
   readonly execute: (call: Call) => ServerResponse
+  /** What who asks has to have the right to, where clients log in. */
+  readonly needs?: ReadonlyArray<Right>
+  /** The statement, where it was compiled as one. */
+  readonly text?: string
 }
 
 export const VOID: ServerResponse = { _tag: "Void" }

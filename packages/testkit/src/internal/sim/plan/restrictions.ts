@@ -28,9 +28,9 @@ export const restrictTo = (
   compiled: Compiled,
   column: Column,
   verb: Verb,
-  variables: Variables
+  variables: Variables,
+  findsNothing = verb === "SELECT" && variables.product === "scylla"
 ): Value => {
-  const findsNothing = verb === "SELECT" && variables.product === "scylla"
   return (values) => {
     const bytes = compiled(values)
     if (bytes === Unset) throw unsetOf(term, variables, `Invalid unset value for column ${column.name}`)
@@ -68,8 +68,10 @@ export const inList = (
   type: CqlType.CqlType,
   terms: ReadonlyArray<Term> | Term,
   verb: Verb,
-  variables: Variables
+  variables: Variables,
+  isFilter = false
 ): (values: Bound) => Array<Uint8Array> => {
+  const skipsNull = verb === "SELECT" && (isFilter || variables.product === "scylla")
   const { name } = column
   if (!Array.isArray(terms)) {
     const term = terms as Term
@@ -83,7 +85,7 @@ export const inList = (
       }
       const found = (bytes as Uint8Array).length === 0 ? [] : elements(bytes as Uint8Array)
       if (!(found as ReadonlyArray<Uint8Array | null>).includes(null)) return found
-      if (verb === "SELECT" && variables.product === "scylla") {
+      if (skipsNull) {
         return (found as ReadonlyArray<Uint8Array | null>).filter((each) => each !== null)
       }
       throw invalid(`Invalid null value in condition for column ${name}`)
@@ -96,7 +98,8 @@ export const inList = (
       compile(term, type, term._tag === "Marker" ? itemName : name, variables),
       column as Column,
       verb,
-      variables
+      variables,
+      skipsNull
     )
   )
   return (values) =>

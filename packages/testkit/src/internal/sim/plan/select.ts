@@ -23,6 +23,9 @@ import { compileWhere, type Where } from "./where.ts"
 /** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
 const PAGE_BYTES = 1024 * 1024
 
+/** What is read of a table, wherever it is. */
+type Data = Pick<TableData, "compare" | "contains" | "get" | "scan">
+
 type Cells = ReadonlyArray<Uint8Array | null>
 
 /** Whether rows come backwards: ORDER BY must be the clustering order or its exact opposite. */
@@ -72,7 +75,7 @@ const isReversed = (statement: Ast.Select, table: Table, where: Where, variables
 }
 
 /** Index of the first and behind the last row of a range. */
-const span = (data: TableData, partition: Partition, bounds: Bounds): readonly [number, number] => {
+const span = (data: Data, partition: Partition, bounds: Bounds): readonly [number, number] => {
   const { rows } = partition
   const range: Bounds = bounds.test === undefined ? bounds : { ...bounds, test: undefined }
   const from = range.lower === undefined ? range.prefix : [...range.prefix, range.lower.value]
@@ -94,7 +97,7 @@ const span = (data: TableData, partition: Partition, bounds: Bounds): readonly [
 }
 
 interface Walk {
-  readonly data: TableData
+  readonly data: Data
   readonly partitions: ReadonlyArray<Partition>
   readonly ranges: ReadonlyArray<Bounds>
   readonly reversed: boolean
@@ -142,7 +145,7 @@ const scratch = new TokenWords()
 
 /** The partitions that a statement reads, in order, from a position on. */
 const partitionsOf = (
-  data: TableData,
+  data: Data,
   keys: ReadonlyArray<Key> | undefined,
   tokens: TokenBounds | undefined,
   after: Paging.Position | undefined
@@ -301,7 +304,7 @@ const groupColumns = (
 ): ReadonlyArray<Column> => {
   const key = [...table.partitionKey, ...table.clustering]
   let next = 0
-  return statement.groupBy.map((name) => {
+  const columns = statement.groupBy.map((name) => {
     const column = columnOf(table, name, variables, (each) => `Group by unknown column ${each}`)
     const at = key.indexOf(column)
     if (at < 0) {
@@ -324,6 +327,10 @@ const groupColumns = (
     next++
     return column
   })
+  if (variables.product === "cassandra" && columns.length > 0 && key[next]?.kind === "partition_key") {
+    throw invalid("Group by is not supported on only a part of the partition key")
+  }
+  return columns
 }
 
 const sameGroup = (columns: ReadonlyArray<Column>, a: View, b: View): boolean =>
@@ -333,20 +340,40 @@ const sameGroup = (columns: ReadonlyArray<Column>, a: View, b: View): boolean =>
     return x === null || y === null ? x === y : Buffer.compare(x, y) === 0
   })
 
-/** What Cassandra warns of. */
-const aggregationWarning = (where: Where, variables: Variables): ReadonlyArray<string> =>
-  variables.product === "scylla" || where.isSinglePartition
+/** What Cassandra warns of: any relation of the partition key is one, and so is its token. */
+const aggregationWarning = (where: Where, table: Table, variables: Variables): ReadonlyArray<string> => {
+  if (variables.product === "scylla" || where.isSinglePartition) return []
+  if (where.listsKeys) return ["Aggregation query used on multiple partition keys (IN restriction)"]
+  return where.tokens !== undefined || table.partitionKey.some((column) => where.restricted.has(column))
     ? []
-    : [
-      where.hasKeys
-        ? "Aggregation query used on multiple partition keys (IN restriction)"
-        : "Aggregation query used without partition key"
-    ]
+    : ["Aggregation query used without partition key"]
+}
+
+/** Whether static columns are asked for and no rows: Cassandra takes the partition key for part of them. */
+const isOfStatics = ({ allowFiltering }: Ast.Select, { used }: Selection, isScylla: boolean): boolean =>
+  isScylla
+    ? used.length > 0 && used.every((column) => column.kind === "static") && !allowFiltering
+    : used.some((column) => column.kind === "static") &&
+      used.every((column) => column.kind === "static" || column.kind === "partition_key")
 
 /** Where the rows of a table are. */
-const dataOf = (table: Table, call: Call): TableData => {
+const dataOf = (table: Table, call: Call): Data => {
   if (table.view !== undefined) return viewRows(table, call.isCassandra ? "cassandra" : "scylla", call.now)
-  return table.computed?.read(call.node) ?? table.data
+  const { computed, data } = table
+  if (computed !== undefined) return computed.read(call.node)
+  const { replicas } = call
+  if (replicas === undefined || table.keyspace.isSystem) return data
+  const asking = { coordinator: call.node, level: call.options.consistency, isCassandra: call.isCassandra }
+  const read = (key: Uint8Array): Partition | undefined => {
+    Murmur3.hashInto(key, 0, key.length, scratch)
+    return replicas.read(table, key, scratch, asking)
+  }
+  return {
+    compare: (a, b) => data.compare(a, b),
+    contains: (bounds, clustering) => data.contains(bounds, clustering),
+    get: read,
+    scan: () => data.scan().flatMap(({ key }) => read(key) ?? [])
+  }
 }
 
 export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {
@@ -365,10 +392,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   if (selection.isAggregate && groupBy.length === 0 && statement.perPartitionLimit !== undefined && !isScylla) {
     throw invalid("PER PARTITION LIMIT is not allowed with aggregate queries.")
   }
-  if (
-    where.restrictsClustering && statement.selectors.length > 0 && selection.used.length > 0 &&
-    selection.used.every((column) => column.kind === "static") && !statement.allowFiltering
-  ) {
+  if (where.restrictsClustering && statement.selectors.length > 0 && isOfStatics(statement, selection, isScylla)) {
     throw invalid("Cannot restrict clustering columns when selecting only static columns")
   }
   const limit = limitOf(statement.limit, "[limit]", variables)
@@ -384,10 +408,11 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const { distinct } = statement
   const isUser = !table.keyspace.isSystem
   const { wire } = selection
-  const warnings = [...where.warnings, ...(isGrouped && isUser ? aggregationWarning(where, variables) : [])]
+  const warnings = [...where.warnings, ...(isGrouped && isUser ? aggregationWarning(where, table, variables) : [])]
 
   const execute = (call: Call): ReturnType<Plan["execute"]> => {
     const { options, values } = call
+    where.check(values)
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
     else {
@@ -428,6 +453,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
       remaining,
       inPartition
     })
+    /** Whether Cassandra knows that nothing follows: behind the last partition that was named, of one row or spent. */
+    const isLast = (partition: Partition, isSpent: boolean): boolean =>
+      keys !== undefined && (isSpent || table.clustering.length === 0) &&
+      Buffer.compare(keys.at(-1)!.bytes, partition.key) === 0
     const passes = (view: View): boolean => where.filters.every((filter) => filter(values, view))
     const answer = (): ReturnType<Plan["execute"]> => ({
       _tag: "Rows",
@@ -455,7 +484,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         group = undefined
         if (remaining === 0) return false
         if (pageSize > 0 && !isScylla && groupBy.length > 0 && rows.length === pageSize) {
-          position = at(last!, inPartition)
+          if (!isLast(last!.partition, false)) position = at(last!, inPartition)
           return false
         }
         return true
@@ -544,8 +573,8 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         // ScyllaDB counts what it looked at, whether it shows it or not.
         const isFull = isScylla ? scanned >= pageSize || bytes >= PAGE_BYTES : rows.length >= pageSize
         if (pageSize > 0 && isFull) {
-          // Cassandra knows that nothing follows static columns alone.
-          if (isScylla || row !== undefined || !where.isSinglePartition) position = at(view, inPartition)
+          const isSpent = row === undefined || distinct || (most >= 0 && inPartition >= most)
+          if (isScylla || !isLast(partition, isSpent)) position = at(view, inPartition)
           return false
         }
         return true

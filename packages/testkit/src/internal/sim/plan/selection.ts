@@ -124,10 +124,12 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
     case "Arithmetic": {
       const left = typed(expression.left, c)
       const right = typed(expression.right, c)
-      const leftType = left.type ?? right.type ?? literalType(expression.left)
+      // A constant beside a number has the type that it has by itself.
+      const leftType = left.type ?? literalType(expression.left) ?? right.type
       if (leftType === undefined) throw unsupported("arithmetic of constants alone")
+      const beside = besideOf(leftType)
       const rightType = right.type ??
-        (left.type === undefined ? literalType(expression.right) : undefined) ?? besideOf(leftType)
+        (beside === leftType ? literalType(expression.right) : undefined) ?? beside
       const { run, type } = operationOf(expression.op, leftType, rightType)
       const of = ({ as, type, value }: Typed, wanted: CqlType.CqlType): Compiled =>
         type === undefined ? as!(wanted, "[selection]") : value
@@ -160,6 +162,8 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       const of = typed(expression.of, c)
       const to = variables.type(expression.type)
       if (of.type === undefined) throw unsupported("a cast of a constant")
+      // To Cassandra a value as what it is already is the value.
+      if (variables.product === "cassandra" && CqlType.isSame(of.type, to) && of.column?.descending !== true) return of
       const cast = castOf(of.type, to, of.text, variables)
       return {
         text: `cast(${of.text} as ${CqlType.format(to)})`,

@@ -374,7 +374,9 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${format(type)}`)
       }
       const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
-      return compile(term.term, given, isMarker ? textOf(term, "cassandra") : name, variables)
+      // What a constant is called makes no value of it that is none of what is wanted, to Cassandra.
+      const wanted = variables.product === "cassandra" && term.term._tag === "Constant" ? type : given
+      return compile(term.term, wanted, isMarker ? textOf(term, "cassandra") : name, variables)
     }
     case "Arithmetic":
       return compileArithmetic(term, type, name, variables)

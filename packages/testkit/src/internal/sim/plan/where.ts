@@ -9,8 +9,9 @@ import { comparatorOf, elements } from "../storage/compare.ts"
 import type { Bounds, Clustering, Key } from "../storage/storage.ts"
 import { columnOf } from "./columns.ts"
 import { compares } from "./comparison.ts"
-import { type Filter, filterOf, isIndexed, likeFilter } from "./filters.ts"
+import { type Filter, filterOf, isFound, isIndexed, likeFilter } from "./filters.ts"
 import { checkSize, makeKey } from "./keys.ts"
+import { asCassandraTakes } from "./relationRules.ts"
 import {
   collect,
   type Collected,
@@ -39,6 +40,8 @@ export const SHOULD_FILTER = "This query should use ALLOW FILTERING and will be 
 export interface Where {
   /** Whether partitions are named; else it is a scan. */
   readonly hasKeys: boolean
+  /** Whether a column of the partition key is one of several values. */
+  readonly listsKeys: boolean
   /** At most one partition. */
   readonly isSinglePartition: boolean
   /** Whether each range is a whole clustering key. */
@@ -50,6 +53,8 @@ export interface Where {
   readonly ranges: (values: Bound) => ReadonlyArray<Bounds>
   /** `undefined` for a token that nothing has. */
   readonly tokens: ((values: Bound) => TokenBounds | undefined) | undefined
+  /** Refuses values that nothing can be compared with. */
+  readonly check: (values: Bound) => void
   /** What else rows must be. */
   readonly filters: ReadonlyArray<Filter>
   /** Columns that are restricted, for rules about them. */
@@ -73,14 +78,27 @@ const sized = (holds: Filter, term: Compiled, variables: Variables): Filter => (
   return holds(values, view)
 }
 
+/** Positions of variables for the partition key: the last of each column, whatever it is compared by. */
+const boundKey = (relations: ReadonlyArray<Relation>, { partitionKey }: Table): ReadonlyArray<number> => {
+  const found = partitionKey.map((column) =>
+    relations.reduce((last, relation) => {
+      if (!("column" in relation) || relation.column !== column.name) return last
+      if (relation._tag === "In") return Math.max(last, markerOf(relation.terms, "cassandra"))
+      return relation._tag === "Column" && relation.term._tag === "Marker" ? relation.term.index : last
+    }, -1)
+  )
+  return found.includes(-1) ? [] : found
+}
+
 /** Compiles a WHERE clause; throws INVALID for what the statement cannot ask for. */
 export const compileWhere = (
-  relations: ReadonlyArray<Relation>,
+  given: ReadonlyArray<Relation>,
   table: Table,
   variables: Variables,
   verb: Verb,
   allowFiltering = false
 ): Where => {
+  const relations = variables.product === "cassandra" ? asCassandraTakes(given, table, variables) : given
   const byColumn = new Map<Column, Collected>()
   const restricted = new Set<Column>()
   const tokens: Array<Extract<Relation, { readonly _tag: "Token" }>> = []
@@ -99,6 +117,16 @@ export const compileWhere = (
       ))
     )
     : undefined
+  if (index?.kind === "CUSTOM" && index.column.type.cql._tag === "Vector") {
+    throw invalid("Vector indexes only support ANN queries")
+  }
+  const ofKey = new Set(table.partitionKey.map(({ name }) => name))
+  if (
+    variables.product === "cassandra" && index !== undefined && index.column.kind !== "clustering" &&
+    relations.some((relation) => relation._tag === "In" && ofKey.has(relation.column))
+  ) {
+    throw invalid("Select on indexed columns and with IN clause for the PRIMARY KEY are not supported")
+  }
   const isAllowed = allowFiltering || index !== undefined
 
   for (const relation of relations) {
@@ -278,7 +306,7 @@ export const compileWhere = (
       continue
     }
     missingClustering.push(column)
-    const side = (of: Collected["lower"], isLower: boolean): Side | undefined => {
+    const side = (of: Collected["lower"]): Side | undefined => {
       if (of === undefined) return undefined
       const compiled = compile(of.term, column.type.cql, column.name, variables)
       return {
@@ -286,15 +314,15 @@ export const compileWhere = (
         value: (values) => {
           const bytes = compiled(values)
           if (bytes === Unset) throw unsetOf(of.term, variables, `Invalid unset value for column ${column.name}`)
-          if (bytes === null && variables.product === "cassandra" && (verb !== "SELECT" || !isLower)) {
+          if (bytes === null && variables.product === "cassandra" && verb !== "SELECT") {
             throw unsupported(`a range up to null on ${column.name}`)
           }
           return bytes as Uint8Array | null
         }
       }
     }
-    const lower = side(found.lower, true)
-    const upper = side(found.upper, false)
+    const lower = side(found.lower)
+    const upper = side(found.upper)
     // Bounds are kept in clustering order: a descending column turns them around.
     range = column.descending ? { lower: upper, upper: lower } : { lower, upper }
     ended = { column, isSlice: true }
@@ -370,16 +398,26 @@ export const compileWhere = (
   }
   if (!hasKeys && restrictsClustering) needsFiltering = true
   const others = looked.filter((relation) => {
-    if (index !== undefined && isIndexed(relation, index)) return false
+    if (index !== undefined && isFound(relation, index, relations, table, variables)) return false
     return "column" in relation && table.byName.get(relation.column)!.kind !== "clustering" ||
       relation._tag === "Contains"
   })
+  const ofClustering = (relation: Relation): boolean =>
+    "column" in relation && table.byName.get(relation.column)!.kind === "clustering"
+  if (variables.product === "cassandra" && index !== undefined && !allowFiltering) {
+    // Clustering columns that are no range of a partition are filtered, all of them.
+    const areFiltered = !hasKeys || looked.some(ofClustering)
+    const isLeft = (relation: Relation) =>
+      ofClustering(relation) && !isFound(relation, index, relations, table, variables)
+    if (areFiltered && relations.some(isLeft)) throw invalid(FILTERING)
+  }
   if (verb === "SELECT" && !allowFiltering) {
     const unindexed = others.length > 0 || scansPart
     if (unindexed && !(index !== undefined && others.length === 0 && !scansPart)) throw invalid(FILTERING)
   }
+  const checks: Array<(values: Bound) => void> = []
   const filters = [...looked, ...free].map((relation) => {
-    const { holds } = filterOf(relation, table, variables, verb)
+    const { holds } = filterOf(relation, table, variables, verb, checks)
     if (index === undefined || !isIndexed(relation, index) || relation._tag !== "Column") return holds
     return sized(holds, compile(relation.term, index.column.type.cql, index.column.name, variables), variables)
   })
@@ -402,20 +440,22 @@ export const compileWhere = (
   const isOpen = clustering.length === 0 && range === undefined && tuples === undefined && test === undefined
   return {
     hasKeys,
+    listsKeys: table.partitionKey.some((column) => byColumn.get(column)?.list !== undefined),
     isSinglePartition,
     isFullKey: missingClustering.length === 0,
     restrictsClustering,
     keys,
     ranges: isOpen ? () => everything : (values) => {
-      const side = (of: Side | undefined): Bounds["lower"] | null => {
+      const side = (of: Side | undefined, isLower: boolean): Bounds["lower"] | null => {
         if (of === undefined) return undefined
         const value = of.value(values)
-        if (value === null) return variables.product === "scylla" ? null : undefined
+        // To Cassandra null stands in front of all that there is.
+        if (value === null) return variables.product === "scylla" || !isLower ? null : undefined
         if (variables.product === "scylla") checkSize([value])
         return { value, inclusive: of.inclusive }
       }
-      const lower = side(range?.lower)
-      const upper = side(range?.upper)
+      const lower = side(range?.lower, true)
+      const upper = side(range?.upper, false)
       const holds = test?.(values)
       if (lower === null || upper === null || (test !== undefined && holds === undefined)) return []
       let prefixes = product(clustering, values, "clustering", variables.product)
@@ -437,13 +477,21 @@ export const compileWhere = (
       return sorted.filter((each, i) => i === 0 || compare(sorted[i - 1]!, each) !== 0)
     },
     tokens: tokens.length === 0 ? undefined : compileTokens(tokens, table, variables),
+    check: (values) => {
+      for (const check of checks) check(values)
+    },
     filters,
     restricted,
-    fixed: new Set(
-      [...byColumn].filter(([, found]) => found.equal !== undefined).map(([column]) => column)
-    ),
+    fixed: new Set([
+      ...[...byColumn].filter(([, found]) => found.equal !== undefined).map(([column]) => column),
+      ...(variables.product === "cassandra" ? multis.flatMap(({ columns, op }) => op === "=" ? columns : []) : [])
+    ]),
     warnings,
     missing: { partition: missingPartition, clustering: missingClustering },
-    partitionKey: hasKeys && partition.every(({ marker }) => marker >= 0) ? partition.map(({ marker }) => marker) : []
+    partitionKey: variables.product === "cassandra"
+      ? boundKey(relations, table)
+      : hasKeys && partition.every(({ marker }) => marker >= 0)
+      ? partition.map(({ marker }) => marker)
+      : []
   }
 }

@@ -2,6 +2,7 @@
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
 import type { ServerResponse } from "@effect-scylla/protocol/Response"
+import type * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
@@ -67,16 +68,21 @@ interface Checked {
   readonly isStatic: boolean
   /** The row that Cassandra shows of a partition that was asked for its static columns. */
   readonly first?: Row | undefined
+  /** Whether static columns are written, so that they are shown without the row. */
+  readonly writesStatics?: boolean
+  /** Whether it is known that there is something of the partition, whose key is shown then. */
+  readonly showsKey?: boolean
   /** Whether static columns are left out. */
   readonly hidesStatics?: boolean
   readonly condition: RowCheck | undefined
 }
 
 const shown = (column: Column, checked: Checked, now: number): Uint8Array | null => {
-  const { condition, first, hidesStatics = false, isStatic, partition, row } = checked
+  const { condition, first, hidesStatics = false, isStatic, partition, row, writesStatics = false } = checked
   if (partition === undefined || (hidesStatics && column.kind === "static")) return null
   const isLive = row?.isLive(now) === true
   const isThere = isLive ||
+    writesStatics && partition.statics.isLive(now) ||
     isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
   switch (column.kind) {
     case "static":
@@ -88,7 +94,7 @@ const shown = (column: Column, checked: Checked, now: number): Uint8Array | null
       if (isStatic) return first?.clustering[column.position] ?? null
       return isLive ? row!.clustering[column.position]! : null
     default:
-      return isThere ? partition.components[column.position]! : null
+      return isThere || checked.showsKey === true ? partition.components[column.position]! : null
   }
 }
 
@@ -115,10 +121,11 @@ const saidByCassandra = (
   const seen = new Set<Row | undefined>()
   const firstOf = (partition: Partition | undefined): Row | undefined => partition?.rows.find((row) => row.isLive(now))
   const onlyExists = checked.length > 1 && checked.every(({ condition }) => condition?.kind === "Exists")
-  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row }) => {
+  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row, writesStatics = false }) => {
     const isLive = !isStatic && row?.isLive(now) === true ||
       (isStatic && condition?.kind === "Exists" && firstOf(partition) !== undefined) ||
-      asksStatics && (isStatic || condition?.kind === "Columns") && partition?.statics.isLive(now) === true
+      asksStatics && (isStatic || writesStatics || condition?.kind === "Columns") &&
+        partition?.statics.isLive(now) === true
     const known = isStatic ? undefined : row
     if (!isLive || seen.has(known)) return false
     seen.add(known)
@@ -131,7 +138,12 @@ const saidByCassandra = (
     rows: there.length === 0
       ? [[isApplied ? TRUE : FALSE]]
       : there.map((each) =>
-        outcome(false, all, { ...each, first: firstOf(each.partition), hidesStatics: onlyExists }, now)
+        outcome(false, all, {
+          ...each,
+          first: firstOf(each.partition),
+          showsKey: true,
+          hidesStatics: onlyExists || each.hidesStatics === true
+        }, now)
       ),
     globalSpec: false
   }
@@ -147,9 +159,40 @@ const stage = (mutation: Mutation, call: Call, ...args: Parameters<Mutation["sta
   }
 }
 
-const commit = ({ table }: Mutation, staged: Staged, key: Key, call: Call): void => {
-  if (table.computed === undefined) staged.apply(key)
-  else table.computed.change(call.node, () => staged.apply(key))
+/** What of it failed at replicas is returned: all of the statement is written first. */
+const commit = (
+  { isCounter, table }: Mutation,
+  staged: Staged,
+  key: Key,
+  call: Call,
+  writeType = isCounter ? "COUNTER" : "SIMPLE"
+): ServerError.ServerError | undefined => {
+  if (table.computed !== undefined) {
+    table.computed.change(call.node, () => staged.apply(key))
+    return undefined
+  }
+  staged.apply(key)
+  if (call.replicas === undefined || table.keyspace.isSystem) return undefined
+  Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+  const asking = { coordinator: call.node, level: call.options.consistency, isCassandra: call.isCassandra }
+  return call.replicas.write(table, key, scratch, asking, writeType, (data) => staged.apply(key, data))
+}
+
+const throwFirst = (failures: ReadonlyArray<ServerError.ServerError | undefined>): void => {
+  const failure = failures.find((each) => each !== undefined)
+  if (failure !== undefined) throw failure
+}
+
+/** What a quorum knows of a partition, which is what conditions are about. */
+const agreedOn = (table: Table, key: Key, call: Call): Partition | undefined => {
+  if (call.replicas === undefined || table.keyspace.isSystem) return table.data.get(key.bytes)
+  Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+  const level = call.options.serialConsistency ?? "SERIAL"
+  return call.replicas.read(table, key.bytes, scratch, {
+    coordinator: call.node,
+    level,
+    isCassandra: call.isCassandra
+  })
 }
 
 const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
@@ -162,8 +205,9 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
   for (const key of staged.keys) staged.check(key)
-  for (const key of staged.keys) commit(mutation, staged, key, call)
+  const failures = staged.keys.map((key) => commit(mutation, staged, key, call))
   mutation.table.data.observer?.flush(call.now)
+  throwFirst(failures)
   return VOID
 }
 
@@ -182,20 +226,25 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
   table.rateLimiter?.count("write", table, key.bytes, call)
-  const partition = table.data.get(key.bytes)
+  const partition = agreedOn(table, key, call)
   const row = aboutOf(mutation, staged, partition)
   const isApplied = condition!.holds(call.values, partition, row, call.now)
-  const checked: Checked = { partition, row, isStatic: mutation.isStatic, condition }
+  const { isStatic } = mutation
+  const writesStatics = call.isCassandra && mutation.writesStatics
+  // Where the row is asked for as such Cassandra reads of static columns what is written.
+  const hidesStatics = call.isCassandra && condition!.kind !== "Columns" && !isStatic && !writesStatics
+  const checked: Checked = { partition, row, isStatic, writesStatics, hidesStatics, condition }
   const cells = outcome(isApplied, condition!.columns, checked, call.now)
   const said = call.isCassandra
     ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
     : undefined
   // Nothing is committed where nothing is applied.
   if (isApplied) route(call, table, key)
-  if (isApplied || call.isCassandra) staged.check(key)
+  if (isApplied) staged.check(key)
   if (isApplied) {
-    commit(mutation, staged, key, call)
+    const failure = commit(mutation, staged, key, call, "CAS")
     table.data.observer?.flush(call.now)
+    throwFirst([failure])
   }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
@@ -318,7 +367,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   call.table = table
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
-  const partition = table.data.get(key.bytes)
+  const partition = agreedOn(table, key, call)
   const columns = batchColumns(parts)
   if (call.isCassandra) checkRows(parts, staged)
   const all = parts.map(({ mutation }, i): Checked => {
@@ -355,8 +404,9 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   if (isApplied) {
     route(call, table, key)
     for (const each of staged) each.check(key)
-    staged.forEach((each, i) => commit(parts[i]!.mutation, each, key, call))
+    const failures = staged.map((each, i) => commit(parts[i]!.mutation, each, key, call, "CAS"))
     table.data.observer?.flush(call.now)
+    throwFirst(failures)
   }
   if (said !== undefined) return said
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
@@ -394,8 +444,12 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
-  for (const [mutation, each] of staged) for (const key of each.keys) commit(mutation, each, key, call)
+  const writeType = { logged: "BATCH", unlogged: "UNLOGGED_BATCH", counter: "COUNTER" }[kind]
+  const failures = staged.flatMap(([mutation, each]) =>
+    each.keys.map((key) => commit(mutation, each, key, call, writeType))
+  )
   for (const { data } of new Set(parts.map(({ mutation }) => mutation.table))) data.observer?.flush(call.now)
+  throwFirst(failures)
   if (kind === "unlogged" && call.isCassandra && partitions.size > WARN_PARTITIONS) {
     const tables = [...new Set(parts.map(({ mutation: { table } }) => `${table.keyspace.name}.${table.name}`))]
     call.warnings.push(

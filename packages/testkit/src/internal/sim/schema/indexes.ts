@@ -144,6 +144,12 @@ export const createIndex = (env: Environment, current: string, statement: Create
   if (column.type.cql._tag === "Scalar" && column.type.cql.name === "duration") {
     throw invalid("Secondary indexes are not supported on duration columns")
   }
+  if (env.product === "cassandra" && column.type.multiCell && column.type.cql._tag === "Udt") {
+    throw invalid(`Cannot create index on non-frozen UDT column ${column.name}`)
+  }
+  if (isSai && column.type.cql._tag === "Scalar" && column.type.cql.name === "blob") {
+    throw invalid("Unsupported type: blob")
+  }
   const part = partOf(column, target.part, say)
   const taken = new Set([...keyspace.tables.values()].flatMap((each) => each.indexes.map((index) => index.name)))
   const base = `${tableName}_${column.name}_idx`.replaceAll(/\W/g, "")

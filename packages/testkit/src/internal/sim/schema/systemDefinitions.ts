@@ -4,6 +4,7 @@ import type { SimNode } from "../cluster/simNode.ts"
 import type { Topology } from "../cluster/topology.ts"
 import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
+import type { Role } from "./access.ts"
 import { cdcOptionsOf, cdcText } from "./cdcOptions.ts"
 import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import type { Column, Index, Keyspace, Schema, Table, View } from "./schema.ts"
@@ -37,7 +38,7 @@ export interface SystemInput {
   /** Those that are strongly consistent. */
   readonly globalKeyspaces: ReadonlyArray<string>
   /** Names of the roles; none when nobody has to log in. */
-  readonly roles: ReadonlyArray<string>
+  readonly roles: () => ReadonlyMap<string, Role>
 }
 
 /** A row by the names of its columns; what is absent is null. */
@@ -248,7 +249,13 @@ export const DEFINITIONS: ReadonlyArray<Definition> = [
     keyspace: "system",
     name: "roles",
     columns: "role text || can_login boolean, is_superuser boolean, member_of set<text>, salted_hash text",
-    rows: (input) => input.roles.map((role) => ({ role, can_login: true, is_superuser: true }))
+    rows: (input) =>
+      [...input.roles()].map(([role, { canLogin, isSuperuser, memberOf }]) => ({
+        role,
+        can_login: canLogin,
+        is_superuser: isSuperuser,
+        member_of: memberOf.size === 0 ? null : [...memberOf]
+      }))
   },
   {
     keyspace: "system_schema",

@@ -14,6 +14,7 @@ import { isCurrent, isOwner, payloadOf } from "../cluster/tablets.ts"
 import { isRetired } from "../engine.ts"
 import { internal, invalid, protocol, toServerError, wrongCount } from "../failure.ts"
 import type { Call, Plan } from "../plan/plan.ts"
+import * as Asked from "./asked.ts"
 import * as Flavour from "./flavour.ts"
 import type { Host, Port } from "./host.ts"
 import { checkRequest } from "./requestCheck.ts"
@@ -184,17 +185,86 @@ export class Connection {
         this.destroy()
         return true
       case "Delay":
-        this.host.delay(action.millis, () => {
-          if (this.isClosed) return
-          try {
-            this.handle(stream, opcode, request)
-          } catch (thrown) {
-            this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
-          }
-          this.flush()
-        })
+        this.later(action.millis, stream, () => this.handle(stream, opcode, request))
         return true
     }
+  }
+
+  /** Answers something later, unless the connection is over by then. */
+  private later(millis: number, stream: number, run: () => void): void {
+    this.host.delay(millis, () => {
+      if (this.isClosed) return
+      try {
+        run()
+      } catch (thrown) {
+        this.answer(stream, { _tag: "Error", error: toServerError(thrown) })
+      }
+      this.flush()
+    })
+  }
+
+  /** Tells those who listen of a statement; whether one of them took it over. All are told, the first that answers decides. */
+  private heard(
+    stream: number,
+    request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" | "Batch" }>,
+    parts: ReadonlyArray<Asked.Part>
+  ): boolean {
+    if (parts.every(Asked.isOfSystem)) return false
+    const statements = parts.map(Asked.statementOf)
+    const options: Request.Options = request.options
+    const { consistency, pageSize, pagingState = null, serialConsistency } = options
+    const asked: Asked.Asked = {
+      ...statements[0]!,
+      ...(request._tag === "Batch" ? { operation: "BATCH" } : {}),
+      node: this.host.node.index,
+      shard: this.shard,
+      consistency,
+      serialConsistency,
+      isPrepared: request._tag === "Execute",
+      pageSize,
+      pagingState,
+      statements
+    }
+    let reaction: Asked.Reaction | undefined
+    for (const listener of this.host.listeners) {
+      const said = listener(asked)
+      reaction ??= said
+    }
+    switch (reaction?._tag) {
+      case undefined:
+        return false
+      case "Ignore":
+        return true
+      case "Error":
+        this.answer(stream, { _tag: "Error", error: reaction.error })
+        return true
+      case "Close":
+        this.flush()
+        this.destroy()
+        return true
+      case "Delay":
+        this.later(reaction.millis, stream, () => this.onStatement(stream, request, true))
+        return true
+      case "Rows":
+        this.answer(stream, Asked.rowsOf(parts[0]!.plan, reaction))
+        return true
+    }
+  }
+
+  /** The plans and values of a request, for those who listen. */
+  private partsOf(
+    request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" | "Batch" }>
+  ): ReadonlyArray<Asked.Part> {
+    const { engine, flavour } = this.host
+    const keyspace = request.options.keyspace ?? this.keyspace
+    if (request._tag === "Batch") {
+      return request.entries.map((entry) => ({
+        plan: entry._tag === "Text" ? engine.planOf(entry.query, keyspace) : this.prepared(entry.id),
+        values: entry.values
+      }))
+    }
+    const plan = request._tag === "Query" ? engine.planOf(request.query, keyspace) : this.prepared(request.id)
+    return [{ plan, values: bind(plan, request.values, flavour.product) }]
   }
 
   private handle(stream: number, opcode: number, request: Request.Request): void {
@@ -261,8 +331,8 @@ export class Connection {
     const password = second < 0 ? "" : text(second + 1, bytes.length)
     if (username === "") refuse("Authentication ID must not be null")
     if (password === "") refuse("Password must not be null")
-    const known = this.host.credentials!
-    if (username !== known.username || password !== known.password) refuse("Username and/or password are incorrect")
+    const wrong = this.host.engine.access?.refuse(username, password)
+    if (wrong !== undefined) refuse(wrong)
     this.username = username
     this.state = "Ready"
     return { _tag: "AuthSuccess", token: new Uint8Array(0) }
@@ -357,10 +427,16 @@ export class Connection {
 
   private onStatement(
     stream: number,
-    request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" | "Batch" }>
+    request: Extract<Request.Request, { readonly _tag: "Query" | "Execute" | "Batch" }>,
+    isHeard = this.host.listeners.size === 0
   ): void {
+    if (!isHeard && this.heard(stream, request, this.partsOf(request))) return
     const { engine, flavour, node } = this.host
-    const manners = { hasRateLimitError: this.hasRateLimitError, isCassandra: flavour.product === "cassandra" }
+    const manners = {
+      hasRateLimitError: this.hasRateLimitError,
+      isCassandra: flavour.product === "cassandra",
+      user: this.username
+    }
     let call: Call | undefined
     try {
       if (request._tag === "Batch") {

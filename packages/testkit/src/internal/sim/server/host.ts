@@ -5,6 +5,7 @@ import type { SimNode } from "../cluster/simNode.ts"
 import type { Counters } from "../cluster/stats.ts"
 import type { Engine } from "../engine.ts"
 import type { Plan } from "../plan/plan.ts"
+import type { Listener } from "./asked.ts"
 import type { Flavour } from "./flavour.ts"
 import type { NodeFault } from "./line.ts"
 
@@ -43,6 +44,8 @@ export interface Host<C> {
   /** By the hex of their ids. */
   readonly prepared: Map<string, Plan>
   readonly intercept: () => Interceptor | undefined
+  /** Who is told of statements. */
+  readonly listeners: ReadonlySet<Listener>
   readonly delay: (millis: number, task: () => void) => void
   /** What it answers to OPTIONS. */
   supported(shard: number): ReadonlyMap<string, ReadonlyArray<string>>

@@ -7,6 +7,7 @@ import type { Engine } from "../engine.ts"
 import type { Plan } from "../plan/plan.ts"
 import { RATE_LIMIT_CODE } from "../schema/rateLimit.ts"
 import type { ClientRow } from "../schema/systemDefinitions.ts"
+import type { Listener } from "./asked.ts"
 import { Connection } from "./connection.ts"
 import { type Flavour, versionNames } from "./flavour.ts"
 import type { Host, Interceptor, Port } from "./host.ts"
@@ -23,6 +24,7 @@ export interface Shared {
   readonly shardAwarePort: number | undefined
   readonly forge: (supported: Map<string, ReadonlyArray<string>>) => ReadonlyMap<string, ReadonlyArray<string>>
   readonly intercept: () => Interceptor | undefined
+  readonly listeners: ReadonlySet<Listener>
   readonly delay: (millis: number, task: () => void) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -39,6 +41,7 @@ export class NodeHost implements Host<Connection>, LineHost {
   readonly ignoreMsb: number
   readonly credentials: Shared["credentials"]
   readonly intercept: Shared["intercept"]
+  readonly listeners: Shared["listeners"]
   readonly delay: Shared["delay"]
   readonly now: Shared["now"]
   fault: NodeFault | undefined = undefined
@@ -56,6 +59,7 @@ export class NodeHost implements Host<Connection>, LineHost {
     this.ignoreMsb = shared.ignoreMsb
     this.credentials = shared.credentials
     this.intercept = shared.intercept
+    this.listeners = shared.listeners
     this.delay = shared.delay
     this.now = shared.now
   }

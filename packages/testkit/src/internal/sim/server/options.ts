@@ -35,7 +35,10 @@ export interface Options {
   readonly shardAwarePort?: number | false | undefined
   /** Whether SUPPORTED names the shard-aware port. Default: true. */
   readonly advertiseShardAwarePort?: boolean | undefined
-  /** With these everybody has to log in (`PasswordAuthenticator`). Default: nobody has to. */
+  /**
+   * With these everybody has to log in (`PasswordAuthenticator`), first as this superuser; others are made by CREATE ROLE, and may do what
+   * they are granted (`CassandraAuthorizer`). Changes of roles hold at once. Default: nobody has to log in, and all may do everything.
+   */
   readonly credentials?: { readonly username: string; readonly password: string } | undefined
   /** Real sockets or connections in memory. Default: `"tcp"`. */
   readonly transport?: "tcp" | "memory" | undefined
@@ -85,6 +88,14 @@ export interface Options {
    */
   readonly globalKeyspaces?: ReadonlyArray<string> | undefined
   /**
+   * `"own"`: each node keeps its own data. A write reaches the replicas that run and answer (`Stopped`, `HalfOpen` and `HeartbeatsOnly`
+   * are faults of nodes that do not); where they are fewer than the level wants, it ends in WRITE_TIMEOUT and a read in READ_TIMEOUT, at
+   * once. A read asks as many replicas as its level says, its coordinator first, and tells them what only some of them have; what a
+   * node missed otherwise it is told 10 seconds after it answers again. Views, the log of changes and tables of the system are as with
+   * `"one"`, and nodes do not leave. Default: `"one"` copy of the data, which all nodes have.
+   */
+  readonly replicas?: "one" | "own" | undefined
+  /**
    * How far the clocks of the nodes are ahead of the fiber's (behind it, if negative): of all, or by the index of each.
    * Timestamps that a node gives to writes come from its own clock. Default: 0.
    */
@@ -126,6 +137,7 @@ export const nodesOf = (options: Options): Array<SimNode> => {
           : tokensOf("effect-scylla", index, options.vnodes ?? 16),
         nrShards: options.shards ?? 4,
         isRunning: false,
+        isDeaf: false,
         hasLeft: false
       })
     }

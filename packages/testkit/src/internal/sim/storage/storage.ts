@@ -4,6 +4,7 @@ import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
 import type { Comparator } from "./compare.ts"
 import { type Element, type Layout, listPath } from "./layout.ts"
+import { kept } from "./pool.ts"
 
 /** Before every timestamp a client may send. */
 export const NEVER = -(2n ** 63n)
@@ -103,7 +104,7 @@ export const whole = (
   deleted?: bigint
 ): Write => {
   const { layout, position: slot } = column
-  if (layout === undefined) return { slot, cell: { value, timestamp, expires, ttl } }
+  if (layout === undefined) return { slot, cell: { value: kept(value), timestamp, expires, ttl } }
   const elements = layout.split(value, () => listPath(place()))
   return {
     slot,
@@ -136,15 +137,26 @@ export interface Observer {
   readonly flush: (now: number) => void
 }
 
+/** Never written to: a row that is makes room first. */
+const NO_CELLS: Array<Cell | Complex | undefined> = []
+
 export class Row {
   readonly clustering: Clustering
-  readonly cells: Array<Cell | Complex | undefined> = []
+  /** By the places of columns, no longer than it has to be. */
+  cells: Array<Cell | Complex | undefined> = NO_CELLS
   /** Set by INSERT: the row exists although all its columns may be null. */
   marker: Cell | undefined = undefined
   deletedAt = NEVER
 
   constructor(clustering: Clustering) {
     this.clustering = clustering
+  }
+
+  /** Makes room for a place. An array that grows by itself takes room for many more. */
+  reserve(slot: number): void {
+    const { cells } = this
+    if (slot < cells.length) return
+    this.cells = Array.from({ length: slot + 1 }, (_, i) => cells[i])
   }
 
   /** The value of a column; `null` when there is none. */
@@ -179,6 +191,7 @@ export class Row {
   }
 
   write(write: Write): void {
+    this.reserve(write.slot)
     const old = this.cells[write.slot]
     if ("cell" in write) {
       if (old === undefined || old instanceof Complex || wins(write.cell, old)) this.cells[write.slot] = write.cell
@@ -232,6 +245,11 @@ export interface Bounds {
 
 const scratch = new TokenWords()
 
+const NO_CLUSTERING: Clustering = []
+const NO_ROWS: Array<Row> = []
+const NO_RANGES: ReadonlyArray<RangeTombstone> = []
+const NO_STATICS = new Row([])
+
 export class Partition {
   readonly table: TableData
   /** Values of the partition key's columns. */
@@ -239,11 +257,11 @@ export class Partition {
   readonly key: Uint8Array
   readonly hi: number
   readonly lo: number
-  readonly rows: Array<Row> = []
-  /** The row of the static columns. */
-  readonly statics = new Row([])
+  /** Replaced by the first row, and then changed in place. */
+  rows: Array<Row> = NO_ROWS
+  private ownStatics: Row | undefined = undefined
   private deletedAt = NEVER
-  private readonly ranges: Array<RangeTombstone> = []
+  private ranges: ReadonlyArray<RangeTombstone> = NO_RANGES
 
   constructor(table: TableData, components: ReadonlyArray<Uint8Array>, key: Uint8Array, hi: number, lo: number) {
     this.table = table
@@ -251,6 +269,11 @@ export class Partition {
     this.key = key
     this.hi = hi
     this.lo = lo
+  }
+
+  /** The row of the static columns, to read. */
+  get statics(): Row {
+    return this.ownStatics ?? NO_STATICS
   }
 
   /** Index of the first row that is not before `clustering`, a whole key or a prefix. */
@@ -276,8 +299,10 @@ export class Partition {
     const index = this.lowerBound(clustering)
     const found = this.rows[index]
     if (found !== undefined && this.table.compare(found.clustering, clustering) === 0) return found
-    const row = new Row(clustering)
-    this.rows.splice(index, 0, row)
+    const row = new Row(clustering.length === 0 ? NO_CLUSTERING : clustering.map(kept))
+    // An array that grows from nothing takes room for many.
+    if (this.rows.length === 0) this.rows = [row]
+    else this.rows.splice(index, 0, row)
     return row
   }
 
@@ -297,6 +322,7 @@ export class Partition {
     this.table.observer?.wrote(this, clustering, writes, timestamp, marker)
     const row = this.obtain(clustering)
     if (this.isDeleted(row, timestamp)) return
+    row.reserve(writes.reduce((most, { slot }) => Math.max(most, slot), -1))
     for (let i = 0; i < writes.length; i++) row.write(writes[i]!)
     if (marker !== undefined && (row.marker === undefined || wins(marker, row.marker))) row.marker = marker
   }
@@ -306,7 +332,8 @@ export class Partition {
     this.table.version++
     this.table.observer?.wrote(this, undefined, writes, timestamp, undefined)
     if (timestamp <= this.deletedAt) return
-    for (const write of writes) this.statics.write(write)
+    const statics = this.ownStatics ??= new Row([])
+    for (const write of writes) statics.write(write)
   }
 
   /** Adds to counters, static ones without a clustering key. A deleted counter starts again from nothing. */
@@ -317,9 +344,10 @@ export class Partition {
     timestamp: bigint
   ): void {
     this.table.version++
-    const row = clustering === undefined ? this.statics : this.obtain(clustering)
+    const row = clustering === undefined ? this.ownStatics ??= new Row([]) : this.obtain(clustering)
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!
+      row.reserve(slot)
       const cell = row.cells[slot]
       const old = cell instanceof Complex ? undefined : cell?.value
       const value = new Uint8Array(8)
@@ -334,7 +362,7 @@ export class Partition {
     this.table.version++
     this.table.observer?.deletedPartition(this, timestamp)
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
-    this.statics.delete(timestamp)
+    this.ownStatics?.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
   }
 
@@ -347,7 +375,7 @@ export class Partition {
   deleteRange(bounds: Bounds, timestamp: bigint): void {
     this.table.version++
     this.table.observer?.deletedRange(this, bounds, timestamp)
-    this.ranges.push({ bounds, timestamp })
+    this.ranges = [...this.ranges, { bounds, timestamp }]
     for (const row of this.rows) {
       if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
     }
@@ -369,6 +397,7 @@ export class TableData {
   observer: Observer | undefined = undefined
   /** The latest ballot of each partition that a conditional statement was run on. */
   private readonly ballots = new Map<string, bigint>()
+  private readonly copies = new Map<number, TableData>()
   private sorted: ReadonlyArray<Partition> | undefined = []
   private places = 0n
   /** The order of each clustering column, its direction included. */
@@ -415,6 +444,13 @@ export class TableData {
     return ballot
   }
 
+  /** What a node has of it, where each keeps its own. */
+  copyOf(node: number): TableData {
+    let copy = this.copies.get(node)
+    if (copy === undefined) this.copies.set(node, copy = new TableData(this.order))
+    return copy
+  }
+
   get(key: Uint8Array): Partition | undefined {
     return this.partitions.get(name(key))
   }
@@ -424,7 +460,9 @@ export class TableData {
     let partition = this.partitions.get(id)
     if (partition === undefined) {
       Murmur3.hashInto(key, 0, key.length, scratch)
-      partition = new Partition(this, components, key, scratch.hi, scratch.lo)
+      const own = kept(key)
+      const parts = components.length === 1 && Buffer.compare(components[0]!, key) === 0 ? [own] : components.map(kept)
+      partition = new Partition(this, parts, own, scratch.hi, scratch.lo)
       this.partitions.set(id, partition)
       this.sorted = undefined
     }
@@ -445,6 +483,7 @@ export class TableData {
   /** Deletes what was written to a column up to a time. */
   forget(slot: number, timestamp: bigint): void {
     this.version++
+    for (const copy of this.copies.values()) copy.forget(slot, timestamp)
     for (const partition of this.partitions.values()) {
       for (const row of [partition.statics, ...partition.rows]) {
         const cell = row.cells[slot]
@@ -457,6 +496,7 @@ export class TableData {
   clear(): void {
     this.version++
     this.partitions.clear()
+    this.copies.clear()
     this.sorted = []
   }
 }
