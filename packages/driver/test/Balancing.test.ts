@@ -94,7 +94,7 @@ describe("the default", () => {
           (_, node) => isSlow && node === 1 ? { _tag: "Delay", millis: 350 } : undefined
         )
         const read = (n: number) =>
-          passing(Effect.forEach(Array.from({ length: n }, (_, i) => ids[i % 59]!), (id) => cql.execute(select, [id])))
+          passing(Effect.forEach(Array.from({ length: n }, (_, i) => ids[i % 60]!), (id) => cql.execute(select, [id])))
         yield* read(60)
         seen.length = 0
         yield* read(320)

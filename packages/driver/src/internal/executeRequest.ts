@@ -719,26 +719,22 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     return 0
   }
 
+  /** What is done about an attempt that failed. Throws what the policy throws. */
+  private judged(history: History, reason: CqlReason, sent: boolean): Judgement {
+    const { begun, isIdempotent, kind, left, options } = this
+    const { sameNode, unavailable } = history
+    const failure = { reason, sent, kind, isIdempotent, isSerial: options.isSerial, sameNode, unavailable }
+    return judge(this, history, failure, { outcome: outcomeOf({ reason, sent, kind }), begun, leftMillis: left })
+  }
+
   /** What comes of giving up this attempt. */
   private overdueFor(reason: AttemptTimeout): Overdue {
     const history = this.history ??= new History()
     if (this.options.retry.policy === undefined) return { reason }
     const { maxAttempts } = this.options.retry.policy
     if (maxAttempts !== undefined && history.attempts.length + 1 >= maxAttempts) return { reason, judgement: NO_MORE }
-    const { kind } = this
-    const { sameNode, unavailable } = history
-    const outcome = outcomeOf({ reason, sent: true, kind })
-    const failure = {
-      reason,
-      sent: true,
-      kind,
-      isIdempotent: this.isIdempotent,
-      isSerial: this.options.isSerial,
-      sameNode,
-      unavailable
-    }
     try {
-      return { reason, judgement: judge(this, history, failure, { outcome, begun: this.begun, leftMillis: this.left }) }
+      return { reason, judgement: this.judged(history, reason, true) }
     } catch (cause) {
       return { reason, defect: { cause } }
     }
@@ -771,14 +767,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     }
     // What refuses is quick, and would be taken for the less busy node.
     if (sent && BUSY.has(reason._tag)) slowDown(node)
-    const isSerial = options.isSerial
-    const { sameNode, unavailable } = history
-    const failure = { reason, sent, kind, isIdempotent: this.isIdempotent, isSerial, sameNode, unavailable }
     if (overdue?.defect !== undefined) return this.settle(Exit.die(overdue.defect.cause))
     let judgement: Judgement
     try {
-      judgement = overdue?.judgement ??
-        judge(this, history, failure, { outcome, begun: this.begun, leftMillis: this.left })
+      judgement = overdue?.judgement ?? this.judged(history, reason, sent)
     } catch (cause) {
       // The policy is the user's, and so is the defect.
       return this.settle(Exit.die(cause))

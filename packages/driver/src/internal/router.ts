@@ -346,7 +346,9 @@ export class Router {
   private nextTurn(count: number): number {
     const turn = this.turn++
     const begins = turn % count
-    this.isProbing = (turn - begins) % (PROBES * count) === 0
+    const round = (turn - begins) / count
+    // One later within each sixteen than the time before, so that keys which come round and round are not always the same ones.
+    this.isProbing = (round + Math.floor(round / PROBES)) % PROBES === 0
     return begins
   }
 

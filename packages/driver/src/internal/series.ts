@@ -107,6 +107,7 @@ const known = new WeakMap<object, Map<string, Series>>()
 export class AllSeries {
   private readonly context: Context.Context<never>
   private readonly own = new Map<string, Series>()
+  /** Those of labels; what has none is one of the bound. */
   private labels = 0
   /** Of nobody in particular. */
   readonly default: Series
@@ -120,7 +121,7 @@ export class AllSeries {
     const key = JSON.stringify([profile ?? "default", label ?? ""])
     const found = this.own.get(key)
     if (found !== undefined) return found
-    if (label !== undefined && label !== OTHER && ++this.labels > LABELS) return this.of(profile, OTHER)
+    if (label !== undefined && label !== OTHER && ++this.labels >= LABELS) return this.of(profile, OTHER)
     const series = this.shared(key, { profile: profile ?? "default", label: label ?? "" })
     this.own.set(key, series)
     return series
