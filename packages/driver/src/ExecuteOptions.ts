@@ -5,6 +5,7 @@
  */
 import { type Consistency, isConsistency, type SerialConsistency } from "@effect-scylla/protocol/Consistency"
 import type * as Request from "@effect-scylla/protocol/Request"
+import type { RowMaker } from "@effect-scylla/protocol/RowShape"
 import * as Duration from "effect/Duration"
 import { format } from "effect/Formatter"
 import type * as Balancing from "./Balancing.ts"
@@ -35,7 +36,7 @@ export interface Target {
  * @category models
  * @since 0.1.0
  */
-export type RowForm = "objects" | "arrays" | "lazy" | "columns"
+export type RowForm = "objects" | "arrays" | "lazy" | "columns" | RowMaker<any>
 
 /**
  * What a profile has for all requests that name it, in place of the client's defaults.
@@ -293,7 +294,8 @@ export const resolve = (
   if (pageSize !== undefined && !(Number.isInteger(pageSize) && pageSize > 0 && pageSize <= MAX_PAGE)) {
     wrong(`pageSize: a whole number from 1 to ${MAX_PAGE}, got ${pageSize}`)
   }
-  if (options.rows !== undefined && !FORMS.has(options.rows)) {
+  const isMaker = isObject(options.rows) && typeof options.rows.of === "function"
+  if (options.rows !== undefined && !isMaker && !FORMS.has(options.rows)) {
     wrong(`rows: "objects", "arrays", "lazy" or "columns", got ${format(options.rows)}`)
   }
   checkWords(options)

@@ -88,7 +88,9 @@ const atLevel = (options: Resolved, consistency: Resolved["request"]["consistenc
 
 /** Rows in one of the forms that few ask for. */
 const readAs = (form: Resolved["rows"], decoder: RowDecoder, body: Reader): Array<any> =>
-  form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
+  typeof form === "object"
+    ? decoder.readMade(body, form)
+    : form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
 
 /** An attempt that is given up because its time is over. */
 interface Overdue {
