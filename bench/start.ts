@@ -86,7 +86,7 @@ export const first = async (contactPoints) => {
 } as const
 
 type Name = keyof typeof programs
-const bundles: ReadonlyArray<Name> = ["driver/promise", "driver/CqlClient", "cassandra-driver"]
+const bundles: ReadonlySet<Name> = new Set(["driver/promise", "driver/CqlClient", "cassandra-driver"])
 
 interface Figure {
   readonly name: string
@@ -123,7 +123,7 @@ const measured = async (
     const file = join(project, `program${i}.mjs`)
     writeFileSync(file, programs[name].code)
     runs.push({ name, file, bundled: false, took: [] })
-    if (!bundles.includes(name)) continue
+    if (!bundles.has(name)) continue
     const build = await rolldown({ input: file, platform: "node" })
     const bundle = join(project, `bundle${i}.mjs`)
     // Outside the project's folder nothing is found but what is in the file.

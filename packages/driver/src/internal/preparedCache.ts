@@ -376,8 +376,9 @@ export class PreparedCache {
         if (attempt._tag === "Success") return attempt.success
         const { reason } = attempt.failure
         last = reason
-        const next = (decision: Attempt["decision"]) =>
-          attempts.push(...(attempt.failure.attempts ?? []).map((one) => ({ ...one, decision })))
+        const next = (decision: Attempt["decision"]): void => {
+          for (const one of attempt.failure.attempts ?? []) attempts.push({ ...one, decision })
+        }
         if (reason._tag === "RequestTimeout" || reason._tag === "NodeSilent") {
           isLate = true
           next("NextNode")
