@@ -37,6 +37,7 @@ import * as DriverConfig from "./internal/driverConfig.ts"
 import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { sendGrouped } from "./internal/grouping.ts"
+import { fromConfig } from "./internal/lazyConfig.ts"
 import { misplaced, notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import { told } from "./internal/preparing.ts"
@@ -708,4 +709,4 @@ export const layer = (options: Options.Options): Layer.Layer<CqlClient, CqlError
  * @since 0.1.0
  */
 export const layerConfig = (options: Options.FromConfig = {}): Layer.Layer<CqlClient, CqlError> =>
-  Layer.effect(CqlClient, Effect.flatMap(Options.fromConfig(options), make))
+  Layer.effect(CqlClient, Effect.flatMap(fromConfig(options), make))

@@ -26,7 +26,7 @@ import { CqlError, InvalidConfiguration, InvalidStatement } from "./CqlError.ts"
 import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./ExecuteOptions.ts"
 import type { Share } from "./internal/budget.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
-import { defaultNames, type Issue, type Leaves, readLeaves } from "./internal/fromConfig.ts"
+import type { Issue, Leaves } from "./internal/fromConfig.ts"
 import type * as RetryPolicy from "./RetryPolicy.ts"
 import type { NodeFilter } from "./Snapshot.ts"
 import * as Speculation from "./Speculation.ts"
@@ -270,7 +270,8 @@ export interface Checked {
 const show = (value: unknown): string =>
   typeof value === "string" ? `the string ${JSON.stringify(value)}` : format(value)
 
-const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
+/** One error of all that is wrong. @internal */
+export const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
   new CqlError({
     reason: new InvalidConfiguration({
       message: `the client's options are wrong: ${issues.map(({ message, path }) => `${path}: ${message}`).join("; ")}`,
@@ -393,7 +394,8 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
   return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
 }
 
-const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {
+/** The options as checked, and all that is wrong with them. @internal */
+export const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {
   // Of callers without types; what is missing is named below.
   const options = (given ?? {}) as Options
   const issues: Array<Issue> = []
@@ -577,31 +579,3 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
  * @since 0.1.0
  */
 export type FromConfig = Partial<Leaves<Options>>
-
-/** @internal */
-export const fromConfig = (options: FromConfig): Effect.Effect<Options, CqlError> =>
-  Effect.gen(function*() {
-    const issues: Array<Issue> = []
-    const read = yield* readOptions(options, "", issues)
-    return issues.length > 0 ? yield* invalid(issues) : read
-  })
-
-/** Options from the configuration; what is wrong with them, put together or one by one, is added to `issues`. @internal */
-export const readOptions = (
-  given: FromConfig,
-  prefix: string,
-  issues: Array<Issue>
-): Effect.Effect<Options> =>
-  Effect.map(readLeaves<Options>(given, prefix, issues, defaultNames), ({ names, options, unread }) => {
-    for (const { message, path } of examine(options as Options).issues) {
-      const field = path.replace(/[[.].*$/, "")
-      if (unread.has(field)) continue
-      const name = names.get(field)
-      const wanted = field === "contactPoints" && options.contactPoints === undefined
-      issues.push({
-        path: name === undefined ? `${prefix}${path}` : path.replace(field, name),
-        message: wanted ? `${message} (or set CQL_CONTACT_POINTS)` : message
-      })
-    }
-    return options as Options
-  })
