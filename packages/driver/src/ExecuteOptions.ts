@@ -242,6 +242,16 @@ const wayOf = (defaults: Resolved, { balancing, routingKey, target }: ExecuteOpt
   return { target, routingKey, keyBytes, balancing: balancing ?? defaults.way?.balancing }
 }
 
+/** The same with a key that was found among the values. @internal */
+export const withKey = (options: Resolved, parts: ReadonlyArray<Uint8Array> | undefined): Resolved => {
+  if (parts === undefined) return options
+  const routingKey: RoutingKey.RoutingKey = { key: parts }
+  const keyBytes = RoutingKey.bytesOf(routingKey)
+  return typeof keyBytes === "string"
+    ? options
+    : { ...options, way: { target: undefined, routingKey, keyBytes, balancing: undefined }, isKept: false }
+}
+
 const payloadOf = (given: ExecuteOptions["customPayload"]): ReadonlyMap<string, Uint8Array | null> | undefined => {
   if (given === undefined) return undefined
   if (!isObject(given)) return wrong(`customPayload: an object of bytes by name, got ${format(given)}`)

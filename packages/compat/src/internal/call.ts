@@ -9,7 +9,7 @@ import { adaptNamedParamsPrepared, adaptNamedParamsWithHints, theirs } from "./t
 import { columnsOf, typeInfoOf } from "./typeInfo.ts"
 import * as Watched from "./watched.ts"
 
-const TheirResultSet = theirs.types.ResultSet as any
+const TheirResultSet = (theirs.types as any).ResultSet
 const { DriverInternalError } = theirs.errors as any
 
 const NO_VALUES: ReadonlyArray<unknown> = []
@@ -197,8 +197,10 @@ export class Call {
     if (this.begun !== undefined || this.watched !== undefined) this.measured(result)
     const { schemaChange } = result
     if (schemaChange !== undefined) {
-      made.info.isSchemaInAgreement = result.schemaAgreed
-      void this.session.control.refresh(schemaChange, true).then(() => this.complete(made))
+      void this.session.control.changedBy(schemaChange).then((isAgreed) => {
+        made.info.isSchemaInAgreement = isAgreed
+        this.complete(made)
+      })
     } else this.complete(made)
   }
 

@@ -1,11 +1,10 @@
-import type { ResultSet } from "cassandra-driver/lib/types"
 import * as Batch from "./batch.ts"
 import { Call, type Done } from "./call.ts"
 import { Session } from "./session.ts"
 import { theirs } from "./theirs.ts"
 
 const TheirClient: any = theirs.Client
-const { ArgumentError, NoHostAvailableError, NotSupportedError } = theirs.errors as any
+const { NoHostAvailableError, NotSupportedError } = theirs.errors as any
 
 type Callback = (error: Error | null, result?: unknown) => void
 
@@ -76,7 +75,7 @@ export class Client extends TheirClient {
     // Somebody wants to see every execution: instrumentations put themselves there.
     if (this._execute !== ownExecute) return super.execute(query, params, options, callback)
     if (callback) return void this._begin(query, params, options, undefined, later(callback))
-    return new Promise<ResultSet>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this._begin(query, params, options, undefined, (error: Error | null, result: any) => {
         if (error === null) resolve(result)
         else reject(error)
@@ -150,4 +149,3 @@ export class Client extends TheirClient {
 }
 
 const ownExecute = Client.prototype._execute
-void ArgumentError

@@ -102,11 +102,19 @@ export class Control {
     engine.listen(engine.cql.nodeChanges, (change) => {
       if (engine === this.engine) this.changed(change)
     })
-    engine.listen(engine.cql.schemaChanges, (change) => {
+    engine.listen((engine.cql as any).schemaChanges, (change: SchemaChange) => {
       if (engine !== this.engine || !this.options.isMetadataSyncEnabled) return
       this.control.log("info", "Schema change", eventOf(change))
       void this.refresh(change, false)
     })
+  }
+
+  /** A statement has changed the schema: answers whether the nodes agree on it. */
+  async changedBy(change: SchemaChange): Promise<boolean> {
+    const { hosts, metadata } = this.control
+    const isAgreed = hosts.length === 1 || await metadata.checkSchemaAgreement()
+    await this.refresh(change, true)
+    return isAgreed
   }
 
   /** Reads again what a change of the schema was about: at once, or with others that come in the next moment. */

@@ -9,6 +9,7 @@ import { RequestOptions } from "./requestOptions.ts"
 import { type Encoder, theirs } from "./theirs.ts"
 import { Bindings } from "./values.ts"
 
+const { DefaultMetrics } = theirs.metrics as any
 const { distance, responseErrorCodes } = theirs.types as any
 
 /** Statements that are known by their texts, for values by name and other things that need their columns. */
@@ -62,6 +63,19 @@ export class Session {
       await this.end()
       throw error
     }
+  }
+
+  /** Whether somebody wants to know how long requests take: nobody, as long as nobody listens to the default metrics. */
+  get isMeasured(): boolean {
+    const { metrics, options } = this.client
+    return metrics.constructor !== DefaultMetrics || options.requestTracker !== null ||
+      metrics.responses.listenerCount("increment") > 0 || metrics.responses.success.listenerCount("increment") > 0
+  }
+
+  /** What servers warn of, for whoever listens. */
+  warn(warnings: ReadonlyArray<string>, query: unknown): void {
+    const what = typeof query === "string" ? query : "a batch"
+    for (const warning of warnings) this.client.log("warning", `the server warns of "${what}": ${warning}`)
   }
 
   /** Another keyspace for all that comes from now on; what is under way is finished in the one before. */

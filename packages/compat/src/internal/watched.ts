@@ -21,7 +21,7 @@ import { typeInfoOf } from "./typeInfo.ts"
  * which `ExecutionOptions` of `cassandra-driver` are made for who is asked, so that all others pay nothing for it.
  */
 
-const { Token, TokenRange } = theirs.token as any
+const { Token, TokenRange } = (theirs as any).token
 const NOTHING: ReadonlyArray<unknown> = []
 
 /** Who is told of what becomes of it. */
