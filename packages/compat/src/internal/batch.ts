@@ -48,10 +48,10 @@ const prepared = async ({ session, wanted }: Call, queries: ReadonlyArray<Given>
     const columns = statement.variables.map(({ name, type }) => ({ name, type: typeInfoOf(type) }))
     described.push({ query, params: values, queryId: Buffer.alloc(16), meta: { columns } })
     items.push(
-      values.length === statement.variables.length
+      values.length === statement.variables.length && statement.kind.type === "write"
         ? [statement, bindings.settled(values)]
-        // How many there have to be is for the server to say.
-        : [statement, bindings.encoded(values, (i) => columns[i]?.type) as never]
+        // How many there have to be, and what may be in a batch, is for the server to say.
+        : [statement, bindings.encoded(values, (i) => columns[i]?.type)]
     )
   }
   return { items, described, first }
@@ -63,10 +63,9 @@ const plain = async ({ session, wanted }: Call, queries: ReadonlyArray<Given>): 
   for (const each of hints) await client.metadata.adaptUserHints(client.keyspace, each)
   const described = queries.map((item, i) => ({ query: textOf(item, i), params: paramsOf(item) ?? NOTHING }))
   const items = described.map(({ params, query }, i): Item => {
-    if (!Array.isArray(params)) {
-      throw new TypeError(`values of a statement of a batch that is not prepared are an Array, got ${String(params)}`)
-    }
-    return params.length === 0 ? query : [query, bindings.encoded(params, (at) => hints[i]?.[at]) as never]
+    const values: Array<unknown> = []
+    ;(params as ReadonlyArray<unknown>).forEach((value) => values.push(value))
+    return [query, bindings.encoded(values, (at) => hints[i]?.[at])]
   })
   return { items, described, first: undefined }
 }
@@ -79,7 +78,7 @@ export const start = (call: Call, queries: ReadonlyArray<Given>): void => {
 const send = async (call: Call, queries: ReadonlyArray<Given>): Promise<void> => {
   const { given, session, wanted } = call
   const { described, first, items } = wanted.isPrepared ? await prepared(call, queries) : await plain(call, queries)
-  const { pageSize: _, pagingState: __, rows: ___, ...own } = wanted.isWatched
+  const { pageSize: _, pagingState: __, ...own } = wanted.isWatched
     ? await Watched.startBatch(call, first, (executionOptions) => {
       const request = new TheirRequests.BatchRequest(described, executionOptions)
       request.write(session.encoder, 0)

@@ -134,8 +134,13 @@ export class Call {
     try {
       this.send(this.query, this.guessed())
     } catch (error) {
-      this.refuse(error)
+      this.misfit(error)
     }
+  }
+
+  /** What is wrong with the statement itself: the error names it. */
+  misfit(error: unknown): void {
+    this.refuse(error instanceof Error && typeof this.query === "string" ? Object.assign(error, { query: this.query }) : error)
   }
 
   /** Values of a statement that is not prepared, by hints and looks. Throws `TypeError`. */
@@ -162,7 +167,7 @@ export class Call {
         const node = session.engine!.cql.cluster().local[0]!
         this.complete(this.resultOf({ flags: NO_FLAGS }, node, undefined))
       },
-      (error) => this.refuse(error)
+      (error) => this.misfit(error)
     )
   }
 
@@ -208,8 +213,11 @@ export class Call {
     const address = addressOf(coordinator)
     const attempts = result?.attempts ?? []
     const tried: Record<string, Error | null> = attempts.length === 0 ? {} : byNode(attempts)
-    tried[address] = null
-    return new TheirResultSet(response, address, tried, result?.speculations ?? 0, this.consistency, true)
+    // The last failure of a node stays with it where the same one was asked again.
+    if (!(address in tried)) tried[address] = null
+    // Of a batch cassandra-driver does not tell it.
+    const level = typeof this.query === "string" ? this.consistency : undefined
+    return new TheirResultSet(response, address, tried, result?.speculations ?? 0, level, true)
   }
 
   private measured({ bytes, coordinator }: ResultSet<any>): void {
@@ -247,7 +255,7 @@ export class Call {
     if (error instanceof CqlError && error.reason._tag === "EncodeError" && error.reason.path === "" && !this.isExact) {
       return this.exactly()
     }
-    const made = error instanceof CqlError ? fromCqlError(error, { query: this.query }) : error
+    const made = error instanceof CqlError ? fromCqlError(error, typeof this.query === "string" ? { query: this.query } : {}) : error
     if (this.isIgnored && error instanceof CqlError) {
       const [host = ""] = error.attempts?.slice(-1).map(({ node }) => node) ?? []
       return this.complete(
@@ -305,7 +313,7 @@ export class Call {
         try {
           this.send(prepared, bindings.encoded(values, typeOf))
         } catch (error) {
-          this.refuse(error)
+          this.misfit(error)
         }
       },
       (error) => this.refuse(error)

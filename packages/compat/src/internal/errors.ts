@@ -126,6 +126,11 @@ const errorOf = (reason: CqlReason, node: string | undefined, sent: boolean): Er
     case "ClientClosed":
     case "NoContactPoint":
       return because(new NoHostAvailableError({}, reason.message), reason)
+    case "MalformedResponse": {
+      // A value that a class of cassandra-driver cannot hold.
+      const { cause } = (reason.cause ?? {}) as { readonly cause?: unknown }
+      return cause instanceof Error ? cause : because(new DriverInternalError(reason.message), reason)
+    }
     default:
       return LOST.has(reason._tag) || reason._tag === "DialFailed" || reason._tag === "ConnectTimeout"
         ? because(socketError(reason, sent), reason)
@@ -140,13 +145,20 @@ export const byNode = (attempts: ReadonlyArray<Attempt>): Record<string, Error> 
   return found
 }
 
-/** Nobody was there to be asked, or nobody whom it could be asked of again. */
-const isNobody = (error: CqlError): boolean => {
-  const { _tag } = error.reason
-  if (_tag === "NoNodeAvailable" || _tag === "ConnectionBusy" || _tag === "ClientOverloaded") return true
-  const { attempts = [] } = error
-  return LOST.has(_tag) && attempts.length > 0 && attempts.every(({ decision }, i) => decision !== "Fail" || i > 0)
-}
+/** What another node might have answered otherwise. */
+const PASSING: ReadonlySet<string> = new Set([
+  ...LOST,
+  "AttemptTimeout",
+  "IsBootstrapping",
+  "Overloaded",
+  "TruncateError",
+  "Unavailable"
+])
+
+/** Nobody was there to be asked, or nobody was left to whom it could have gone on. */
+const isNobody = ({ attempts = [], reason: { _tag } }: CqlError): boolean =>
+  _tag === "NoNodeAvailable" || _tag === "ConnectionBusy" || _tag === "ClientOverloaded" ||
+  (PASSING.has(_tag) && attempts.at(-1)?.decision === "NextNode")
 
 /** The error of `cassandra-driver` that says the same, with ours as its `cause`. */
 export const fromCqlError = (error: CqlError, { query }: Context = {}): Error => {
@@ -160,7 +172,9 @@ export const fromCqlError = (error: CqlError, { query }: Context = {}): Error =>
   const last = attempts.at(-1)
   const made = attemptError(reason, last?.node, last?.sent ?? false)
   // What a caller's value made an encoder throw is the caller's error: it stays as it is.
-  if (reason._tag === "EncodeError" && made === (reason as { readonly cause?: unknown }).cause) return made
+  if (reason._tag === "EncodeError" && made === (reason as { readonly cause?: unknown }).cause) {
+    return query === undefined ? made : Object.assign(made, { query })
+  }
   if (query !== undefined && last !== undefined) Object.assign(made, { query })
   return because(made, error)
 }

@@ -82,7 +82,8 @@ export class RequestOptions {
         `${given.executeAs === undefined ? "graphOptions" : "executeAs"} is of DataStax Enterprise, which @effect-scylla/compat does not speak`
       )
     }
-    const consistency = first(given.consistency, profile.consistency, defaults.consistency, 10)
+    // ANY is 0, and cassandra-driver takes that for none: what was acknowledged by a replica there is to be so here.
+    const consistency = first(given.consistency, profile.consistency, defaults.consistency, 10) || 1
     const serial = first(given.serialConsistency, profile.serialConsistency, defaults.serialConsistency)
     const fetchSize = first(given.fetchSize, defaults.fetchSize)
     const idempotent = first(given.isIdempotent, defaults.isIdempotent)

@@ -115,7 +115,7 @@ export class Session {
     try {
       return await open(options, (level, message) => client.log(level, message))
     } catch (error) {
-      throw connectError(error as CqlError)
+      throw connectError(error as CqlError, client.options.contactPoints[0], keyspace)
     }
   }
 
@@ -185,15 +185,27 @@ export class Session {
   }
 }
 
+const { ArgumentError, NoHostAvailableError, ResponseError } = theirs.errors as any
+
 /** Why it could not connect: what the server says of the keyspace is said as it is, everything else by node. */
-const connectError = (error: CqlError): Error => {
+const connectError = (error: CqlError, contactPoint: string, keyspace: string | undefined): Error => {
   if (error?._tag !== "CqlError") return error as Error
   const { reason } = error
+  if (reason._tag === "InvalidConfiguration") {
+    const [issue] = reason.issues
+    // In a server's words, which was not asked.
+    if (issue?.path === "keyspace") {
+      return because(new ResponseError(responseErrorCodes.invalid, `Keyspace '${keyspace}' does not exist`), error)
+    }
+    if (issue?.path === "localDatacenter") {
+      return because(new NoHostAvailableError({ [contactPoint]: new ArgumentError(issue.message) }), error)
+    }
+  }
   const reasons = reason._tag === "NoContactPoint" ? reason.reasons.map(({ reason }) => reason) : [reason]
   for (const each of reasons) {
     if (each._tag !== "HandshakeFailed" || each.error?._tag !== "InvalidRequest") continue
     const { message } = each.error
-    return because(new (theirs.errors as any).ResponseError(responseErrorCodes.invalid, message), error)
+    return because(new ResponseError(responseErrorCodes.invalid, message), error)
   }
   return fromCqlError(error)
 }

@@ -99,18 +99,23 @@ const judge = (call: Call, executionOptions: any, engine: Mutable<ExecuteOptions
   })
 }
 
+/** A statement of a batch, as it is told. */
+const describe = (item: any): object =>
+  typeof item === "string" ? { query: item, params: undefined } : { query: item.query, params: item.params }
+
 /** The tracker of the client, if it has one. */
 const watch = (call: Call, executionOptions: any, params: unknown, length: () => number): void => {
   const { client } = call.session
   const tracker = client.options.requestTracker
   if (tracker === null) return
   const requestLength = length()
+  const query = typeof call.query === "string" ? call.query : call.query.map(describe)
   const hostOf = (address: string | undefined) => client.hosts.get(address) ?? client.controlConnection.host
   call.watched = {
     succeeded: (coordinator, bytes, latency) =>
       tracker.onSuccess(
         hostOf(addressOf(coordinator)),
-        call.query,
+        query,
         params,
         executionOptions,
         requestLength,
@@ -120,7 +125,7 @@ const watch = (call: Call, executionOptions: any, params: unknown, length: () =>
     failed: (error, made, latency) =>
       tracker.onError(
         hostOf(error.attempts?.at(-1)?.node),
-        call.query,
+        query,
         params,
         executionOptions,
         requestLength,

@@ -207,7 +207,7 @@ export class Batching {
       return entry(statement, given, at)
     }
     if (values instanceof Encoded) {
-      return new EncodedEntry(writing(this.core.texts.of(statement), at), values, idempotent)
+      return new EncodedEntry(this.core.texts.of(statement), values, idempotent)
     }
     if (!isEmpty(values)) {
       const prepared = this.cache.get(statement, keyspace)
@@ -241,5 +241,5 @@ const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
 
 const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry =>
   values instanceof Encoded
-    ? new EncodedEntry(writing(prepared, at), values, idempotent)
+    ? new EncodedEntry(prepared, values, idempotent)
     : new PreparedEntry(writing(prepared, at), inOrder(prepared, values), idempotent)
