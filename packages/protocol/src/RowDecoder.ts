@@ -125,7 +125,8 @@ export class RowDecoder {
     const count = this.count(r)
     let read = this.made.get(maker) as ((r: Reader, count: number) => Array<A>) | undefined
     if (read === undefined) {
-      read = Pages.made(this.decoders, maker.of(this.columns), this.generated)
+      const isOfOneTable = (this.signatureView.getInt32(0) & Flags.GLOBAL_TABLES_SPEC) !== 0
+      read = Pages.made(this.decoders, maker.of(this.columns, isOfOneTable), this.generated)
       this.made.set(maker, read)
     }
     try {

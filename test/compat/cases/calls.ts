@@ -85,7 +85,8 @@ const execute: ReadonlyArray<Case> = [
     }),
     a(`execute: a conditional update (prepare ${prepare})`, async ({ client }) => {
       const key = `cas2${prepare}`
-      await put(client, key, "old")
+      // Written long ago: Paxos has the servers' time, which may be that of this client.
+      await put(client, key, "old", { prepare: true, timestamp: 1_600_000_000_000_000 })
       const query = "UPDATE kv SET v = ? WHERE k = ? IF v = ?"
       return [await client.execute(query, ["new", key, "old"], { prepare }), await client.execute(query, ["x", key, "old"], { prepare })]
     }),

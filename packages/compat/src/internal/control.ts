@@ -48,6 +48,7 @@ export class Control {
   private readonly control: any
   private readonly options: any
   private engine: Engine | undefined = undefined
+  private readonly rows = rowMaker(() => this.engine?.cql.isShardAware() === true)
   private readonly onDial: (error: Error) => void
 
   constructor(control: any, options: any, encoder: Encoder, onDial: (error: Error) => void) {
@@ -147,7 +148,7 @@ export class Control {
     const { cql } = engine
     const node = this.asked(cql.cluster().local)
     const options = {
-      rows: rowMaker,
+      rows: this.rows,
       consistency: Consistency.fromCode(consistency),
       pageSize: ALL,
       ...(node === undefined ? {} : { target: { hostId: node.hostId } })

@@ -1,5 +1,6 @@
 import type { ExecuteOptions } from "@effect-scylla/driver/ExecuteOptions"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
+import type { RowMaker } from "@effect-scylla/protocol/RowShape"
 import { isDefaultBalancing, isDefaultRetry } from "./policies.ts"
 import { rowMaker } from "./rows.ts"
 import { theirs } from "./theirs.ts"
@@ -57,11 +58,13 @@ export const stateOf = (state: unknown): Uint8Array | undefined =>
 /** What a client's defaults are, which do not change once it is connected. */
 export class RequestOptions {
   private readonly client: any
+  private readonly rows: RowMaker<unknown>
   /** With the client's defaults alone, by whether it is prepared: the options of most calls. */
   private usual: readonly [unprepared: Wanted, prepared: Wanted] | undefined = undefined
 
-  constructor(client: any) {
+  constructor(client: any, isScylla: () => boolean) {
     this.client = client
+    this.rows = rowMaker(isScylla)
   }
 
   /** Throws `ArgumentError`. */
@@ -90,7 +93,7 @@ export class RequestOptions {
     const readTimeout = first(given.readTimeout, profile.readTimeout)
     const customPayload = given.customPayload || defaults.customPayload
     const engine: Mutable<ExecuteOptions> = {
-      rows: rowMaker as never,
+      rows: this.rows,
       consistency: levelOf(consistency, "consistency"),
       pageSize: fetchSize > 0 ? Math.trunc(fetchSize) : 2 ** 31 - 1
     }

@@ -1,6 +1,7 @@
 import type { Column } from "@effect-scylla/protocol/Metadata"
+import type { RowMaker } from "@effect-scylla/protocol/RowShape"
 import { theirs } from "./theirs.ts"
-import { columnsOf } from "./typeInfo.ts"
+import { type ColumnInfo, columnsOf } from "./typeInfo.ts"
 
 const { Row } = theirs.types as any
 
@@ -16,8 +17,10 @@ const canGenerate = ((): boolean => {
 /** Wider rows are put together value by value. */
 const MAX_GENERATED = 256
 
-const of = (columns: ReadonlyArray<Column>): (...values: Array<unknown>) => unknown => {
-  const described = columnsOf(columns)
+const compile = (
+  columns: ReadonlyArray<Column>,
+  described: ReadonlyArray<ColumnInfo>
+): (...values: Array<unknown>) => unknown => {
   const names = columns.map(({ name }) => name)
   if (!canGenerate || names.length > MAX_GENERATED) {
     return (...values) => {
@@ -32,5 +35,7 @@ const of = (columns: ReadonlyArray<Column>): (...values: Array<unknown>) => unkn
   return new Function("Row", "columns", body)(Row, described)
 }
 
-/** Rows as `cassandra-driver` has them, made as they are read. */
-export const rowMaker = { of }
+/** Rows as `cassandra-driver` has them, made as they are read; `isScylla` says whose servers they come from. */
+export const rowMaker = (isScylla: () => boolean): RowMaker<unknown> => ({
+  of: (columns, isOfOneTable) => compile(columns, columnsOf(columns, isOfOneTable, isScylla()))
+})

@@ -40,7 +40,7 @@ export class Session {
     this.control = new Control(client.controlConnection, client.options, this.encoder, (error) => {
       client.metrics.onConnectionError(error)
     })
-    this.requests = new RequestOptions(client)
+    this.requests = new RequestOptions(client, () => this.engine?.cql.isShardAware() === true)
     this.generator = generatorOf(client.options)
   }
 

@@ -72,24 +72,26 @@ const classOf = (type: CqlType): string => {
   }
 }
 
-/** The description of a type. */
-export const typeInfoOf = (type: CqlType): TypeInfo => {
+/**
+ * The description of a type. A duration is a custom type in v4 of Cassandra, which `cassandra-driver` speaks, and has a code of its own in
+ * that of ScyllaDB.
+ */
+export const typeInfoOf = (type: CqlType, isScylla = false): TypeInfo => {
   switch (type._tag) {
     case "Scalar":
-      // cassandra-driver speaks v4, where a duration is a custom type.
-      return type.name === "duration"
+      return type.name === "duration" && !isScylla
         ? { code: CODES.custom, type: null, info: classOf(type) }
         : { code: SCALAR_CODES[type.name], type: null }
     case "List":
-      return { code: CODES.list, type: null, info: typeInfoOf(type.element) }
+      return { code: CODES.list, type: null, info: typeInfoOf(type.element, isScylla) }
     case "Set":
-      return { code: CODES.set, type: null, info: typeInfoOf(type.element) }
+      return { code: CODES.set, type: null, info: typeInfoOf(type.element, isScylla) }
     case "Map":
-      return { code: CODES.map, type: null, info: [typeInfoOf(type.key), typeInfoOf(type.value)] }
+      return { code: CODES.map, type: null, info: [typeInfoOf(type.key, isScylla), typeInfoOf(type.value, isScylla)] }
     case "Tuple":
-      return { code: CODES.tuple, type: null, info: type.elements.map(typeInfoOf) }
+      return { code: CODES.tuple, type: null, info: type.elements.map((element) => typeInfoOf(element, isScylla)) }
     case "Udt": {
-      const fields = type.fields.map(({ name, type }) => ({ name, type: typeInfoOf(type) }))
+      const fields = type.fields.map(({ name, type }) => ({ name, type: typeInfoOf(type, isScylla) }))
       return { code: CODES.udt, type: null, info: { keyspace: type.keyspace, name: type.name, fields } }
     }
     case "Vector":
@@ -101,18 +103,20 @@ export const typeInfoOf = (type: CqlType): TypeInfo => {
 const known = new WeakMap<ReadonlyArray<Column>, ReadonlyArray<ColumnInfo>>()
 
 /**
- * The description of a result's columns, made once for each shape. Keyspace and table are of each column only where they differ:
- * servers write them once otherwise.
+ * The description of a result's columns, made once for each shape: keyspace and table are of each column only where the server has named
+ * them so.
  */
-export const columnsOf = (columns: ReadonlyArray<Column>): ReadonlyArray<ColumnInfo> => {
+export const columnsOf = (
+  columns: ReadonlyArray<Column>,
+  isOfOne = false,
+  isScylla = false
+): ReadonlyArray<ColumnInfo> => {
   const before = known.get(columns)
   if (before !== undefined) return before
-  const [first] = columns
-  const isOfOne = columns.every(({ keyspace, table }) => keyspace === first!.keyspace && table === first!.table)
   const described = columns.map(({ keyspace, name, table, type }): ColumnInfo =>
     isOfOne
-      ? { name, type: typeInfoOf(type) }
-      : { ksname: keyspace, tablename: table, name, type: typeInfoOf(type) }
+      ? { name, type: typeInfoOf(type, isScylla) }
+      : { ksname: keyspace, tablename: table, name, type: typeInfoOf(type, isScylla) }
   )
   known.set(columns, described)
   return described
