@@ -4,6 +4,7 @@ import { layer } from "@effect/vitest"
 import { Layer } from "effect"
 import { instead } from "../integration/support/instead.ts"
 import { providerOf } from "../integration/support/providers.ts"
+import { programs } from "./support/programs.ts"
 import { differential } from "./support/suite.ts"
 
 const { isRequired, missing } = providerOf("cassandra")
@@ -13,5 +14,6 @@ if (missing !== undefined) instead("compat on cassandra", missing, isRequired)
 else {
   layer(Layer.provide(TestServer.ofCassandra, CassandraServer.layer({ nodes: 1 })), settings)("", (it) => {
     differential(it, "cassandra")
+    programs(it, "cassandra")
   })
 }
