@@ -78,7 +78,9 @@ export const run = async (options: Options): Promise<ReadonlyArray<Figures>> => 
       const micros: Record<Library, Array<number>> = { "cassandra-driver": [], compat: [] }
       for (let round = 0; round < rounds; round++) {
         for (const library of libraries) {
-          const args = [library, operation, form, inflight, server.port, countOf(library, operation, inflight)].map(String)
+          const args = [library, operation, form, inflight, server.port, countOf(library, operation, inflight)].map(
+            String
+          )
           const [command, ...rest] = [...pin(0), process.execPath, here("compat/worker.ts"), ...args]
           const { stdout } = await promisify(execFile)(command!, rest, { timeout: 60_000 })
           micros[library].push((JSON.parse(stdout.trim().split("\n").at(-1)!) as Measured).cpuMicros)

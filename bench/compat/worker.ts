@@ -85,6 +85,8 @@ else for (const start = performance.now(); performance.now() - start < 500;) awa
 const cpu = process.cpuUsage()
 await run(inflight, count)
 const { system, user } = process.cpuUsage(cpu)
-const measured: Measured = { cpuMicros: (user + system) / (operation === "eachRow" ? count * PAGES * PAGE_ROWS : count) }
+const measured: Measured = {
+  cpuMicros: (user + system) / (operation === "eachRow" ? count * PAGES * PAGE_ROWS : count)
+}
 console.log(JSON.stringify(measured))
 await client.shutdown()

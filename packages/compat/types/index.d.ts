@@ -1,6 +1,7 @@
 /** The declarations of `cassandra-driver`, whose `Client` is another one: see the README for what each option means here. */
+import type * as Theirs from "cassandra-driver"
+
 export * from "cassandra-driver"
-import { Client as TheirClient, type DseClientOptions } from "cassandra-driver"
 
 /** What this package has besides the options of `cassandra-driver`. */
 export interface CompatOptions {
@@ -13,10 +14,16 @@ export interface CompatOptions {
   readonly compression?: "none" | "lz4" | "snappy" | undefined
 }
 
-export interface ClientOptions extends DseClientOptions {
+/** The options of a client. */
+export interface ClientOptions extends Theirs.DseClientOptions {
   compat?: CompatOptions | undefined
 }
 
-export class Client extends TheirClient {
+/** The client. */
+export class Client extends Theirs.Client {
   constructor(options: ClientOptions)
 }
+
+/** All of it, as `require` gives it. */
+declare const all: Omit<typeof Theirs, "Client"> & { Client: typeof Client }
+export default all

@@ -7,8 +7,8 @@
 import type { BindEncoder } from "./BindEncoder.ts"
 import * as Consistency from "./Consistency.ts"
 import * as Dialect from "./Dialect.ts"
-import * as Frame from "./Frame.ts"
 import type { Encoded } from "./Encoded.ts"
+import * as Frame from "./Frame.ts"
 import {
   checkUnset,
   flagsOf,
@@ -141,7 +141,11 @@ const writePart = (w: Writer, part: Part, dialect: Dialect.Dialect): void => {
 
 const writeEncoded = (
   w: Writer,
-  { encoded: { values }, id, query }: { readonly id: Uint8Array | undefined; readonly query: string; readonly encoded: Encoded },
+  { encoded: { values }, id, query }: {
+    readonly id: Uint8Array | undefined
+    readonly query: string
+    readonly encoded: Encoded
+  },
   dialect: Dialect.Dialect
 ): void => {
   if (id === undefined) {

@@ -1,6 +1,6 @@
 /** Clients: how they begin and end, their options, their policies, their events. */
 import { once } from "node:events"
-import { type Case, called, type Tools } from "../support/beside.ts"
+import { called, type Case, type Tools } from "../support/beside.ts"
 
 const a = (name: string, run: Case["run"]): Case => ({ name, run })
 
@@ -16,7 +16,12 @@ const connected = (name: string, options: (tools: Tools) => any): Case =>
     const client = tools.make(options(tools))
     await client.connect()
     const { rows } = await client.execute("SELECT key FROM system.local")
-    return { keyspace: client.keyspace, hosts: client.hosts.values(), rows, state: client.getState().getConnectedHosts() }
+    return {
+      keyspace: client.keyspace,
+      hosts: client.hosts.values(),
+      rows,
+      state: client.getState().getConnectedHosts()
+    }
   })
 
 const lives: ReadonlyArray<Case> = [
@@ -31,7 +36,11 @@ const lives: ReadonlyArray<Case> = [
   }),
   a("connect: many at once", async ({ make }) => {
     const client = make()
-    return Promise.all([client.connect(), client.connect(), client.execute("SELECT key FROM system.local").then((r: any) => r.rowLength)])
+    return Promise.all([
+      client.connect(),
+      client.connect(),
+      client.execute("SELECT key FROM system.local").then((r: any) => r.rowLength)
+    ])
   }),
   a("execute connects", async ({ make }) => {
     const client = make()
@@ -94,7 +103,11 @@ const lives: ReadonlyArray<Case> = [
     client.on("log", (...line: Array<unknown>) => lines.push(line))
     await client.connect()
     await client.shutdown()
-    return { some: lines.length > 0, levels: lines.every(([level]) => ["info", "verbose", "warning", "error"].includes(level)), shape: lines[0].map((part: unknown) => typeof part) }
+    return {
+      some: lines.length > 0,
+      levels: lines.every(([level]) => ["info", "verbose", "warning", "error"].includes(level)),
+      shape: lines[0].map((part: unknown) => typeof part)
+    }
   }),
   a("events: the client is an emitter", async ({ client, make }) => {
     const other = make()
@@ -126,9 +139,14 @@ const lives: ReadonlyArray<Case> = [
   a("getState", async ({ client }) => {
     const state = client.getState()
     const [host] = state.getConnectedHosts()
-    return { class: state.constructor.name, hosts: state.getConnectedHosts(), open: state.getOpenConnections(host) > 0, inFlight: state.getInFlightQueries(host) }
+    return {
+      class: state.constructor.name,
+      hosts: state.getConnectedHosts(),
+      open: state.getOpenConnections(host) > 0,
+      inFlight: state.getInFlightQueries(host)
+    }
   }),
-  a("getState: no host", async ({ client }) => client.getState().getOpenConnections()),
+  a("getState: no host", async ({ client }) => client.getState().getOpenConnections(undefined as never)),
   a("options of a client", async ({ client }) => {
     const { encoding, pooling, queryOptions, socketOptions } = client.options
     return { encoding, pooling, queryOptions, socketOptions }
@@ -166,36 +184,78 @@ const options: ReadonlyArray<Case> = [
   connected("the usual", () => ({})),
   connected("credentials that nobody asks for", () => ({ credentials: { username: "u", password: "p" } })),
   connected("a PlainTextAuthProvider", ({ lib }) => ({ authProvider: new lib.auth.PlainTextAuthProvider("u", "p") })),
-  connected("names of the application", ({ lib }) => ({ applicationName: "a", applicationVersion: "1", id: lib.types.Uuid.random() })),
+  connected(
+    "names of the application",
+    ({ lib }) => ({ applicationName: "a", applicationVersion: "1", id: lib.types.Uuid.random() })
+  ),
   connected("maxVersion 4", () => ({ protocolOptions: { maxVersion: 4 } })),
   connected("maxVersion 3", () => ({ protocolOptions: { maxVersion: 3 } })),
-  connected("pooling", ({ types }) => ({ pooling: { coreConnectionsPerHost: { [types.distance.local]: 2 }, maxRequestsPerConnection: 100 } })),
+  connected(
+    "pooling",
+    ({ types }) => ({
+      pooling: { coreConnectionsPerHost: { [types.distance.local]: 2 }, maxRequestsPerConnection: 100 }
+    })
+  ),
   connected("pooling without a warmup", () => ({ pooling: { warmup: false } })),
   connected("timeouts", () => ({ socketOptions: { connectTimeout: 2000, readTimeout: 5000 } })),
   connected("prepareOnAllHosts and rePrepareOnUp off", () => ({ prepareOnAllHosts: false, rePrepareOnUp: false })),
   connected("maxPrepared", () => ({ maxPrepared: 10 })),
-  connected("RoundRobinPolicy", ({ lib }) => ({ policies: { loadBalancing: new lib.policies.loadBalancing.RoundRobinPolicy() } })),
+  connected(
+    "RoundRobinPolicy",
+    ({ lib }) => ({ policies: { loadBalancing: new lib.policies.loadBalancing.RoundRobinPolicy() } })
+  ),
   connected("DCAwareRoundRobinPolicy", ({ lib, options }) => ({
     policies: { loadBalancing: new lib.policies.loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter) }
   })),
   connected("TokenAwarePolicy", ({ lib, options }) => ({
-    policies: { loadBalancing: new lib.policies.loadBalancing.TokenAwarePolicy(new lib.policies.loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)) }
+    policies: {
+      loadBalancing: new lib.policies.loadBalancing.TokenAwarePolicy(
+        new lib.policies.loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter)
+      )
+    }
   })),
   connected("AllowListPolicy", ({ lib, options }) => ({
-    policies: { loadBalancing: new lib.policies.loadBalancing.AllowListPolicy(new lib.policies.loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter), options.contactPoints) }
+    policies: {
+      loadBalancing: new lib.policies.loadBalancing.AllowListPolicy(
+        new lib.policies.loadBalancing.DCAwareRoundRobinPolicy(options.localDataCenter),
+        options.contactPoints
+      )
+    }
   })),
   connected("DefaultLoadBalancingPolicy with a filter", ({ lib, options }) => ({
-    policies: { loadBalancing: new (lib.policies.loadBalancing as any).DefaultLoadBalancingPolicy({ localDc: options.localDataCenter, filter: () => true }) }
+    policies: {
+      loadBalancing: new (lib.policies.loadBalancing as any).DefaultLoadBalancingPolicy({
+        localDc: options.localDataCenter,
+        filter: () => true
+      })
+    }
   })),
-  connected("ConstantReconnectionPolicy", ({ lib }) => ({ policies: { reconnection: new lib.policies.reconnection.ConstantReconnectionPolicy(100) } })),
-  connected("ExponentialReconnectionPolicy", ({ lib }) => ({ policies: { reconnection: new lib.policies.reconnection.ExponentialReconnectionPolicy(10, 1000, true) } })),
-  connected("FallthroughRetryPolicy", ({ lib }) => ({ policies: { retry: new (lib.policies.retry as any).FallthroughRetryPolicy() } })),
-  connected("IdempotenceAwareRetryPolicy", ({ lib }) => ({ policies: { retry: new lib.policies.retry.IdempotenceAwareRetryPolicy() } })),
+  connected(
+    "ConstantReconnectionPolicy",
+    ({ lib }) => ({ policies: { reconnection: new lib.policies.reconnection.ConstantReconnectionPolicy(100) } })
+  ),
+  connected(
+    "ExponentialReconnectionPolicy",
+    ({ lib }) => ({
+      policies: { reconnection: new lib.policies.reconnection.ExponentialReconnectionPolicy(10, 1000, true) }
+    })
+  ),
+  connected(
+    "FallthroughRetryPolicy",
+    ({ lib }) => ({ policies: { retry: new (lib.policies.retry as any).FallthroughRetryPolicy() } })
+  ),
+  connected(
+    "IdempotenceAwareRetryPolicy",
+    ({ lib }) => ({ policies: { retry: new (lib.policies.retry as any).IdempotenceAwareRetryPolicy() } })
+  ),
   connected("ConstantSpeculativeExecutionPolicy", ({ lib }) => ({
     policies: { speculativeExecution: new lib.policies.speculativeExecution.ConstantSpeculativeExecutionPolicy(200, 1) }
   })),
   connected("no timestamps", () => ({ policies: { timestampGeneration: null } })),
-  connected("EC2MultiRegionTranslator", ({ lib }) => ({ policies: { addressResolution: new lib.policies.addressResolution.EC2MultiRegionTranslator() } })),
+  connected(
+    "EC2MultiRegionTranslator",
+    ({ lib }) => ({ policies: { addressResolution: new lib.policies.addressResolution.EC2MultiRegionTranslator() } })
+  ),
   a("queryOptions: defaults", async ({ make, types }) => {
     const client = make({ queryOptions: { prepare: true, consistency: types.consistencies.one, fetchSize: 5 } })
     return client.execute("SELECT c FROM pages WHERE p = ?", [1])
@@ -205,7 +265,13 @@ const options: ReadonlyArray<Case> = [
     class Own extends (lib.policies.loadBalancing.RoundRobinPolicy as any) {
       newQueryPlan(keyspace: string, executionOptions: any, callback: any) {
         if (executionOptions) {
-          asked.push([keyspace, executionOptions.getConsistency(), executionOptions.isPrepared(), executionOptions.getRoutingKey(), executionOptions.getKeyspace()])
+          asked.push([
+            keyspace,
+            executionOptions.getConsistency(),
+            executionOptions.isPrepared(),
+            executionOptions.getRoutingKey(),
+            executionOptions.getKeyspace()
+          ])
         }
         super.newQueryPlan(keyspace, executionOptions, callback)
       }
@@ -253,7 +319,9 @@ const options: ReadonlyArray<Case> = [
       }
     }
     const client = make({ policies: { retry: new Own() } })
-    const result = await client.execute("SELECT * FROM kv WHERE k = 'a'", [], { consistency: types.consistencies.three })
+    const result = await client.execute("SELECT * FROM kv WHERE k = 'a'", [], {
+      consistency: types.consistencies.three
+    })
     return { asked, result }
   }),
   a("a user's own retry policy: ignore", async ({ lib, make, types }) => {
@@ -263,7 +331,9 @@ const options: ReadonlyArray<Case> = [
       }
     }
     const client = make({ policies: { retry: new Own() } })
-    const result = await client.execute("SELECT * FROM kv WHERE k = 'a'", [], { consistency: types.consistencies.three })
+    const result = await client.execute("SELECT * FROM kv WHERE k = 'a'", [], {
+      consistency: types.consistencies.three
+    })
     return { rows: result.rows, rowLength: result.rowLength, class: result.constructor.name }
   }),
   a("a retry policy of one call", async ({ client, lib, types }) => {
@@ -274,13 +344,16 @@ const options: ReadonlyArray<Case> = [
         return this["rethrowResult"]()
       }
     }
-    const error: any = await client.execute("SELECT * FROM kv WHERE k = 'a'", [], { consistency: types.consistencies.three, retry: new Own() as never })
+    const error: any = await client.execute("SELECT * FROM kv WHERE k = 'a'", [], {
+      consistency: types.consistencies.three,
+      retry: new Own() as never
+    })
       .catch((error: Error) => error)
     return { asked, error }
   }),
   a("a user's own timestamps", async ({ lib, make, types }) => {
     let calls = 0
-    class Own extends (lib.policies.timestampGeneration.TimestampGenerator as any) {
+    class Own extends (lib.policies.timestampGeneration as any).TimestampGenerator {
       next() {
         calls++
         return types.Long.fromString("1500000000000000")
@@ -292,38 +365,78 @@ const options: ReadonlyArray<Case> = [
     await client.batch(["INSERT INTO kv (k, v) VALUES ('own3', 'x')"])
     const before = calls
     const written = []
-    for (const key of ["own", "own2", "own3"]) written.push((await client.execute("SELECT writetime(v) AS w FROM kv WHERE k = ?", [key])).first())
+    for (const key of ["own", "own2", "own3"]) {
+      written.push((await client.execute("SELECT writetime(v) AS w FROM kv WHERE k = ?", [key])).first())
+    }
     return { before, written }
   }),
   a("execution profiles", async ({ lib, make, types }) => {
     const client = make({
       profiles: [
         new lib.ExecutionProfile("default", { consistency: types.consistencies.one }),
-        new lib.ExecutionProfile("slow", { consistency: types.consistencies.all, readTimeout: 30_000, serialConsistency: types.consistencies.localSerial })
+        new lib.ExecutionProfile("slow", {
+          consistency: types.consistencies.all,
+          readTimeout: 30_000,
+          serialConsistency: types.consistencies.localSerial
+        })
       ]
     })
     const levels = []
     for (const executionProfile of [undefined, "default", "slow"]) {
-      levels.push((await client.execute("SELECT key FROM system.local", [], { executionProfile })).info.achievedConsistency)
+      levels.push(
+        (await client.execute("SELECT key FROM system.local", [], { executionProfile })).info.achievedConsistency
+      )
     }
-    levels.push((await client.execute("SELECT key FROM system.local", [], { executionProfile: "slow", consistency: types.consistencies.two }).catch((e: any) => e)).code ?? "fine")
+    levels.push(
+      (await client.execute("SELECT key FROM system.local", [], {
+        executionProfile: "slow",
+        consistency: types.consistencies.two
+      }).catch((e: any) => e)).code ?? "fine"
+    )
     return levels
   }),
   a("a tracker", async ({ lib, make }) => {
     const seen: Array<unknown> = []
-    class Own extends (lib.tracker.RequestTracker as any) {
-      onSuccess(host: any, query: any, params: any, options: any, requestLength: number, responseLength: number, latency: any) {
-        seen.push(["success", host.address, shownQuery(query), params, options.constructor.name, requestLength, typeof responseLength, Array.isArray(latency)])
+    class Own extends (lib.tracker as any).RequestTracker {
+      onSuccess(
+        host: any,
+        query: any,
+        params: any,
+        options: any,
+        requestLength: number,
+        responseLength: number,
+        latency: any
+      ) {
+        seen.push([
+          "success",
+          host.address,
+          shownQuery(query),
+          params,
+          options.constructor.name,
+          requestLength,
+          typeof responseLength,
+          Array.isArray(latency)
+        ])
       }
       onError(host: any, query: any, params: any, options: any, requestLength: number, error: any, latency: any) {
-        seen.push(["error", host.address, query, params, options.constructor.name, requestLength, error, Array.isArray(latency)])
+        seen.push([
+          "error",
+          host.address,
+          query,
+          params,
+          options.constructor.name,
+          requestLength,
+          error,
+          Array.isArray(latency)
+        ])
       }
       shutdown() {
         seen.push("shutdown")
       }
     }
     // What of a batch is of the driver itself.
-    const shownQuery = (query: any) => Array.isArray(query) ? query.map(({ params, query }: any) => ({ params, query })) : query
+    const shownQuery = (query: any) =>
+      Array.isArray(query) ? query.map(({ params, query }: any) => ({ params, query })) : query
     const client = make({ requestTracker: new Own() })
     await client.execute("SELECT * FROM kv WHERE k = ?", ["a"], { prepare: true })
     await client.execute("SELECT * FROM kv WHERE k = ?", ["a"])
@@ -336,8 +449,13 @@ const options: ReadonlyArray<Case> = [
   }),
   a("RequestLogger", async ({ lib, make }) => {
     const lines: Array<string> = []
-    const logger: any = new lib.tracker.RequestLogger({ logNormalRequests: true, logErroredRequests: true, slowThreshold: 60_000 } as never)
-    logger.emitter.on("normal", (line: string) => lines.push(line.replaceAll(/\d+ ms/g, "T").replaceAll(/\d+ bytes/g, "B")))
+    const logger: any = new lib.tracker.RequestLogger(
+      { logNormalRequests: true, logErroredRequests: true, slowThreshold: 60_000 } as never
+    )
+    logger.emitter.on(
+      "normal",
+      (line: string) => lines.push(line.replaceAll(/\d+ ms/g, "T").replaceAll(/\d+ bytes/g, "B"))
+    )
     logger.emitter.on("failure", () => lines.push("failure"))
     const client = make({ requestTracker: logger })
     await client.execute("SELECT key FROM system.local WHERE key = ?", ["local"], { prepare: true })
@@ -362,13 +480,27 @@ const options: ReadonlyArray<Case> = [
   }),
   a("executeConcurrent", async ({ client, lib }) => {
     const { executeConcurrent } = lib.concurrent
-    const result = await executeConcurrent(client, "INSERT INTO kv (k, v) VALUES (?, ?)", Array.from({ length: 50 }, (_, i) => [`cc${i}`, "x"]), { concurrencyLevel: 8, collectResults: true })
-    const failing = await executeConcurrent(client, "INSERT INTO kv (k, n) VALUES (?, ?)", [["cx", 1], ["cy", "x"]], { raiseOnFirstError: false })
-    return { total: result.totalExecuted, items: result.resultItems.length, errors: failing.errors.map((error) => error.constructor.name) }
+    const result = await executeConcurrent(
+      client,
+      "INSERT INTO kv (k, v) VALUES (?, ?)",
+      Array.from({ length: 50 }, (_, i) => [`cc${i}`, "x"]),
+      { concurrencyLevel: 8, collectResults: true }
+    )
+    const failing = await executeConcurrent(client, "INSERT INTO kv (k, n) VALUES (?, ?)", [["cx", 1], ["cy", "x"]], {
+      raiseOnFirstError: false
+    })
+    return {
+      total: result.totalExecuted,
+      items: result.resultItems.length,
+      errors: failing.errors.map((error) => error.constructor.name)
+    }
   }),
   a("the mapper", async ({ client, lib, ks }) => {
     const mapper = new lib.mapping.Mapper(client, {
-      models: { Kv: { tables: ["kv"], keyspace: ks, columns: { k: "key", v: "value" } }, Page: { tables: ["pages"], keyspace: ks } }
+      models: {
+        Kv: { tables: ["kv"], keyspace: ks, columns: { k: "key", v: "value" } },
+        Page: { tables: ["pages"], keyspace: ks }
+      }
     })
     const kv = mapper.forModel("Kv")
     await kv.insert({ key: "m1", value: "x", n: 4 })
@@ -376,9 +508,19 @@ const options: ReadonlyArray<Case> = [
     const found = await kv.get({ key: "m1" })
     const pages = await mapper.forModel("Page").find({ p: 1 }, { limit: 3 })
     await kv.remove({ key: "m1" })
-    const batch = await mapper.batch([kv.batching.insert({ key: "m2", value: "z" } as never), kv.batching.insert({ key: "m3", value: "z" } as never)])
+    const batch = await mapper.batch([
+      kv.batching.insert({ key: "m2", value: "z" } as never),
+      kv.batching.insert({ key: "m3", value: "z" } as never)
+    ])
     const lwt = await kv.insert({ key: "m4", value: "x" }, { ifNotExists: true })
-    return { found, pages: pages.toArray(), gone: await kv.get({ key: "m1" }), batch: batch.wasApplied(), lwt: lwt.wasApplied(), all: (await kv.findAll({ limit: 1 } as never)).length }
+    return {
+      found,
+      pages: pages.toArray(),
+      gone: await kv.get({ key: "m1" }),
+      batch: batch.wasApplied(),
+      lwt: lwt.wasApplied(),
+      all: (await kv.findAll({ limit: 1 } as never)).toArray().length
+    }
   })
 ]
 

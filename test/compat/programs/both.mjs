@@ -5,7 +5,11 @@ import { createRequire } from "node:module"
 const required = createRequire(import.meta.url)("cassandra-driver")
 const [contactPoint, datacenter] = process.argv.slice(2)
 const [host, port] = contactPoint.split(":")
-const client = new Client({ contactPoints: [host], localDataCenter: datacenter, protocolOptions: { port: Number(port) } })
+const client = new Client({
+  contactPoints: [host],
+  localDataCenter: datacenter,
+  protocolOptions: { port: Number(port) }
+})
 const { rows } = await client.execute("SELECT key FROM system.local")
 await client.shutdown()
 console.log(JSON.stringify({

@@ -33,14 +33,25 @@ const main = async () => {
     key: [["name"], "surname"],
     table_name: "person"
   })
-  const Count = models.loadSchema("Count", { fields: { k: "text", c: "counter" }, key: ["k"], table_name: "counts_orm" })
+  const Count = models.loadSchema("Count", {
+    fields: { k: "text", c: "counter" },
+    key: ["k"],
+    table_name: "counts_orm"
+  })
   await Person.syncDBAsync()
   await Count.syncDBAsync()
   const out = {}
-  out.saved = await new Person({ name: "Ann", surname: "A", age: 30, tags: ["x", "y"], props: { a: 1 }, scores: [models.datatypes.Long.fromNumber(5)] }).saveAsync()
+  out.saved = await new Person({
+    name: "Ann",
+    surname: "A",
+    age: 30,
+    tags: ["x", "y"],
+    props: { a: 1 },
+    scores: [models.datatypes.Long.fromNumber(5)]
+  }).saveAsync()
   await new Person({ name: "Ann", surname: "B", age: 40 }).saveAsync()
   const found = await Person.findAsync({ name: "Ann" })
-  out.found = found.map((person) => ({ ...person.toJSON(), id: typeof person.id.toString() }))
+  out.found = found.map((person) => Object.assign(person.toJSON(), { id: typeof person.id.toString() }))
   out.one = (await Person.findOneAsync({ name: "Ann", surname: "A" })).age
   out.raw = await Person.findAsync({ name: "Ann" }, { raw: true, select: ["surname", "age"] })
   await Person.updateAsync({ name: "Ann", surname: "A" }, { age: 31, tags: { $add: ["z"] } })
@@ -54,7 +65,10 @@ const main = async () => {
     Person.update({ name: "Ann", surname: "B" }, { age: 42 }, { return_query: true })
   ]
   await models.doBatchAsync(queries)
-  out.batched = [(await Person.findOneAsync({ name: "Bob" })).age, (await Person.findOneAsync({ name: "Ann", surname: "B" })).age]
+  out.batched = [
+    (await Person.findOneAsync({ name: "Bob" })).age,
+    (await Person.findOneAsync({ name: "Ann", surname: "B" })).age
+  ]
   await Count.updateAsync({ k: "a" }, { c: models.datatypes.Long.fromInt(2) })
   out.counter = String((await Count.findOneAsync({ k: "a" })).c)
   out.rows = await new Promise((resolve, reject) => {
@@ -72,7 +86,7 @@ const main = async () => {
     }, (error) => error ? reject(error) : resolve(rows))
   })
   await Person.deleteAsync({ name: "Bob", surname: "C" })
-  out.gone = (await Person.findOneAsync({ name: "Bob" })) === undefined
+  out.gone = !(await Person.findOneAsync({ name: "Bob" }))
   out.wrong = await Person.findAsync({ nothing: 1 }).catch((error) => error.name)
   await models.closeAsync()
   console.log(JSON.stringify(out))

@@ -14,15 +14,24 @@ instrumentation.enable()
 const { Client } = require("cassandra-driver")
 
 const main = async () => {
-  const client = new Client({ contactPoints: [host], localDataCenter: datacenter, protocolOptions: { port: Number(port) }, keyspace })
+  const client = new Client({
+    contactPoints: [host],
+    localDataCenter: datacenter,
+    protocolOptions: { port: Number(port) },
+    keyspace
+  })
   await client.execute("SELECT key FROM system.local")
-  await new Promise((resolve) => client.execute("SELECT key FROM system.local WHERE key = ?", ["local"], { prepare: true }, resolve))
+  await new Promise((resolve) =>
+    client.execute("SELECT key FROM system.local WHERE key = ?", ["local"], { prepare: true }, resolve)
+  )
   await client.execute("SELECT * FROM nothing").catch(() => {})
   await client.batch(["INSERT INTO kv (k, v) VALUES ('otel', 'x')"])
   await new Promise((resolve) => client.eachRow("SELECT key FROM system.local", [], () => {}, resolve))
   await new Promise((resolve) => client.stream("SELECT key FROM system.local").on("end", resolve).resume())
   await client.shutdown()
-  console.log(JSON.stringify(exporter.getFinishedSpans().map(({ attributes, name, status }) => ({ attributes, name, status }))))
+  console.log(
+    JSON.stringify(exporter.getFinishedSpans().map(({ attributes, name, status }) => ({ attributes, name, status })))
+  )
 }
 
 main().catch((error) => {

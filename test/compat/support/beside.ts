@@ -1,7 +1,7 @@
 /** One call on `cassandra-driver` and on ours, and what of the outcomes has to be equal. */
+import ours from "@effect-scylla/compat"
 import theirs from "cassandra-driver"
 import { createRequire } from "node:module"
-import ours from "@effect-scylla/compat"
 
 export type Library = typeof theirs
 
@@ -72,7 +72,19 @@ const ofError = (error: any, seen: Set<unknown>): unknown => ({
     : {}),
   ...(error.innerErrors ? { innerErrors: normal(error.innerErrors, seen) } : {}),
   ...Object.fromEntries(
-    ["consistencies", "required", "alive", "received", "blockFor", "isDataPresent", "writeType", "failures", "keyspace", "table", "query"]
+    [
+      "consistencies",
+      "required",
+      "alive",
+      "received",
+      "blockFor",
+      "isDataPresent",
+      "writeType",
+      "failures",
+      "keyspace",
+      "table",
+      "query"
+    ]
       .filter((name) => error[name] !== undefined).map((name) => [name, normal(error[name], seen)])
   )
 })
@@ -88,20 +100,37 @@ export const normal = (value: any, seen: Set<unknown> = new Set()): unknown => {
   seen.add(value)
   try {
     if (value instanceof Map) {
-      return { map: [...value].map(([key, each]) => [normal(key, seen), normal(each, seen)]), class: value.constructor.name }
+      return {
+        map: [...value].map(([key, each]) => [normal(key, seen), normal(each, seen)]),
+        class: value.constructor.name
+      }
     }
-    if (value instanceof Set) return { set: [...value].map((each) => normal(each, seen)), class: value.constructor.name }
+    if (value instanceof Set) {
+      return { set: [...value].map((each) => normal(each, seen)), class: value.constructor.name }
+    }
     const { name } = value.constructor ?? { name: "null" }
     if (Array.isArray(value)) return value.map((each) => normal(each, seen))
     if (name === "Host") {
       const { address, cassandraVersion, datacenter, hostId, rack, tokens } = value
-      return { class: name, address, cassandraVersion, datacenter, hostId: String(hostId), rack, tokens: tokens?.length, isUp: value.isUp() }
+      return {
+        class: name,
+        address,
+        cassandraVersion,
+        datacenter,
+        hostId: String(hostId),
+        rack,
+        tokens: tokens?.length,
+        isUp: value.isUp()
+      }
     }
     if (name === "ResultSet") {
       const { info } = value
       return {
         class: name,
-        info: { ...normal(info, seen) as object, traceId: info.traceId === undefined ? undefined : info.traceId?.constructor.name },
+        info: {
+          ...normal(info, seen) as object,
+          traceId: info.traceId === undefined ? undefined : info.traceId?.constructor.name
+        },
         rows: normal(value.rows, seen),
         rowLength: value.rowLength,
         columns: normal(value.columns, seen),
@@ -116,7 +145,10 @@ export const normal = (value: any, seen: Set<unknown> = new Set()): unknown => {
       }
     }
     // Values are compared as they are, by their class and all that is in them.
-    if (["Uuid", "TimeUuid", "Long", "Integer", "BigDecimal", "InetAddress", "LocalDate", "LocalTime", "Duration"].includes(name)) {
+    if (
+      ["Uuid", "TimeUuid", "Long", "Integer", "BigDecimal", "InetAddress", "LocalDate", "LocalTime", "Duration"]
+        .includes(name)
+    ) {
       return value
     }
     const own = Object.fromEntries(Object.keys(value).map((key) => [text(key), normal(value[key], seen)]))

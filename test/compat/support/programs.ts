@@ -45,7 +45,9 @@ const prepare = async ({ contactPoint, datacenter }: Place): Promise<void> => {
   const client = new libraries.theirs.Client(optionsFor({ contactPoints: [contactPoint], datacenter }))
   for (const ks of (["theirs", "ours"] as const).map(keyspaceOf)) {
     await client.execute(`DROP KEYSPACE IF EXISTS ${ks}`)
-    await client.execute(`CREATE KEYSPACE ${ks} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`)
+    await client.execute(
+      `CREATE KEYSPACE ${ks} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`
+    )
     for (const table of TABLES) await client.execute(table.replace(/(TABLE|TYPE) /, `$1 ${ks}.`))
   }
   await client.shutdown()
@@ -108,7 +110,7 @@ export const programs = (it: Vitest.MethodsNonLive<TestServer.TestServer>, provi
         const client = new libraries.theirs.Client(optionsFor({ contactPoints: [contactPoint], datacenter }))
         const { rows } = await client.execute(`SELECT id, name, age FROM ${keyspaceOf("ours")}.people`)
         await client.shutdown()
-        assert.deepStrictEqual(rows.map((row) => ({ ...row })), [{ id: 1, name: "Ann", age: 30 }])
+        assert.deepStrictEqual(rows.map(({ age, id, name }) => ({ id, name, age })), [{ id: 1, name: "Ann", age: 30 }])
       } finally {
         rmSync(folder, { recursive: true })
       }

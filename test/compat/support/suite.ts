@@ -2,12 +2,12 @@
 import { TestServer } from "@effect-scylla/testkit"
 import { assert, describe, type Vitest } from "@effect/vitest"
 import { Effect } from "effect"
+import { isDeepStrictEqual } from "node:util"
 import { callCases } from "../cases/calls.ts"
 import { clientCases } from "../cases/clients.ts"
 import { tables, typeCases } from "../cases/types.ts"
 import { DIFFERENCES } from "../differences.ts"
-import { isDeepStrictEqual } from "node:util"
-import { KEYSPACES, libraries, optionsFor, outcomeOf, type Case, type Side, TABLES, type Tools } from "./beside.ts"
+import { type Case, KEYSPACES, libraries, optionsFor, outcomeOf, type Side, TABLES, type Tools } from "./beside.ts"
 
 const SIDES: ReadonlyArray<Side> = ["theirs", "ours"]
 
@@ -58,7 +58,9 @@ export const differential = (it: Vitest.MethodsNonLive<TestServer.TestServer>, p
         Effect.gen(function*() {
           const server = yield* TestServer.TestServer
           const sides = yield* Effect.promise(() => opened ??= open(server))
-          const [theirs, ours] = yield* Effect.promise(async () => [await outcome(sides.theirs, each), await outcome(sides.ours, each)])
+          const [theirs, ours] = yield* Effect.promise(
+            async () => [await outcome(sides.theirs, each), await outcome(sides.ours, each)]
+          )
           const why = DIFFERENCES.get(each.name)
           if (why === undefined) assert.deepStrictEqual(ours, theirs)
           else assert.isFalse(isDeepStrictEqual(ours, theirs), "does not differ any more: take it from the list")

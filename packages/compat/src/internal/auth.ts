@@ -42,7 +42,9 @@ export const authenticatorOf = (provider: auth.AuthProvider): Authenticator.Auth
           (initial): Authenticator.Exchange => ({
             initial,
             respond: (challenge) =>
-              said((callback) => own.evaluateChallenge(challenge === null ? null as never : Buffer.from(challenge), callback as never)),
+              said((callback) =>
+                own.evaluateChallenge(challenge === null ? null as never : Buffer.from(challenge), callback as never)
+              ),
             success: (token) =>
               Effect.try({
                 try: () => (own as any).onAuthenticationSuccess(token === null ? undefined : Buffer.from(token)),

@@ -15,7 +15,9 @@ const NOTHING: ReadonlyArray<unknown> = []
 
 /** What is wrong with the whole is said before anything is asked of anybody. */
 export const checkQueries = (queries: unknown): void => {
-  if (!Array.isArray(queries)) throw new ArgumentError("queries are an Array of texts, or of objects with query and params")
+  if (!Array.isArray(queries)) {
+    throw new ArgumentError("queries are an Array of texts, or of objects with query and params")
+  }
   if (queries.length === 0) throw new ArgumentError("a batch of no queries cannot be executed")
 }
 

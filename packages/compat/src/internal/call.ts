@@ -98,7 +98,10 @@ export class Call {
     // By name: the columns have to be known.
     const known = session.preparedNow(this.query, this.keyspace)
     if (known !== undefined) return this.sendNamed(known)
-    session.prepare(this.query, this.keyspace).then((prepared) => this.sendNamed(prepared), (error) => this.refuse(error))
+    session.prepare(this.query, this.keyspace).then(
+      (prepared) => this.sendNamed(prepared),
+      (error) => this.refuse(error)
+    )
   }
 
   private get keyspace(): string | undefined {
@@ -140,7 +143,9 @@ export class Call {
 
   /** What is wrong with the statement itself: the error names it. */
   misfit(error: unknown): void {
-    this.refuse(error instanceof Error && typeof this.query === "string" ? Object.assign(error, { query: this.query }) : error)
+    this.refuse(
+      error instanceof Error && typeof this.query === "string" ? Object.assign(error, { query: this.query }) : error
+    )
   }
 
   /** Values of a statement that is not prepared, by hints and looks. Throws `TypeError`. */
@@ -196,7 +201,7 @@ export class Call {
       meta: { columns: columnsOf(columns), pageState: pagingState === null ? undefined : bufferOf(pagingState) },
       flags: flagsOf(result)
     }
-    if (rowCallback !== undefined) for (let i = 0; i < rows.length; i++) rowCallback(i, rows[i])
+    if (rowCallback !== undefined) { for (let i = 0; i < rows.length; i++) rowCallback(i, rows[i]) }
     const made = this.resultOf(response, result.coordinator, result)
     if (pagingState !== null) made.nextPageAsync = (state: unknown) => this.page(state)
     if (this.begun !== undefined || this.watched !== undefined) this.measured(result)
@@ -209,7 +214,11 @@ export class Call {
     } else this.complete(made)
   }
 
-  private resultOf(response: object, coordinator: { address: string; port: number }, result: ResultSet<any> | undefined): any {
+  private resultOf(
+    response: object,
+    coordinator: { address: string; port: number },
+    result: ResultSet<any> | undefined
+  ): any {
     const address = addressOf(coordinator)
     const attempts = result?.attempts ?? []
     const tried: Record<string, Error | null> = attempts.length === 0 ? {} : byNode(attempts)
@@ -255,7 +264,9 @@ export class Call {
     if (error instanceof CqlError && error.reason._tag === "EncodeError" && error.reason.path === "" && !this.isExact) {
       return this.exactly()
     }
-    const made = error instanceof CqlError ? fromCqlError(error, typeof this.query === "string" ? { query: this.query } : {}) : error
+    const made = error instanceof CqlError
+      ? fromCqlError(error, typeof this.query === "string" ? { query: this.query } : {})
+      : error
     if (this.isIgnored && error instanceof CqlError) {
       const [host = ""] = error.attempts?.slice(-1).map(({ node }) => node) ?? []
       return this.complete(

@@ -13,7 +13,9 @@ const placed = (done: Done): Done => {
   const holder: { stack?: string } = {}
   Error.captureStackTrace(holder, placed)
   return (error, result) => {
-    if (error !== null) error.stack = `${error.stack ?? error.message}\n(event loop)\n${holder.stack?.replace(/^.*\n/, "")}`
+    if (error !== null) {
+      error.stack = `${error.stack ?? error.message}\n(event loop)\n${holder.stack?.replace(/^.*\n/, "")}`
+    }
     done(error, result)
   }
 }
@@ -121,7 +123,15 @@ export class Client extends TheirClient {
     const wanted = session.requests.of(options)
     return new Promise((resolve, reject) => {
       const done: Done = (error, result) => error === null ? resolve(result) : reject(error)
-      const call = new Call(session, queries, undefined, options, wanted, undefined, wanted.isCapturing ? placed(done) : done)
+      const call = new Call(
+        session,
+        queries,
+        undefined,
+        options,
+        wanted,
+        undefined,
+        wanted.isCapturing ? placed(done) : done
+      )
       Batch.start(call, queries)
     })
   }

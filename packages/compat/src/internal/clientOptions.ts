@@ -28,19 +28,37 @@ const DSE = "graphs, proxy execution and GSSAPI are of DataStax Enterprise"
 
 /** Throws for everything that is given and cannot be done. */
 export const check = ({ given, filled }: Given): void => {
-  const { cloud, encoding = {}, graphOptions, policies = {}, pooling = {}, protocolOptions = {}, socketOptions = {} } = given
+  const { cloud, encoding = {}, graphOptions, policies = {}, pooling = {}, protocolOptions = {}, socketOptions = {} } =
+    given
   if (cloud !== undefined) refuse("cloud", "secure connect bundles of DataStax Astra need an SNI proxy")
   if (graphOptions !== undefined) refuse("graphOptions", DSE)
   if (filled.queryOptions.graphOptions !== undefined) refuse("queryOptions.graphOptions", DSE)
   if (filled.queryOptions.executeAs !== undefined) refuse("queryOptions.executeAs", DSE)
   void encoding
-  for (const [name, value, usual, why] of [
-    ["keepAlive", socketOptions.keepAlive, true, "connections always have TCP keep-alive"],
-    ["keepAliveDelay", socketOptions.keepAliveDelay, 0, "TCP keep-alive begins after the engine's own delay"],
-    ["tcpNoDelay", socketOptions.tcpNoDelay, true, "requests of one turn of the event loop are one write, and nothing is to wait after that"],
-    ["coalescingThreshold", socketOptions.coalescingThreshold, 65_536, "requests of one turn of the event loop are one write whatever their size"],
-    ["defunctReadTimeoutThreshold", socketOptions.defunctReadTimeoutThreshold, 64, "connections are replaced by what the node answers to a probe, not by a count of timeouts"]
-  ] as const) only(`socketOptions.${name}`, value, usual, why)
+  for (
+    const [name, value, usual, why] of [
+      ["keepAlive", socketOptions.keepAlive, true, "connections always have TCP keep-alive"],
+      ["keepAliveDelay", socketOptions.keepAliveDelay, 0, "TCP keep-alive begins after the engine's own delay"],
+      [
+        "tcpNoDelay",
+        socketOptions.tcpNoDelay,
+        true,
+        "requests of one turn of the event loop are one write, and nothing is to wait after that"
+      ],
+      [
+        "coalescingThreshold",
+        socketOptions.coalescingThreshold,
+        65_536,
+        "requests of one turn of the event loop are one write whatever their size"
+      ],
+      [
+        "defunctReadTimeoutThreshold",
+        socketOptions.defunctReadTimeoutThreshold,
+        64,
+        "connections are replaced by what the node answers to a probe, not by a count of timeouts"
+      ]
+    ] as const
+  ) only(`socketOptions.${name}`, value, usual, why)
   only("pooling.heartBeatInterval", pooling.heartBeatInterval, 30_000, "idle connections are probed every 30 seconds")
   only("protocolOptions.noCompact", protocolOptions.noCompact, false, "the NO_COMPACT startup option is not sent")
   only(
@@ -50,7 +68,9 @@ export const check = ({ given, filled }: Given): void => {
     "nodes have 10 seconds to agree on a schema"
   )
   const { maxVersion } = protocolOptions
-  if (maxVersion === 1 || maxVersion === 2) refuse("protocolOptions.maxVersion", "version 3 of the protocol is the oldest that is spoken")
+  if (maxVersion === 1 || maxVersion === 2) {
+    refuse("protocolOptions.maxVersion", "version 3 of the protocol is the oldest that is spoken")
+  }
   if (filled.prepareOnAllHosts !== filled.rePrepareOnUp) {
     refuse("prepareOnAllHosts", "it and rePrepareOnUp are one switch here: give both the same value")
   }

@@ -173,8 +173,9 @@ export class Control {
     if (change._tag === "DialFailed") this.onDial(fromReason(change.reason))
     if (change._tag === "Slot" || change._tag === "ShardAwarePort") return
     this.look(false)
-    const host: Host | undefined = control.hosts.values().find((host: Host) => String((host as any).hostId) === hostId) ??
-      control.hosts.get(addressOf({ address, port }))
+    const host: Host | undefined =
+      control.hosts.values().find((host: Host) => String((host as any).hostId) === hostId) ??
+        control.hosts.get(addressOf({ address, port }))
     if (host === undefined) return
     if (change._tag === "Up") host.setUp()
     else if (change._tag === "Down") host.setDown()

@@ -3,7 +3,7 @@ import { ClientClosed, CqlError } from "@effect-scylla/driver/CqlError"
 import type { Options } from "@effect-scylla/driver/Options"
 import { Suspension } from "@effect-scylla/pool/Suspension"
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -47,7 +47,6 @@ class Call<A> {
     this.engine = engine
     this.request = request
     this.waiter = waiter
-    request.startFor(this)
   }
 
   evaluate(effect: Effect.Effect<A, unknown>): void {
@@ -81,7 +80,7 @@ export class Engine {
 
   /** Runs what a call made; the waiter is told once. */
   run<A>(effect: Effect.Effect<A, unknown>, waiter: Waiter<A>): void {
-    if (effect instanceof Suspension) new Call(this, effect, waiter)
+    if (effect instanceof Suspension) effect.startFor(new Call(this, effect, waiter))
     else this.fork(effect, waiter)
   }
 

@@ -2,8 +2,8 @@ import type { Attempt, CqlError, CqlReason } from "@effect-scylla/driver/CqlErro
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import { theirs } from "./theirs.ts"
 
-const { ArgumentError, AuthenticationError, BusyConnectionError, DriverInternalError, NoHostAvailableError } =
-  theirs.errors as any
+const { ArgumentError, AuthenticationError, BusyConnectionError, DriverInternalError, NoHostAvailableError } = theirs
+  .errors as any
 const { OperationTimedOutError, ResponseError } = theirs.errors as any
 
 /** What a request's error is told of besides the reason. */
@@ -100,7 +100,10 @@ export const attemptError = (reason: CqlReason, node: string | undefined, sent: 
 
 const errorOf = (reason: CqlReason, node: string | undefined, sent: boolean): Error => {
   if (reason._tag === "BadCredentials") {
-    return because(Object.assign(new AuthenticationError(reason.message), { additionalInfo: responseError(reason) }), reason)
+    return because(
+      Object.assign(new AuthenticationError(reason.message), { additionalInfo: responseError(reason) }),
+      reason
+    )
   }
   if (isOfServer(reason)) return because(responseError(reason), reason)
   switch (reason._tag) {
@@ -113,7 +116,9 @@ const errorOf = (reason: CqlReason, node: string | undefined, sent: boolean): Er
     case "ClientOverloaded":
       return because(Object.assign(new BusyConnectionError(node, 0, 1), { message: reason.message }), reason)
     case "HandshakeFailed":
-      return reason.error === undefined ? because(socketError(reason, false), reason) : errorOf(reason.error, node, sent)
+      return reason.error === undefined
+        ? because(socketError(reason, false), reason)
+        : errorOf(reason.error, node, sent)
     case "EncodeError": {
       // What the encoder of cassandra-driver has thrown is what its users get.
       const { cause } = reason as { readonly cause?: unknown }
@@ -165,7 +170,9 @@ export const fromCqlError = (error: CqlError, { query }: Context = {}): Error =>
   const { attempts = [], reason } = error
   if (reason._tag === "NoContactPoint") {
     const inner: Record<string, Error> = {}
-    for (const { contactPoint, reason: why } of reason.reasons) inner[contactPoint] = attemptError(why, undefined, false)
+    for (const { contactPoint, reason: why } of reason.reasons) {
+      inner[contactPoint] = attemptError(why, undefined, false)
+    }
     return because(new NoHostAvailableError(inner), error)
   }
   if (isNobody(error)) return because(new NoHostAvailableError(byNode(attempts)), error)

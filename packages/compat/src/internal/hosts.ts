@@ -15,11 +15,10 @@ export class Host extends TheirHost {
     super(address, protocolVersion, options, metadata)
     // Not for `util.inspect`, nor for comparisons.
     Object.defineProperty(this, "node", { writable: true, enumerable: false, configurable: true })
-    const host = this
     // `ClientState.from` and user's policies count them there.
     Object.defineProperty(this["pool"], "connections", {
       configurable: true,
-      get: () => new Array(host.openConnections).fill(undefined)
+      get: () => Array.from({ length: this.openConnections })
     })
   }
 
@@ -75,7 +74,9 @@ export class Host extends TheirHost {
     return null
   }
   borrowConnection(): never {
-    throw new theirs.errors.NotSupportedError("connections of @effect-scylla/compat are the engine's: none can be borrowed")
+    throw new theirs.errors.NotSupportedError(
+      "connections of @effect-scylla/compat are the engine's: none can be borrowed"
+    )
   }
   shutdown(): Promise<void> {
     return Promise.resolve()

@@ -1,10 +1,10 @@
 import type { ExecuteOptions } from "@effect-scylla/driver/ExecuteOptions"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import type { RowMaker } from "@effect-scylla/protocol/RowShape"
+import { timeoutOf } from "./clientOptions.ts"
 import { isDefaultBalancing, isDefaultRetry } from "./policies.ts"
 import { rowMaker } from "./rows.ts"
 import { theirs } from "./theirs.ts"
-import { timeoutOf } from "./clientOptions.ts"
 
 const { ArgumentError, NotSupportedError } = theirs.errors as any
 const { ConstantSpeculativeExecutionPolicy, NoSpeculativeExecutionPolicy } = theirs.policies.speculativeExecution as any
@@ -82,7 +82,9 @@ export class RequestOptions {
     if (!profile) throw new ArgumentError(`Execution profile "${given.executionProfile}" not found`)
     if (given.graphOptions !== undefined || given.executeAs !== undefined) {
       throw new NotSupportedError(
-        `${given.executeAs === undefined ? "graphOptions" : "executeAs"} is of DataStax Enterprise, which @effect-scylla/compat does not speak`
+        `${
+          given.executeAs === undefined ? "graphOptions" : "executeAs"
+        } is of DataStax Enterprise, which @effect-scylla/compat does not speak`
       )
     }
     // ANY is 0, and cassandra-driver takes that for none: what was acknowledged by a replica there is to be so here.

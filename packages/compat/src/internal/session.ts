@@ -1,6 +1,6 @@
 import type { CqlError } from "@effect-scylla/driver/CqlError"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
-import { check, engineOptions, type Given, generatorOf } from "./clientOptions.ts"
+import { check, engineOptions, generatorOf, type Given } from "./clientOptions.ts"
 import { Control } from "./control.ts"
 import { type Engine, open } from "./engine.ts"
 import { because, fromCqlError } from "./errors.ts"
@@ -111,7 +111,12 @@ export class Session {
 
   private async open(keyspace: string | undefined): Promise<Engine> {
     const { client, given } = this
-    const options = engineOptions({ given, filled: client.options }, this.encoder, keyspace, (node) => this.isWanted(node))
+    const options = engineOptions(
+      { given, filled: client.options },
+      this.encoder,
+      keyspace,
+      (node) => this.isWanted(node)
+    )
     try {
       return await open(options, (level, message) => client.log(level, message))
     } catch (error) {

@@ -52,11 +52,15 @@ const part = (path: string, name: string): any => {
   try {
     found = load(path)
   } catch (cause) {
-    throw new Error(`${NAME} ${manifest.version} has no ${path}: @effect-scylla/compat is made for 4.8 to 4.10`, { cause })
+    throw new Error(`${NAME} ${manifest.version} has no ${path}: @effect-scylla/compat is made for 4.8 to 4.10`, {
+      cause
+    })
   }
   const value = name === "" ? found : found[name]
   if (value === undefined) {
-    throw new Error(`${NAME} ${manifest.version} has no ${name} in ${path}: @effect-scylla/compat is made for 4.8 to 4.10`)
+    throw new Error(
+      `${NAME} ${manifest.version} has no ${name} in ${path}: @effect-scylla/compat is made for 4.8 to 4.10`
+    )
   }
   return value
 }
@@ -84,7 +88,11 @@ export const adaptNamedParamsPrepared: (
 export const adaptNamedParamsWithHints: (
   params: unknown,
   options: Cassandra.ExecutionOptions
-) => { readonly params: ReadonlyArray<any> | null | undefined; readonly namedParameters: boolean; readonly keyIndexes: object } = part(
+) => {
+  readonly params: ReadonlyArray<any> | null | undefined
+  readonly namedParameters: boolean
+  readonly keyIndexes: object
+} = part(
   "lib/utils.js",
   "adaptNamedParamsWithHints"
 )

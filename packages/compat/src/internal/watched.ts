@@ -2,10 +2,9 @@ import type { CqlError } from "@effect-scylla/driver/CqlError"
 import type { ExecuteOptions } from "@effect-scylla/driver/ExecuteOptions"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
 import type { Coordinator } from "@effect-scylla/driver/ResultSet"
-import type { Call } from "./call.ts"
 import { addressOf } from "./hosts.ts"
 import { balancingOf, isDefaultBalancing, isDefaultRetry, retryOf } from "./policies.ts"
-import { microsOf } from "./requestOptions.ts"
+import { microsOf, type Wanted } from "./requestOptions.ts"
 import type { Session } from "./session.ts"
 import {
   adaptNamedParamsPrepared,
@@ -30,6 +29,22 @@ export interface Watched {
   readonly failed: (error: CqlError, made: Error, latency: [number, number]) => void
 }
 
+/** What of a call is needed here. */
+export interface Watchable {
+  readonly session: Session
+  readonly query: any
+  readonly params: any
+  readonly given: any
+  readonly rowCallback: unknown
+  wanted: Wanted
+  consistency: number
+  isIgnored: boolean
+  watched: Watched | undefined
+  readonly guessed: () => unknown
+  readonly send: (statement: Prepared | string, values: any) => void
+  readonly misfit: (error: unknown) => void
+}
+
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
 /** The id of a statement has so many bytes, wherever its length counts. */
@@ -38,8 +53,10 @@ const ID = Buffer.alloc(16)
 /** The nodes in the order in which a policy wants them asked. */
 const planOf = (session: Session, policy: any, executionOptions: any): Promise<any> =>
   new Promise((resolve, reject) => {
-    policy.newQueryPlan(session.client.keyspace, executionOptions, (error: unknown, plan: unknown) =>
-      error ? reject(error as Error) : resolve(plan)
+    policy.newQueryPlan(
+      session.client.keyspace,
+      executionOptions,
+      (error: unknown, plan: unknown) => error ? reject(error as Error) : resolve(plan)
     )
   })
 
@@ -72,7 +89,7 @@ const route = async (session: Session, executionOptions: any, engine: Mutable<Ex
 }
 
 /** What is done about failures, and who hears of them. */
-const judge = (call: Call, executionOptions: any, engine: Mutable<ExecuteOptions>): void => {
+const judge = (call: Watchable, executionOptions: any, engine: Mutable<ExecuteOptions>): void => {
   const { client, given } = call.session
   const policy = executionOptions.getRetryPolicy()
   if (isDefaultRetry(policy)) return
@@ -104,7 +121,7 @@ const describe = (item: any): object =>
   typeof item === "string" ? { query: item, params: undefined } : { query: item.query, params: item.params }
 
 /** The tracker of the client, if it has one. */
-const watch = (call: Call, executionOptions: any, params: unknown, length: () => number): void => {
+const watch = (call: Watchable, executionOptions: any, params: unknown, length: () => number): void => {
   const { client } = call.session
   const tracker = client.options.requestTracker
   if (tracker === null) return
@@ -135,7 +152,11 @@ const watch = (call: Call, executionOptions: any, params: unknown, length: () =>
   }
 }
 
-const startPrepared = async (call: Call, executionOptions: any, engine: Mutable<ExecuteOptions>): Promise<void> => {
+const startPrepared = async (
+  call: Watchable,
+  executionOptions: any,
+  engine: Mutable<ExecuteOptions>
+): Promise<void> => {
   const { session } = call
   const { bindings, encoder } = session
   const prepared: Prepared = await session.prepare(call.query, engine.keyspace)
@@ -160,7 +181,7 @@ const startPrepared = async (call: Call, executionOptions: any, engine: Mutable<
   call.send(prepared, bindings.settled(Array.isArray(values) ? values : NOTHING))
 }
 
-const startPlain = async (call: Call, executionOptions: any, engine: Mutable<ExecuteOptions>): Promise<void> => {
+const startPlain = async (call: Watchable, executionOptions: any, engine: Mutable<ExecuteOptions>): Promise<void> => {
   const { client, encoder } = call.session
   await client.metadata.adaptUserHints(client.keyspace, executionOptions.getHints())
   const { keyIndexes, namedParameters, params } = adaptNamedParamsWithHints(call.params, executionOptions)
@@ -179,16 +200,16 @@ const startPlain = async (call: Call, executionOptions: any, engine: Mutable<Exe
 }
 
 /** Begins a call that is watched. */
-export const start = (call: Call): void => {
+export const start = (call: Watchable): void => {
   const executionOptions = TheirExecutionOptions.create(call.given, call.session.client, call.rowCallback)
   const engine: Mutable<ExecuteOptions> = { ...call.wanted.engine }
   const begin = call.wanted.isPrepared ? startPrepared : startPlain
-  begin(call, executionOptions, engine).catch((error: unknown) => call.refuse(error))
+  begin(call, executionOptions, engine).catch((error: unknown) => call.misfit(error))
 }
 
 /** The same for a batch, by the key of its first statement. */
 export const startBatch = async (
-  call: Call,
+  call: Watchable,
   first: { readonly prepared: Prepared; readonly values: ReadonlyArray<unknown> } | undefined,
   length: (executionOptions: any) => number
 ): Promise<ExecuteOptions> => {

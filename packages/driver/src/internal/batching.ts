@@ -190,7 +190,8 @@ export class Batching {
   }
 
   private isToPrepare({ statement, values }: Given): boolean {
-    return !(values instanceof Encoded) && typeof statement === "string" && (!isEmpty(values) || this.core.texts.of(statement).hasVariables)
+    return !(values instanceof Encoded) && typeof statement === "string" &&
+      (!isEmpty(values) || this.core.texts.of(statement).hasVariables)
   }
 
   /** An entry as far as nothing has to be prepared for it. Throws `InvalidStatement` and `EncodeError`. */

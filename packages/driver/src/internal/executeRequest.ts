@@ -91,7 +91,11 @@ const atLevel = (options: Resolved, consistency: Resolved["request"]["consistenc
 const readAs = (form: Resolved["rows"], decoder: RowDecoder, body: Reader): Array<any> =>
   typeof form === "object"
     ? decoder.readMade(body, form)
-    : form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
+    : form === "arrays"
+    ? decoder.readArrays(body)
+    : form === "lazy"
+    ? decoder.readLazy(body)
+    : [decoder.readColumns(body)]
 
 /** An attempt that is given up because its time is over. */
 interface Overdue {
@@ -637,7 +641,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
           this.options.series.page()
         }
         if (!whole) {
-          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, decoder, prefix, node, bytes, this.effort()))
+          return this.succeedLater(
+            core.ticker,
+            new ResultSet<Row>(rows, pagingState, decoder, prefix, node, bytes, this.effort())
+          )
         }
         return pagingState === null
           ? this.succeedLater(core.ticker, rows)

@@ -1,8 +1,8 @@
 import type { BigDecimal } from "effect/BigDecimal"
-import type { CqlType } from "./types.ts"
-import type { Writer } from "../Writer.ts"
 import type { Uuid } from "../Uuid.ts"
 import type { CqlDuration, Inet, LocalDate, LocalTime } from "../Value.ts"
+import type { Writer } from "../Writer.ts"
+import type { CqlType } from "./types.ts"
 
 /**
  * How values appear in JavaScript.

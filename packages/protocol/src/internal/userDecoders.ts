@@ -1,8 +1,8 @@
 import type { CqlType } from "../CqlType.ts"
 import { format } from "../CqlType.ts"
 import { DecodeError } from "../ProtocolError.ts"
-import { copyBytes } from "./fastBuffer.ts"
 import type { InPlaceCodec } from "./codecOptions.ts"
+import { copyBytes } from "./fastBuffer.ts"
 import { type AnyCodec, isBytesCodec, messageOf, passesBy } from "./userCodecs.ts"
 import type { ValueDecoder } from "./valueCodec.ts"
 
