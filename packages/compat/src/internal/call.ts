@@ -205,6 +205,7 @@ export class Call {
     const made = this.resultOf(response, result.coordinator, result)
     if (pagingState !== null) made.nextPageAsync = (state: unknown) => this.page(state)
     if (this.begun !== undefined || this.watched !== undefined) this.measured(result)
+    for (let i = 0; i < result.speculations; i++) this.session.client.metrics.onSpeculativeExecution()
     const { schemaChange } = result
     if (schemaChange !== undefined) {
       void this.session.control.changedBy(schemaChange).then((isAgreed) => {

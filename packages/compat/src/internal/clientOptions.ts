@@ -170,9 +170,10 @@ export const engineOptions = (
       ? { reconnect: scheduleOf(policies.reconnection) }
       : {}),
     ...(isDefaultBalancing(policies.loadBalancing) ? {} : { hostFilter }),
-    ...(speculation instanceof speculativeExecution.ConstantSpeculativeExecutionPolicy
-      ? { speculationLimit: { share: Math.min(10, (speculation as any)._maxSpeculativeExecutions), burst: 1_000_000 } }
-      : {}),
+    // How often is for the policy to say.
+    ...(speculation.constructor === speculativeExecution.NoSpeculativeExecutionPolicy
+      ? {}
+      : { speculationLimit: { share: 10, burst: 1_000_000 } }),
     retryBudget: false,
     consistency: "LOCAL_ONE",
     serialConsistency: "SERIAL",

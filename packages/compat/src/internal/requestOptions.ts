@@ -107,13 +107,19 @@ export class RequestOptions {
     if (given.host) engine.target = { hostId: String(given.host.hostId) }
     const state = stateOf(given.pageState)
     if (state !== undefined) engine.pagingState = state
+    if (given.timestamp === null && options.policies.timestampGeneration !== null) {
+      throw new NotSupportedError(
+        "timestamp: null, for the server's own time, is of a whole client here: policies.timestampGeneration: null"
+      )
+    }
     if (given.timestamp !== undefined && given.timestamp !== null) engine.timestamp = microsOf(given.timestamp)
     // Before v5 it is for routing alone, which knows the keyspace of a prepared statement.
     if (given.keyspace && this.client.controlConnection.protocolVersion >= 5) engine.keyspace = given.keyspace
     const speculation = options.policies.speculativeExecution
-    if (engine.idempotent === true && speculation.constructor !== NoSpeculativeExecutionPolicy) {
-      engine.speculation = this.speculationOf(speculation)
-    }
+    // cassandra-driver speculates with nothing but what is said to be idempotent.
+    const isSpeculating = engine.idempotent === true && speculation.constructor !== NoSpeculativeExecutionPolicy
+    const isConstant = speculation.constructor === ConstantSpeculativeExecutionPolicy
+    if (isSpeculating && isConstant) engine.speculation = constantSpeculation(speculation)
     const retry = first(given.retry, profile.retry, options.policies.retry)
     return {
       engine,
@@ -122,14 +128,14 @@ export class RequestOptions {
       hints: given.hints,
       isCapturing: Boolean(first(given.captureStackTrace, defaults.captureStackTrace)),
       isWatched: options.requestTracker !== null || !isDefaultRetry(retry) ||
-        !isDefaultBalancing(profile.loadBalancing) || this.client._isStampedByUser ||
+        !isDefaultBalancing(profile.loadBalancing) || (isSpeculating && !isConstant) || this.client._isStampedByUser ||
         given.routingKey !== undefined || given.routingIndexes !== undefined || given.routingNames !== undefined
     }
   }
-
-  private speculationOf(policy: any): NonNullable<ExecuteOptions["speculation"]> {
-    return policy instanceof ConstantSpeculativeExecutionPolicy
-      ? { delay: Math.max(1, (policy as any)._delay), max: Math.min(8, (policy as any)._maxSpeculativeExecutions) }
-      : false
-  }
 }
+
+/** As the engine has it: not at once, and to eight more nodes at most. */
+const constantSpeculation = (policy: any): NonNullable<ExecuteOptions["speculation"]> => ({
+  delay: Math.max(1, policy._delay),
+  max: Math.min(8, policy._maxSpeculativeExecutions)
+})

@@ -20,6 +20,7 @@ import { typeInfoOf } from "./typeInfo.ts"
  * which `ExecutionOptions` of `cassandra-driver` are made for who is asked, so that all others pay nothing for it.
  */
 
+const { ConstantSpeculativeExecutionPolicy, NoSpeculativeExecutionPolicy } = theirs.policies.speculativeExecution as any
 const { Token, TokenRange } = (theirs as any).token
 const NOTHING: ReadonlyArray<unknown> = []
 
@@ -116,6 +117,22 @@ const judge = (call: Watchable, executionOptions: any, engine: Mutable<ExecuteOp
   })
 }
 
+/** When other nodes are asked, by a policy of the user's. It is not told of a host: none is chosen yet. */
+const speculate = (session: Session, query: unknown, engine: Mutable<ExecuteOptions>): void => {
+  const { client } = session
+  const policy = client.options.policies.speculativeExecution
+  const isOwn = policy.constructor !== NoSpeculativeExecutionPolicy &&
+    policy.constructor !== ConstantSpeculativeExecutionPolicy
+  if (!isOwn || engine.idempotent !== true) return
+  const plan = policy.newPlan(client.keyspace, query)
+  engine.speculation = {
+    delay: () => {
+      const delay = plan.nextExecution()
+      return typeof delay === "number" && delay >= 0 ? delay : undefined
+    }
+  }
+}
+
 /** A statement of a batch, as it is told. */
 const describe = (item: any): object =>
   typeof item === "string" ? { query: item, params: undefined } : { query: item.query, params: item.params }
@@ -172,6 +189,7 @@ const startPrepared = async (
   stamp(session, executionOptions, engine)
   await route(session, executionOptions, engine)
   judge(call, executionOptions, engine)
+  speculate(call.session, call.query, engine)
   watch(call, executionOptions, values, () => {
     const request = new TheirRequests.ExecuteRequest(call.query, ID, values, executionOptions, { columns })
     request.write(encoder, 0)
@@ -189,6 +207,7 @@ const startPlain = async (call: Watchable, executionOptions: any, engine: Mutabl
   stamp(call.session, executionOptions, engine)
   await route(call.session, executionOptions, engine)
   judge(call, executionOptions, engine)
+  speculate(call.session, call.query, engine)
   const values = params === undefined || params === null ? NOTHING : call.guessed()
   watch(call, executionOptions, params ?? undefined, () => {
     const request = new TheirRequests.QueryRequest(call.query, params, executionOptions, namedParameters)
@@ -228,6 +247,7 @@ export const startBatch = async (
   stamp(session, executionOptions, engine)
   await route(session, executionOptions, engine)
   judge(call, executionOptions, engine)
+  speculate(call.session, call.query, engine)
   watch(call, executionOptions, undefined, () => length(executionOptions))
   return engine
 }
