@@ -148,6 +148,16 @@ export interface Options {
    * again. Wrong options and wrong credentials fail at once all the same. Default: not at all.
    */
   readonly waitForCluster?: Duration.Input | undefined
+  /**
+   * How long a change of the schema waits until all nodes that are up have it, and not longer than its request may take. Where they do
+   * not, a warning and the result's `schemaAgreement` say which. `false`: it does not wait. Default 10 seconds, as with Java.
+   */
+  readonly schemaAgreementTimeout?: Duration.Input | false | undefined
+  /**
+   * The cluster is read again after about this time (a quarter more or less, so that clients do not do so together), although no event
+   * said that anything has changed. Default 1 minute, as with Rust. `false`: only when something seems to have changed.
+   */
+  readonly refreshInterval?: Duration.Input | false | undefined
   /** For a dial. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** For the handshake after it. Default 5 seconds. */
@@ -260,6 +270,8 @@ export interface Checked {
   readonly maxPrepared: number
   readonly maxPreparedBytes: number
   readonly waitMillis: number
+  readonly agreementMillis: number | undefined
+  readonly refreshMillis: number | undefined
   readonly failover: Balancing.CheckedFailover | undefined
   readonly retryBudget: Share | undefined
   readonly speculationBudget: Share
@@ -558,6 +570,12 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),
     waitMillis: millis("waitForCluster", options.waitForCluster, 0),
+    agreementMillis: options.schemaAgreementTimeout === false
+      ? undefined
+      : millis("schemaAgreementTimeout", options.schemaAgreementTimeout, 10_000),
+    refreshMillis: options.refreshInterval === false
+      ? undefined
+      : timeout("refreshInterval", options.refreshInterval, 60_000),
     maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000),
     maxPreparedBytes: whole("maxPreparedBytes", options.maxPreparedBytes, 2 ** 24, 1_024, 2 ** 40),
     failover: failoverOf(options.datacenterFailover, issue),

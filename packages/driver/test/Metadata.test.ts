@@ -1,12 +1,13 @@
 /** What the control connection reads and hears of the cluster, where servers say it in their own ways. */
 import type { Connection } from "@effect-scylla/pool"
-import { Frame, type Request, RowDecoder, ServerError, Uuid } from "@effect-scylla/protocol"
+import { Codec, CqlType, Frame, type Request, ServerError, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Buffer } from "node:buffer"
 import * as SystemTables from "../src/internal/systemTables.ts"
+import { RawTokens } from "../src/internal/tokens.ts"
 import { changing } from "./support/changing.ts"
 import { clientOf, passing, settle, world } from "./support/world.ts"
 
@@ -192,7 +193,8 @@ describe("events", () => {
 })
 
 describe("system tables", () => {
-  const decoders = new RowDecoder.RowDecoders({ uuid: "string" })
+  const texts = CqlType.set(CqlType.scalar("text"))
+  const tokensOf = (...tokens: ReadonlyArray<string>) => new RawTokens(Codec.encode(texts, new Set(tokens))!)
   const row = (address: string, rpc: string | null, more: object = {}) => ({
     host_id: `host of ${address}`,
     data_center: "dc1",
@@ -200,7 +202,7 @@ describe("system tables", () => {
     peer: address,
     broadcast_address: address,
     rpc_address: rpc,
-    tokens: new Set(["1", "-5"]),
+    tokens: tokensOf("1", "-5"),
     release_version: "5.0.5",
     schema_version: "v",
     ...more
@@ -222,7 +224,7 @@ describe("system tables", () => {
           row("10.0.0.2", everywhere),
           row("10.0.0.3", "9.0.0.3")
         ])
-        const { nodes } = yield* SystemTables.topology(connection, decoders, "127.0.0.1")
+        const { nodes } = yield* new SystemTables.TopologyReader().read(connection, "127.0.0.1")
         assert.deepStrictEqual(nodes.map(({ address }) => address), ["127.0.0.1", "10.0.0.2", "9.0.0.3"])
       }
     }))
@@ -235,9 +237,9 @@ describe("system tables", () => {
         row("10.0.0.4", "10.0.0.4", { host_id: "host of 10.0.0.1" }),
         row("10.0.0.5", "10.0.0.5", { tokens: null })
       ])
-      const { nodes, skipped } = yield* SystemTables.topology(connection, decoders, "10.0.0.1")
+      const { nodes, skipped } = yield* new SystemTables.TopologyReader().read(connection, "10.0.0.1")
       assert.deepStrictEqual(nodes.map(({ address }) => address), ["10.0.0.1", "10.0.0.5"])
-      assert.deepStrictEqual(nodes.map(({ tokens }) => tokens), [[1n, -5n], []])
+      assert.deepStrictEqual(nodes.map(({ tokens }) => tokens.tokens), [[1n, -5n], []])
       assert.strictEqual(skipped.length, 3)
     }))
 

@@ -50,17 +50,25 @@ export class Addresses {
     return this.contacted.delete(hostId)
   }
 
-  /** Where the node is dialled; `port` is that of nodes which do not tell theirs. */
-  of(row: NodeRow, port: number): Effect.Effect<Reached> {
-    return Effect.gen({ self: this }, function*() {
+  /** Where the nodes are dialled; `portOf` is what they tell, or would. */
+  of(rows: ReadonlyArray<NodeRow>, portOf: (row: NodeRow) => number): Effect.Effect<ReadonlyArray<Reached>> {
+    if (this.translate === undefined) return Effect.succeed(rows.map((row) => this.told(row, portOf(row))))
+    return Effect.forEach(rows, (row) => {
       const { address, datacenter, hostId, rack } = row
-      const translated = yield* this.translated({ hostId, address, port, datacenter, rack })
-      if (translated !== undefined) return translated
-      const contacted = this.contacted.get(hostId)
-      if (contacted !== undefined && contacted.told === address) return contacted
-      this.contacted.delete(hostId)
-      return { address, port, servername: undefined, isIndirect: false }
-    })
+      const port = portOf(row)
+      return Effect.map(
+        this.translated({ hostId, address, port, datacenter, rack }),
+        (translated) => translated ?? this.told(row, port)
+      )
+    }, { concurrency: "unbounded" })
+  }
+
+  /** Where it says that it is, or where it was reached that said so. */
+  private told({ address, hostId }: NodeRow, port: number): Reached {
+    const contacted = this.contacted.get(hostId)
+    if (contacted !== undefined && contacted.told === address) return contacted
+    this.contacted.delete(hostId)
+    return { address, port, servername: undefined, isIndirect: false }
   }
 
   private readonly translated = Effect.fnUntraced({ self: this }, function*(this: Addresses, told: Told) {
