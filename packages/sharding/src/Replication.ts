@@ -267,13 +267,16 @@ const walkOf = <T>(topology: Topology<T>, strategy: ReplicationStrategy, nodeOf:
 
 const nobody: ReadonlyArray<never> = []
 
+/** Of more owners than these hardly two segments have the same replicas. */
+const SHARED = 24
+
 /**
  * The replicas of one strategy over one ring. Get one from {@link ReplicaTables}.
  *
  * **Details**
  *
  * Those of a segment are worked out when they are first asked for, about a microsecond, and kept: a table of a ring of 300 nodes with
- * 256 tokens each is there at once, and one that nobody asks costs nothing. Equal lists are one array.
+ * 256 tokens each is there at once, and one that nobody asks costs nothing. In small clusters equal lists are one array.
  *
  * @category models
  * @since 0.1.0
@@ -319,14 +322,14 @@ export class ReplicaTable<T, R extends RingOwners<T> = TokenRing<T>> {
   private add(segment: number): ReadonlyArray<T> {
     const { isWanted, owners } = this
     const numbers = this.found.subarray(0, this.walk(segment, this.found))
-    const key = numbers.join()
-    let replicas = this.shared.get(key)
+    const key = owners.length <= SHARED ? numbers.join() : undefined
+    let replicas = key === undefined ? undefined : this.shared.get(key)
     if (replicas === undefined) {
       const all = Array.from(numbers, (number) => owners[number]!)
       replicas = isWanted === undefined ? all : all.filter(isWanted)
-      this.shared.set(key, replicas)
+      if (key !== undefined) this.shared.set(key, replicas)
     }
-    this.lists ??= new Array<ReadonlyArray<T> | undefined>(this.ring.size).fill(undefined)
+    this.lists ??= Array.from<ReadonlyArray<T> | undefined>({ length: this.ring.size })
     this.lists[segment] = replicas
     return replicas
   }
@@ -403,7 +406,7 @@ export class ReplicaTables<T, R extends RingOwners<T> = TokenRing<T>> {
  * **Details**
  *
  * The result is indexed by `TokenRing.segmentOf`; it is a snapshot to compute when ring or schema change and to read
- * on requests. Equal lists are one array, so it costs a pointer per segment and a list per distinct set of replicas.
+ * on requests. In small clusters equal lists are one array.
  *
  * `nodeOf` is asked once for each owner, with NetworkTopologyStrategy only. Owners are told apart as keys of a `Map`.
  *

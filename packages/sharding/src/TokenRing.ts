@@ -62,7 +62,7 @@ export class TokenRing<T> {
 }
 
 /** Entries or buckets between two steps of {@link makeInSteps}: some tenths of a millisecond. */
-const STEP = 2_048
+const STEP = 512
 
 /** Buckets with more tokens than this are sorted by the engine; tokens are spread evenly, so most have one or two. */
 const FEW = 16
@@ -105,7 +105,7 @@ export const makeInSteps = function*<T>(entries: Iterable<TokenRingEntry<T>>): G
   const order = new Int32Array(count)
   for (let i = count - 1; i >= 0; i--) {
     order[--ends[(his[i]! ^ 0x80000000) >>> shift]!] = i
-    if (i % (8 * STEP) === 0) yield
+    if (i % (4 * STEP) === 0) yield
   }
   const compare = (a: number, b: number): number => his[a]! - his[b]! || los[a]! - los[b]! || a - b
   const hi = new Int32Array(count)
@@ -137,7 +137,7 @@ export const makeInSteps = function*<T>(entries: Iterable<TokenRingEntry<T>>): G
       loFlipped[owners.length] = los[entry]!
       owners.push(given[entry]!)
     }
-    if (bucket % STEP === STEP - 1) yield
+    if (bucket % (2 * STEP) === STEP) yield
   }
   starts[buckets] = owners.length
   const size = owners.length

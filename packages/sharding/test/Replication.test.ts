@@ -359,6 +359,16 @@ describe("Replication.ReplicaTables", () => {
     }
   })
 
+  it("has those only that are wanted, in their order", () => {
+    const isHere = (node: string): boolean => node.startsWith("d/")
+    const table = new Replication.ReplicaTables(ring, nodeOf, isHere).get(nts({ d: 2, e: 1 }))
+    const all = Replication.replicasBySegment(ring, nts({ d: 2, e: 1 }), nodeOf)
+    for (let segment = 0; segment < table.size; segment++) {
+      assert.deepStrictEqual(table.of(segment), all[segment]!.filter(isHere))
+      assert.strictEqual(table.of(segment), table.of(segment))
+    }
+  })
+
   it("an empty ring and LocalStrategy have nobody", () => {
     const empty = new Replication.ReplicaTables(TokenRing.make<string>([]), nodeOf).get(simple(3))
     assert.deepStrictEqual(Replication.replicasOf(empty, 0, 0), [])
