@@ -377,6 +377,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       pool: checked.pool,
       port: checked.port,
       addressTranslator: options.addressTranslator,
+      clientRoutes: options.clientRoutes,
       waitMillis: checked.waitMillis,
       agreementMillis: checked.agreementMillis,
       refreshMillis: checked.refreshMillis,

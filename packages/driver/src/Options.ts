@@ -22,6 +22,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type { AddressTranslator } from "./AddressTranslator.ts"
 import type * as Balancing from "./Balancing.ts"
+import type { ClientRoutes } from "./ClientRoutes.ts"
 import { CqlError, InvalidConfiguration, InvalidStatement } from "./CqlError.ts"
 import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./ExecuteOptions.ts"
 import type { Share } from "./internal/budget.ts"
@@ -47,6 +48,8 @@ export interface Options {
    * led, so that one node behind a mapped port, a port-forward or a tunnel needs no translator.
    */
   readonly addressTranslator?: AddressTranslator | undefined
+  /** Private links by which all nodes are reached, instead of `addressTranslator`. See `ClientRoutes`. */
+  readonly clientRoutes?: ClientRoutes | undefined
   /** The datacenter whose nodes are asked. Default: the contact points' common one. */
   readonly localDatacenter?: string | undefined
   /**
@@ -472,6 +475,19 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
   }
   if ("base" in delays && delays.base > delays.cap) {
     issue("reconnect.cap", `at least the base, ${delays.base} ms, got ${delays.cap} ms`)
+  }
+  if (options.clientRoutes !== undefined) {
+    const { connectionIds, table } = options.clientRoutes
+    const isList = Array.isArray(connectionIds) && connectionIds.length > 0
+    if (!isList || connectionIds.some((id: unknown) => typeof id !== "string")) {
+      issue("clientRoutes.connectionIds", `a list of ids of links, got ${format(connectionIds)}`)
+    }
+    if (table !== undefined && !/^\w+\.\w+$/.test(table)) {
+      issue("clientRoutes.table", `keyspace.table, got ${format(table)}`)
+    }
+    if (options.addressTranslator !== undefined) {
+      issue("addressTranslator", "goes not together with clientRoutes: either leads to all nodes")
+    }
   }
   if (options.addressTranslator !== undefined && typeof options.addressTranslator !== "function") {
     issue("addressTranslator", `a function of a node, got ${format(options.addressTranslator)}`)

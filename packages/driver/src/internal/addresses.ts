@@ -3,6 +3,7 @@ import { format } from "effect/Formatter"
 import { isIP } from "node:net"
 import type { AddressTranslator, Place, Told } from "../AddressTranslator.ts"
 import * as ContactPoints from "./contactPoints.ts"
+import type { Routes } from "./routes.ts"
 import type { NodeRow } from "./systemTables.ts"
 
 /** Where a node is dialled. */
@@ -50,8 +51,16 @@ export class Addresses {
     return this.contacted.delete(hostId)
   }
 
-  /** Where the nodes are dialled; `portOf` is what they tell, or would. */
-  of(rows: ReadonlyArray<NodeRow>, portOf: (row: NodeRow) => number): Effect.Effect<ReadonlyArray<Reached>> {
+  /**
+   * Where the nodes are dialled, `undefined` for those that cannot be; `portOf` is what they tell, or would. Where there are `routes`,
+   * nothing else leads to a node.
+   */
+  of(
+    rows: ReadonlyArray<NodeRow>,
+    portOf: (row: NodeRow) => number,
+    routes: Routes | undefined
+  ): Effect.Effect<ReadonlyArray<Reached | undefined>> {
+    if (routes !== undefined) return Effect.succeed(rows.map(({ hostId }) => routes.get(hostId)))
     if (this.translate === undefined) return Effect.succeed(rows.map((row) => this.told(row, portOf(row))))
     return Effect.forEach(rows, (row) => {
       const { address, datacenter, hostId, rack } = row

@@ -23,6 +23,7 @@ import * as Stream from "effect/Stream"
 import { isIP } from "node:net"
 import type { AddressTranslator } from "../AddressTranslator.ts"
 import type { CheckedFailover } from "../Balancing.ts"
+import type { ClientRoutes } from "../ClientRoutes.ts"
 import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeAvailable } from "../CqlError.ts"
 import type { SchemaAgreement } from "../ResultSet.ts"
 import * as Snapshot from "../Snapshot.ts"
@@ -30,6 +31,7 @@ import { Addresses, type Reached } from "./addresses.ts"
 import * as ContactPoints from "./contactPoints.ts"
 import type { Core } from "./core.ts"
 import { paced } from "./paced.ts"
+import * as Routes from "./routes.ts"
 import { staggered } from "./staggered.ts"
 import * as SystemTables from "./systemTables.ts"
 
@@ -42,6 +44,7 @@ export interface Options {
   /** Of nodes that are reached by way of something that is not what they say they are. */
   readonly port: number
   readonly addressTranslator: AddressTranslator | undefined
+  readonly clientRoutes: ClientRoutes | undefined
   /** The cluster that contact points have to be of; the first one's where it is not given. */
   readonly clusterName: string | undefined
   /** Milliseconds for the cluster to be there at all. */
@@ -97,6 +100,7 @@ interface Opened {
   readonly connection: Connection
   readonly topology: SystemTables.Topology
   readonly keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>
+  readonly routes: Routes.Routes | undefined
   readonly tablets: Tablets
 }
 
@@ -129,6 +133,7 @@ const CHANGES = 1024
  * part keeps the clients of a cluster from asking all at once.
  */
 const DEBOUNCE = { least: 500, spread: 1_000 }
+const EVENTS = ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"] as const
 /** So many known nodes are dialled for a control connection before the contact points are. */
 const KNOWN_FIRST = 8
 /** A node that does not answer holds nobody up for long. */
@@ -306,7 +311,7 @@ export class Cluster {
     this.isScylla = connection.features.isScylla
     this.isLost = false
     this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
-    if (target.isContact) this.addresses.reached(topology.local, target)
+    if (target.isContact && this.options.clientRoutes === undefined) this.addresses.reached(topology.local, target)
     // Its end is nobody's business as long as it is not the control connection.
     if (!connection.isOpen) this.lost()
     return opened.success
@@ -344,18 +349,19 @@ export class Cluster {
       endpoint: { address, port, tls: this.options.pool.tls, servername: name },
       owner: this.owner,
       expect: { clusterName: this.clusterName },
-      events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"]
+      events: this.options.clientRoutes === undefined ? EVENTS : [...EVENTS, "CLIENT_ROUTES_CHANGE"]
     })
     const read = Effect.gen({ self: this }, function*() {
       const topology = yield* this.reader.read(connection, address)
       const keyspaces = yield* SystemTables.keyspaces(connection, this.decoders)
+      const routes = yield* this.readRoutes(connection)
       if (this.isFiltered(topology.local, { address, port })) {
         return yield* new PoolError({
           reason: new DialFailed({ message: `${address}:${port} is filtered out (hostFilter)`, kind: "Unreachable" })
         })
       }
       const tablets = yield* this.readTablets(connection, keyspaces)
-      return { target, connection, topology, keyspaces, tablets }
+      return { target, connection, topology, keyspaces, routes, tablets }
     })
     return yield* Effect.onError(read, () => connection.close(0))
   })
@@ -365,7 +371,7 @@ export class Cluster {
     if (control === undefined) return
     const topology = yield* this.reader.read(control.connection, control.address)
     const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
-    yield* this.apply(topology, keyspaces)
+    yield* this.apply({ topology, keyspaces, routes: yield* this.readRoutes(control.connection) })
     this.learn(yield* this.readTablets(control.connection, keyspaces))
   })
 
@@ -381,6 +387,13 @@ export class Cluster {
       // One that is new is not asked: it is not known whether it may be.
       return this.members.get(hostId)?.isFiltered ?? true
     }
+  }
+
+  private readRoutes(connection: Connection): Effect.Effect<Routes.Routes | undefined, Refused> {
+    const { clientRoutes, pool } = this.options
+    return clientRoutes === undefined
+      ? Effect.undefined
+      : Routes.read(connection, this.decoders, clientRoutes, pool.tls !== undefined)
   }
 
   /** Where they are wanted, and the server has them in a form that is understood. */
@@ -415,8 +428,7 @@ export class Cluster {
   /** Starts pools of new nodes, ends those of nodes that left, publishes the snapshot. */
   private readonly apply = Effect.fnUntraced({ self: this }, function*(
     this: Cluster,
-    topology: SystemTables.Topology,
-    keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>
+    { keyspaces, routes, topology }: Pick<Opened, "topology" | "keyspaces" | "routes">
   ) {
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
     if (topology.clusterName !== "") this.clusterName = topology.clusterName
@@ -424,15 +436,20 @@ export class Cluster {
     this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
-    const places = yield* this.addresses.of(topology.nodes, this.portsOf(topology))
+    const places = yield* this.addresses.of(topology.nodes, this.portsOf(topology), routes)
     const ended: Array<Effect.Effect<unknown>> = []
-    const away = this.away(topology.nodes.filter((row, i) => !this.isFiltered(row, places[i]!)))
+    const away = this.away(
+      topology.nodes.filter((row, i) => places[i] !== undefined && !this.isFiltered(row, places[i]))
+    )
     for (const [i, row] of topology.nodes.entries()) {
       seen.add(row.hostId)
       const member = this.members.get(row.hostId)
-      const reached = places[i]!
+      const place = places[i]
+      if (place === undefined) this.core.warnings.warn(`route ${row.hostId}`, `${row.address} has no client route`)
+      const reached = place ??
+        { address: row.address, port: this.options.port, servername: undefined, isIndirect: true }
       const isFiltered = this.isFiltered(row, reached)
-      const isAsked = !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
+      const isAsked = place !== undefined && !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
       const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack &&
         member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect &&
         member.isFiltered === isFiltered && (member.node.pool !== undefined) === isAsked
@@ -696,7 +713,7 @@ export class Cluster {
   readonly start = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const first = yield* this.beginInTime()
     this.datacenter = yield* this.chooseDatacenter(first.topology)
-    yield* this.apply(first.topology, first.keyspaces)
+    yield* this.apply(first)
     this.learn(first.tablets)
     const { localRack } = this.options
     const racks = new Set(this.core.snapshot.local.map(({ rack }) => rack))
@@ -724,6 +741,15 @@ export class Cluster {
   /** The nodes are not where they say: what was dialled, and what helps. */
   private unreachable(reason: PoolReason | undefined): NoNodeAvailable {
     const { control, datacenter } = this
+    const { clientRoutes } = this.options
+    if (clientRoutes !== undefined && !this.core.snapshot.local.some(({ pool }) => pool !== undefined)) {
+      const { connectionIds, table = "system.client_routes" } = clientRoutes
+      const links = connectionIds.join(", ")
+      return new NoNodeAvailable({
+        message:
+          `no node of the datacenter ${datacenter} has a route by ${links} in ${table}: check clientRoutes.connectionIds`
+      })
+    }
     const nodes = this.core.snapshot.local.map(({ address, port, rpcAddress }) =>
       address === rpcAddress ? `${address}:${port}` : `${address}:${port}, which calls itself ${rpcAddress}`
     )
@@ -779,6 +805,11 @@ export class Cluster {
   /** Lets the pool of a known node know; answers whether that is all there is to do. */
   private hint(event: Response.Event): boolean {
     if (event._tag === "UnknownEvent") return true
+    // Links of others.
+    if (event._tag === "ClientRoutesChange") {
+      const own = this.options.clientRoutes?.connectionIds ?? []
+      return !event.connectionIds.some((id) => own.includes(id))
+    }
     if (event._tag === "SchemaChange") return false
     if (event._tag !== "StatusChange") return false
     if (event.change === "DOWN") this.down.add(event.address)
@@ -803,10 +834,10 @@ export class Cluster {
     for (let attempt = 0;; attempt++) {
       const opened = yield* Effect.result(this.open())
       if (Result.isSuccess(opened)) {
-        const { keyspaces, tablets, topology } = opened.success
+        const { tablets, topology } = opened.success
         // Events of what changed while there was no control connection went to nobody.
         if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
-        yield* this.apply(topology, keyspaces)
+        yield* this.apply(opened.success)
         return this.learn(tablets)
       }
       if (attempt === 0) yield* Effect.logWarning(`the control connection is lost: ${opened.failure.message}`)

@@ -40,7 +40,8 @@ export interface Topology {
   readonly skipped: ReadonlyArray<string>
 }
 
-type Problem = PoolError | ServerError
+/** Why something could not be read. */
+export type Problem = PoolError | ServerError
 
 /** Reads a system table on the control connection. */
 export const query = (
@@ -65,11 +66,11 @@ export const query = (
   )
 }
 
-const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
+export const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
 const isWildcard = (address: string): boolean => address === "" || address === "0.0.0.0" || address === "::"
 
 /** A port, where it is one. */
-const portOf = (value: unknown): number | undefined =>
+export const portOf = (value: unknown): number | undefined =>
   typeof value === "number" && value > 0 && value <= 65_535 ? value : undefined
 
 /**
