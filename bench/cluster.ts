@@ -188,13 +188,20 @@ const changed = async (nodes: number, vnodes: number, keyspaces: number) => {
       await during(() =>
         Effect.runPromise(Effect.gen(function*() {
           const topology = yield* reader.read(connection, "10.0.0.0")
-          const known = topology.nodes.map((node): Snapshot.Node => ({
-            ...node,
-            port: 9042,
-            rpcAddress: node.address,
-            tokens: node.tokens.tokens,
+          const known = topology.nodes.map((
+            { address, datacenter, hostId, peer, rack, releaseVersion, tokens }
+          ): Snapshot.Node => ({
+            address,
+            datacenter,
+            hostId,
             isLocal: true,
-            pool: undefined
+            peer,
+            pool: undefined,
+            port: 9042,
+            rack,
+            releaseVersion,
+            rpcAddress: address,
+            tokens: tokens.tokens
           }))
           placement = yield* paced(Snapshot.place(known, "Murmur3Partitioner", placement))
           const snapshot = Snapshot.make("c", "dc1", known, rows, { placement })

@@ -1,5 +1,5 @@
 /** Nodes that are reached by private links, and by nothing else. */
-import { ClientRoutes, CqlClient } from "@effect-scylla/driver"
+import { type ClientRoutes, CqlClient } from "@effect-scylla/driver"
 import { type Connection, Transport } from "@effect-scylla/pool"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"

@@ -3,7 +3,7 @@ import type { Connection } from "@effect-scylla/pool"
 import { Codec, CqlType, Frame, type Request, ServerError, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Clock, Effect, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { Buffer } from "node:buffer"
 import * as SystemTables from "../src/internal/systemTables.ts"
@@ -63,6 +63,43 @@ describe("a change of the schema", () => {
       for (let i = 0; i < 4; i++) yield* TestClock.adjust("100 millis")
       assert.isDefined(change.pollUnsafe(), "it is over, though its peers have not heard of it yet")
       yield* Fiber.join(change)
+    }))
+
+  it.effect("tells who has another one when they do not agree in time, and lets others ask", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const { cluster, cql, state } = yield* disagreeing("127.0.0.2")
+      const changed = yield* Effect.provide(passing(cql.execute(createKeyspace())), Logger.layer([logger]))
+      assert.strictEqual(changed.schemaAgreement?.agreed, false)
+      // Seen from the node that made the change, which may be the one that is alone with its version.
+      const [other, ...more] = changed.schemaAgreement!.others
+      assert.deepStrictEqual(more, [])
+      assert.isDefined(changed.schemaAgreement?.version)
+      assert.include(
+        lines,
+        `the nodes did not agree on the schema within 10 seconds: ${other!.address}:${cluster.port} has another one`
+      )
+      // Within the request's time, too.
+      const short = yield* passing(cql.execute(createKeyspace(), [], { timeout: "2 seconds" }))
+      assert.strictEqual(short.schemaAgreement?.agreed, false)
+      const asked = yield* passing(cql.schemaAgreement({ timeout: "1 second" }))
+      assert.strictEqual(asked.others.length, 1)
+      state.says = false
+      assert.deepStrictEqual((yield* passing(cql.schemaAgreement())).others, [])
+      const agreed = yield* passing(cql.execute(createKeyspace()))
+      assert.strictEqual(agreed.schemaAgreement?.agreed, true)
+      assert.isUndefined((yield* passing(cql.execute("SELECT key FROM system.local"))).schemaAgreement)
+    }))
+
+  it.effect("is not waited for where nobody wants to", () =>
+    Effect.gen(function*() {
+      const { cluster } = yield* disagreeing("127.0.0.2")
+      const cql = yield* passing(clientOf(cluster, { schemaAgreementTimeout: false }))
+      const begun = yield* Clock.currentTimeMillis
+      const changed = yield* passing(cql.execute(createKeyspace()))
+      assert.isBelow((yield* Clock.currentTimeMillis) - begun, 1_000)
+      assert.isUndefined(changed.schemaAgreement)
     }))
 
   it.effect.each(

@@ -3,18 +3,9 @@ import { format } from "effect/Formatter"
 import { isIP } from "node:net"
 import type { AddressTranslator, Place, Told } from "../AddressTranslator.ts"
 import * as ContactPoints from "./contactPoints.ts"
+import type { Reached } from "./reached.ts"
 import type { Routes } from "./routes.ts"
 import type { NodeRow } from "./systemTables.ts"
-
-/** Where a node is dialled. */
-export interface Reached {
-  readonly address: string
-  readonly port: number
-  /** The name by which it is known there, for certificates. */
-  readonly servername: string | undefined
-  /** Not where it says: something lies in between, which is not known to pass on local ports. */
-  readonly isIndirect: boolean
-}
 
 /** A node that was reached by a contact point. */
 interface Contacted extends Reached {

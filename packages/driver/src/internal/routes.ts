@@ -3,7 +3,7 @@ import type { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import * as Effect from "effect/Effect"
 import { isIP } from "node:net"
 import type { ClientRoutes } from "../ClientRoutes.ts"
-import type { Reached } from "./addresses.ts"
+import type { Reached } from "./reached.ts"
 import { portOf, type Problem, query, text } from "./systemTables.ts"
 
 /** Where nodes are reached, by host id. */
