@@ -185,9 +185,7 @@ describe("staggered", () => {
       assert.include(log, "b is given up")
       log.length = 0
       const gate = yield* Deferred.make<void>()
-      const waiting = (name: string) => Effect.as(Deferred.await(gate), name)
-      yield* Effect.forkChild(Effect.andThen(Effect.sleep(150), Deferred.succeed(gate, undefined)))
-      const both = yield* run(waiting("a"), waiting("b"))
+      const both = yield* run(Effect.as(Deferred.await(gate), "a"), Effect.as(Deferred.succeed(gate, undefined), "b"))
       assert.strictEqual(both._tag, "Success")
       assert.include(log, `${both._tag === "Success" && both.value === "a" ? "b" : "a"} is late`)
       const none = yield* run(attempt("a", 10, "fail"), attempt("b", 300, "fail"))
