@@ -24,11 +24,26 @@ export interface Coordinator {
   readonly rack: string
 }
 
+/**
+ * Whether the nodes have the same schema.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SchemaAgreement {
+  readonly agreed: boolean
+  /** Of the node that was asked; `undefined` where none could be. */
+  readonly version: string | undefined
+  /** The nodes that had another one at the last look. Those that are known to be down are not waited for. */
+  readonly others: ReadonlyArray<Coordinator>
+}
+
 /** What most requests have nothing of. @internal */
 export interface Effort {
   readonly attempts: ReadonlyArray<Attempt>
   readonly speculations: number
-  readonly schemaChange: SchemaChange | undefined
+  readonly schemaChange?: SchemaChange | undefined
+  readonly schemaAgreement?: SchemaAgreement | undefined
 }
 
 const NO_ATTEMPTS: ReadonlyArray<Attempt> = []
@@ -91,6 +106,10 @@ export class ResultSet<A = Row> {
   /** How many more nodes were asked before one had answered. */
   get speculations(): number {
     return this.effort?.speculations ?? 0
+  }
+  /** After a change of the schema: whether the nodes agreed on it within `schemaAgreementTimeout`. */
+  get schemaAgreement(): SchemaAgreement | undefined {
+    return this.effort?.schemaAgreement
   }
   /** What a statement has changed of the schema. */
   get schemaChange(): SchemaChange | undefined {

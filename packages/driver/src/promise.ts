@@ -462,6 +462,8 @@ const facade = (
     stats: cql.shardAwareStats,
     events: (options?: CallOptions) => eventsOf(cql, context, options?.signal),
     connected: (options?: CallOptions) => run(() => cql.awaitConnected, options?.signal),
+    schemaAgreement: (options?: CallOptions & { readonly timeout?: Duration.Input | undefined }) =>
+      run(() => cql.schemaAgreement(options), options?.signal),
     close,
     [Symbol.asyncDispose]: () => close()
   }) as Client

@@ -208,10 +208,8 @@ export class Call {
     for (let i = 0; i < result.speculations; i++) this.session.client.metrics.onSpeculativeExecution()
     const { schemaChange } = result
     if (schemaChange !== undefined) {
-      void this.session.control.changedBy(schemaChange).then((isAgreed) => {
-        made.info.isSchemaInAgreement = isAgreed
-        this.complete(made)
-      })
+      made.info.isSchemaInAgreement = result.schemaAgreement?.agreed !== false
+      void this.session.control.refresh(schemaChange, true).then(() => this.complete(made))
     } else this.complete(made)
   }
 

@@ -61,12 +61,6 @@ export const check = ({ given, filled }: Given): void => {
   ) only(`socketOptions.${name}`, value, usual, why)
   only("pooling.heartBeatInterval", pooling.heartBeatInterval, 30_000, "idle connections are probed every 30 seconds")
   only("protocolOptions.noCompact", protocolOptions.noCompact, false, "the NO_COMPACT startup option is not sent")
-  only(
-    "protocolOptions.maxSchemaAgreementWaitSeconds",
-    protocolOptions.maxSchemaAgreementWaitSeconds,
-    10,
-    "nodes have 10 seconds to agree on a schema"
-  )
   const { maxVersion } = protocolOptions
   if (maxVersion === 1 || maxVersion === 2) {
     refuse("protocolOptions.maxVersion", "version 3 of the protocol is the oldest that is spoken")
@@ -149,7 +143,8 @@ export const engineOptions = (
   keyspace: string | undefined,
   hostFilter: Options["hostFilter"]
 ): Options => {
-  const { maxVersion } = filled.protocolOptions
+  const { maxSchemaAgreementWaitSeconds, maxVersion } = filled.protocolOptions
+  const agreementMillis = 1_000 * maxSchemaAgreementWaitSeconds
   const { policies, socketOptions, sslOptions } = filled
   const datacenter = datacenterOf(filled)
   const authenticator = authenticatorOf(filled.authProvider)
@@ -179,6 +174,7 @@ export const engineOptions = (
     serialConsistency: "SERIAL",
     requestTimeout: timeoutOf(socketOptions.readTimeout),
     schemaTimeout: Math.max(65_000, timeoutOf(socketOptions.readTimeout)),
+    schemaAgreementTimeout: agreementMillis > 0 && agreementMillis,
     connectTimeout: socketOptions.connectTimeout,
     handshakeTimeout: socketOptions.connectTimeout,
     maxRows: 2 ** 31 - 1,

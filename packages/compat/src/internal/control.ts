@@ -110,14 +110,6 @@ export class Control {
     })
   }
 
-  /** A statement has changed the schema: answers whether the nodes agree on it. */
-  async changedBy(change: SchemaChange): Promise<boolean> {
-    const { hosts, metadata } = this.control
-    const isAgreed = hosts.length === 1 || await metadata.checkSchemaAgreement()
-    await this.refresh(change, true)
-    return isAgreed
-  }
-
   /** Reads again what a change of the schema was about: at once, or with others that come in the next moment. */
   async refresh(change: SchemaChange, now: boolean): Promise<void> {
     if (!this.options.isMetadataSyncEnabled) return

@@ -30,7 +30,7 @@ import {
 } from "../CqlError.ts"
 import { levelsOf, type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
-import { countOf, type Effort, empty, ResultSet } from "../ResultSet.ts"
+import { countOf, type Effort, empty, ResultSet, type SchemaAgreement } from "../ResultSet.ts"
 import { decide, mayBeSentTwice, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
 import type * as Speculation from "../Speculation.ts"
@@ -658,8 +658,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         const change = Response.readSchemaChange(body)
         core.schema.add(change)
         // It is done, whether the nodes agree on it in time or not.
-        const agreed = Effect.timeoutOption(core.slow.schemaChanged(this.connection!, change), this.left)
-        return this.settle(Effect.as(agreed, this.whole ? [] : empty(prefix, node, this.effort(change))))
+        const agreement = core.slow.schemaChanged(this.connection!, change, this.left)
+        return this.settle(
+          Effect.map(agreement, (agreement) => this.whole ? [] : empty(prefix, node, this.effort(change, agreement)))
+        )
       }
       return this.succeedLater(core.ticker, this.whole ? [] : empty(prefix, node, this.effort()))
     }
@@ -670,10 +672,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   }
 
   /** What came before the answer, and with it, of the few requests that have something of it. */
-  private effort(schemaChange?: Response.SchemaChange): Effort | undefined {
+  private effort(schemaChange?: Response.SchemaChange, schemaAgreement?: SchemaAgreement): Effort | undefined {
     const { history, race } = this
     if (history === undefined && race === undefined && schemaChange === undefined) return undefined
-    return { attempts: history?.attempts ?? [], speculations: race?.speculations ?? 0, schemaChange }
+    return { attempts: history?.attempts ?? [], speculations: race?.speculations ?? 0, schemaChange, schemaAgreement }
   }
 
   /** It is counted, and noted where it took long. */
