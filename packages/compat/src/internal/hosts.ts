@@ -88,7 +88,8 @@ export class Host extends TheirHost {
     Object.assign(this, {
       datacenter: node.datacenter,
       rack: node.rack,
-      tokens: node.tokenTexts ?? node.tokens.map(String),
+      // Those that are no int64 come as text.
+      tokens: node.tokens.length > 0 ? node.tokens.map(String) : [...node.tokenTexts ?? []],
       hostId: Uuid.fromString(node.hostId),
       cassandraVersion: node.releaseVersion
     })

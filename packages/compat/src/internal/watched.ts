@@ -44,6 +44,7 @@ export interface Watchable {
   readonly guessed: () => unknown
   readonly send: (statement: Prepared | string, values: any) => void
   readonly misfit: (error: unknown) => void
+  readonly refuse: (error: unknown) => void
 }
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
@@ -208,7 +209,12 @@ const startPlain = async (call: Watchable, executionOptions: any, engine: Mutabl
   await route(call.session, executionOptions, engine)
   judge(call, executionOptions, engine)
   speculate(call.session, call.query, engine)
-  const values = params === undefined || params === null ? NOTHING : call.guessed()
+  let values: unknown = NOTHING
+  try {
+    if (params !== undefined && params !== null) values = call.guessed()
+  } catch (error) {
+    return call.misfit(error)
+  }
   watch(call, executionOptions, params ?? undefined, () => {
     const request = new TheirRequests.QueryRequest(call.query, params, executionOptions, namedParameters)
     request.write(encoder, 0)
@@ -223,7 +229,7 @@ export const start = (call: Watchable): void => {
   const executionOptions = TheirExecutionOptions.create(call.given, call.session.client, call.rowCallback)
   const engine: Mutable<ExecuteOptions> = { ...call.wanted.engine }
   const begin = call.wanted.isPrepared ? startPrepared : startPlain
-  begin(call, executionOptions, engine).catch((error: unknown) => call.misfit(error))
+  begin(call, executionOptions, engine).catch((error: unknown) => call.refuse(error))
 }
 
 /** The same for a batch, by the key of its first statement. */
