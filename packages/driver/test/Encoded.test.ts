@@ -1,6 +1,16 @@
 /** Values that are bytes already, rows that a function makes, and what came before an answer. */
 import type { CqlClient, RetryPolicy } from "@effect-scylla/driver"
-import { Codec, CqlType, Encoded, Frame, type Metadata, type Request, ServerError, Uuid, Value } from "@effect-scylla/protocol"
+import {
+  Codec,
+  CqlType,
+  Encoded,
+  Frame,
+  type Metadata,
+  type Request,
+  ServerError,
+  Uuid,
+  Value
+} from "@effect-scylla/protocol"
 import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
@@ -28,8 +38,10 @@ const requests = Effect.fnUntraced(function*(
 ) {
   const seen: Array<{ readonly request: Request.Request; readonly node: number }> = []
   yield* cluster.intercept(({ node, opcode, request }) => {
-    if (opcode !== Frame.Opcode.EXECUTE && opcode !== Frame.Opcode.QUERY && opcode !== Frame.Opcode.BATCH &&
-      opcode !== Frame.Opcode.PREPARE) return undefined
+    if (
+      opcode !== Frame.Opcode.EXECUTE && opcode !== Frame.Opcode.QUERY && opcode !== Frame.Opcode.BATCH &&
+      opcode !== Frame.Opcode.PREPARE
+    ) return undefined
     seen.push({ request, node })
     return opcode === Frame.Opcode.PREPARE ? undefined : answer(seen.length)
   })
@@ -104,7 +116,9 @@ describe("values that are bytes already", () => {
       assert(batch?.request._tag === "Batch")
       assert.deepStrictEqual(more, [])
       assert.deepStrictEqual(batch.request.entries.map(({ _tag }) => _tag), ["Text", "Prepared", "Prepared"])
-      for (const who of [id, other]) assert.deepStrictEqual((yield* passing(cql.execute(SELECT, [who]))).rows, [{ id: who, v: 7 }])
+      for (const who of [id, other]) {
+        assert.deepStrictEqual((yield* passing(cql.execute(SELECT, [who]))).rows, [{ id: who, v: 7 }])
+      }
     }))
 
   it.effect("USE is refused all the same, and so is what has no place for them", () =>
@@ -160,7 +174,10 @@ describe("what came before an answer", () => {
           ? { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "busy" }) }
           : undefined)
       const { attempts } = yield* passing(cql.execute(select, [id]))
-      assert.deepStrictEqual(attempts.map(({ decision, reason }) => [reason._tag, decision]), [["Overloaded", "NextNode"]])
+      assert.deepStrictEqual(attempts.map(({ decision, reason }) => [reason._tag, decision]), [[
+        "Overloaded",
+        "NextNode"
+      ]])
       const { address, port } = cql.cluster().hosts.get(told[0]!)!
       assert.strictEqual(attempts[0]!.node, `${address}:${port}`)
       assert.strictEqual(cluster.nodes[seen[0]!.node]!.address, address)
@@ -184,7 +201,9 @@ describe("what came before an answer", () => {
         asked.push(n)
         return n === 1 ? 20 : n === 2 ? 40 : undefined
       }
-      const fiber = yield* Effect.forkChild(cql.execute(select, [id], { speculation: { delay } }), { startImmediately: true })
+      const fiber = yield* Effect.forkChild(cql.execute(select, [id], { speculation: { delay } }), {
+        startImmediately: true
+      })
       yield* TestClock.adjust("15 millis")
       assert.strictEqual(seen.length, 1)
       yield* TestClock.adjust("15 millis")
@@ -206,6 +225,8 @@ describe("what came before an answer", () => {
         throw boom
       }
       const exit = yield* passing(Effect.exit(cql.execute(SELECT, [id], { speculation: { delay } })))
-      assert.isTrue(Exit.isFailure(exit) && exit.cause.reasons.some((reason) => "defect" in reason && reason.defect === boom))
+      assert.isTrue(
+        Exit.isFailure(exit) && exit.cause.reasons.some((reason) => "defect" in reason && reason.defect === boom)
+      )
     }))
 })

@@ -54,7 +54,10 @@ const inPlace: Codec.CodecOptions = {
 
 const columns = [column("a", "int"), column("b", "text"), column("c", "list<text>")]
 
-const page = (rows: ReadonlyArray<ReadonlyArray<unknown>>, options: BindEncoder.BindEncoderOptions = {}): Uint8Array => {
+const page = (
+  rows: ReadonlyArray<ReadonlyArray<unknown>>,
+  options: BindEncoder.BindEncoderOptions = {}
+): Uint8Array => {
   const w = new Writer.Writer(16)
   w.i32(rows.length)
   const encoder = new BindEncoder.BindEncoder(columns, { ...inPlace, ...options })
@@ -146,7 +149,9 @@ describe("rows that a function makes", () => {
   for (const [what, shape] of [["few columns", columns], ["more than are generated", wide]] as const) {
     for (const generated of [true, false]) {
       it(`are told the columns once, and each row's values (${what}, generated ${generated})`, () => {
-        const row = shape.map(({ type }, i) => type._tag === "List" ? ["x"] : CqlType.format(type) === "int" ? i : `v${i}`)
+        const row = shape.map(({ type }, i) =>
+          type._tag === "List" ? ["x"] : CqlType.format(type) === "int" ? i : `v${i}`
+        )
         const w = new Writer.Writer(16)
         w.i32(3)
         const encoder = new BindEncoder.BindEncoder(shape, { generated })
@@ -203,10 +208,17 @@ describe("values that are bytes already, in a batch", () => {
     const { request } = Request.decode(frame[4]!, frame[1]!, body, Dialect.v4)
     assert(request._tag === "Batch")
     assert.deepStrictEqual(
-      request.entries.map((entry) => ({ ...entry, values: entry.values.map((value) => value instanceof Uint8Array ? [...value] : value) })),
+      request.entries.map((entry) => ({
+        ...entry,
+        values: entry.values.map((value) => value instanceof Uint8Array ? [...value] : value)
+      })),
       [
         { _tag: "Text", query: "INSERT", values: [[1], null, Value.Unset] },
-        { _tag: "Prepared", id: request.entries[1]!._tag === "Prepared" ? request.entries[1]!.id : id, values: [[1], null, Value.Unset] }
+        {
+          _tag: "Prepared",
+          id: request.entries[1]!._tag === "Prepared" ? request.entries[1]!.id : id,
+          values: [[1], null, Value.Unset]
+        }
       ]
     )
   })
@@ -214,7 +226,9 @@ describe("values that are bytes already, in a batch", () => {
   it("Unset among them is refused where the version has none, and nothing is appended", () => {
     const w = new Writer.Writer(16)
     const encoded = new Encoded.Encoded(values)
-    const error = thrown(() => BatchFrame.write(w, template(Dialect.make(3)), [{ id: undefined, query: "x", encoded }], 0))
+    const error = thrown(() =>
+      BatchFrame.write(w, template(Dialect.make(3)), [{ id: undefined, query: "x", encoded }], 0)
+    )
     assert.instanceOf(error, ProtocolError.EncodeError)
     assert.strictEqual(w.pos, 0)
   })
