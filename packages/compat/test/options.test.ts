@@ -1,5 +1,5 @@
 /** Options that nothing is done about are refused, by their names, when a client is made; those of a request when it is. */
-import { Client, errors, ExecutionProfile, policies, types } from "@effect-scylla/compat"
+import { Client, errors, ExecutionProfile, type policies, types } from "@effect-scylla/compat"
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import cassandra from "cassandra-driver"
 import { createRequire } from "node:module"

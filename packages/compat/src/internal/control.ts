@@ -12,6 +12,10 @@ import { type Encoder, theirs } from "./theirs.ts"
 /** A statement of `cassandra-driver` itself: its text, or a request with the text in it. */
 type Asked = string | { readonly query: string; readonly consistency?: number }
 
+/** How often, and how long apart, a node is looked for that has joined. */
+const LOOKS = 500
+const LOOK_MILLIS = 20
+
 /** All rows at once, as it asks for them. */
 const ALL = 2 ** 31 - 1
 
@@ -49,6 +53,8 @@ export class Control {
   private readonly options: any
   private engine: Engine | undefined = undefined
   private readonly rows = rowMaker(() => this.engine?.cql.isShardAware() === true)
+  /** Host ids of nodes that have left, as long as the snapshot still has them. */
+  private readonly left = new Set<string>()
   private readonly onDial: (error: Error) => void
 
   constructor(control: any, options: any, encoder: Encoder, onDial: (error: Error) => void) {
@@ -164,6 +170,12 @@ export class Control {
     const { control } = this
     if (change._tag === "DialFailed") this.onDial(fromReason(change.reason))
     if (change._tag === "Slot" || change._tag === "ShardAwarePort") return
+    // Of who joins and who leaves is told before the snapshot says so.
+    if (change._tag === "Removed") this.left.add(hostId)
+    if (change._tag === "Added") {
+      this.left.delete(hostId)
+      this.lookFor(hostId, LOOKS)
+    }
     this.look(false)
     const host: Host | undefined =
       control.hosts.values().find((host: Host) => String((host as any).hostId) === hostId) ??
@@ -173,19 +185,29 @@ export class Control {
     else if (change._tag === "Down") host.setDown()
   }
 
+  /** Looks again until a node that has joined is there. */
+  private lookFor(hostId: string, times: number): void {
+    const { engine } = this
+    if (engine === undefined || times === 0 || this.left.has(hostId)) return
+    if (engine.cql.cluster().hosts.has(hostId)) this.look(false)
+    else setTimeout(() => this.lookFor(hostId, times - 1), LOOK_MILLIS).unref()
+  }
+
   /** Takes over the nodes as the engine knows them now. */
   private look(isFirst: boolean): void {
     const { control, engine, options } = this
-    const { local, nodes } = engine!.cql.cluster()
+    const { hosts: known, local, nodes: all } = engine!.cql.cluster()
+    for (const hostId of this.left) if (!known.has(hostId)) this.left.delete(hostId)
+    const nodes = all.filter(({ hostId }) => !this.left.has(hostId))
     const { hosts, metadata } = control
     const places = new Map(nodes.map((node) => [addressOf(node), node]))
     const gone = hosts.keys().filter((address: string) => !places.has(address))
     const isOther = gone.length > 0 || nodes.length !== hosts.length
     for (const address of gone) hosts.remove(address)
     for (const [address, node] of places) {
-      const known: Host | undefined = hosts.get(address)
-      if (known !== undefined) {
-        known.describe(node)
+      const present: Host | undefined = hosts.get(address)
+      if (present !== undefined) {
+        present.describe(node)
         continue
       }
       const host = new Host(address, options, metadata, control.protocolVersion)

@@ -120,6 +120,8 @@ export class Session {
     try {
       return await open(options, (level, message) => client.log(level, message))
     } catch (error) {
+      const { _tag } = (error as CqlError).reason ?? {}
+      if (_tag === "AuthenticationFailed" || _tag === "BadCredentials") client.metrics.onAuthenticationError(error)
       throw connectError(error as CqlError, client.options.contactPoints[0], keyspace)
     }
   }
@@ -205,6 +207,9 @@ const connectError = (error: CqlError, contactPoint: string, keyspace: string | 
     if (issue?.path === "localDatacenter") {
       return because(new NoHostAvailableError({ [contactPoint]: new ArgumentError(issue.message) }), error)
     }
+  }
+  if (reason._tag === "AuthenticationFailed" || reason._tag === "BadCredentials") {
+    return because(new NoHostAvailableError({ [contactPoint]: fromCqlError(error) }), error)
   }
   const reasons = reason._tag === "NoContactPoint" ? reason.reasons.map(({ reason }) => reason) : [reason]
   for (const each of reasons) {
