@@ -109,7 +109,7 @@ describe("writes that may have been applied", () => {
       await client.connect()
       const seen = await answer(place, () => ({ _tag: "Error", error: unavailable }))
       // Servers may have begun with some statements of an unlogged batch.
-      const error: any = await client.batch(UNLOGGED, { logged: false }).catch((error: unknown) => error)
+      const error: any = await client.batch(UNLOGGED, { logged: false }).catch((error: any) => error)
       assert.deepStrictEqual([seen.length, retry.asked, error.code], [1, 1, 0x1000])
       assert.strictEqual(error.cause.outcome, "Ambiguous")
     })
@@ -150,11 +150,11 @@ describe("errors", () => {
       const client = place.make({ socketOptions: { readTimeout: 300 } })
       await client.connect()
       await answer(place, () => ({ _tag: "Ignore" }))
-      const error: any = await client.execute(APPEND).catch((error: unknown) => error)
+      const error: any = await client.execute(APPEND).catch((error: any) => error)
       assert.instanceOf(error, errors.OperationTimedOutError)
       assert.strictEqual(error.host, place.cluster.contactPoints[0])
       assert.strictEqual(error.cause.outcome, "Ambiguous")
-      const quick: any = await client.execute(APPEND, [], { readTimeout: 100 }).catch((error: unknown) => error)
+      const quick: any = await client.execute(APPEND, [], { readTimeout: 100 }).catch((error: any) => error)
       assert.instanceOf(quick, errors.OperationTimedOutError)
     })
   )
@@ -186,7 +186,7 @@ describe("errors", () => {
       const client = place.make()
       await client.connect()
       await answer(place, () => ({ _tag: "Ignore" }))
-      const pending = client.execute(APPEND).then(() => undefined, (error: unknown) => error)
+      const pending = client.execute(APPEND).then(() => undefined, (error: any) => error)
       await client.shutdown()
       assert.instanceOf(await pending, Error)
     })
@@ -203,7 +203,7 @@ describe("authentication", () => {
         await make({ credentials }, library).connect()
         await make({ authProvider: new library.auth.PlainTextAuthProvider("ann", "secret") }, library).connect()
         for (const options of [{ credentials: { ...credentials, password: "wrong" } }, {}]) {
-          const error = await make(options, library).connect().catch((error: unknown) => error)
+          const error = await make(options, library).connect().catch((error: any) => error)
           assert.strictEqual(error.constructor.name, "NoHostAvailableError")
           const [inner] = Object.values<any>(error.innerErrors)
           assert.strictEqual(inner.constructor.name, "AuthenticationError")
@@ -306,7 +306,7 @@ describe("nodes", () => {
       const error: any = await client.execute("SELECT * FROM ks.t WHERE k = ?", ["a"], {
         prepare: true,
         isIdempotent: true
-      }).catch((error: unknown) => error)
+      }).catch((error: any) => error)
       assert.instanceOf(error, errors.NoHostAvailableError)
       assert.strictEqual(seen.length, 2)
       assert.strictEqual(Object.keys(error.innerErrors).length, 2)
