@@ -65,8 +65,8 @@ describe("a day of a client in a cluster that changes", () => {
       const { of } = Addresses.prototype
       const said = yield* isCaught(() => {
         const kept = new Map<string, unknown>()
-        Addresses.prototype.of = function(rows, portOf, routes) {
-          return Effect.map(of.call(this, rows, portOf, routes), (places) =>
+        Addresses.prototype.of = function(rows, portOf, routes, isReached) {
+          return Effect.map(of.call(this, rows, portOf, routes, isReached), (places) =>
             places.map((place, i) => {
               const { hostId } = rows[i]!
               if (!kept.has(hostId)) kept.set(hostId, place)
