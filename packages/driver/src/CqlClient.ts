@@ -9,6 +9,7 @@
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
+import { Encoded } from "@effect-scylla/protocol/Encoded"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ColumnarPage, LazyRow } from "@effect-scylla/protocol/RowShape"
@@ -35,11 +36,13 @@ import { expose } from "./internal/clientMetrics.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
+import { EncodedStatement } from "./internal/encodedStatement.ts"
 import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { sendGrouped } from "./internal/grouping.ts"
 import { fromConfig } from "./internal/lazyConfig.ts"
 import { misplaced, notSent } from "./internal/notSent.ts"
+import type { PlainText } from "./internal/plainTexts.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import { told } from "./internal/preparing.ts"
 import { Retries } from "./internal/retries.ts"
@@ -50,7 +53,7 @@ import { Speculator } from "./internal/speculator.ts"
 import { learning } from "./internal/tabletLearning.ts"
 import { Teacher } from "./internal/teacher.ts"
 import { traceOf } from "./internal/tracing.ts"
-import { inOrder } from "./internal/values.ts"
+import { inOrder, keyOf } from "./internal/values.ts"
 import { Warnings } from "./internal/warnings.ts"
 import type * as Many from "./Many.ts"
 import * as Options from "./Options.ts"
@@ -430,7 +433,7 @@ const fromCore = (
     whole: boolean,
     deadline?: number
   ): ExecuteRequest =>
-    new ExecuteRequest(
+    values instanceof Encoded ? withBytes(prepared, values, options, whole) : new ExecuteRequest(
       core,
       prepared,
       inOrder(prepared, values),
@@ -438,6 +441,18 @@ const fromCore = (
       whole,
       deadline
     )
+  /** Values that are bytes already; of a prepared statement they say where it goes, if they are as many as it takes. */
+  const withBytes = (
+    statement: Prepared | PlainText,
+    encoded: Encoded,
+    options: ExecuteOptions.Resolved,
+    whole: boolean
+  ): ExecuteRequest => {
+    const keyed = statement.form === "prepared" && options.way === undefined
+      ? ExecuteOptions.withKey(options, keyOf(statement, encoded))
+      : options
+    return new ExecuteRequest(core, new EncodedStatement(statement, encoded), NO_VALUES, keyed, whole)
+  }
   /** Prepares the text and runs it, all in the time of one request. */
   const prepareAndRun = (
     text: string,
@@ -486,6 +501,12 @@ const fromCore = (
       throw new InvalidStatement({
         message: `what is executed is a text or a prepared statement, got ${format(statement)}`
       })
+    }
+    if (values instanceof Encoded) {
+      const refused = refuse(statement, isUse)
+      return refused === undefined
+        ? withBytes(core.texts.of(statement), values, resolved, whole)
+        : Effect.fail(refused)
     }
     const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
     if (!isEmpty) {

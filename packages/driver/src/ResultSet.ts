@@ -4,10 +4,11 @@
  * @since 0.1.0
  */
 import type { Column } from "@effect-scylla/protocol/Metadata"
-import type { Prefix } from "@effect-scylla/protocol/Response"
+import type { Prefix, SchemaChange } from "@effect-scylla/protocol/Response"
 import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import { ColumnarPage, LazyRow } from "@effect-scylla/protocol/RowShape"
 import type { Uuid } from "@effect-scylla/protocol/Uuid"
+import type { Attempt } from "./CqlError.ts"
 
 /**
  * The node and shard that answered.
@@ -37,6 +38,16 @@ export interface SchemaAgreement {
   readonly others: ReadonlyArray<Coordinator>
 }
 
+/** What most requests have nothing of. @internal */
+export interface Effort {
+  readonly attempts: ReadonlyArray<Attempt>
+  readonly speculations: number
+  readonly schemaChange?: SchemaChange | undefined
+  readonly schemaAgreement?: SchemaAgreement | undefined
+}
+
+const NO_ATTEMPTS: ReadonlyArray<Attempt> = []
+
 /** How many rows there are, in whichever form. @internal */
 export const countOf = (rows: ReadonlyArray<unknown>): number =>
   rows[0] instanceof ColumnarPage
@@ -58,10 +69,9 @@ export class ResultSet<A = Row> {
   readonly coordinator: Coordinator
   /** Of the answer as it came, without its header and what came before the result; 0 where there are no rows. */
   readonly bytes: number
-  /** After a change of the schema: whether the nodes agreed on it within `schemaAgreementTimeout`. */
-  readonly schemaAgreement: SchemaAgreement | undefined
   private readonly decoder: RowDecoder | undefined
   private readonly prefix: Prefix
+  private readonly effort: Effort | undefined
 
   constructor(
     rows: Array<A>,
@@ -70,10 +80,10 @@ export class ResultSet<A = Row> {
     prefix: Prefix,
     coordinator: Coordinator,
     bytes = 0,
-    schemaAgreement?: SchemaAgreement
+    effort?: Effort
   ) {
+    this.effort = effort
     this.bytes = bytes
-    this.schemaAgreement = schemaAgreement
     this.rows = rows
     this.pagingState = pagingState
     this.decoder = decoder
@@ -88,6 +98,22 @@ export class ResultSet<A = Row> {
   /** What the server warns of, for example a large batch. */
   get warnings(): ReadonlyArray<string> {
     return this.prefix.warnings
+  }
+  /** The attempts that failed before the answer came, in their order; none in most cases. */
+  get attempts(): ReadonlyArray<Attempt> {
+    return this.effort?.attempts ?? NO_ATTEMPTS
+  }
+  /** How many more nodes were asked before one had answered. */
+  get speculations(): number {
+    return this.effort?.speculations ?? 0
+  }
+  /** After a change of the schema: whether the nodes agreed on it within `schemaAgreementTimeout`. */
+  get schemaAgreement(): SchemaAgreement | undefined {
+    return this.effort?.schemaAgreement
+  }
+  /** What a statement has changed of the schema. */
+  get schemaChange(): SchemaChange | undefined {
+    return this.effort?.schemaChange
   }
   /** The trace, when one was asked for. */
   get tracingId(): Uuid | undefined {
@@ -111,5 +137,5 @@ export class ResultSet<A = Row> {
 }
 
 /** @internal */
-export const empty = (prefix: Prefix, coordinator: Coordinator, schemaAgreement?: SchemaAgreement): ResultSet<any> =>
-  new ResultSet([], null, undefined, prefix, coordinator, 0, schemaAgreement)
+export const empty = (prefix: Prefix, coordinator: Coordinator, effort?: Effort): ResultSet<any> =>
+  new ResultSet([], null, undefined, prefix, coordinator, 0, effort)
