@@ -20,6 +20,11 @@ interface Contacted extends Reached {
 export class Addresses {
   private readonly contacted = new Map<string, Contacted>()
   private readonly translate: AddressTranslator | undefined
+  /** What the translator said of what a node told. */
+  private readonly translations = new Map<
+    string,
+    { readonly address: string; readonly port: number; readonly place: Reached | undefined }
+  >()
   /** What was warned of. */
   private readonly failed = new Set<string>()
 
@@ -44,23 +49,35 @@ export class Addresses {
 
   /**
    * Where the nodes are dialled, `undefined` for those that cannot be; `portOf` is what they tell, or would. Where there are `routes`,
-   * nothing else leads to a node.
+   * nothing else leads to a node. The translator is not asked again of a node that still tells the same, and is reached.
    */
   of(
     rows: ReadonlyArray<NodeRow>,
     portOf: (row: NodeRow) => number,
-    routes: Routes | undefined
+    routes: Routes | undefined,
+    isReached: (hostId: string) => boolean
   ): Effect.Effect<ReadonlyArray<Reached | undefined>> {
     if (routes !== undefined) return Effect.succeed(rows.map(({ hostId }) => routes.get(hostId)))
     if (this.translate === undefined) return Effect.succeed(rows.map((row) => this.told(row, portOf(row))))
     return Effect.forEach(rows, (row) => {
       const { address, datacenter, hostId, rack } = row
       const port = portOf(row)
-      return Effect.map(
-        this.translated({ hostId, address, port, datacenter, rack }),
-        (translated) => translated ?? this.told(row, port)
+      const before = this.translations.get(hostId)
+      if (before !== undefined && before.address === address && before.port === port && isReached(hostId)) {
+        return Effect.succeed(before.place ?? this.told(row, port))
+      }
+      return Effect.map(this.translated({ hostId, address, port, datacenter, rack }), (place) => {
+        this.translations.set(hostId, { address, port, place })
+        return place ?? this.told(row, port)
+      })
+    }, { concurrency: "unbounded" }).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          const known = new Set(rows.map(({ hostId }) => hostId))
+          for (const hostId of this.translations.keys()) if (!known.has(hostId)) this.translations.delete(hostId)
+        })
       )
-    }, { concurrency: "unbounded" })
+    )
   }
 
   /** Where it says that it is, or where it was reached that said so. */

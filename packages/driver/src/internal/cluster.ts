@@ -437,7 +437,12 @@ export class Cluster {
     this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
-    const places = yield* this.addresses.of(topology.nodes, this.portsOf(topology), routes)
+    const places = yield* this.addresses.of(
+      topology.nodes,
+      this.portsOf(topology),
+      routes,
+      (hostId) => this.members.get(hostId)?.node.pool?.isUp === true
+    )
     const ended: Array<Effect.Effect<unknown>> = []
     const away = this.away(
       topology.nodes.filter((row, i) => places[i] !== undefined && !this.isFiltered(row, places[i]))
