@@ -83,8 +83,9 @@ export class Call {
       if (typeof this.query !== "string") {
         throw new (theirs.errors as any).ArgumentError(`a query is a text, got ${String(this.query)}`)
       }
-      if (this.wanted.isWatched) Watched.start(this)
-      else if (this.wanted.isPrepared) this.startPrepared()
+      if (this.wanted.isWatched) {
+        if (!this.startUse()) Watched.start(this)
+      }       else if (this.wanted.isPrepared) this.startPrepared()
       else this.startPlain()
     } catch (error) {
       this.refuse(error)
@@ -93,6 +94,7 @@ export class Call {
 
   private startPrepared(): void {
     const { params, session } = this
+    if (this.startUse()) return
     if (params === undefined || params === null) return this.send(this.query, NO_VALUES)
     if (Array.isArray(params)) return this.send(this.query, session.bindings.settled(params))
     // By name: the columns have to be known.
@@ -121,8 +123,7 @@ export class Call {
   private startPlain(): void {
     const { client } = this.session
     const { params, query } = this
-    const used = USE.exec(query)
-    if (used !== null) return this.use(used[1]?.replaceAll('""', '"') ?? used[2]!.toLowerCase())
+    if (this.startUse()) return
     if (params === undefined || params === null) return this.send(query, NO_VALUES)
     const { hints } = this.wanted
     if (Array.isArray(hints) && hints.some((hint) => typeof hint === "string")) {
@@ -131,6 +132,18 @@ export class Call {
         (error: unknown) => this.refuse(error)
       )
     } else this.sendPlain()
+  }
+
+  /** Another keyspace is for the client to take: answers whether the statement wants that. */
+  private startUse(): boolean {
+    const { query } = this
+    const first = query.charCodeAt(0)
+    // Of nearly all statements it is certain by their first letter.
+    if (first > 0x20 && (first | 0x20) !== 0x75) return false
+    const used = USE.exec(query)
+    if (used === null) return false
+    this.use(used[1]?.replaceAll('""', '"') ?? used[2]!.toLowerCase())
+    return true
   }
 
   private sendPlain(): void {
