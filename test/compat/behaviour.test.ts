@@ -4,6 +4,9 @@ import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { SimulatedCluster as Simulated } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { type AddressInfo, connect, type Socket } from "node:net"
+import { createServer } from "node:tls"
 import { libraries, optionsFor } from "./support/beside.ts"
 
 const { Client, errors, policies, types } = libraries.ours as any
@@ -240,6 +243,44 @@ describe("authentication", () => {
         )
       }
     }, { credentials })
+  )
+})
+
+describe("TLS", () => {
+  const fixture = (name: string): string =>
+    readFileSync(new URL(`../../packages/pool/test/fixtures/${name}`, import.meta.url), "utf8")
+
+  it(
+    "by sslOptions: nothing is verified by default, as with cassandra-driver, and everything where it is asked for",
+    on(1, async ({ cluster, make }) => {
+      // A node behind TLS: what ends it here goes on to the node.
+      const sockets = new Set<Socket>()
+      const server = createServer({ cert: fixture("cert.pem"), key: fixture("key.pem") }, (outer) => {
+        const inner = connect(cluster.port, "127.0.0.1")
+        for (const [from, to] of [[outer, inner], [inner, outer]] as const) {
+          sockets.add(from)
+          from.on("error", () => to.destroy()).on("close", () => to.destroy()).pipe(to)
+        }
+      })
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+      const { port } = server.address() as AddressInfo
+      const at = { contactPoints: [`127.0.0.1:${port}`], protocolOptions: { port } }
+      try {
+        for (const library of [libraries.theirs, libraries.ours] as ReadonlyArray<any>) {
+          const client = make({ ...at, sslOptions: {} }, library)
+          await client.connect()
+          assert.strictEqual((await client.execute("SELECT key FROM system.local")).rowLength, 1)
+          const error = await make({ ...at, sslOptions: { rejectUnauthorized: true } }, library).connect()
+            .catch((error: any) => error)
+          assert.strictEqual(error.constructor.name, "NoHostAvailableError")
+          const plain = await make(at, library).connect().catch((error: any) => error)
+          assert.strictEqual(plain.constructor.name, "NoHostAvailableError")
+        }
+      } finally {
+        for (const socket of sockets) socket.destroy()
+        await new Promise((resolve) => server.close(resolve))
+      }
+    })
   )
 })
 

@@ -20,7 +20,11 @@ describe("README", () => {
     for (const name of ["ClientOptions", "QueryOptions"]) {
       const body = new RegExp(`export interface ${name} \\{([\\s\\S]*?)\\n\\}`).exec(declared)![1]!
       const options = Array.from(body.matchAll(/(\w+)\??:/g), ([, option]) => option!)
-        .filter((option) => !["key", "username", "password", "secureConnectBundle", "handler", "callback", "err", "result"].includes(option))
+        .filter((option) =>
+          !["key", "username", "password", "secureConnectBundle", "handler", "callback", "err", "result"].includes(
+            option
+          )
+        )
       assert.isAbove(options.length, 15)
       for (const option of options) assert.match(readme, new RegExp(`\\b${option}\\b`), option)
     }

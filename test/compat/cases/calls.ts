@@ -332,8 +332,11 @@ const execute: ReadonlyArray<Case> = [
       await client.execute("SELECT v, n FROM kv WHERE k = 'text1'")
     ]
   }),
-  a("execute: comments, blanks and semicolons", ({ client }) =>
-    client.execute("  -- a comment\n /* another */ SELECT key FROM system.local ;  ", [], { prepare: true })),
+  a(
+    "execute: comments, blanks and semicolons",
+    ({ client }) =>
+      client.execute("  -- a comment\n /* another */ SELECT key FROM system.local ;  ", [], { prepare: true })
+  ),
   a("execute: DISTINCT, LIMIT, ORDER, ALLOW FILTERING", async ({ client }) => [
     await client.execute("SELECT DISTINCT p FROM pages LIMIT 3"),
     await client.execute("SELECT c FROM pages WHERE p = 1 ORDER BY c DESC LIMIT ?", [2], { prepare: true }),
@@ -351,12 +354,21 @@ const execute: ReadonlyArray<Case> = [
   }),
   a("execute: deletes and empty rows", async ({ client }) => {
     await client.execute("INSERT INTO kv (k, v) VALUES ('del', 'x')")
-    return [await client.execute("DELETE FROM kv WHERE k = ?", ["del"], { prepare: true }), await client.execute("SELECT * FROM kv WHERE k = 'del'")]
+    return [
+      await client.execute("DELETE FROM kv WHERE k = ?", ["del"], { prepare: true }),
+      await client.execute("SELECT * FROM kv WHERE k = 'del'")
+    ]
   }),
-  a("execute: TRUNCATE", async ({ client }) => [await client.execute("TRUNCATE counts"), await client.execute("SELECT * FROM counts")]),
+  a(
+    "execute: TRUNCATE",
+    async ({ client }) => [await client.execute("TRUNCATE counts"), await client.execute("SELECT * FROM counts")]
+  ),
   a("execute: many at once, prepared by the first", async ({ client }) => {
     const found = await Promise.all(
-      Array.from({ length: 30 }, () => client.execute("SELECT k, v FROM kv WHERE k = ? LIMIT 7", ["nobody"], { prepare: true }))
+      Array.from(
+        { length: 30 },
+        () => client.execute("SELECT k, v FROM kv WHERE k = ? LIMIT 7", ["nobody"], { prepare: true })
+      )
     )
     return found.map(({ rowLength }) => rowLength)
   }),

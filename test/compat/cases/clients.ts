@@ -231,7 +231,9 @@ const options: ReadonlyArray<Case> = [
     }
   })),
   connected("DefaultLoadBalancingPolicy with a filter, the datacenter of the options", ({ lib }) => ({
-    policies: { loadBalancing: new (lib.policies.loadBalancing as any).DefaultLoadBalancingPolicy({ filter: () => true }) }
+    policies: {
+      loadBalancing: new (lib.policies.loadBalancing as any).DefaultLoadBalancingPolicy({ filter: () => true })
+    }
   })),
   connected(
     "ConstantReconnectionPolicy",

@@ -85,7 +85,7 @@ export class Call {
       }
       if (this.wanted.isWatched) {
         if (!this.startUse()) Watched.start(this)
-      }       else if (this.wanted.isPrepared) this.startPrepared()
+      } else if (this.wanted.isPrepared) this.startPrepared()
       else this.startPlain()
     } catch (error) {
       this.refuse(error)

@@ -132,7 +132,11 @@ export class Session {
     const host = client.hosts.get(addressOf(node)) ?? this.stranger(node)
     return client.profileManager._loadBalancingPolicies.every((policy: any) => {
       try {
-        return withDatacenter(policy, client.options.localDataCenter, () => policy.getDistance(host) === distance.ignored)
+        return withDatacenter(
+          policy,
+          client.options.localDataCenter,
+          () => policy.getDistance(host) === distance.ignored
+        )
       } catch {
         // Before it is told of the cluster.
         return false
