@@ -388,6 +388,46 @@ describe("nodes", () => {
   )
 })
 
+describe("trackers and metrics", () => {
+  it(
+    "hear of each attempt, as with cassandra-driver",
+    on(3, async (place) => {
+      const seen: Record<string, unknown> = {}
+      for (const [name, library] of Object.entries({ theirs: libraries.theirs, ours: libraries.ours }) as any) {
+        const calls: Array<string> = []
+        class Own extends library.tracker.RequestTracker {
+          onSuccess(host: any) {
+            calls.push(`success ${typeof host.address}`)
+          }
+          onError(host: any, _query: any, _params: any, _options: any, _length: any, error: any, latency: any) {
+            calls.push(`error ${typeof host.address} ${error.code} ${latency.length}`)
+          }
+          shutdown() {}
+        }
+        const client = place.make({ requestTracker: new Own() }, library)
+        await client.connect()
+        await until(
+          "all nodes have connections",
+          () => client.hosts.values().every((host: any) => host.pool.connections.length > 0)
+        )
+        const { errors: failures, responses, retries } = client.metrics
+        const count = (what: string, emitter: any) => emitter.on("increment", () => calls.push(what))
+        count("other error", failures.other)
+        count("other retry", retries.other)
+        count("success", responses.success)
+        await answer(place, (count) =>
+          count === 1
+            ? { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "busy" }) }
+            : undefined)
+        await client.execute("SELECT * FROM ks.t WHERE k = 'a'", [], { isIdempotent: true })
+        await answer(place, () => undefined)
+        seen[name] = calls.sort()
+      }
+      assert.deepStrictEqual(seen["ours"], seen["theirs"])
+    })
+  )
+})
+
 describe("speculation", () => {
   it(
     "asks another node by the constant policy and by one's own, of what is idempotent alone",
