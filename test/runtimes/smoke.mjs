@@ -29,7 +29,9 @@ const smoke = {
           localDataCenter: datacenter,
           protocolOptions: { port: Number(contactPoints[0].split(":")[1]) }
         })
-        await client.execute("CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+        await client.execute(
+          "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+        )
         await client.execute("CREATE TABLE k.t (id uuid PRIMARY KEY, n bigint)")
         const id = types.Uuid.random()
         await client.execute("INSERT INTO k.t (id, n) VALUES (?, ?)", [id, 7], { prepare: true })
