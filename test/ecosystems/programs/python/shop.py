@@ -220,19 +220,19 @@ event = keyspace.tables["event"]
 out["meta"] = {
     "nodes": len([host for host in cluster.metadata.all_hosts() if host.is_up]),
     "tables": sorted(keyspace.tables),
-    "indexes": sorted(keyspace.indexes),
     "partition": [column.name for column in event.partition_key],
     "clustering": [[column.name, "desc" if column.is_reversed else "asc"] for column in event.clustering_key],
     "static": [column.name for column in event.columns.values() if column.is_static],
     "columns": {column.name: column.cql_type for column in keyspace.tables["customer"].columns.values()},
     "type": [keyspace.user_types["address"].field_names, keyspace.user_types["address"].field_types],
-    "replicas": len(cluster.metadata.get_replicas(KEYSPACE, b"\0\0\0\1")),
 }
+own = {"indexes": sorted(keyspace.indexes), "replicas": len(cluster.metadata.get_replicas(KEYSPACE, b"\0\0\0\1"))}
 traced = session.execute("SELECT * FROM customer WHERE id = 1", trace=True).get_query_trace()
-out["traced"] = [traced.request_type, len(traced.events) > 0]
+own["traced"] = [traced.request_type, len(traced.events) > 0]
 
 session.execute(f"DROP KEYSPACE {KEYSPACE}")
-out["dropped"] = KEYSPACE not in cluster.metadata.keyspaces
+own["dropped"] = KEYSPACE not in cluster.metadata.keyspaces
 cluster.shutdown()
+out["own"] = own
 print(json.dumps(out, ensure_ascii=False), flush=True)
 os._exit(0)  # the event loop of the driver sometimes misses its end, and would be waited for for 5 seconds
