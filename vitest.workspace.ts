@@ -71,6 +71,7 @@ const projects: Array<TestProjectConfiguration> = [
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true }),
+  project("ecosystems", "test/ecosystems", { timeout: 60_000, last: true }),
   project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: true })
 ]
 

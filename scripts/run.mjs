@@ -68,6 +68,7 @@ const jobs = {
   bench: script("bench/main.ts"),
   fuzz: script("test/fuzz/main.ts"),
   differential: script("test/differential/main.ts"),
+  ecosystems: script("test/ecosystems/main.ts"),
   chaos: (args) => script(args.includes("--client") ? "test/chaos/main.ts" : "packages/pool/test/chaos/main.ts")(args),
   vitest: (args) => run("vitest", ["run", ...args]),
   test

@@ -23,6 +23,7 @@ export const tiers = {
     "testkit-servers": undefined,
     "cli-servers": undefined,
     integration: undefined,
+    ecosystems: undefined,
     "chaos-servers": undefined
   }
 }

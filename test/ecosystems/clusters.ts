@@ -1,0 +1,106 @@
+/** The clusters that clients of others are run on, and a client's run on one. */
+import { SimulatedCluster, TestServer } from "@effect-scylla/testkit"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import { execFile } from "node:child_process"
+import { instead } from "../integration/support/instead.ts"
+import { type Client, whyNot } from "./clients.ts"
+
+export interface Cluster {
+  readonly product: "scylla" | "cassandra"
+  readonly host: string
+  readonly port: number
+  readonly datacenter: string
+  /** As many as there are nodes: each has all the data. */
+  readonly copies: number
+  /** What it has seen; nothing of a real one. */
+  readonly stats?: SimulatedCluster.SimulatedCluster["stats"]
+}
+
+interface Setting {
+  readonly title: string
+  readonly make: Effect.Effect<Cluster, unknown, Scope.Scope>
+}
+
+const simulated = (title: string, options: SimulatedCluster.Options): Setting => ({
+  title,
+  make: Effect.map(SimulatedCluster.make(options), ({ datacenter, nodes, port, product, stats }) => ({
+    product,
+    host: nodes[0]!.address,
+    port,
+    datacenter,
+    copies: nodes.length,
+    stats
+  }))
+})
+
+/** One that runs already, named by `CQL_CONTACT_POINTS`: what is expected of the simulated ones is what it answers. */
+const external: Setting = {
+  title: "those of CQL_CONTACT_POINTS",
+  make: Effect.gen(function*() {
+    const { contactPoints, datacenter, product } = yield* TestServer.TestServer
+    const [host, port] = contactPoints[0]!.split(":")
+    return { product, host: host!, port: Number(port), datacenter: datacenter!, copies: contactPoints.length }
+  }).pipe(Effect.provide(TestServer.external))
+}
+
+/** What a client may meet: shards, tablets, a node alone, and nothing of ScyllaDB's. */
+export const settings: ReadonlyArray<Setting> = [
+  simulated("three nodes of ScyllaDB, with tablets", { nodes: 3, shards: 2, tablets: true }),
+  simulated("one node of ScyllaDB", { nodes: 1, shards: 3 }),
+  simulated("three nodes of Cassandra", { nodes: 3, product: "cassandra" }),
+  ...process.env["CQL_CONTACT_POINTS"] === undefined ? [] : [external]
+]
+
+/** How long a program may take, in milliseconds. */
+const PATIENCE = 60_000
+
+export interface Ran {
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command to its end, which has to be a good one. */
+export const run = (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>>; readonly code?: number } = {}
+): Effect.Effect<Ran> =>
+  Effect.callback((resume) => {
+    const child = execFile(command, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      timeout: PATIENCE,
+      killSignal: "SIGKILL",
+      maxBuffer: 16 * 1024 * 1024
+    }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : error.code
+      resume(Effect.sync(() => {
+        assert.strictEqual(code, options.code ?? 0, `${command} ${args.join(" ")}\n${stdout}\n${stderr}`)
+        return { stdout, stderr }
+      }))
+    })
+    child.stdin?.end()
+    return Effect.sync(() => void child.kill("SIGKILL"))
+  })
+
+/** What a client's program printed on a cluster: one line of JSON. */
+export const answersOf = Effect.fnUntraced(function*(client: Client, cluster: Cluster) {
+  const [command, ...args] = client.command()
+  const { copies, datacenter, host, port } = cluster
+  const options = client.env === undefined ? {} : { env: client.env() }
+  const { stdout } = yield* run(command, [...args, host, String(port), datacenter, String(copies)], options)
+  return JSON.parse(stdout) as Record<string, unknown>
+})
+
+/** A suite: a client on every cluster, or why not. */
+export const suite = (client: Client, body: (cluster: Cluster) => Effect.Effect<void, unknown, Scope.Scope>): void => {
+  const title = `${client.title} on simulated clusters`
+  const missing = whyNot(client)
+  if (missing !== undefined) return instead(title, missing, process.env["REQUIRE_REAL_SERVERS"] === "1")
+  describe(title, () => {
+    for (const { make, title } of settings) {
+      it.live(title, () => Effect.scoped(Effect.flatMap(make, body)), PATIENCE)
+    }
+  })
+}
