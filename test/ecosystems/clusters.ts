@@ -13,18 +13,21 @@ export interface Cluster {
   readonly datacenter: string
   /** As many as there are nodes: each has all the data. */
   readonly copies: number
+  /** What it warns of when a keyspace is made, as it is made here. */
+  readonly warning?: string
   /** What it has seen; nothing of a real one. */
   readonly stats?: SimulatedCluster.SimulatedCluster["stats"]
 }
 
-interface Setting {
+export interface Setting {
   readonly title: string
   readonly make: Effect.Effect<Cluster, unknown, Scope.Scope>
 }
 
-const simulated = (title: string, options: SimulatedCluster.Options): Setting => ({
+const simulated = (title: string, options: SimulatedCluster.Options, warning?: string): Setting => ({
   title,
   make: Effect.map(SimulatedCluster.make(options), ({ datacenter, nodes, port, product, stats }) => ({
+    ...warning === undefined ? {} : { warning },
     product,
     host: nodes[0]!.address,
     port,
@@ -44,13 +47,19 @@ const external: Setting = {
   }).pipe(Effect.provide(TestServer.external))
 }
 
+const FEW_COPIES = "Using Replication Factor replication_factor=1 lower than the minimum_replication_factor_warn_threshold=3 is " +
+  "not recommended."
+const TABLETS = "Tables in this keyspace will be replicated using Tablets and will not support CDC, LWT and counters features. To " +
+  "use CDC, LWT or counters, drop this keyspace and re-create it without tablets by adding AND TABLETS = {'enabled': false} to the " +
+  "CREATE KEYSPACE statement."
+
 /** What a client may meet: shards, tablets, a node alone, and nothing of ScyllaDB's. */
-export const settings: ReadonlyArray<Setting> = [
-  simulated("three nodes of ScyllaDB, with tablets", { nodes: 3, shards: 2, tablets: true }),
-  simulated("one node of ScyllaDB", { nodes: 1, shards: 3 }),
-  simulated("three nodes of Cassandra", { nodes: 3, product: "cassandra" }),
-  ...process.env["CQL_CONTACT_POINTS"] === undefined ? [] : [external]
-]
+export const settings = {
+  tablets: simulated("three nodes of ScyllaDB, with tablets", { nodes: 3, shards: 2, tablets: true }, TABLETS),
+  alone: simulated("one node of ScyllaDB", { nodes: 1, shards: 3 }, FEW_COPIES),
+  cassandra: simulated("three nodes of Cassandra", { nodes: 3, product: "cassandra" }),
+  ...process.env["CQL_CONTACT_POINTS"] === undefined ? {} : { external }
+} satisfies Record<string, Setting>
 
 /** How long a program may take, in milliseconds. */
 const PATIENCE = 60_000
@@ -93,14 +102,22 @@ export const answersOf = Effect.fnUntraced(function*(client: Client, cluster: Cl
   return JSON.parse(stdout) as Record<string, unknown>
 })
 
-/** A suite: a client on every cluster, or why not. */
-export const suite = (client: Client, body: (cluster: Cluster) => Effect.Effect<void, unknown, Scope.Scope>): void => {
+/** A suite: a client on every cluster, or on those of some settings; or why not. */
+export const suite = (
+  client: Client,
+  body: (cluster: Cluster) => Effect.Effect<void, unknown, Scope.Scope>,
+  { on = Object.values(settings), what }: {
+    readonly on?: ReadonlyArray<Setting>
+    /** What it does there; nothing if it does one thing only. */
+    readonly what?: string
+  } = {}
+): void => {
   const title = `${client.title} on simulated clusters`
   const missing = whyNot(client)
   if (missing !== undefined) return instead(title, missing, process.env["REQUIRE_REAL_SERVERS"] === "1")
   describe(title, () => {
-    for (const { make, title } of settings) {
-      it.live(title, () => Effect.scoped(Effect.flatMap(make, body)), PATIENCE)
+    for (const { make, title } of on) {
+      it.live(what === undefined ? title : `${what}, ${title}`, () => Effect.scoped(Effect.flatMap(make, body)), PATIENCE)
     }
   })
 }
