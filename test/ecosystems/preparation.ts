@@ -57,7 +57,9 @@ const filesOf = (path: string): ReadonlyArray<string> =>
 const keyOf = (preparation: Preparation): string => {
   const hash = createHash("sha256").update(JSON.stringify(preparation.steps("")))
   for (const source of preparation.sources) {
-    for (const file of filesOf(join(programs, source))) hash.update(file.slice(programs.length)).update(readFileSync(file))
+    for (const file of filesOf(join(programs, source))) {
+      hash.update(file.slice(programs.length)).update(readFileSync(file))
+    }
   }
   return hash.digest("hex")
 }

@@ -121,7 +121,7 @@ suite(drivers.rust, (cluster) =>
     const answers = yield* answersOf(drivers.rust, cluster)
     const { meta: { clustering: _, ...meta }, ...rest } = expected(cluster)
     // It does not know the order of clustering columns.
-    const own = { clustering: ["seq"], replicas: cluster.copies, traced }
+    const own = { clustering: ["seq"], token: "-4069959284402364209", traced }
     assert.deepStrictEqual(answers, { ...rest, meta, own })
     yield* assertShards(cluster)
   }))

@@ -81,6 +81,9 @@ func main() {
 		cluster.Keyspace = keyspace
 		cluster.Consistency = gocql.LocalQuorum
 		cluster.SerialConsistency = gocql.LocalSerial
+		if login := os.Getenv("CQL_USERNAME"); login != "" {
+			cluster.Authenticator = gocql.PasswordAuthenticator{Username: login, Password: os.Getenv("CQL_PASSWORD")}
+		}
 		cluster.PoolConfig.HostSelectionPolicy = gocql.TokenAwareHostPolicy(gocql.DCAwareRoundRobinPolicy(datacenter))
 		return cluster
 	}

@@ -5,6 +5,7 @@ import static com.datastax.oss.driver.api.querybuilder.QueryBuilder.selectFrom;
 
 import com.datastax.oss.driver.api.core.CqlIdentifier;
 import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.CqlSessionBuilder;
 import com.datastax.oss.driver.api.core.config.DefaultDriverOption;
 import com.datastax.oss.driver.api.core.config.DriverConfigLoader;
 import com.datastax.oss.driver.api.core.cql.AsyncResultSet;
@@ -120,12 +121,14 @@ public final class Shop {
             .withDuration(DefaultDriverOption.NETTY_IO_SHUTDOWN_QUIET_PERIOD, Duration.ZERO)
             .withDuration(DefaultDriverOption.NETTY_ADMIN_SHUTDOWN_QUIET_PERIOD, Duration.ZERO)
             .build();
-    try (CqlSession session =
+    CqlSessionBuilder builder =
         CqlSession.builder()
             .addContactPoint(new InetSocketAddress(args[0], Integer.parseInt(args[1])))
             .withLocalDatacenter(args[2])
-            .withConfigLoader(config)
-            .build()) {
+            .withConfigLoader(config);
+    String login = System.getenv("CQL_USERNAME");
+    if (login != null) builder.withAuthCredentials(login, System.getenv("CQL_PASSWORD"));
+    try (CqlSession session = builder.build()) {
 
       // The schema
       session.execute(

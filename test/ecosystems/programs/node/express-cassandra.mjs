@@ -16,6 +16,9 @@ const models = ExpressCassandra.createClient({
     localDataCenter: datacenter,
     protocolOptions: { port: Number(port) },
     keyspace,
+    ...process.env.CQL_USERNAME === undefined
+      ? {}
+      : { credentials: { username: process.env.CQL_USERNAME, password: process.env.CQL_PASSWORD } },
     queryOptions: { consistency: ExpressCassandra.consistencies.quorum, prepare: true }
   },
   ormOptions: {
@@ -42,7 +45,14 @@ const person = {
     name: { type: "varchar", default: "no name" },
     surname: "text",
     age: { type: "int", rule: { validator: (value) => value >= 0, message: "an age is not below 0" } },
-    full: { type: "text", virtual: { get() { return `${this.name} ${this.surname}` } } },
+    full: {
+      type: "text",
+      virtual: {
+        get() {
+          return `${this.name} ${this.surname}`
+        }
+      }
+    },
     home: { type: "frozen", typeDef: "<address>" },
     tags: { type: "set", typeDef: "<text>" },
     notes: { type: "list", typeDef: "<text>" },
@@ -56,7 +66,11 @@ const person = {
   key: ["id"],
   indexes: ["name"],
   options: { timestamps: { createdAt: "created_at", updatedAt: "updated_at" }, versions: { key: "__v1" } },
-  methods: { greet() { return `I am ${this.name}` } }
+  methods: {
+    greet() {
+      return `I am ${this.name}`
+    }
+  }
 }
 const Person = await load("person", person)
 const Event = await load("event", {
@@ -104,7 +118,11 @@ out.kim = {
   balance: String(found.balance),
   seen: found.seen,
   photo: found.photo.toString("hex"),
-  stamped: [found.created_at instanceof Date, found.updated_at instanceof Date, models.datatypes.TimeUuid === found.__v1.constructor]
+  stamped: [
+    found.created_at instanceof Date,
+    found.updated_at instanceof Date,
+    models.datatypes.TimeUuid === found.__v1.constructor
+  ]
 }
 await new Person({ surname: "Default" }).saveAsync()
 out.defaults = (await Person.findAsync({ name: "no name" })).map(({ surname }) => surname)
@@ -129,10 +147,15 @@ out.selected = await Event.findAsync({ source: "web", day: 1, $limit: 1 }, {
   raw: true,
   select: ["seq", "note", "payload as text", "ttl(payload) as left"]
 })
-out.counted = await Event.findAsync({ source: "web", day: 1 }, { raw: true, select: ["count(seq) as n", "max(seq) as newest"] })
+out.counted = await Event.findAsync({ source: "web", day: 1 }, {
+  raw: true,
+  select: ["count(seq) as n", "max(seq) as newest"]
+})
   .then(([row]) => [String(row.n), row.newest])
 out.distinct = await Event.findAsync({}, { raw: true, distinct: true, select: ["source", "day"] })
-out.token = (await Event.findAsync({ $token: { "source, day": { $gt: models.datatypes.Long.fromString("-9223372036854775807") } } }, {
+out.token = (await Event.findAsync({
+  $token: { "source, day": { $gt: models.datatypes.Long.fromString("-9223372036854775807") } }
+}, {
   raw: true,
   select: ["seq"]
 }).catch((error) => error.message)).length
@@ -164,7 +187,11 @@ await Person.updateAsync({ id: id(1) }, {
   notes: { $prepend: ["w"] },
   marks: { $add: { bad: 2 } }
 })
-await Person.updateAsync({ id: id(1) }, { tags: { $remove: ["a"] }, notes: { $append: ["z"] }, marks: { $remove: { good: 1 } } })
+await Person.updateAsync({ id: id(1) }, {
+  tags: { $remove: ["a"] },
+  notes: { $append: ["z"] },
+  marks: { $remove: { good: 1 } }
+})
 const again = await Person.findOneAsync({ id: id(1) })
 again.home = { street: "Side 2", zip: 54321, phones: [] }
 again.balance = null
@@ -175,8 +202,16 @@ const applied = (result) => result.rows[0]["[applied]"]
 out.conditions = [
   applied(await new Event({ source: "cas", day: 1, seq: 1, payload: "first" }).saveAsync({ if_not_exist: true })),
   applied(await new Event({ source: "cas", day: 1, seq: 1, payload: "second" }).saveAsync({ if_not_exist: true })),
-  applied(await Event.updateAsync({ source: "cas", day: 1, seq: 1 }, { payload: "third" }, { conditions: { payload: "second" } })),
-  applied(await Event.updateAsync({ source: "cas", day: 1, seq: 1 }, { payload: "third" }, { conditions: { payload: "first" } })),
+  applied(
+    await Event.updateAsync({ source: "cas", day: 1, seq: 1 }, { payload: "third" }, {
+      conditions: { payload: "second" }
+    })
+  ),
+  applied(
+    await Event.updateAsync({ source: "cas", day: 1, seq: 1 }, { payload: "third" }, {
+      conditions: { payload: "first" }
+    })
+  ),
   applied(await Event.updateAsync({ source: "cas", day: 1, seq: 2 }, { payload: "none" }, { if_exists: true }))
 ]
 await new Event({ source: "ttl", day: 1, seq: 1, payload: "short" }).saveAsync({ ttl: 600 })
@@ -196,13 +231,19 @@ out.batched = [
 await Hits.updateAsync({ page: "/" }, { n: models.datatypes.Long.fromInt(5) })
 await Hits.updateAsync({ page: "/" }, { n: models.datatypes.Long.fromInt(-2) })
 out.counter = String((await Hits.findOneAsync({ page: "/" })).n)
-const { rows } = await Event.execute_queryAsync("SELECT seq FROM events WHERE source = ? AND day = ? LIMIT 2", ["web", 1], { prepare: true })
+const { rows } = await Event.execute_queryAsync("SELECT seq FROM events WHERE source = ? AND day = ? LIMIT 2", [
+  "web",
+  1
+], { prepare: true })
 out.own = rows.map(({ seq }) => seq)
 
 // Delete
 await again.deleteAsync()
 await Event.deleteAsync({ source: "web", day: 1, seq: 0 })
-out.deleted = [(await Person.findOneAsync({ id: id(1) })) ?? null, (await events({ $orderby: { $asc: "seq" }, $limit: 1 }))]
+out.deleted = [
+  (await Person.findOneAsync({ id: id(1) })) ?? null,
+  await events({ $orderby: { $asc: "seq" }, $limit: 1 })
+]
 await Event.truncateAsync()
 out.truncated = (await Event.findAsync({}, { raw: true })).length
 
@@ -210,7 +251,9 @@ out.truncated = (await Event.findAsync({}, { raw: true })).length
 const Grown = await load("person", { ...person, fields: { ...person.fields, nick: "text" } })
 await new Grown({ id: id(2), name: "Sam", nick: "sammy" }).saveAsync()
 out.grown = (await Grown.findOneAsync({ id: id(2) })).nick
-const cql = await new Promise((resolve, reject) => Grown.get_cql_client((error, client) => error ? reject(error) : resolve(client)))
+const cql = await new Promise((resolve, reject) =>
+  Grown.get_cql_client((error, client) => error ? reject(error) : resolve(client))
+)
 const described = await cql.metadata.getTable(keyspace, "person")
 out.columns = described.columns.map(({ name }) => name).sort()
 out.indexes = described.indexes.map(({ target }) => target)

@@ -9,7 +9,10 @@ const keyspace = "mapper"
 const client = new Client({
   contactPoints: [host],
   protocolOptions: { port: Number(port) },
-  localDataCenter: datacenter
+  localDataCenter: datacenter,
+  ...process.env.CQL_USERNAME === undefined
+    ? {}
+    : { credentials: { username: process.env.CQL_USERNAME, password: process.env.CQL_PASSWORD } }
 })
 await client.connect()
 const run = (statement) => client.execute(statement)
@@ -26,7 +29,9 @@ await run(
   `CREATE TABLE ${keyspace}.user_videos (user_id uuid, added_date timestamp, video_id uuid, user_name text static, video_name text,
     PRIMARY KEY (user_id, added_date, video_id)) WITH CLUSTERING ORDER BY (added_date DESC, video_id ASC)`
 )
-await run(`CREATE TABLE ${keyspace}.video_rating (video_id uuid PRIMARY KEY, rating_counter counter, rating_total counter)`)
+await run(
+  `CREATE TABLE ${keyspace}.video_rating (video_id uuid PRIMARY KEY, rating_counter counter, rating_total counter)`
+)
 
 const mapper = new Mapper(client, {
   models: {
@@ -36,7 +41,10 @@ const mapper = new Mapper(client, {
       mappings: new UnderscoreCqlToCamelCaseMappings(),
       columns: {
         video_id: "id",
-        views: { toModel: (value) => value === null ? null : Number(value), fromModel: (value) => types.Long.fromNumber(value) }
+        views: {
+          toModel: (value) => value === null ? null : Number(value),
+          fromModel: (value) => types.Long.fromNumber(value)
+        }
       }
     },
     Rating: { keyspace, tables: ["video_rating"], mappings: new UnderscoreCqlToCamelCaseMappings() }
@@ -50,7 +58,9 @@ const shown = (doc) =>
   doc === null ? null : Object.fromEntries(
     Object.entries(doc).filter(([, value]) => value !== undefined).map(([name, value]) => [
       name,
-      value instanceof types.Uuid || value instanceof types.Long || value instanceof types.Duration ? String(value) : value
+      value instanceof types.Uuid || value instanceof types.Long || value instanceof types.Duration
+        ? String(value)
+        : value
     ]).sort(([a], [b]) => a < b ? -1 : 1)
   )
 const out = {}
@@ -91,7 +101,7 @@ out.between = await names({
   addedDate: q.and(q.gte(new Date("2024-01-10")), q.lt(new Date("2024-01-13")))
 }, { fields: ["videoName"] })
 out.in = (await names({ id: q.in_([id(3), id(5)]) }, { fields: ["videoName"] })).sort()
-out.static = (await found({ userId: id(100) }, { fields: ["userName", "videoName"], limit: 1 }))
+out.static = await found({ userId: id(100) }, { fields: ["userName", "videoName"], limit: 1 })
 const pages = []
 let pageState
 do {
@@ -103,14 +113,24 @@ out.pages = pages
 out.all = (await videos.findAll({ fields: ["id"] })).toArray().length
 
 // Update: collections, conditions, times to live.
-await videos.update({ id: id(1), videoName: "Changed", tags: q.append(["c"]), notes: q.prepend(["w"]), ratings: q.append({ bad: 2 }) })
+await videos.update({
+  id: id(1),
+  videoName: "Changed",
+  tags: q.append(["c"]),
+  notes: q.prepend(["w"]),
+  ratings: q.append({ bad: 2 })
+})
 await videos.update({ id: id(1), tags: q.remove(["a"]) })
 out.updated = shown(await videos.get({ id: id(1) }, { fields: ["videoName", "tags", "notes", "ratings"] }))
 const applied = async (result) => [result.wasApplied(), ...result.wasApplied() ? [] : result.toArray().map(shown)]
 out.conditions = [
-  await applied(await videos.insert({ id: id(1), videoName: "Again" }, { ifNotExists: true, fields: ["id", "videoName"] })),
+  await applied(
+    await videos.insert({ id: id(1), videoName: "Again" }, { ifNotExists: true, fields: ["id", "videoName"] })
+  ),
   await applied(await videos.update({ id: id(1), videoName: "Lost" }, { when: { videoName: "Other" } })),
-  await applied(await videos.update({ id: id(1), videoName: "Won" }, { when: { videoName: q.in_(["Other", "Changed"]) } })),
+  await applied(
+    await videos.update({ id: id(1), videoName: "Won" }, { when: { videoName: q.in_(["Other", "Changed"]) } })
+  ),
   await applied(await videos.update({ id: id(404), videoName: "None" }, { ifExists: true }))
 ]
 await videos.insert({ id: id(50), videoName: "Short" }, { ttl: 600, fields: ["id", "videoName"] })

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 os.environ["CQLENG_ALLOW_SCHEMA_MANAGEMENT"] = "1"
 
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cqlengine import columns, connection, functions
 from cassandra.cqlengine.management import create_keyspace_simple, drop_keyspace, drop_table, sync_table
 from cassandra.cqlengine.models import Model
@@ -16,7 +17,9 @@ from cassandra.cqlengine.usertype import UserType
 
 host, port, datacenter, copies = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 KEYSPACE = "engine"
-connection.setup([host], KEYSPACE, port=port, protocol_version=4)
+login = os.environ.get("CQL_USERNAME")
+auth = PlainTextAuthProvider(login, os.environ["CQL_PASSWORD"]) if login else None
+connection.setup([host], KEYSPACE, port=port, protocol_version=4, auth_provider=auth)
 create_keyspace_simple(KEYSPACE, copies)
 out = {}
 

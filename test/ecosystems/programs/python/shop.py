@@ -10,6 +10,7 @@ import uuid
 from collections import namedtuple
 
 from cassandra import AlreadyExists, ConsistencyLevel, InvalidRequest
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -25,7 +26,9 @@ profile = ExecutionProfile(
     consistency_level=ConsistencyLevel.LOCAL_QUORUM,
     serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
 )
-cluster = Cluster([host], port=port, execution_profiles={EXEC_PROFILE_DEFAULT: profile})
+login = os.environ.get("CQL_USERNAME")
+auth = PlainTextAuthProvider(login, os.environ["CQL_PASSWORD"]) if login else None
+cluster = Cluster([host], port=port, auth_provider=auth, execution_profiles={EXEC_PROFILE_DEFAULT: profile})
 session = cluster.connect()
 out = {}
 

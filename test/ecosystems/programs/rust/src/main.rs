@@ -5,12 +5,12 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use num_bigint::BigInt;
+use scylla::client::Compression;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -148,13 +148,14 @@ async fn main() -> Result<(), Failure> {
         .consistency(Consistency::LocalQuorum)
         .load_balancing_policy(DefaultPolicy::builder().prefer_datacenter(datacenter.clone()).token_aware(true).build())
         .build();
-    let session: Arc<Session> = Arc::new(
-        SessionBuilder::new()
-            .known_node(format!("{host}:{port}"))
-            .default_execution_profile_handle(profile.into_handle())
-            .build()
-            .await?,
-    );
+    let mut builder = SessionBuilder::new()
+        .known_node(format!("{host}:{port}"))
+        .compression(Some(Compression::Lz4))
+        .default_execution_profile_handle(profile.into_handle());
+    if let Ok(login) = std::env::var("CQL_USERNAME") {
+        builder = builder.user(login, std::env::var("CQL_PASSWORD")?);
+    }
+    let session = builder.build().await?;
     let run = async |statement: &str| session.query_unpaged(statement, ()).await;
 
     // The schema
@@ -367,7 +368,7 @@ async fn main() -> Result<(), Failure> {
         }),
     );
     own.insert("clustering".to_string(), json!(event.clustering_key));
-    own.insert("replicas".to_string(), json!(state.get_endpoints(KEYSPACE, "customer", &(1,))?.len()));
+    own.insert("token".to_string(), json!(state.compute_token(KEYSPACE, "customer", &(1,))?.value().to_string()));
     let mut traced = Statement::new("SELECT * FROM customer WHERE id = 1");
     traced.set_tracing(true);
     let id = session.query_unpaged(traced, ()).await?.tracing_id().ok_or("no trace")?;
