@@ -45,7 +45,14 @@ const external: Setting = {
   make: Effect.gen(function*() {
     const { contactPoints, credentials, datacenter, product } = yield* TestServer.TestServer
     const [host, port] = contactPoints[0]!.split(":")
-    return { product, host: host!, port: Number(port), datacenter: datacenter!, credentials, copies: contactPoints.length }
+    return {
+      product,
+      host: host!,
+      port: Number(port),
+      datacenter: datacenter!,
+      credentials,
+      copies: contactPoints.length
+    }
   }).pipe(Effect.provide(TestServer.external))
 }
 

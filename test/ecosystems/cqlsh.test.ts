@@ -26,7 +26,11 @@ const commandOf = (shell: Client, { host, port }: Cluster, own: ReadonlyArray<st
 /** Its home: the login, and no configuration or history of anybody's. */
 const settle = (directory: string, { credentials }: Cluster) => {
   const path = join(directory, "credentials")
-  const login = ["[PlainTextAuthProvider]", `username = ${credentials?.username}`, `password = ${credentials?.password}`]
+  const login = [
+    "[PlainTextAuthProvider]",
+    `username = ${credentials?.username}`,
+    `password = ${credentials?.password}`
+  ]
   if (credentials !== undefined) writeFileSync(path, login.join("\n"), { mode: 0o600 })
   return { args: credentials === undefined ? [] : ["--credentials", path], env: { HOME: directory, COLUMNS: "200" } }
 }
