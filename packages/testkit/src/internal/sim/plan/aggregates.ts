@@ -5,6 +5,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import { invalid, unsupported } from "../failure.ts"
 import { comparatorOf, compareBytes } from "../storage/compare.ts"
 import { int64 } from "../storage/values.ts"
+import { bytesOfDouble, CompensatedSum, doubleOf } from "./compensatedSum.ts"
 import { BITS, isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
@@ -100,6 +101,15 @@ const total = (type: CqlType.CqlType, isAverage: boolean, variables: Variables) 
         if (isAverage && count > 1n) throw unsupported("avg of decimal numbers, whose digits depend on the server")
         return encode(type, sum)
       }
+    }
+  }
+  if (variables.product === "cassandra") {
+    const compensated = new CompensatedSum(isAverage)
+    return {
+      add: (value) => {
+        if (value !== null && value.length > 0) compensated.add(doubleOf(type, value))
+      },
+      result: () => bytesOfDouble(compensated.result(), name === "float")
     }
   }
   let sum = 0

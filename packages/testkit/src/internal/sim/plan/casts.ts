@@ -6,14 +6,14 @@ import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import { resolveFunction } from "./functions.ts"
 import { toJson } from "./json.ts"
-import { isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+import { isIntegral, narrowed, readIntegral, writeIntegral } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 type Cast = (bytes: Uint8Array) => Uint8Array | null
 
 const isNumeric = (name: string): boolean => isIntegral(name) || ["float", "double", "decimal"].includes(name)
 
-const numeric = (from: CqlType.CqlType, source: string, to: CqlType.CqlType, target: string): Cast => (bytes) => {
+const numeric = (from: CqlType.CqlType, source: string, to: CqlType.CqlType, target: string, isCassandra: boolean): Cast => (bytes) => {
   if (bytes.length === 0) return null
   if (isIntegral(source)) {
     const value = readIntegral(from, bytes)
@@ -24,16 +24,43 @@ const numeric = (from: CqlType.CqlType, source: string, to: CqlType.CqlType, tar
   if (typeof value === "number") {
     if (target === "float" || target === "double") return encode(to, value)
     if (isIntegral(target)) {
-      if (!Number.isFinite(value) || Math.abs(value) >= 2 ** 31) throw unsupported(`a cast of ${value} to ${target}`)
-      return writeIntegral(target, BigInt(Math.trunc(value)))
+      if (!isCassandra && (!Number.isFinite(value) || Math.abs(value) >= 2 ** 31)) {
+        throw unsupported(`a cast of ${value} to ${target}`)
+      }
+      return writeIntegral(target, narrowed(value, target))
     }
-    throw unsupported(`a cast from ${source} to ${target}`)
+    if (!isCassandra || !Number.isFinite(value)) throw unsupported(`a cast from ${source} to ${target}`)
+    return encode(to, ofJava(value, source === "float"))
   }
   if (isIntegral(target)) {
     const whole = value.scale > 0 ? value.value / 10n ** BigInt(value.scale) : value.value * 10n ** BigInt(-value.scale)
     return writeIntegral(target, whole)
   }
   return encode(to, Number(BigDecimal.format(value)))
+}
+
+/** The number that Java writes a float or double as, with a digit behind the point at least. */
+const ofJava = (value: number, isFloat: boolean): BigDecimal.BigDecimal => {
+  const shortest = isFloat ? shortestFloat(value) : String(value)
+  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(shortest)!
+  const digits = `${whole}${fraction}`.replace(/^0+/, "")
+  if (digits === "") return BigDecimal.make(0n, 1)
+  const power = Number(exponent) - fraction.length + digits.length - 1
+  // From 0.001 to 10 million Java writes it out.
+  const isPlain = power >= -3 && power < 7
+  const mantissa = digits.replace(/0+$/, "")
+  const least = isPlain ? Math.max(power + 2, 1) : 2
+  const shown = mantissa.padEnd(least, "0")
+  return BigDecimal.make(BigInt(`${sign}${shown}`), shown.length - 1 - power)
+}
+
+/** The fewest digits that name a float. */
+const shortestFloat = (value: number): string => {
+  for (let digits = 1; digits < 9; digits++) {
+    const text = value.toPrecision(digits)
+    if (Math.fround(Number(text)) === value) return String(Number(text))
+  }
+  return String(Number(value.toPrecision(9)))
 }
 
 /** What Cassandra can cast to a type, in the order in which it says so. */
@@ -68,16 +95,14 @@ const noCast = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variab
 
 export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variables: Variables): Cast => {
   if (CqlType.isSame(from, to)) {
-    // Of a column that is in descending order Cassandra has no text as text.
-    if (variables.product === "cassandra" && from._tag === "Scalar" && from.name === "text") {
-      throw noCast(from, to, text, variables)
-    }
+    // Cassandra asks for a cast only where a column is in descending order, and has none.
+    if (variables.product === "cassandra") throw noCast(from, to, text, variables)
     return (bytes) => bytes
   }
   if (from._tag !== "Scalar" || to._tag !== "Scalar") throw noCast(from, to, text, variables)
   // A time is the number of its milliseconds, to those of Cassandra's casts that take numbers of that size.
   if (variables.product === "cassandra" && from.name === "timestamp" && isNumeric(to.name)) {
-    if (to.name === "varint") return numeric(CqlType.scalar("bigint"), "bigint", to, to.name)
+    if (to.name === "varint") return numeric(CqlType.scalar("bigint"), "bigint", to, to.name, true)
     if (to.name === "bigint") throw unsupported("a cast from timestamp to bigint")
     const name = `system.cast_as_${to.name}`
     const fitting = SOURCES[to.name]!.split(" ").filter((source) => source === "varint" || source === "bigint")
@@ -86,7 +111,7 @@ export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string,
       `Ambiguous call to function ${name} (can be matched by following signatures: ${known}): use type casts to disambiguate`
     )
   }
-  if (isNumeric(from.name) && isNumeric(to.name)) return numeric(from, from.name, to, to.name)
+  if (isNumeric(from.name) && isNumeric(to.name)) return numeric(from, from.name, to, to.name, variables.product === "cassandra")
   if (to.name === "text" || to.name === "ascii") {
     if (to.name === "ascii" && from.name === "text" && variables.product === "cassandra") {
       throw noCast(from, to, text, variables)

@@ -39,6 +39,8 @@ export interface Mutation {
   readonly hasRowIn: boolean
   /** Whether it is of static columns alone, and of no row. */
   readonly isStatic: boolean
+  /** Whether it is of rows, and not of a partition as a whole. */
+  readonly isOfRows: boolean
   /** Whether it writes static columns. */
   readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
@@ -199,6 +201,7 @@ const mutationOf = (
     partitionKey: where.partitionKey,
     ...common,
     isStatic: !writesRows,
+    isOfRows: writesRows,
     writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
@@ -417,6 +420,13 @@ const checkTwice = (statement: Ast.Update, variables: Variables): void => {
   }
 }
 
+/** Whether IF asks for columns that are of a row. */
+const isAboutRows = (condition: Ast.Condition | undefined, table: Table): boolean =>
+  condition?._tag === "Columns" &&
+  condition.relations.some((relation) =>
+    "column" in relation && table.byName.get(relation.column)?.kind === "regular"
+  )
+
 const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables): Mutation => {
   // Variables of USING come first in the text of an UPDATE, and take their indices from it: order is of no matter here.
   const using = compileUsing(statement.using, table, variables)
@@ -430,10 +440,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
   }
   const where = modificationWhere(statement.where, table, variables, "UPDATE")
   const isStatic = assigns.every(({ column }) => column.kind === "static")
-  const asksRows = statement.condition?._tag === "Columns" &&
-    statement.condition.relations.some((relation) =>
-      "column" in relation && table.byName.get(relation.column)?.kind === "regular"
-    )
+  const asksRows = isAboutRows(statement.condition, table)
   if (isStatic && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the UPDATE statement modifies only static columns")
   }
@@ -491,7 +498,8 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
       }' must be specified in order to modify column '${regular.column.name}'`
     )
   }
-  if (assigns.length > 0 && regular === undefined && where.restrictsClustering) {
+  const asksRows = variables.product === "cassandra" && isAboutRows(statement.condition, table)
+  if (assigns.length > 0 && regular === undefined && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the DELETE statement modifies only static columns")
   }
   const condition = compileConditions(statement.condition, table, variables)
@@ -502,6 +510,11 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
   if (condition !== undefined && !where.isFullKey && (assigns.length === 0 || regular !== undefined)) {
     throw invalid(
       "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to delete non static columns"
+    )
+  }
+  if (asksRows && !where.isFullKey) {
+    throw invalid(
+      "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF condition on non static columns"
     )
   }
   const common = {
@@ -522,14 +535,15 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     partitionKey: where.partitionKey,
     ...common,
     isStatic: false,
+    isOfRows: where.restrictsClustering || table.clustering.length === 0,
     writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
       if (variables.product === "cassandra") { for (const { prefix } of ranges) checkLength(prefix) }
-      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges that it deletes.
-      const isRange = !where.isFullKey && variables.product === "cassandra"
+      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges and partitions that it deletes.
+      const isRange = (!where.isFullKey || table.clustering.length === 0) && variables.product === "cassandra"
       const timestamp = ballot === undefined ? using.timestamp(values, fallback) : isRange ? ballot - 1n : ballot
       return {
         keys,

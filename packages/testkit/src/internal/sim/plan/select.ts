@@ -7,6 +7,7 @@ import { checkLevel } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
+import { comparatorOf } from "../storage/compare.ts"
 import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
 import { compileAnn } from "./ann.ts"
@@ -337,7 +338,9 @@ const sameGroup = (columns: ReadonlyArray<Column>, a: View, b: View): boolean =>
   columns.every((column) => {
     const x = valueOf(column, a)
     const y = valueOf(column, b)
-    return x === null || y === null ? x === y : Buffer.compare(x, y) === 0
+    if (x === null || y === null) return x === y
+    // Numbers may be the same in other digits.
+    return column.kind === "clustering" ? comparatorOf(column.type.cql)!(x, y) === 0 : Buffer.compare(x, y) === 0
   })
 
 /** What Cassandra warns of: any relation of the partition key is one, and so is its token. */
@@ -417,7 +420,12 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     if (isUser) route(call, table, keys)
     else {
       checkReadable(call, table, keys)
-      call.topology.ensureAlive(table.keyspace, options.consistency, call.node, [call.node])
+      if (keys === undefined) call.topology.ensureAllAlive(table, options.consistency, call.node)
+      for (const key of keys ?? []) {
+        Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+        const replicas = call.topology.holders(table, scratch.hi, scratch.lo, call.node)
+        call.topology.ensureAlive(table.keyspace, options.consistency, call.node, replicas)
+      }
     }
     call.warnings.push(...warnings)
     const data = dataOf(table, call)
@@ -470,7 +478,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     if (isGrouped) {
       let group: Group | undefined
       let last: View | undefined
-      let inPartition = after?.inPartition ?? 0
+      let inPartition = 0
       let lastPartition: Partition | undefined
       // The end of a group; false where no more are wanted.
       const finish = (): boolean => {
@@ -484,7 +492,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         group = undefined
         if (remaining === 0) return false
         if (pageSize > 0 && !isScylla && groupBy.length > 0 && rows.length === pageSize) {
-          if (!isLast(last!.partition, false)) position = at(last!, inPartition)
+          if (!isLast(last!.partition, most >= 0 && inPartition >= most)) position = at(last!, inPartition)
           return false
         }
         return true
@@ -501,7 +509,11 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
             isOver = true
             return false
           }
-          if (lastPartition !== partition && lastPartition !== undefined) inPartition = 0
+          if (lastPartition !== partition) {
+            inPartition = lastPartition === undefined && after !== undefined && same(after, partition)
+              ? after.inPartition
+              : 0
+          }
           lastPartition = partition
           group ??= selection.group()
           group.add(values, view)

@@ -450,7 +450,9 @@ export const compileSelection = (statement: Ast.Select, table: Table, variables:
     }
     const isLegacy = variables.product === "cassandra" && expression._tag === "Call" &&
       /^(?:min|max|blobastimeuuid|blob_as_timeuuid)$/.test(expression.name) &&
-      part.type._tag === "Scalar" && part.type.name === "timeuuid"
+      part.type._tag === "Scalar" && part.type.name === "timeuuid" &&
+      // Of a column in descending order the type keeps its name.
+      !expression.args.some((arg) => arg._tag === "Column" && table.byName.get(arg.name)?.descending === true)
     return { ...part, name: alias ?? part.text, type: part.type, shown: isLegacy ? LEGACY_TIMEUUID : part.type }
   })
   const common = { keyspace: table.keyspace.name, table: table.name }

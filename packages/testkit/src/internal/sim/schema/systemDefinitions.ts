@@ -50,6 +50,9 @@ const FEATURES = "COUNTERS,LWT,NONFROZEN_UDTS,SCHEMA_TABLES_V3"
 const RELEASE = "3.0.8"
 const CASSANDRA_RELEASE = "5.0.5"
 
+/** What servers say of their language. */
+export const CQL_VERSIONS: Readonly<Record<Product, string>> = { cassandra: "3.4.7", scylla: "3.3.1" }
+
 export interface Definition {
   readonly keyspace: string
   readonly name: string
@@ -190,7 +193,7 @@ export const DEFINITIONS: ReadonlyArray<Definition> = [
       bootstrapped: "COMPLETED",
       broadcast_address: node.address,
       cluster_name: input.clusterName,
-      cql_version: "3.3.1",
+      cql_version: CQL_VERSIONS[input.product],
       gossip_generation: input.generation(node),
       listen_address: node.address,
       native_protocol_version: input.nativeProtocol,

@@ -190,6 +190,16 @@ export class Row {
     return false
   }
 
+  /** The same of some columns, whatever the others are. */
+  hasLive(columns: ReadonlyArray<Place>, now: number): boolean {
+    if (this.marker !== undefined && live(this.marker, now)) return true
+    return columns.some(({ position }) => {
+      const cell = this.cells[position]
+      if (cell === undefined) return false
+      return cell instanceof Complex ? cell.cells.some((each) => live(each, now)) : live(cell, now)
+    })
+  }
+
   write(write: Write): void {
     this.reserve(write.slot)
     const old = this.cells[write.slot]
