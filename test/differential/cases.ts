@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { Buffer } from "node:buffer"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import type { RawClient } from "../../packages/testkit/test/rawClient.ts"
-import { answerTo, ask, type Sent } from "./beside.ts"
+import type { Answer } from "../../packages/testkit/test/wireAnswer.ts"
+import { answerTo, ask, type Sent, textOf } from "./beside.ts"
 import type { Difference } from "./campaign.ts"
 
 /** Statements, of which the last one differed. */
@@ -49,7 +50,7 @@ const sentOf = ([query, pageSize, values]: Case["steps"][number]): Sent =>
 export const play = Effect.fnUntraced(function*(client: RawClient, { setUp, steps }: Case) {
   yield* answerTo(client, `DROP KEYSPACE IF EXISTS ${KEYSPACE}`)
   for (const text of setUp) yield* answerTo(client, text)
-  let answer: unknown
+  let answer: Answer | undefined
   for (const step of steps) answer = yield* ask(client, sentOf(step))
-  return JSON.stringify(answer)
+  return textOf(answer!)
 })

@@ -5,6 +5,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import { resolveFunction } from "./functions.ts"
+import { ofDouble } from "./javaDecimal.ts"
 import { toJson } from "./json.ts"
 import { isIntegral, narrowed, readIntegral, writeIntegral } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
@@ -13,55 +14,37 @@ type Cast = (bytes: Uint8Array) => Uint8Array | null
 
 const isNumeric = (name: string): boolean => isIntegral(name) || ["float", "double", "decimal"].includes(name)
 
-const numeric = (from: CqlType.CqlType, source: string, to: CqlType.CqlType, target: string, isCassandra: boolean): Cast => (bytes) => {
-  if (bytes.length === 0) return null
-  if (isIntegral(source)) {
-    const value = readIntegral(from, bytes)
-    if (isIntegral(target)) return writeIntegral(target, value)
-    return target === "decimal" ? encode(to, BigDecimal.fromBigInt(value)) : encode(to, Number(value))
-  }
-  const value = decode(from, bytes) as number | BigDecimal.BigDecimal
-  if (typeof value === "number") {
-    if (target === "float" || target === "double") return encode(to, value)
-    if (isIntegral(target)) {
-      if (!isCassandra && (!Number.isFinite(value) || Math.abs(value) >= 2 ** 31)) {
-        throw unsupported(`a cast of ${value} to ${target}`)
-      }
-      return writeIntegral(target, narrowed(value, target))
+const numeric =
+  (from: CqlType.CqlType, source: string, to: CqlType.CqlType, target: string, isCassandra: boolean): Cast =>
+  (
+    bytes
+  ) => {
+    if (bytes.length === 0) return null
+    if (isIntegral(source)) {
+      const value = readIntegral(from, bytes)
+      if (isIntegral(target)) return writeIntegral(target, value)
+      return target === "decimal" ? encode(to, BigDecimal.fromBigInt(value)) : encode(to, Number(value))
     }
-    if (!isCassandra || !Number.isFinite(value)) throw unsupported(`a cast from ${source} to ${target}`)
-    return encode(to, ofJava(value, source === "float"))
+    const value = decode(from, bytes) as number | BigDecimal.BigDecimal
+    if (typeof value === "number") {
+      if (target === "float" || target === "double") return encode(to, value)
+      if (isIntegral(target)) {
+        if (!isCassandra && (!Number.isFinite(value) || Math.abs(value) >= 2 ** 31)) {
+          throw unsupported(`a cast of ${value} to ${target}`)
+        }
+        return writeIntegral(target, narrowed(value, target))
+      }
+      if (!isCassandra || !Number.isFinite(value)) throw unsupported(`a cast from ${source} to ${target}`)
+      return encode(to, ofDouble(value, source === "float"))
+    }
+    if (isIntegral(target)) {
+      const whole = value.scale > 0
+        ? value.value / 10n ** BigInt(value.scale)
+        : value.value * 10n ** BigInt(-value.scale)
+      return writeIntegral(target, whole)
+    }
+    return encode(to, Number(BigDecimal.format(value)))
   }
-  if (isIntegral(target)) {
-    const whole = value.scale > 0 ? value.value / 10n ** BigInt(value.scale) : value.value * 10n ** BigInt(-value.scale)
-    return writeIntegral(target, whole)
-  }
-  return encode(to, Number(BigDecimal.format(value)))
-}
-
-/** The number that Java writes a float or double as, with a digit behind the point at least. */
-const ofJava = (value: number, isFloat: boolean): BigDecimal.BigDecimal => {
-  const shortest = isFloat ? shortestFloat(value) : String(value)
-  const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(shortest)!
-  const digits = `${whole}${fraction}`.replace(/^0+/, "")
-  if (digits === "") return BigDecimal.make(0n, 1)
-  const power = Number(exponent) - fraction.length + digits.length - 1
-  // From 0.001 to 10 million Java writes it out.
-  const isPlain = power >= -3 && power < 7
-  const mantissa = digits.replace(/0+$/, "")
-  const least = isPlain ? Math.max(power + 2, 1) : 2
-  const shown = mantissa.padEnd(least, "0")
-  return BigDecimal.make(BigInt(`${sign}${shown}`), shown.length - 1 - power)
-}
-
-/** The fewest digits that name a float. */
-const shortestFloat = (value: number): string => {
-  for (let digits = 1; digits < 9; digits++) {
-    const text = value.toPrecision(digits)
-    if (Math.fround(Number(text)) === value) return String(Number(text))
-  }
-  return String(Number(value.toPrecision(9)))
-}
 
 /** What Cassandra can cast to a type, in the order in which it says so. */
 const SOURCES: Record<string, string> = {
@@ -96,7 +79,9 @@ const noCast = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variab
 export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variables: Variables): Cast => {
   if (CqlType.isSame(from, to)) {
     // Cassandra asks for a cast only where a column is in descending order, and has none.
-    if (variables.product === "cassandra") throw noCast(from, to, text, variables)
+    // Of int and bigint it takes that of varint, whose values are written alike.
+    const isWhole = from._tag === "Scalar" && (from.name === "int" || from.name === "bigint")
+    if (variables.product === "cassandra" && !isWhole) throw noCast(from, to, text, variables)
     return (bytes) => bytes
   }
   if (from._tag !== "Scalar" || to._tag !== "Scalar") throw noCast(from, to, text, variables)
@@ -111,7 +96,9 @@ export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string,
       `Ambiguous call to function ${name} (can be matched by following signatures: ${known}): use type casts to disambiguate`
     )
   }
-  if (isNumeric(from.name) && isNumeric(to.name)) return numeric(from, from.name, to, to.name, variables.product === "cassandra")
+  if (isNumeric(from.name) && isNumeric(to.name)) {
+    return numeric(from, from.name, to, to.name, variables.product === "cassandra")
+  }
   if (to.name === "text" || to.name === "ascii") {
     if (to.name === "ascii" && from.name === "text" && variables.product === "cassandra") {
       throw noCast(from, to, text, variables)

@@ -8,7 +8,7 @@ import { unsupported } from "../failure.ts"
 import { elements, entries } from "../storage/compare.ts"
 import { collection, int32, readInt32 } from "../storage/values.ts"
 import { aggregateOf } from "./aggregates.ts"
-import { isIntegral, narrowed, readIntegral, writeIntegral } from "./numbers.ts"
+import { isIntegral, narrowed, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
@@ -71,15 +71,12 @@ const ofNumber = (
       if (value!.length === 0) return null
       if (isIntegral(each)) return writeIntegral(each, whole(readIntegral(type, value!)))
       if (each === "decimal") return encode(type, decimal(decode(type, value!) as BigDecimal.BigDecimal))
-      return encode(type, float(decode(type, value!) as number, each as "double" | "float"))
+      return writeReal(
+        each as "double" | "float",
+        float(decode(type, value!) as number, each as "double" | "float")
+      )
     })
   })
-
-/** What processors of Intel make of the logarithm of a number below zero: not the NaN that others are. */
-const NO_LOGARITHM = {
-  double: Uint8Array.of(0xff, 0xf8, 0, 0, 0, 0, 0, 0),
-  float: Uint8Array.of(0xff, 0xc0, 0, 0)
-}
 
 /** Not of decimal numbers and those without a bound: what they come to depends on the digits of the server. */
 const ofDouble = (name: string, compute: (value: number) => number): ReadonlyArray<Definition> =>
@@ -89,8 +86,7 @@ const ofDouble = (name: string, compute: (value: number) => number): ReadonlyArr
       if (value!.length === 0) return null
       if (each === "varint" || each === "decimal") throw unsupported(`${name} of the type ${each}`)
       if (isIntegral(each)) return writeIntegral(each, narrowed(compute(Number(readIntegral(type, value!))), each))
-      const of = decode(type, value!) as number
-      return of < 0 && name !== "exp" ? NO_LOGARITHM[each as "double" | "float"] : encode(type, compute(of))
+      return writeReal(each as "double" | "float", compute(decode(type, value!) as number))
     })
   })
 

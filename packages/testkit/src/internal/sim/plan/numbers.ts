@@ -40,3 +40,12 @@ export const narrowed = (value: number, type: string): bigint => {
   if (value < -(2 ** Number(bits - 1n))) return -most - 1n
   return BigInt(Math.trunc(value))
 }
+
+const NOT_A_NUMBER = {
+  double: Uint8Array.of(0x7f, 0xf8, 0, 0, 0, 0, 0, 0),
+  float: Uint8Array.of(0x7f, 0xc0, 0, 0)
+}
+
+/** The bytes of a float or a double. Which NaN JavaScript has in its hands is not to be known. */
+export const writeReal = (name: "double" | "float", value: number): Uint8Array =>
+  Number.isNaN(value) ? NOT_A_NUMBER[name] : encode({ _tag: "Scalar", name }, value)!

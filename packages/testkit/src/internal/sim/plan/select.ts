@@ -33,6 +33,9 @@ type Cells = ReadonlyArray<Uint8Array | null>
 const isReversed = (statement: Ast.Select, table: Table, where: Where, variables: Variables): boolean => {
   const { orderBy } = statement
   if (orderBy.length === 0) return false
+  if (variables.product === "cassandra" && where.usesIndex) {
+    throw invalid("ORDER BY with 2ndary indexes is not supported, except for ANN queries.")
+  }
   if (!where.hasKeys) {
     throw invalid("ORDER BY is only supported when the partition key is restricted by an EQ or an IN.")
   }
@@ -431,7 +434,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const data = dataOf(table, call)
     const state = options.pagingState ?? null
     const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
-    if (isSorted && pageSize > 0) {
+    if (isSorted && pageSize > 0 && keys?.length !== 0) {
       throw invalid(
         "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the " +
           "ORDER BY or the IN and sort client side, or disable paging for this query"
@@ -492,7 +495,8 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         group = undefined
         if (remaining === 0) return false
         if (pageSize > 0 && !isScylla && groupBy.length > 0 && rows.length === pageSize) {
-          if (!isLast(last!.partition, most >= 0 && inPartition >= most)) position = at(last!, inPartition)
+          const isSpent = last!.row === undefined || (most >= 0 && inPartition >= most)
+          if (!isLast(last!.partition, isSpent)) position = at(last!, inPartition)
           return false
         }
         return true

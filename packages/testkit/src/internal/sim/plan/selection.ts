@@ -304,7 +304,7 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
     args.map((arg): Argument => ({
       text: arg.text,
       type: arg.type,
-      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted),
+      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted, variables.product),
       compile: (wanted, argName) => arg.type === undefined ? arg.as!(wanted, argName) : arg.value
     })),
     variables

@@ -14,6 +14,7 @@ import { type Key, NEVER, type Partition, type Row } from "../storage/storage.ts
 import { judge, type Shown } from "./casCassandra.ts"
 import type { RowCheck } from "./conditions.ts"
 import { IndexFailure } from "./indexedValues.ts"
+import { checkTuples } from "./keys.ts"
 import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
 import { type Call, checkPaxos, type Plan, VOID } from "./plan.ts"
 import { type Bound, type Markers, Variables } from "./variables.ts"
@@ -160,6 +161,7 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   call.table = mutation.table
   call.partitions = staged.keys.length
   for (const key of staged.keys) {
+    if (call.isCassandra) checkTuples(mutation.table.partitionKey, key)
     route(call, mutation.table, key)
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
@@ -367,6 +369,7 @@ export const executeBatch = (
     staged.push([mutation, each])
     call.table = mutation.table
     for (const key of each.keys) {
+      if (call.isCassandra) checkTuples(mutation.table.partitionKey, key)
       route(call, mutation.table, key)
       mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
       partitions.add(`${mutation.table.keyspace.name}/${Buffer.from(key.bytes).toString("latin1")}`)
@@ -389,6 +392,12 @@ export const executeBatch = (
     )
   }
   return VOID
+}
+
+/** Cassandra takes the last variable of each column of the key, whichever statement it is of. */
+const keyAmong = (variables: ReadonlyArray<WireColumn>, table: Table | undefined): ReadonlyArray<number> => {
+  const found = (table?.partitionKey ?? []).map(({ name }) => variables.findLastIndex((each) => each.name === name))
+  return found.includes(-1) ? [] : found
 }
 
 /** The plan of `BEGIN BATCH … APPLY BATCH`. `find` looks tables up. */
@@ -416,9 +425,13 @@ export const compileBatch = (
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
   return {
     variables: variables.all,
-    partitionKey: tables.every((table) => table === first) && !(statement.using.timestamp?._tag === "Marker")
-      ? mutations[mutations.length - 1]?.partitionKey ?? []
-      : [],
+    partitionKey: !tables.every((table) => table === first)
+      ? []
+      : markers.product === "cassandra"
+      ? keyAmong(variables.all, first)
+      : statement.using.timestamp?._tag === "Marker"
+      ? []
+      : mutations[mutations.length - 1]?.partitionKey ?? [],
     result: conditional
       ? [
         applied(first!),

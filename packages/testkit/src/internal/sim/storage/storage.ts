@@ -213,6 +213,11 @@ export class Row {
     for (const [path, cell] of write.elements) complex.put(write.layout, path, cell)
   }
 
+  /** Whether nothing is left of it but a deletion up to `timestamp`. */
+  isGone(timestamp: bigint): boolean {
+    return this.marker === undefined && this.deletedAt <= timestamp && this.cells.every((cell) => cell === undefined)
+  }
+
   /** Deletes what was written up to `timestamp`. */
   delete(timestamp: bigint): void {
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
@@ -374,6 +379,12 @@ export class Partition {
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
     this.ownStatics?.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
+    this.sweep(timestamp)
+  }
+
+  /** Forgets rows of which a wider deletion has left nothing. */
+  private sweep(timestamp: bigint): void {
+    if (this.rows.some((row) => row.isGone(timestamp))) this.rows = this.rows.filter((row) => !row.isGone(timestamp))
   }
 
   deleteRow(clustering: Clustering, timestamp: bigint): void {
@@ -389,6 +400,7 @@ export class Partition {
     for (const row of this.rows) {
       if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
     }
+    this.rows = this.rows.filter((row) => !row.isGone(timestamp) || !this.table.contains(bounds, row.clustering))
   }
 }
 
