@@ -87,7 +87,7 @@ const exactly = (draw: Draw, table: Table, columns: ReadonlyArray<Column>): Part
 const using = (draw: Draw, table: Table, isConditional: boolean, hasTtl: boolean): Part =>
   many([
     ...(isConditional || table.isCounter ? [] : [`TIMESTAMP ${1 + draw.below(6)}`]),
-    ...(hasTtl && draw.chance(15) ? ["TTL 100000"] : [])
+    ...(hasTtl && table.hasTtl && draw.chance(15) ? ["TTL 100000"] : [])
     // A write that does not say its time has that of a clock.
   ], { before: " USING ", separator: " AND ", least: isConditional || table.isCounter ? 0 : 1 })
 

@@ -102,13 +102,19 @@ export const filterOf = (
       const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
       // A frozen collection is asked by Cassandra as Java asks it, to which 1.0 is not 1.
       const compare = variables.product === "cassandra" && !column.type.multiCell ? compareBytes : equality(type)
+      // Of static columns Cassandra finds what was deleted, too: it looks at them before it takes that away.
+      const isOfStatics = variables.product === "cassandra" && column.kind === "static" && column.type.multiCell &&
+        (cql._tag === "Set" || relation.isKey)
       const value = wanted(relation.term, type, `${relation.isKey ? "key" : "value"}(${column.name})`)
       return {
         column,
         holds: (values, view) => {
           const to = value(values, view)
+          if (to === null) return false
+          const statics = isOfStatics ? view.partition.statics.complex(column) : undefined
+          if (statics !== undefined) return statics.find(column.layout!, to) >= 0
           const actual = valueOf(column, view)
-          if (to === null || actual === null) return false
+          if (actual === null) return false
           const parts = cql._tag === "Map"
             ? entries(actual).filter((_, i) => (i % 2 === 0) === relation.isKey)
             : elements(actual)

@@ -419,6 +419,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const execute = (call: Call): ReturnType<Plan["execute"]> => {
     const { options, values } = call
     where.check(values)
+    selection.check(values)
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
     else {

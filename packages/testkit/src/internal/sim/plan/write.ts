@@ -425,12 +425,10 @@ export const compileBatch = (
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
   return {
     variables: variables.all,
-    partitionKey: !tables.every((table) => table === first)
+    partitionKey: !tables.every((table) => table === first) || statement.using.timestamp?._tag === "Marker"
       ? []
       : markers.product === "cassandra"
       ? keyAmong(variables.all, first)
-      : statement.using.timestamp?._tag === "Marker"
-      ? []
       : mutations[mutations.length - 1]?.partitionKey ?? [],
     result: conditional
       ? [
