@@ -1,6 +1,7 @@
 /** Where the system tables of Cassandra 5.0.5 differ from those of ScyllaDB. */
 import type { Product } from "../server/flavour.ts"
 import type { Table } from "./schema.ts"
+import { AUTH, DISTRIBUTED } from "./systemAuth.ts"
 import {
   clientRow,
   columnRow,
@@ -151,7 +152,9 @@ const CASSANDRA: ReadonlyArray<Definition> = [
   PEERS_V2,
   COLUMN_MASKS,
   ...VIRTUAL,
-  ...definitionsOfTraces("cassandra")
+  ...definitionsOfTraces("cassandra"),
+  ...AUTH,
+  ...DISTRIBUTED
 ]
 
 const SCYLLA: ReadonlyArray<Definition> = [...DEFINITIONS, ...definitionsOfTraces("scylla")]

@@ -58,9 +58,19 @@ const fill = (table: Table, rows: ReadonlyArray<Values>): void => {
   }
 }
 
-/** Traces are stored as what users write, wherever they come from. */
-const TWICE = { class: "org.apache.cassandra.locator.SimpleStrategy", replication_factor: "2" }
 const LOCAL = { class: "org.apache.cassandra.locator.LocalStrategy" }
+
+const simple = (factor: number) => ({
+  class: "org.apache.cassandra.locator.SimpleStrategy",
+  replication_factor: String(factor)
+})
+
+/** Keyspaces of the system's that are stored as what users write. */
+const REPLICATED: Readonly<Record<string, Keyspace["replication"]>> = {
+  system_auth: simple(1),
+  system_distributed: simple(3),
+  system_traces: simple(2)
+}
 
 /** Newer servers say which keyspaces are strongly consistent; the one that answers were recorded from has no such column. */
 const shapeOf = ({ columns, name }: Definition, { globalKeyspaces }: SystemInput): string =>
@@ -69,14 +79,15 @@ const shapeOf = ({ columns, name }: Definition, { globalKeyspaces }: SystemInput
 /** Adds the system keyspaces to a schema. */
 export const install = (input: SystemInput): void => {
   for (const [name, isVirtual] of keyspacesOf(input.product)) {
+    const replication = REPLICATED[name] ?? LOCAL
     const keyspace: Keyspace = {
       name,
       isSystem: true,
       isVirtual,
       tables: new Map(),
       types: new Map(),
-      replication: name === "system_traces" ? TWICE : LOCAL,
-      strategy: Replication.parse(name === "system_traces" ? TWICE : LOCAL),
+      replication,
+      strategy: Replication.parse(replication),
       durableWrites: true,
       tablets: undefined,
       replicas: undefined
@@ -90,7 +101,10 @@ export const install = (input: SystemInput): void => {
         name: definition.name,
         id,
         version: id,
-        options: new Map(definition.comment === undefined ? [] : [["comment", definition.comment]]),
+        options: new Map([
+          ...(definition.comment === undefined ? [] : [["comment", definition.comment] as const]),
+          ...Object.entries(definition.options ?? {})
+        ]),
         computed: new Computed(
           (node) => {
             table.data.clear()

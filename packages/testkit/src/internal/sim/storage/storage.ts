@@ -190,6 +190,16 @@ export class Row {
     return false
   }
 
+  /** The same of some columns, whatever the others are. */
+  hasLive(columns: ReadonlyArray<Place>, now: number): boolean {
+    if (this.marker !== undefined && live(this.marker, now)) return true
+    return columns.some(({ position }) => {
+      const cell = this.cells[position]
+      if (cell === undefined) return false
+      return cell instanceof Complex ? cell.cells.some((each) => live(each, now)) : live(cell, now)
+    })
+  }
+
   write(write: Write): void {
     this.reserve(write.slot)
     const old = this.cells[write.slot]
@@ -201,6 +211,11 @@ export class Row {
     this.cells[write.slot] = complex
     if (write.deleted !== undefined) complex.delete(write.deleted)
     for (const [path, cell] of write.elements) complex.put(write.layout, path, cell)
+  }
+
+  /** Whether nothing is left of it but a deletion up to `timestamp`. */
+  isGone(timestamp: bigint): boolean {
+    return this.marker === undefined && this.deletedAt <= timestamp && this.cells.every((cell) => cell === undefined)
   }
 
   /** Deletes what was written up to `timestamp`. */
@@ -364,6 +379,12 @@ export class Partition {
     if (timestamp > this.deletedAt) this.deletedAt = timestamp
     this.ownStatics?.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
+    this.sweep(timestamp)
+  }
+
+  /** Forgets rows of which a wider deletion has left nothing. */
+  private sweep(timestamp: bigint): void {
+    if (this.rows.some((row) => row.isGone(timestamp))) this.rows = this.rows.filter((row) => !row.isGone(timestamp))
   }
 
   deleteRow(clustering: Clustering, timestamp: bigint): void {
@@ -379,6 +400,7 @@ export class Partition {
     for (const row of this.rows) {
       if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
     }
+    this.rows = this.rows.filter((row) => !row.isGone(timestamp) || !this.table.contains(bounds, row.clustering))
   }
 }
 
