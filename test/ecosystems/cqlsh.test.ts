@@ -135,12 +135,10 @@ const traced = (client: Client, on: ReadonlyArray<Setting>) =>
   suite(client, (cluster) =>
     Effect.gen(function*() {
       const text = yield* shown(client, cluster, "tracing.cql", { directory: yield* folder, code: 0 })
-      const [, once] = text.split(/^.*Tracing (?:set to OFF|is currently disabled|disabled).*$|^Disabled Tracing\.$/m)
-      assert.match(text, /^Tracing session: [0-9a-f-]{36}$/m)
+      assert.lengthOf(text.match(/^Tracing session: [0-9a-f-]{36}$/gm) ?? [], 1)
       assert.match(text, /^ *activity +\| timestamp +\| source +\| source_elapsed \| client$/m)
-      assert.match(text, /^ *Execute CQL3 query \| [0-9-]{10} [0-9:.]{15} \| +127\.0\.0\.\d \| +0 \| +127\.0\.0\.1$/m)
+      assert.match(text, /^ *Execute CQL3 query \| +[0-9-]{10} [0-9:.]{15} \| +127\.0\.0\.\d \| +0 \| +127\.0\.0\.1$/m)
       assert.match(text, /^ *Request complete \| /m)
-      assert.notInclude(once, "Tracing session")
     }).pipe(Effect.ensuring(drop(client, cluster))), { on, what: "tracing" })
 
 script("cqlsh", shells.cqlsh, "session", [tablets, ...ofCassandra])
