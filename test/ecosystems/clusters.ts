@@ -68,9 +68,10 @@ const TABLETS =
 export const settings = {
   tablets: simulated("three nodes of ScyllaDB, with tablets", { nodes: 3, shards: 2, tablets: true }, TABLETS),
   alone: simulated("one node of ScyllaDB", { nodes: 1, shards: 3 }, FEW_COPIES),
-  cassandra: simulated("three nodes of Cassandra, with a login", {
+  cassandra: simulated("three nodes of Cassandra, each with data of its own, with a login", {
     nodes: 3,
     product: "cassandra",
+    replicas: "own",
     credentials: { username: "kim", password: "secret" }
   }),
   ...process.env["CQL_CONTACT_POINTS"] === undefined ? {} : { external }
