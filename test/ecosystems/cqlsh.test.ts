@@ -112,7 +112,7 @@ const copied = Effect.fnUntraced(function*(shell: Client, cluster: Cluster) {
   assert.deepStrictEqual(csv("log.csv").sort(), lines.sort())
   assert.deepStrictEqual(readdirSync(directory).filter((name) => name.includes(".err")), [])
   const after = text.slice(text.lastIndexOf("(0 skipped)"))
-  assertGolden(`rows copied on ${cluster.product}`, after.slice(after.indexOf("\n") + 1).split("-- complaints --")[0]!)
+  assertGolden(`rows-copied-${cluster.product}`, after.slice(after.indexOf("\n") + 1).split("-- complaints --")[0]!)
 })
 
 const { alone, cassandra, tablets } = settings
@@ -124,7 +124,7 @@ const script = (name: string, client: Client, script: string, on: ReadonlyArray<
   suite(client, (cluster) =>
     Effect.gen(function*() {
       const text = yield* shown(client, cluster, `${script}.cql`, { directory: yield* folder, code: 2 })
-      assertGolden(`${script} of ${name} on ${cluster.product}`, withoutCluster(text, cluster))
+      assertGolden(`${script}-${name}-${cluster.product}`, withoutCluster(text, cluster))
     }).pipe(Effect.ensuring(drop(client, cluster))), { on, what: script })
 
 const copy = (client: Client, on: ReadonlyArray<Setting>) =>
