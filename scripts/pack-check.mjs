@@ -200,8 +200,8 @@ await runMain(async () => {
   try {
     await ensureInstalled()
     const begun = performance.now()
-    const code = await run("tsc", ["-b", "tsconfig.packages.json"])
-    report("build", code === 0, `${code === 0 ? "all packages" : `tsc exit code ${code}`} (${seconds(begun)})`)
+    const code = await run("tsc", ["-b", "tsconfig.packages.json"]) || await run("node", ["scripts/bundle.mjs"])
+    report("build", code === 0, `${code === 0 ? "all packages" : `exit code ${code}`} (${seconds(begun)})`)
     const directories = packageDirectories()
     const tarballs = new Map()
     const failed = new Set()

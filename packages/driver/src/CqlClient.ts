@@ -16,6 +16,7 @@ import type { Uuid } from "@effect-scylla/protocol/Uuid"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
@@ -37,6 +38,7 @@ import * as DriverConfig from "./internal/driverConfig.ts"
 import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { sendGrouped } from "./internal/grouping.ts"
+import { fromConfig } from "./internal/lazyConfig.ts"
 import { misplaced, notSent } from "./internal/notSent.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import { told } from "./internal/preparing.ts"
@@ -55,7 +57,7 @@ import * as Options from "./Options.ts"
 import * as Paging from "./Paging.ts"
 import { Prepared } from "./Prepared.ts"
 import * as RequestMetrics from "./RequestMetrics.ts"
-import type { ResultSet } from "./ResultSet.ts"
+import type { ResultSet, SchemaAgreement } from "./ResultSet.ts"
 import * as Snapshot from "./Snapshot.ts"
 import * as Statements from "./Statement.ts"
 import { compile, Identifier, InValues, pages, type Runner, type Statement } from "./Statement.ts"
@@ -251,6 +253,13 @@ export interface CqlClient {
    * dials, up, down). A subscriber that is slow misses the oldest of what it has not read.
    */
   readonly nodeChanges: Stream.Stream<NodeChange>
+  /**
+   * Whether the nodes that are up have the same schema, asked until they do or the `timeout` is over (default: `schemaAgreementTimeout` of
+   * the options). Statements that change the schema wait for it by themselves.
+   */
+  readonly schemaAgreement: (
+    options?: { readonly timeout?: Duration.Input | undefined }
+  ) => Effect.Effect<SchemaAgreement>
   /** Waits until every shard of every local node has its connection. */
   readonly awaitConnected: Effect.Effect<void>
 }
@@ -368,7 +377,10 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       pool: checked.pool,
       port: checked.port,
       addressTranslator: options.addressTranslator,
+      clientRoutes: options.clientRoutes,
       waitMillis: checked.waitMillis,
+      agreementMillis: checked.agreementMillis,
+      refreshMillis: checked.refreshMillis,
       clusterName: checked.clusterName,
       localRack: options.localRack,
       hostFilter: options.hostFilter,
@@ -642,6 +654,11 @@ const fromCore = (
       )
     }),
     nodeChanges: cluster.changes,
+    schemaAgreement: (options?: { readonly timeout?: Duration.Input | undefined }) =>
+      cluster.agreement(
+        undefined,
+        options?.timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+      ),
     awaitConnected: Effect.suspend(() =>
       Effect.forEach(core.snapshot.local, (node) => node.pool?.awaitFull ?? Effect.void, {
         concurrency: "unbounded",
@@ -708,4 +725,4 @@ export const layer = (options: Options.Options): Layer.Layer<CqlClient, CqlError
  * @since 0.1.0
  */
 export const layerConfig = (options: Options.FromConfig = {}): Layer.Layer<CqlClient, CqlError> =>
-  Layer.effect(CqlClient, Effect.flatMap(Options.fromConfig(options), make))
+  Layer.effect(CqlClient, Effect.flatMap(fromConfig(options), make))

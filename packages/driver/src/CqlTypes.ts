@@ -6,6 +6,9 @@
  * const json = Schema.encodeSync(Schema.toCodecJson(Item))(row) // { id: "…", price: "1.90", tags: ["new"] }
  * ```
  *
+ * The JSON is that of `Json.toJson` of `@effect-scylla/protocol`, which writes a row without its Schema: what the one writes the other
+ * reads.
+ *
  * Columns that are no part of the primary key may be null, whatever was written: `Schema.NullOr`. In values that are bound `undefined`
  * is refused, and `Value.Unset` leaves a column as it is: {@link Absent} is for requests in which a column may be left out.
  *
@@ -14,6 +17,7 @@
  * @since 0.1.0
  */
 import type { CqlType, ScalarName } from "@effect-scylla/protocol/CqlType"
+import * as Json from "@effect-scylla/protocol/Json"
 import * as Uuids from "@effect-scylla/protocol/Uuid"
 import * as Value from "@effect-scylla/protocol/Value"
 import * as BigDecimal from "effect/BigDecimal"
@@ -78,16 +82,7 @@ const numberAsJson = () =>
     Schema.Union([Schema.Finite, Schema.Literals(["NaN", "Infinity", "-Infinity", "-0"])]),
     SchemaTransformation.transform<number, number | "NaN" | "Infinity" | "-Infinity" | "-0">({
       decode: (json) => Number(json),
-      encode: (value) =>
-        Object.is(value, -0)
-          ? "-0"
-          : Number.isFinite(value)
-          ? value
-          : Number.isNaN(value)
-          ? "NaN"
-          : value > 0
-          ? "Infinity"
-          : "-Infinity"
+      encode: (value) => Json.toJson(value) as number | "NaN" | "Infinity" | "-Infinity" | "-0"
     })
   )
 
@@ -136,22 +131,13 @@ export const Float = scalar(Double, "float", "double")
 /** Boolean. @category schemas @since 0.1.0 */
 export const Boolean = scalar(Schema.Boolean, "boolean")
 
-const decimalText = ({ scale, value }: BigDecimal.BigDecimal): string => {
-  const sign = value < 0n ? "-" : ""
-  const digits = String(value < 0n ? -value : value)
-  if (scale === 0) return sign + digits
-  if (scale < 0 || scale > digits.length + 20) return sign + digits + "e" + String(-scale)
-  const padded = digits.padStart(scale + 1, "0")
-  return sign + padded.slice(0, -scale) + "." + padded.slice(-scale)
-}
-
 /** Decimal; in JSON decimal text, which keeps the scale: 1.90 is not 1.9. @category schemas @since 0.1.0 */
 export const Decimal = scalar(
   asText(
     BigDecimal.isBigDecimal,
     "a BigDecimal",
     (text) => text === "" ? undefined : Option.getOrUndefined(BigDecimal.fromString(text)),
-    decimalText
+    (value) => Json.toJson(value) as string
   ),
   "decimal"
 )
@@ -162,7 +148,7 @@ export const Blob = scalar(
     (value): value is Uint8Array => value instanceof Uint8Array,
     "a Uint8Array",
     (text) => text.startsWith("0x") ? Result.getOrUndefined(Hex.decode(text.slice(2))) : undefined,
-    (value) => "0x" + Hex.encode(value)
+    (value) => Json.toJson(value) as string
   ),
   "blob"
 )
@@ -237,7 +223,7 @@ export const List = <S extends Schema.Constraint>(element: S): Schema.$Array<S> 
 export const Set = <S extends Schema.Constraint>(element: S): Schema.$ReadonlySet<S> =>
   composed(Schema.ReadonlySet(element), (type) => type._tag === "Set" ? all(true, [[element, type.element]]) : MISFIT)
 
-/** Map as a Map; an array of pairs in JSON. @category schemas @since 0.1.0 */
+/** Map as a Map; an array of pairs in JSON, as an object would put 10 before 9 or 9 before 10 by its own rules. @category schemas @since 0.1.0 */
 export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
   key: K,
   value: V

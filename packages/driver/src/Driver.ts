@@ -26,8 +26,9 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as CqlClient from "./CqlClient.ts"
 import { type CqlError, InvalidConfiguration } from "./CqlError.ts"
+import { readOptions } from "./internal/clientConfig.ts"
 import { type Issue, type Leaves, readLeaves } from "./internal/fromConfig.ts"
-import { type FromConfig as CqlFromConfig, type Options as CqlOptions, readOptions } from "./Options.ts"
+import type { FromConfig as CqlFromConfig, Options as CqlOptions } from "./Options.ts"
 
 /**
  * What is to be had: each part that is there is built, the others are not.

@@ -22,11 +22,12 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type { AddressTranslator } from "./AddressTranslator.ts"
 import type * as Balancing from "./Balancing.ts"
+import type { ClientRoutes } from "./ClientRoutes.ts"
 import { CqlError, InvalidConfiguration, InvalidStatement } from "./CqlError.ts"
 import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./ExecuteOptions.ts"
 import type { Share } from "./internal/budget.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
-import { defaultNames, type Issue, type Leaves, readLeaves } from "./internal/fromConfig.ts"
+import type { Issue, Leaves } from "./internal/fromConfig.ts"
 import type * as RetryPolicy from "./RetryPolicy.ts"
 import type { NodeFilter } from "./Snapshot.ts"
 import * as Speculation from "./Speculation.ts"
@@ -47,6 +48,8 @@ export interface Options {
    * led, so that one node behind a mapped port, a port-forward or a tunnel needs no translator.
    */
   readonly addressTranslator?: AddressTranslator | undefined
+  /** Private links by which all nodes are reached, instead of `addressTranslator`. See `ClientRoutes`. */
+  readonly clientRoutes?: ClientRoutes | undefined
   /** The datacenter whose nodes are asked. Default: the contact points' common one. */
   readonly localDatacenter?: string | undefined
   /**
@@ -148,6 +151,16 @@ export interface Options {
    * again. Wrong options and wrong credentials fail at once all the same. Default: not at all.
    */
   readonly waitForCluster?: Duration.Input | undefined
+  /**
+   * How long a change of the schema waits until all nodes that are up have it, and not longer than its request may take. Where they do
+   * not, a warning and the result's `schemaAgreement` say which. `false`: it does not wait. Default 10 seconds, as with Java.
+   */
+  readonly schemaAgreementTimeout?: Duration.Input | false | undefined
+  /**
+   * The cluster is read again after about this time (a quarter more or less, so that clients do not do so together), although no event
+   * said that anything has changed. Default 1 minute, as with Rust. `false`: only when something seems to have changed.
+   */
+  readonly refreshInterval?: Duration.Input | false | undefined
   /** For a dial. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** For the handshake after it. Default 5 seconds. */
@@ -260,6 +273,8 @@ export interface Checked {
   readonly maxPrepared: number
   readonly maxPreparedBytes: number
   readonly waitMillis: number
+  readonly agreementMillis: number | undefined
+  readonly refreshMillis: number | undefined
   readonly failover: Balancing.CheckedFailover | undefined
   readonly retryBudget: Share | undefined
   readonly speculationBudget: Share
@@ -270,7 +285,8 @@ export interface Checked {
 const show = (value: unknown): string =>
   typeof value === "string" ? `the string ${JSON.stringify(value)}` : format(value)
 
-const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
+/** One error of all that is wrong. @internal */
+export const invalid = (issues: ReadonlyArray<Issue>): CqlError =>
   new CqlError({
     reason: new InvalidConfiguration({
       message: `the client's options are wrong: ${issues.map(({ message, path }) => `${path}: ${message}`).join("; ")}`,
@@ -393,7 +409,8 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
   return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
 }
 
-const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {
+/** The options as checked, and all that is wrong with them. @internal */
+export const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {
   // Of callers without types; what is missing is named below.
   const options = (given ?? {}) as Options
   const issues: Array<Issue> = []
@@ -458,6 +475,19 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
   }
   if ("base" in delays && delays.base > delays.cap) {
     issue("reconnect.cap", `at least the base, ${delays.base} ms, got ${delays.cap} ms`)
+  }
+  if (options.clientRoutes !== undefined) {
+    const { connectionIds, table } = options.clientRoutes
+    const isList = Array.isArray(connectionIds) && connectionIds.length > 0
+    if (!isList || connectionIds.some((id: unknown) => typeof id !== "string")) {
+      issue("clientRoutes.connectionIds", `a list of ids of links, got ${format(connectionIds)}`)
+    }
+    if (table !== undefined && !/^\w+\.\w+$/.test(table)) {
+      issue("clientRoutes.table", `keyspace.table, got ${format(table)}`)
+    }
+    if (options.addressTranslator !== undefined) {
+      issue("addressTranslator", "goes not together with clientRoutes: either leads to all nodes")
+    }
   }
   if (options.addressTranslator !== undefined && typeof options.addressTranslator !== "function") {
     issue("addressTranslator", `a function of a node, got ${format(options.addressTranslator)}`)
@@ -556,6 +586,12 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),
     waitMillis: millis("waitForCluster", options.waitForCluster, 0),
+    agreementMillis: options.schemaAgreementTimeout === false
+      ? undefined
+      : millis("schemaAgreementTimeout", options.schemaAgreementTimeout, 10_000),
+    refreshMillis: options.refreshInterval === false
+      ? undefined
+      : timeout("refreshInterval", options.refreshInterval, 60_000),
     maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000),
     maxPreparedBytes: whole("maxPreparedBytes", options.maxPreparedBytes, 2 ** 24, 1_024, 2 ** 40),
     failover: failoverOf(options.datacenterFailover, issue),
@@ -577,31 +613,3 @@ const examine = (given: Options): { readonly checked: Checked; readonly issues: 
  * @since 0.1.0
  */
 export type FromConfig = Partial<Leaves<Options>>
-
-/** @internal */
-export const fromConfig = (options: FromConfig): Effect.Effect<Options, CqlError> =>
-  Effect.gen(function*() {
-    const issues: Array<Issue> = []
-    const read = yield* readOptions(options, "", issues)
-    return issues.length > 0 ? yield* invalid(issues) : read
-  })
-
-/** Options from the configuration; what is wrong with them, put together or one by one, is added to `issues`. @internal */
-export const readOptions = (
-  given: FromConfig,
-  prefix: string,
-  issues: Array<Issue>
-): Effect.Effect<Options> =>
-  Effect.map(readLeaves<Options>(given, prefix, issues, defaultNames), ({ names, options, unread }) => {
-    for (const { message, path } of examine(options as Options).issues) {
-      const field = path.replace(/[[.].*$/, "")
-      if (unread.has(field)) continue
-      const name = names.get(field)
-      const wanted = field === "contactPoints" && options.contactPoints === undefined
-      issues.push({
-        path: name === undefined ? `${prefix}${path}` : path.replace(field, name),
-        message: wanted ? `${message} (or set CQL_CONTACT_POINTS)` : message
-      })
-    }
-    return options as Options
-  })

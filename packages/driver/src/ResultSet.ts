@@ -23,6 +23,20 @@ export interface Coordinator {
   readonly rack: string
 }
 
+/**
+ * Whether the nodes have the same schema.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SchemaAgreement {
+  readonly agreed: boolean
+  /** Of the node that was asked; `undefined` where none could be. */
+  readonly version: string | undefined
+  /** The nodes that had another one at the last look. Those that are known to be down are not waited for. */
+  readonly others: ReadonlyArray<Coordinator>
+}
+
 /** How many rows there are, in whichever form. @internal */
 export const countOf = (rows: ReadonlyArray<unknown>): number =>
   rows[0] instanceof ColumnarPage
@@ -44,6 +58,8 @@ export class ResultSet<A = Row> {
   readonly coordinator: Coordinator
   /** Of the answer as it came, without its header and what came before the result; 0 where there are no rows. */
   readonly bytes: number
+  /** After a change of the schema: whether the nodes agreed on it within `schemaAgreementTimeout`. */
+  readonly schemaAgreement: SchemaAgreement | undefined
   private readonly decoder: RowDecoder | undefined
   private readonly prefix: Prefix
 
@@ -53,9 +69,11 @@ export class ResultSet<A = Row> {
     decoder: RowDecoder | undefined,
     prefix: Prefix,
     coordinator: Coordinator,
-    bytes = 0
+    bytes = 0,
+    schemaAgreement?: SchemaAgreement
   ) {
     this.bytes = bytes
+    this.schemaAgreement = schemaAgreement
     this.rows = rows
     this.pagingState = pagingState
     this.decoder = decoder
@@ -93,5 +111,5 @@ export class ResultSet<A = Row> {
 }
 
 /** @internal */
-export const empty = (prefix: Prefix, coordinator: Coordinator): ResultSet<any> =>
-  new ResultSet([], null, undefined, prefix, coordinator)
+export const empty = (prefix: Prefix, coordinator: Coordinator, schemaAgreement?: SchemaAgreement): ResultSet<any> =>
+  new ResultSet([], null, undefined, prefix, coordinator, 0, schemaAgreement)

@@ -6,6 +6,7 @@
 export * as AddressTranslator from "./AddressTranslator.ts"
 export * as Balancing from "./Balancing.ts"
 export * as Batch from "./Batch.ts"
+export * as ClientRoutes from "./ClientRoutes.ts"
 export * as CqlClient from "./CqlClient.ts"
 export * as CqlError from "./CqlError.ts"
 export * as CqlMigrator from "./CqlMigrator.ts"
@@ -30,7 +31,8 @@ export * as Statement from "./Statement.ts"
 export * as StatementKind from "./StatementKind.ts"
 export * as Trace from "./Trace.ts"
 
-/** What programs need of the protocol: values that JavaScript has no type for, and the servers' errors. */
+/** What programs need of the protocol: values that JavaScript has no type for, their JSON, and the servers' errors. */
+export * as Json from "@effect-scylla/protocol/Json"
 export * as ServerError from "@effect-scylla/protocol/ServerError"
 export * as Uuid from "@effect-scylla/protocol/Uuid"
 export * as Value from "@effect-scylla/protocol/Value"

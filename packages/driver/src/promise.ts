@@ -39,14 +39,16 @@ import type { CqlError } from "./CqlError.ts"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
 import type { Options as GroupedOptions } from "./Grouped.ts"
 import { Calls } from "./internal/calls.ts"
+import { fromConfig } from "./internal/lazyConfig.ts"
 import { note } from "./internal/unclosed.ts"
 import type { Options as ManyOptions, Summary } from "./Many.ts"
-import * as Options from "./Options.ts"
+import type * as Options from "./Options.ts"
 import type { Prepared } from "./Prepared.ts"
 import type { Coordinator, ResultSet } from "./ResultSet.ts"
 import { type Fragment, type Identifier, type InValues, type Part as StatementPart, Statement } from "./Statement.ts"
 import type { Trace } from "./Trace.ts"
 
+export * as Json from "@effect-scylla/protocol/Json"
 export * as ServerError from "@effect-scylla/protocol/ServerError"
 export * as Uuid from "@effect-scylla/protocol/Uuid"
 export * as Value from "@effect-scylla/protocol/Value"
@@ -460,6 +462,8 @@ const facade = (
     stats: cql.shardAwareStats,
     events: (options?: CallOptions) => eventsOf(cql, context, options?.signal),
     connected: (options?: CallOptions) => run(() => cql.awaitConnected, options?.signal),
+    schemaAgreement: (options?: CallOptions & { readonly timeout?: Duration.Input | undefined }) =>
+      run(() => cql.schemaAgreement(options), options?.signal),
     close,
     [Symbol.asyncDispose]: () => close()
   }) as Client
@@ -546,4 +550,4 @@ export const connect = (options: ConnectOptions): Promise<Client> =>
  * @since 0.1.0
  */
 export const connectConfig = (options: Partial<ConnectOptions> = {}): Promise<Client> =>
-  open(options, Options.fromConfig, connectConfig)
+  open(options, fromConfig, connectConfig)

@@ -1,5 +1,5 @@
 /** Prepared statements: known to every node before requests get there, bounded, and by whatever name their markers go. */
-import { Frame, Uuid } from "@effect-scylla/protocol"
+import { Frame, ServerError, Uuid } from "@effect-scylla/protocol"
 import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
@@ -194,5 +194,23 @@ describe("what a request carries", () => {
       )
       assert.strictEqual(wrong.reason._tag, "InvalidConfiguration")
       assert.include(wrong.message, "codec.types.dat")
+    }))
+
+  it.effect("tell where they could not be prepared", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world()
+      yield* cluster.intercept(({ opcode }) =>
+        opcode === Frame.Opcode.PREPARE
+          ? { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "too busy" }) }
+          : undefined
+      )
+      const refused = yield* Effect.flip(passing(cql.execute(SELECT, [Uuid.random()])))
+      assert.deepStrictEqual(refused.attempts?.map(({ decision, reason, sent }) => [decision, reason._tag, sent]), [
+        ["NextNode", "Overloaded", true],
+        ["NextNode", "Overloaded", true],
+        ["NextNode", "Overloaded", true]
+      ])
+      assert.strictEqual(new Set(refused.attempts?.map(({ node }) => node)).size, 3)
+      assert.include(refused.message, "after 3 attempts")
     }))
 })

@@ -2,7 +2,7 @@
 import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { errorOf, rowsOf } from "./rawClient.ts"
+import { decode, errorOf, rowsOf } from "./rawClient.ts"
 import { client, clientOf, ok, read } from "./statements.ts"
 
 const CASSANDRA: SimulatedCluster.Options = {
@@ -88,5 +88,46 @@ describe("system tables", () => {
       assert.strictEqual((yield* columns("k")).at(-1), "m_key partition_key 0 text")
       const ids = rowsOf(yield* c.query("SELECT id, base_table_id FROM system_schema.views WHERE keyspace_name = 'ks'"))
       assert.strictEqual(new Set(ids.flatMap((row) => Object.values(row).map(String))).size, 4)
+    }))
+
+  it.effect("hold the routes that clients write, and tell of them whoever asked to be told", () =>
+    Effect.gen(function*() {
+      const c = yield* client()
+      const [a, b] = ["c0ffee00-0000-4000-8000-000000000001", "c0ffee00-0000-4000-8000-000000000002"]
+      const insert = (link: string, host: string) =>
+        `INSERT INTO system.client_routes (connection_id, host_id, address, port, tls_port) VALUES ('${link}', ${host}, 'x', 1, 2)`
+      yield* ok(c, insert("vpce-0", a))
+      assert.strictEqual((yield* c.request({ _tag: "Register", events: ["CLIENT_ROUTES_CHANGE"] }))._tag, "Ready")
+      /** The event behind the answer. */
+      const told = Effect.fnUntraced(function*(query: string) {
+        yield* c.send(c.bytesOf({ _tag: "Query", query, options: { consistency: "ONE" } }, 1))
+        assert.strictEqual(decode(yield* c.next)._tag, "Void", query)
+        const event = decode(yield* c.next)
+        return event._tag === "Event" && event.event._tag === "ClientRoutesChange"
+          ? `${event.event.change} ${event.event.connectionIds.join()} ${event.event.hostIds.join()}`
+          : event._tag
+      })
+      assert.strictEqual(yield* told(insert("vpce-1", a)), `UPDATE_NODES vpce-1 ${a}`)
+      assert.strictEqual(
+        yield* told(`BEGIN BATCH ${insert("vpce-1", b)}; ${insert("vpce-2", b)}; APPLY BATCH`),
+        `UPDATE_NODES vpce-1,vpce-2 ${b},${b}`
+      )
+      assert.strictEqual(
+        yield* told("DELETE FROM system.client_routes WHERE connection_id = 'vpce-1'"),
+        `UPDATE_NODES vpce-1,vpce-1 ${a},${b}`
+      )
+      assert.deepStrictEqual(
+        yield* read(c, "SELECT connection_id, host_id, address, tls_port FROM system.client_routes"),
+        [
+          `vpce-0 ${a} x 2`,
+          `vpce-2 ${b} x 2`
+        ]
+      )
+      const other = yield* clientOf(CASSANDRA)
+      const refused = errorOf(yield* other.request({ _tag: "Register", events: ["CLIENT_ROUTES_CHANGE"] }))
+      assert.deepStrictEqual([refused.code, refused.message], [
+        10,
+        "Invalid value 'CLIENT_ROUTES_CHANGE' for Type"
+      ])
     }))
 })

@@ -1,7 +1,7 @@
 /** Rows of random values, their bytes, and their way through JSON. */
 import type { KeyspaceSchema } from "@effect-scylla/cli"
 import type { CqlClient } from "@effect-scylla/driver"
-import { Codec, Identifier } from "@effect-scylla/protocol"
+import { Codec, Identifier, Json } from "@effect-scylla/protocol"
 import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { Random } from "../../../protocol/test/support/random.ts"
@@ -29,11 +29,12 @@ const decoded = (columns: ReadonlyArray<KeyspaceSchema.Column>, row: Row): Row =
   return out
 }
 
-/** Through the Schema, to JSON text and back, and through the Schema again. */
+/** Through the Schema, to JSON text and back, and through the Schema again; the text is what is written of the row without a Schema. */
 export const throughJson = (schema: RowSchema, row: Row): Row => {
   const value = Schema.decodeUnknownSync(schema)(row, { onExcessProperty: "error" })
   const json = Schema.toCodecJson(schema)
   const text = JSON.stringify(Schema.encodeSync(json)(value))
+  assert.deepStrictEqual(JSON.parse(text), Json.toJson(row))
   return Schema.encodeSync(schema)(Schema.decodeUnknownSync(json)(JSON.parse(text))) as Row
 }
 

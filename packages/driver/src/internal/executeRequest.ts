@@ -611,8 +611,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         const change = Response.readSchemaChange(body)
         core.schema.add(change)
         // It is done, whether the nodes agree on it in time or not.
-        const agreed = Effect.timeoutOption(core.slow.schemaChanged(this.connection!, change), this.left)
-        return this.settle(Effect.as(agreed, this.whole ? [] : empty(prefix, node)))
+        const agreement = core.slow.schemaChanged(this.connection!, change, this.left)
+        return this.settle(Effect.map(agreement, (agreement) => this.whole ? [] : empty(prefix, node, agreement)))
       }
       return this.succeedLater(core.ticker, this.whole ? [] : empty(prefix, node))
     }

@@ -1,14 +1,14 @@
-import { CqlError, type CqlReason, InvalidStatement } from "../CqlError.ts"
+import { type Attempt, CqlError, type CqlReason, InvalidStatement } from "../CqlError.ts"
 import type { Prepared } from "../Prepared.ts"
 import { outcomeOf } from "../RetryPolicy.ts"
 import * as StatementKind from "../StatementKind.ts"
 
-/** The error of a statement of which nothing was sent; a read has no outcome. */
-export const notSent = (reason: CqlReason, statement: string): CqlError =>
+/** The error of a statement of which nothing was sent, but for attempts to prepare it; a read has no outcome. */
+export const notSent = (reason: CqlReason, statement: string, attempts: ReadonlyArray<Attempt> = []): CqlError =>
   new CqlError({
     reason,
     outcome: outcomeOf({ reason, sent: false, kind: StatementKind.of(statement) }),
-    attempts: [],
+    attempts,
     statement
   })
 

@@ -8,7 +8,7 @@ import { markersOf } from "@effect-scylla/sharding/RoutingKey"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { ClientClosed, CqlError, NoNodeAvailable, StatementChanged } from "../CqlError.ts"
+import { type Attempt, ClientClosed, CqlError, NoNodeAvailable, StatementChanged } from "../CqlError.ts"
 import { Prepared } from "../Prepared.ts"
 import { decide } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
@@ -279,7 +279,18 @@ export class PreparedCache {
     timeoutMillis = this.core.defaults.timeoutMillis
   ): Effect.Effect<Prepared, CqlError> {
     const { core } = this
-    const fail = (reason: CqlError["reason"]) => Effect.fail(notSent(reason, text))
+    const begun = core.millis
+    const fail = (reason: CqlError["reason"], ...attempts: ReadonlyArray<Attempt>) =>
+      Effect.fail(notSent(reason, text, attempts))
+    const failed = (reason: CqlError["reason"]) =>
+      fail(reason, {
+        node: `${node.address}:${node.port}`,
+        shard: connection.shard ?? 0,
+        reason,
+        sent: reason._tag !== "ConnectionBusy",
+        durationMillis: core.millis - begun,
+        decision: "Fail"
+      })
     const { version } = connection.dialect
     if (keyspace !== undefined && version < 5) {
       const message = `the keyspace of a single statement needs protocol v5, and the connection speaks v${version}: ` +
@@ -294,7 +305,7 @@ export class PreparedCache {
         isRepeatable: true
       }),
       {
-        onFailure: (error) => fail(error.reason),
+        onFailure: (error) => failed(error.reason),
         onSuccess: ({ response }) =>
           response._tag === "Prepared"
             ? Effect.map(this.withKey(connection, response), (told) => {
@@ -303,8 +314,8 @@ export class PreparedCache {
               return prepared
             })
             : response._tag === "Error"
-            ? fail(response.error)
-            : fail(new MalformedResponse({ message: `PREPARE was answered with ${response._tag}` }))
+            ? failed(response.error)
+            : failed(new MalformedResponse({ message: `PREPARE was answered with ${response._tag}` }))
       }
     )
   }
@@ -341,7 +352,8 @@ export class PreparedCache {
     return Effect.gen({ self: this }, function*() {
       const { core } = this
       const { timeoutMillis } = core.defaults
-      let last: CqlError | undefined
+      const attempts: Array<Attempt> = []
+      let last: CqlError["reason"] | undefined
       let isLate = false
       const begun = core.millis
       let tried: Array<Node> = []
@@ -362,10 +374,14 @@ export class PreparedCache {
         tried.push(node)
         const attempt = yield* Effect.result(this.on(node, connection, text, keyspace, millis))
         if (attempt._tag === "Success") return attempt.success
-        last = attempt.failure
-        const { reason } = last
+        const { reason } = attempt.failure
+        last = reason
+        const next = (decision: Attempt["decision"]): void => {
+          for (const one of attempt.failure.attempts ?? []) attempts.push({ ...one, decision })
+        }
         if (reason._tag === "RequestTimeout" || reason._tag === "NodeSilent") {
           isLate = true
+          next("NextNode")
           continue
         }
         const decision = decide({
@@ -377,12 +393,11 @@ export class PreparedCache {
           sameNode: 0,
           unavailable: 0
         })
+        next(decision)
         if (decision === "Fail") break
       }
-      return yield* last ?? notSent(
-        new NoNodeAvailable({ message: "no node has a connection on which the statement could be prepared" }),
-        text
-      )
+      const nowhere = "no node has a connection on which the statement could be prepared"
+      return yield* notSent(last ?? new NoNodeAvailable({ message: nowhere }), text, attempts)
     })
   }
 }

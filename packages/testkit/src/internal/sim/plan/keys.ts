@@ -3,7 +3,8 @@ import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import * as RoutingKey from "@effect-scylla/sharding/RoutingKey"
 import { internal, invalid } from "../failure.ts"
 import type { Column } from "../schema/schema.ts"
-import type { Clustering, Key } from "../storage/storage.ts"
+import type { Clustering } from "../storage/row.ts"
+import type { Key } from "../storage/storage.ts"
 import type { Variables } from "./variables.ts"
 
 /** ScyllaDB counts the lengths of the parts of a key, too. */

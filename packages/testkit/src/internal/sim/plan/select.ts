@@ -8,7 +8,8 @@ import { invalid } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { comparatorOf } from "../storage/compare.ts"
-import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
+import type { Row } from "../storage/row.ts"
+import type { Bounds, Key, Partition, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
 import { compileAnn } from "./ann.ts"
 import { columnOf, valueOf } from "./columns.ts"
@@ -126,18 +127,19 @@ const walk = (
       if (!visit(partition, undefined)) return
       continue
     }
+    const { rows } = partition
     for (let r = 0; r < ranges.length; r++) {
       const bounds = ranges[reversed ? ranges.length - 1 - r : r]!
       let [start, end] = span(data, partition, bounds)
       if (resumed) {
         const at = partition.lowerBound(after.clustering)
-        const row = partition.rows[at]
+        const row = rows[at]
         const behind = row !== undefined && data.compare(row.clustering, after.clustering) === 0 ? at + 1 : at
         if (reversed) end = Math.min(end, at)
         else start = Math.max(start, behind)
       }
       for (let i = start; i < end; i++) {
-        const row = partition.rows[reversed ? end - 1 - (i - start) : i]!
+        const row = rows[reversed ? end - 1 - (i - start) : i]!
         if (bounds.test !== undefined && !bounds.test(row.clustering)) continue
         if (row.isLive(now) && !visit(partition, row)) return
       }

@@ -1,5 +1,6 @@
 /** Where the system tables of Cassandra 5.0.5 differ from those of ScyllaDB. */
 import type { Product } from "../server/flavour.ts"
+import { CLIENT_ROUTES } from "./clientRoutes.ts"
 import type { Table } from "./schema.ts"
 import { AUTH, DISTRIBUTED } from "./systemAuth.ts"
 import {
@@ -157,7 +158,11 @@ const CASSANDRA: ReadonlyArray<Definition> = [
   ...DISTRIBUTED
 ]
 
-const SCYLLA: ReadonlyArray<Definition> = [...DEFINITIONS, ...definitionsOfTraces("scylla")]
+const SCYLLA: ReadonlyArray<Definition> = [
+  ...DEFINITIONS,
+  CLIENT_ROUTES,
+  ...definitionsOfTraces("scylla")
+]
 
 /** Keyspaces of the product's own, and whether what is in them is stored nowhere. */
 export const keyspacesOf = (product: Product): ReadonlyArray<readonly [name: string, isVirtual: boolean]> => {

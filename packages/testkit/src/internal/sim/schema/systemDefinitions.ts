@@ -6,6 +6,7 @@ import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
 import type { Role } from "./access.ts"
 import { cdcOptionsOf, cdcText } from "./cdcOptions.ts"
+import type { Changed } from "./clientRoutes.ts"
 import { type ViewColumn, viewColumnsOf, viewIdOf, viewNameOf } from "./indexViews.ts"
 import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import type { Column, Index, Keyspace, Schema, Table, View } from "./schema.ts"
@@ -38,6 +39,8 @@ export interface SystemInput {
   readonly traces: Traces
   /** Those that are strongly consistent. */
   readonly globalKeyspaces: ReadonlyArray<string>
+  /** Rows of `system.client_routes` were written or deleted. */
+  readonly onRoutes: (changed: Changed) => void
   /** Names of the roles; none when nobody has to log in. */
   readonly roles: () => ReadonlyMap<string, Role>
 }
@@ -61,6 +64,8 @@ export interface Definition {
   readonly columns: string
   readonly comment?: string
   readonly rows: (input: SystemInput, node: SimNode) => ReadonlyArray<Values>
+  /** Whether its rows are what clients wrote, the same to all nodes. Default: they are made when they are read. */
+  readonly isStored?: boolean
   /** What differs from the defaults of tables. */
   readonly options?: Readonly<Record<string, string>>
   /** What TRUNCATE leaves. Default: nothing. */

@@ -4,7 +4,8 @@ import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
 import { uuidOf } from "../cluster/topology.ts"
 import { makeKey } from "../plan/keys.ts"
-import { whole, type Write } from "../storage/storage.ts"
+import { whole, type Write } from "../storage/row.ts"
+import { CLIENT_ROUTES, observerOf } from "./clientRoutes.ts"
 import { Computed } from "./computed.ts"
 import { type Column, type ColumnInput, type Keyspace, makeTable, type Table } from "./schema.ts"
 import { definitionsOf, keyspacesOf } from "./systemCassandra.ts"
@@ -105,7 +106,7 @@ export const install = (input: SystemInput): void => {
           ...(definition.comment === undefined ? [] : [["comment", definition.comment] as const]),
           ...Object.entries(definition.options ?? {})
         ]),
-        computed: new Computed(
+        computed: definition.isStored === true ? undefined : new Computed(
           (node) => {
             table.data.clear()
             fill(table, definition.rows(input, node))
@@ -117,6 +118,7 @@ export const install = (input: SystemInput): void => {
           }
         )
       }, columnsOf(shapeOf(definition, input)))
+      if (definition === CLIENT_ROUTES) table.data.observer = observerOf(input.onRoutes)
       keyspace.tables.set(definition.name, table)
     }
   }
