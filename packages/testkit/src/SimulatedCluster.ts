@@ -406,6 +406,13 @@ export const make = Effect.fnUntraced(
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
       traces: engine.traces,
+      onRoutes: (changed) =>
+        announce("CLIENT_ROUTES_CHANGE", () => ({
+          _tag: "ClientRoutesEvent",
+          change: "UPDATE_NODES",
+          connectionIds: changed.map(([connectionId]) => connectionId),
+          hostIds: changed.map(([, hostId]) => hostId)
+        })),
       roles: () => engine.access?.roles ?? new Map()
     })
 

@@ -65,8 +65,8 @@ for (const product of ["scylla", "cassandra"] as const) {
           const { duration, parameters, request } = row!
           return `${String(request)}: ${(parameters as Map<string, string>).get("query")}, ${String(duration)}`
         })
-        assert.deepStrictEqual(yield* session(good), "Execute CQL3 query: SELECT k FROM t, 0")
-        assert.deepStrictEqual(yield* session(wrong), "Execute CQL3 query: SELECT nope FROM t, 0")
+        assert.deepStrictEqual(yield* session(good), "Execute CQL3 query: SELECT k FROM t, 4")
+        assert.deepStrictEqual(yield* session(wrong), "Execute CQL3 query: SELECT nope FROM t, 4")
         const events = yield* read(c, `SELECT activity FROM system_traces.events WHERE session_id = ${good}`)
         assert.strictEqual(events[0], "Parsing a statement")
         const untraced = yield* c.ask({ _tag: "Query", query: "SELECT k FROM t", options: { consistency: "ONE" } })

@@ -4,8 +4,10 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid, syntax } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
+import { NEVER } from "../storage/cells.ts"
 import { layoutOf } from "../storage/layout.ts"
-import { type Clustering, type Key, NEVER, type TableData } from "../storage/storage.ts"
+import type { Clustering } from "../storage/row.ts"
+import type { Bounds, Key, TableData } from "../storage/storage.ts"
 import { readInt32, readInt64 } from "../storage/values.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
 import { columnOf } from "./columns.ts"
@@ -39,6 +41,8 @@ export interface Mutation {
   readonly hasRowIn: boolean
   /** Whether it is of static columns alone, and of no row. */
   readonly isStatic: boolean
+  /** Whether it is of rows, and not of a partition as a whole. */
+  readonly isOfRows: boolean
   /** Whether it writes static columns. */
   readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
@@ -199,6 +203,7 @@ const mutationOf = (
     partitionKey: where.partitionKey,
     ...common,
     isStatic: !writesRows,
+    isOfRows: writesRows,
     writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
@@ -215,7 +220,10 @@ const mutationOf = (
         isGiven: common.hasTimestamp,
         place: () => table.data.nextPlace()
       }
-      const staticWrites = statics.map((assign) => assign.prepare(values, stamp))
+      // Cassandra writes static columns once for each row.
+      const times = isCassandra ? Math.max(1, rows.length) : 1
+      const staticWrites = Array.from({ length: times }, () => statics.map((assign) => assign.prepare(values, stamp)))
+        .flat()
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
       checkIndexed(table, [...staticWrites, ...rowWrites], isCassandra)
       const marker = isInsert ? { value: present, timestamp, expires: stamp.expires, ttl } : undefined
@@ -373,17 +381,19 @@ const hasIn = (relations: ReadonlyArray<Ast.Relation>, columns: ReadonlyArray<Co
   )
 
 /** What a conditional statement is told that names rows by an IN. */
-export const rowIn = (): Error => invalid("IN on the clustering key columns is not supported with conditional updates")
+export const rowIn = (what = "updates"): Error =>
+  invalid(`IN on the clustering key columns is not supported with conditional ${what}`)
 
 const conditionalWhere = (
   relations: ReadonlyArray<Ast.Relation>,
   where: Where,
   table: Table,
-  condition: RowCheck | undefined
+  condition: RowCheck | undefined,
+  what = "updates"
 ): void => {
   if (condition === undefined) return
-  if (!where.isSinglePartition) throw invalid("IN on the partition key is not supported with conditional updates")
-  if (hasIn(relations, table.clustering)) throw rowIn()
+  if (!where.isSinglePartition) throw invalid(`IN on the partition key is not supported with conditional ${what}`)
+  if (hasIn(relations, table.clustering)) throw rowIn(what)
 }
 
 const assignmentOf = (assignment: Ast.Assignment, table: Table, variables: Variables): Assign => {
@@ -417,6 +427,11 @@ const checkTwice = (statement: Ast.Update, variables: Variables): void => {
   }
 }
 
+/** Whether IF asks for columns that are of a row. */
+const isAboutRows = (condition: Ast.Condition | undefined, table: Table): boolean =>
+  condition?._tag === "Columns" &&
+  condition.relations.some((relation) => "column" in relation && table.byName.get(relation.column)?.kind === "regular")
+
 const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables): Mutation => {
   // Variables of USING come first in the text of an UPDATE, and take their indices from it: order is of no matter here.
   const using = compileUsing(statement.using, table, variables)
@@ -430,10 +445,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
   }
   const where = modificationWhere(statement.where, table, variables, "UPDATE")
   const isStatic = assigns.every(({ column }) => column.kind === "static")
-  const asksRows = statement.condition?._tag === "Columns" &&
-    statement.condition.relations.some((relation) =>
-      "column" in relation && table.byName.get(relation.column)?.kind === "regular"
-    )
+  const asksRows = isAboutRows(statement.condition, table)
   if (isStatic && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the UPDATE statement modifies only static columns")
   }
@@ -472,6 +484,15 @@ const deletionOf = (deletion: Ast.Deletion, table: Table, variables: Variables):
   return assignField(column, deletion.field, undefined, variables)
 }
 
+const noRange = (): Error => invalid("Range deletions are not supported for specific columns")
+
+/** Whether a range ends before it begins. */
+const isNone = ({ lower, prefix, upper }: Bounds, table: Table): boolean => {
+  if (lower === undefined || upper === undefined) return false
+  const side = table.data.order[prefix.length]!(lower.value, upper.value)
+  return side > 0 || (side === 0 && !(lower.inclusive && upper.inclusive))
+}
+
 const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables): Mutation => {
   const assigns = statement.deletions.map((deletion) => deletionOf(deletion, table, variables))
   const using = compileUsing(statement.using, undefined, variables)
@@ -481,27 +502,33 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
   const where = modificationWhere(statement.where, table, variables, "DELETE")
   checkKey(where, false, variables)
   const regular = assigns.find(({ column }) => column.kind !== "static")
-  if (regular !== undefined && !where.isFullKey) {
-    if (where.restrictsClustering || variables.product === "cassandra") {
-      throw invalid("Range deletions are not supported for specific columns")
-    }
+  // Cassandra looks when it runs: of no rows there is nothing to be refused.
+  const isOfRange = regular !== undefined && !where.isFullKey
+  if (isOfRange && variables.product === "scylla") {
+    if (where.restrictsClustering) throw noRange()
     throw invalid(
       `Primary key column '${
         where.missing.clustering[0]!.name
       }' must be specified in order to modify column '${regular.column.name}'`
     )
   }
-  if (assigns.length > 0 && regular === undefined && where.restrictsClustering) {
+  const asksRows = variables.product === "cassandra" && isAboutRows(statement.condition, table)
+  if (assigns.length > 0 && regular === undefined && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the DELETE statement modifies only static columns")
   }
   const condition = compileConditions(statement.condition, table, variables)
   if (condition !== undefined && table.isCounter) {
     throw invalid("Conditional updates are not supported on counter tables")
   }
-  conditionalWhere(statement.where, where, table, condition)
+  conditionalWhere(statement.where, where, table, condition, variables.say("updates", "deletions"))
   if (condition !== undefined && !where.isFullKey && (assigns.length === 0 || regular !== undefined)) {
     throw invalid(
       "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to delete non static columns"
+    )
+  }
+  if (asksRows && !where.isFullKey) {
+    throw invalid(
+      "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF condition on non static columns"
     )
   }
   const common = {
@@ -511,25 +538,34 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     hasRowIn: hasIn(statement.where, table.clustering)
   }
   if (assigns.length > 0) {
-    return mutationOf(table, where, assigns, using, {
+    const made = mutationOf(table, where, assigns, using, {
       ...common,
       isInsert: false,
       isCassandra: variables.product === "cassandra"
     })
+    if (!isOfRange) return made
+    return {
+      ...made,
+      stage: (values, ...rest) => {
+        if (where.ranges(values).some((range) => !isNone(range, table))) throw noRange()
+        return made.stage(values, ...rest)
+      }
+    }
   }
   return {
     table,
     partitionKey: where.partitionKey,
     ...common,
     isStatic: false,
+    isOfRows: where.restrictsClustering || table.clustering.length === 0,
     writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
       if (variables.product === "cassandra") { for (const { prefix } of ranges) checkLength(prefix) }
-      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges that it deletes.
-      const isRange = !where.isFullKey && variables.product === "cassandra"
+      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges and partitions that it deletes.
+      const isRange = (!where.isFullKey || table.clustering.length === 0) && variables.product === "cassandra"
       const timestamp = ballot === undefined ? using.timestamp(values, fallback) : isRange ? ballot - 1n : ballot
       return {
         keys,

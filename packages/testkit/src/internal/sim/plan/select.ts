@@ -7,7 +7,9 @@ import { checkLevel } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
+import { comparatorOf } from "../storage/compare.ts"
+import type { Row } from "../storage/row.ts"
+import type { Bounds, Key, Partition, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
 import { compileAnn } from "./ann.ts"
 import { columnOf, valueOf } from "./columns.ts"
@@ -32,6 +34,9 @@ type Cells = ReadonlyArray<Uint8Array | null>
 const isReversed = (statement: Ast.Select, table: Table, where: Where, variables: Variables): boolean => {
   const { orderBy } = statement
   if (orderBy.length === 0) return false
+  if (variables.product === "cassandra" && where.usesIndex) {
+    throw invalid("ORDER BY with 2ndary indexes is not supported, except for ANN queries.")
+  }
   if (!where.hasKeys) {
     throw invalid("ORDER BY is only supported when the partition key is restricted by an EQ or an IN.")
   }
@@ -122,18 +127,19 @@ const walk = (
       if (!visit(partition, undefined)) return
       continue
     }
+    const { rows } = partition
     for (let r = 0; r < ranges.length; r++) {
       const bounds = ranges[reversed ? ranges.length - 1 - r : r]!
       let [start, end] = span(data, partition, bounds)
       if (resumed) {
         const at = partition.lowerBound(after.clustering)
-        const row = partition.rows[at]
+        const row = rows[at]
         const behind = row !== undefined && data.compare(row.clustering, after.clustering) === 0 ? at + 1 : at
         if (reversed) end = Math.min(end, at)
         else start = Math.max(start, behind)
       }
       for (let i = start; i < end; i++) {
-        const row = partition.rows[reversed ? end - 1 - (i - start) : i]!
+        const row = rows[reversed ? end - 1 - (i - start) : i]!
         if (bounds.test !== undefined && !bounds.test(row.clustering)) continue
         if (row.isLive(now) && !visit(partition, row)) return
       }
@@ -337,7 +343,9 @@ const sameGroup = (columns: ReadonlyArray<Column>, a: View, b: View): boolean =>
   columns.every((column) => {
     const x = valueOf(column, a)
     const y = valueOf(column, b)
-    return x === null || y === null ? x === y : Buffer.compare(x, y) === 0
+    if (x === null || y === null) return x === y
+    // Numbers may be the same in other digits.
+    return column.kind === "clustering" ? comparatorOf(column.type.cql)!(x, y) === 0 : Buffer.compare(x, y) === 0
   })
 
 /** What Cassandra warns of: any relation of the partition key is one, and so is its token. */
@@ -413,17 +421,23 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const execute = (call: Call): ReturnType<Plan["execute"]> => {
     const { options, values } = call
     where.check(values)
+    selection.check(values)
     const keys = where.hasKeys ? where.keys(values) : undefined
     if (isUser) route(call, table, keys)
     else {
       checkReadable(call, table, keys)
-      call.topology.ensureAlive(table.keyspace, options.consistency, call.node, [call.node])
+      if (keys === undefined) call.topology.ensureAllAlive(table, options.consistency, call.node)
+      for (const key of keys ?? []) {
+        Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+        const replicas = call.topology.holders(table, scratch.hi, scratch.lo, call.node)
+        call.topology.ensureAlive(table.keyspace, options.consistency, call.node, replicas)
+      }
     }
     call.warnings.push(...warnings)
     const data = dataOf(table, call)
     const state = options.pagingState ?? null
     const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
-    if (isSorted && pageSize > 0) {
+    if (isSorted && pageSize > 0 && keys?.length !== 0) {
       throw invalid(
         "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the " +
           "ORDER BY or the IN and sort client side, or disable paging for this query"
@@ -470,7 +484,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     if (isGrouped) {
       let group: Group | undefined
       let last: View | undefined
-      let inPartition = after?.inPartition ?? 0
+      let inPartition = 0
       let lastPartition: Partition | undefined
       // The end of a group; false where no more are wanted.
       const finish = (): boolean => {
@@ -484,7 +498,8 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         group = undefined
         if (remaining === 0) return false
         if (pageSize > 0 && !isScylla && groupBy.length > 0 && rows.length === pageSize) {
-          if (!isLast(last!.partition, false)) position = at(last!, inPartition)
+          const isSpent = last!.row === undefined || (most >= 0 && inPartition >= most)
+          if (!isLast(last!.partition, isSpent)) position = at(last!, inPartition)
           return false
         }
         return true
@@ -501,7 +516,11 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
             isOver = true
             return false
           }
-          if (lastPartition !== partition && lastPartition !== undefined) inPartition = 0
+          if (lastPartition !== partition) {
+            inPartition = lastPartition === undefined && after !== undefined && same(after, partition)
+              ? after.inPartition
+              : 0
+          }
           lastPartition = partition
           group ??= selection.group()
           group.add(values, view)

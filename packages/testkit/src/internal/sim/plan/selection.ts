@@ -27,6 +27,8 @@ interface Compilation {
   readonly table: Table
   readonly variables: Variables
   readonly aggregates: Array<{ readonly make: () => Aggregator; readonly argument: Compiled }>
+  /** What is to be looked at before any row is. */
+  readonly checks: Array<(values: Bound) => void>
 }
 
 /** What Cassandra takes a constant for that stands beside another: the smallest type that holds it. */
@@ -67,6 +69,8 @@ export interface Selection {
   readonly plain: ReadonlyArray<Column>
   /** All columns that are looked at. */
   readonly used: ReadonlyArray<Column>
+  /** Refuses values that nothing can be selected by. */
+  readonly check: (values: Bound) => void
   readonly project: (values: Bound, view: View) => ReadonlyArray<Uint8Array | null>
   /** A new count of all aggregates. */
   readonly group: () => Group
@@ -204,6 +208,11 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       const keyType = type._tag === "Map" ? type.key : type.element
       const key = compile(expression.key, keyType, `${type._tag === "Map" ? "key" : "value"}(${of.text})`, variables)
       const compare = comparatorOf(keyType) ?? compareBytes
+      if (variables.product === "cassandra") {
+        c.checks.push((values) => {
+          if (key(values) === null) throw invalid(`Invalid null value for element selection on ${of.text}`)
+        })
+      }
       return {
         text,
         type: type._tag === "Map" ? type.value : type.element,
@@ -304,7 +313,7 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
     args.map((arg): Argument => ({
       text: arg.text,
       type: arg.type,
-      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted),
+      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted, variables.product),
       compile: (wanted, argName) => arg.type === undefined ? arg.as!(wanted, argName) : arg.value
     })),
     variables
@@ -437,7 +446,7 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
 }
 
 export const compileSelection = (statement: Ast.Select, table: Table, variables: Variables): Selection => {
-  const c: Compilation = { table, variables, aggregates: [] }
+  const c: Compilation = { table, variables, aggregates: [], checks: [] }
   const selectors: ReadonlyArray<Ast.Selector> = statement.selectors.length > 0
     ? statement.selectors
     : table.columns.map((column) => ({ expression: { _tag: "Column", name: column.name }, alias: undefined }))
@@ -450,7 +459,9 @@ export const compileSelection = (statement: Ast.Select, table: Table, variables:
     }
     const isLegacy = variables.product === "cassandra" && expression._tag === "Call" &&
       /^(?:min|max|blobastimeuuid|blob_as_timeuuid)$/.test(expression.name) &&
-      part.type._tag === "Scalar" && part.type.name === "timeuuid"
+      part.type._tag === "Scalar" && part.type.name === "timeuuid" &&
+      // Of a column in descending order the type keeps its name.
+      !expression.args.some((arg) => arg._tag === "Column" && table.byName.get(arg.name)?.descending === true)
     return { ...part, name: alias ?? part.text, type: part.type, shown: isLegacy ? LEGACY_TIMEUUID : part.type }
   })
   const common = { keyspace: table.keyspace.name, table: table.name }
@@ -475,6 +486,9 @@ export const compileSelection = (statement: Ast.Select, table: Table, variables:
   }
   return {
     wire,
+    check: (values) => {
+      for (let i = 0; i < c.checks.length; i++) c.checks[i]!(values)
+    },
     isAggregate: c.aggregates.length > 0,
     plain: parts.flatMap((part) => part.column ?? []),
     used: selectors.flatMap(({ expression }) => columnsIn(expression, c)),

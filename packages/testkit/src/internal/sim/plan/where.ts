@@ -4,9 +4,10 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import { invalid, unsupported } from "../failure.ts"
 import type { Relation, Term } from "../parse/ast.ts"
-import type { Column, Table } from "../schema/schema.ts"
+import type { Column, Index, Table } from "../schema/schema.ts"
 import { comparatorOf, elements } from "../storage/compare.ts"
-import type { Bounds, Clustering, Key } from "../storage/storage.ts"
+import type { Clustering } from "../storage/row.ts"
+import type { Bounds, Key } from "../storage/storage.ts"
 import { columnOf } from "./columns.ts"
 import { compares } from "./comparison.ts"
 import { type Filter, filterOf, isFound, isIndexed, likeFilter } from "./filters.ts"
@@ -55,6 +56,8 @@ export interface Where {
   readonly tokens: ((values: Bound) => TokenBounds | undefined) | undefined
   /** Refuses values that nothing can be compared with. */
   readonly check: (values: Bound) => void
+  /** Whether what is asked for is looked up in an index. */
+  readonly usesIndex: boolean
   /** What else rows must be. */
   readonly filters: ReadonlyArray<Filter>
   /** Columns that are restricted, for rules about them. */
@@ -117,7 +120,9 @@ export const compileWhere = (
       ))
     )
     : undefined
-  if (index?.kind === "CUSTOM" && index.column.type.cql._tag === "Vector") {
+  const isOnVector = ({ column }: Index): boolean =>
+    column.type.cql._tag === "Vector" && relations.some((each) => "column" in each && each.column === column.name)
+  if (variables.product === "cassandra" && verb === "SELECT" && table.indexes.some(isOnVector)) {
     throw invalid("Vector indexes only support ANN queries")
   }
   const ofKey = new Set(table.partitionKey.map(({ name }) => name))
@@ -417,7 +422,9 @@ export const compileWhere = (
   }
   const checks: Array<(values: Bound) => void> = []
   const filters = [...looked, ...free].map((relation) => {
-    const { holds } = filterOf(relation, table, variables, verb, checks)
+    const isExact = variables.product === "cassandra" && index?.kind === "COMPOSITES" &&
+      isFound(relation, index, relations, table, variables)
+    const { holds } = filterOf(relation, table, variables, verb, checks, isExact)
     if (index === undefined || !isIndexed(relation, index) || relation._tag !== "Column") return holds
     return sized(holds, compile(relation.term, index.column.type.cql, index.column.name, variables), variables)
   })
@@ -480,6 +487,7 @@ export const compileWhere = (
     check: (values) => {
       for (const check of checks) check(values)
     },
+    usesIndex: index !== undefined && (!hasKeys || looked.length > 0),
     filters,
     restricted,
     fixed: new Set([

@@ -92,10 +92,18 @@ const completed = (name: string, given: ReadonlyMap<string, string>): ReadonlyMa
 const sorted = (entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
   new Map([...entries].sort(([a], [b]) => a < b ? -1 : 1))
 
+/** Cassandra takes more false positives where it compacts by levels. */
+const bloomOf = (table: Table): string => {
+  const compaction = table.options.get("compaction")
+  return typeof compaction === "object" && compaction.get("class")?.endsWith("LeveledCompactionStrategy") === true
+    ? "0.1"
+    : "0.01"
+}
+
 /** The value of an option. */
 const valueOf = (table: Table, [name, kind, preset]: Option, product: Product): Property => {
   const given = table.options.get(name)
-  if (given === undefined) return preset
+  if (given === undefined) return product === "cassandra" && name === "bloom_filter_fp_chance" ? bloomOf(table) : preset
   if (kind !== "map" || typeof given === "string") return given
   if (product === "cassandra") return sorted(completed(name, given))
   return sorted(name === "tombstone_gc" ? new Map([...(preset as Map<string, string>), ...given]) : given)

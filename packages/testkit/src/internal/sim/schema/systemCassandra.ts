@@ -1,6 +1,8 @@
 /** Where the system tables of Cassandra 5.0.5 differ from those of ScyllaDB. */
 import type { Product } from "../server/flavour.ts"
+import { CLIENT_ROUTES } from "./clientRoutes.ts"
 import type { Table } from "./schema.ts"
+import { AUTH, DISTRIBUTED } from "./systemAuth.ts"
 import {
   clientRow,
   columnRow,
@@ -151,10 +153,16 @@ const CASSANDRA: ReadonlyArray<Definition> = [
   PEERS_V2,
   COLUMN_MASKS,
   ...VIRTUAL,
-  ...definitionsOfTraces("cassandra")
+  ...definitionsOfTraces("cassandra"),
+  ...AUTH,
+  ...DISTRIBUTED
 ]
 
-const SCYLLA: ReadonlyArray<Definition> = [...DEFINITIONS, ...definitionsOfTraces("scylla")]
+const SCYLLA: ReadonlyArray<Definition> = [
+  ...DEFINITIONS,
+  CLIENT_ROUTES,
+  ...definitionsOfTraces("scylla")
+]
 
 /** Keyspaces of the product's own, and whether what is in them is stored nowhere. */
 export const keyspacesOf = (product: Product): ReadonlyArray<readonly [name: string, isVirtual: boolean]> => {
