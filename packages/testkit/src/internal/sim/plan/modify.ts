@@ -221,7 +221,7 @@ const mutationOf = (
         place: () => table.data.nextPlace()
       }
       // Cassandra writes static columns once for each row.
-      const times = isCassandra ? Math.max(1, rows.length) : 1
+      const times = isCassandra && writesRows ? rows.length : 1
       const staticWrites = Array.from({ length: times }, () => statics.map((assign) => assign.prepare(values, stamp)))
         .flat()
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
@@ -547,8 +547,14 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     return {
       ...made,
       stage: (values, ...rest) => {
-        if (where.ranges(values).some((range) => !isNone(range, table))) throw noRange()
-        return made.stage(values, ...rest)
+        const staged = made.stage(values, ...rest)
+        return {
+          ...staged,
+          check: (of) => {
+            if (where.ranges(values).some((range) => !isNone(range, table))) throw noRange()
+            staged.check(of)
+          }
+        }
       }
     }
   }

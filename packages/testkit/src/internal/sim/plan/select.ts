@@ -396,6 +396,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const groupBy = groupColumns(statement, table, where, variables)
   const isGrouped = selection.isAggregate || groupBy.length > 0
   const reversed = isReversed(statement, table, where, variables)
+  if (where.late !== undefined) throw where.late
   const isSorted = statement.orderBy.length > 0 && !where.isSinglePartition
   if (selection.isAggregate && groupBy.length === 0 && statement.perPartitionLimit !== undefined && !isScylla) {
     throw invalid("PER PARTITION LIMIT is not allowed with aggregate queries.")
@@ -422,7 +423,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const { options, values } = call
     where.check(values)
     selection.check(values)
-    const keys = where.hasKeys ? where.keys(values) : undefined
+    const ranges = where.ranges(values)
+    // Cassandra looks at no key where no row is asked for.
+    const isOfNone = !isScylla && ranges.length === 0
+    const keys = !where.hasKeys ? undefined : isOfNone ? [] : where.keys(values)
     if (isUser) route(call, table, keys)
     else {
       checkReadable(call, table, keys)
@@ -449,7 +453,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const found: Walk = {
       data,
       partitions: isEmpty ? [] : partitionsOf(data, keys, tokens, after),
-      ranges: where.ranges(values),
+      ranges,
       reversed,
       now: call.now,
       after,

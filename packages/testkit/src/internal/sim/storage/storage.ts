@@ -186,17 +186,7 @@ export class Partition {
     const rare = this.obtainRare()
     if (timestamp > rare.deletedAt) rare.deletedAt = timestamp
     rare.statics?.delete(timestamp)
-    this.deleteRows(() => true, timestamp)
-  }
-
-  /** Rows of which a wider deletion leaves nothing are forgotten. */
-  private deleteRows(isOf: (row: Row) => boolean, timestamp: bigint): void {
-    const left = this.rows.filter((row) => {
-      if (!isOf(row)) return true
-      row.delete(timestamp)
-      return !row.isGone(timestamp)
-    })
-    this.content = left.length === 0 ? undefined : left
+    for (const row of this.rows) row.delete(timestamp)
   }
 
   deleteRow(clustering: Clustering, timestamp: bigint): void {
@@ -210,7 +200,7 @@ export class Partition {
     this.table.observer?.deletedRange(this, bounds, timestamp)
     const rare = this.obtainRare()
     rare.ranges = [...rare.ranges, { bounds, timestamp }]
-    this.deleteRows((row) => this.table.contains(bounds, row.clustering), timestamp)
+    for (const row of this.rows) if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
   }
 }
 
