@@ -1,7 +1,7 @@
 /** What random statements beside a Cassandra 5.0.5 found, each as its least case: `npm run differential` prints them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { errorOf, rowsOf } from "./rawClient.ts"
+import { errorOf, rowsOf, warningsOf } from "./rawClient.ts"
 import { clientOf } from "./statements.ts"
 
 const TABLE =
@@ -193,5 +193,32 @@ describe("what differed from a Cassandra", () => {
         "INSERT INTO b (a, b, v) VALUES (1, 2, 1)"
       )
       assert.deepStrictEqual(rowsOf(yield* c.query("SELECT b FROM m")), [{ b: 2 }, { b: 1 }])
+    }))
+
+  it.effect("a batch of much is warned of, and one of more refused, unless it is of one partition", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra("CREATE TABLE b (p int, c int, v text, l list<int>, PRIMARY KEY (p, c))")
+      const batch = (...parts: ReadonlyArray<string>) =>
+        c.ask({ _tag: "Query", query: `BEGIN BATCH ${parts.join("; ")}; APPLY BATCH`, options: { consistency: "ONE" } })
+      const inserts = (count: number, length: number) =>
+        Array.from({ length: count }, (_, i) => `INSERT INTO b (p, c, v) VALUES (${i}, 1, '${"x".repeat(length)}')`)
+      assert.deepStrictEqual(warningsOf(yield* batch(...inserts(6, 900))), [
+        "Batch for [ks.b] is of size 5844, exceeding specified threshold of 5120 by 724."
+      ])
+      assert.deepStrictEqual(warningsOf(yield* batch(...inserts(6, 700))), [])
+      const deletions = [
+        "DELETE FROM b WHERE p = 1",
+        "DELETE FROM b WHERE p = 2 AND c > 4",
+        "UPDATE b SET l = l + [1] WHERE p = 3 AND c = 1"
+      ]
+      assert.deepStrictEqual(warningsOf(yield* batch(...inserts(6, 900), ...deletions)), [
+        "Batch for [ks.b] is of size 5916, exceeding specified threshold of 5120 by 796."
+      ])
+      assert.deepStrictEqual(
+        warningsOf(yield* batch(...inserts(6, 900).map((text) => text.replace(/\(\d,/, "(1,")))),
+        []
+      )
+      const large = yield* c.query(`BEGIN BATCH ${inserts(7, 9000).join("; ")}; APPLY BATCH`)
+      assert.strictEqual(errorOf(large).message, "Batch too large")
     }))
 })

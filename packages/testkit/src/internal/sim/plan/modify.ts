@@ -43,6 +43,8 @@ export interface Mutation {
   readonly isStatic: boolean
   /** Whether it is of rows, and not of a partition as a whole. */
   readonly isOfRows: boolean
+  /** Whether it deletes ranges of rows, or partitions. */
+  readonly deletesRange: boolean
   /** Whether it writes static columns. */
   readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
@@ -204,6 +206,7 @@ const mutationOf = (
     ...common,
     isStatic: !writesRows,
     isOfRows: writesRows,
+    deletesRange: false,
     writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
@@ -564,6 +567,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     ...common,
     isStatic: false,
     isOfRows: where.restrictsClustering || table.clustering.length === 0,
+    deletesRange: !where.isFullKey || table.clustering.length === 0,
     writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {

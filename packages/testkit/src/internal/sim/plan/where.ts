@@ -74,13 +74,11 @@ export interface Where {
 }
 
 /** What is looked for in an index is no longer than what can be in it. */
-const sized = (holds: Filter, term: Compiled, variables: Variables): Filter => (values, view) => {
+const checkSized = (term: Compiled, variables: Variables) => (values: Bound): void => {
   const bytes = term(values)
-  if (bytes instanceof Uint8Array && bytes.length > maxComponentLength) {
-    if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
-    checkSize([bytes])
-  }
-  return holds(values, view)
+  if (!(bytes instanceof Uint8Array) || bytes.length <= maxComponentLength) return
+  if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
+  checkSize([bytes])
 }
 
 /** Positions of variables for the partition key: the last of each column, whatever it is compared by. */
@@ -429,8 +427,10 @@ export const compileWhere = (
     const isExact = variables.product === "cassandra" && index?.kind === "COMPOSITES" &&
       isFound(relation, index, relations, table, variables)
     const { holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
-    if (index === undefined || !isIndexed(relation, index) || relation._tag !== "Column") return holds
-    return sized(holds, compile(relation.term, index.column.type.cql, index.column.name, variables), variables)
+    if (index !== undefined && isIndexed(relation, index) && relation._tag === "Column") {
+      checks.push(checkSized(compile(relation.term, index.column.type.cql, index.column.name, variables), variables))
+    }
+    return holds
   })
 
   const isSinglePartition = hasKeys && partition.every((restriction) => restriction._tag === "One")

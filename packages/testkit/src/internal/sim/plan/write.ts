@@ -13,6 +13,7 @@ import type { Column, Table } from "../schema/schema.ts"
 import { NEVER } from "../storage/cells.ts"
 import type { Row } from "../storage/row.ts"
 import type { Key, Partition } from "../storage/storage.ts"
+import { checkBatchSize } from "./batchSize.ts"
 import { judge, type Shown } from "./casCassandra.ts"
 import type { RowCheck } from "./conditions.ts"
 import { IndexFailure } from "./indexedValues.ts"
@@ -379,6 +380,8 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
+  const large = call.isCassandra ? checkBatchSize(staged) : undefined
+  if (large !== undefined) call.warnings.push(large)
   const writeType = { logged: "BATCH", unlogged: "UNLOGGED_BATCH", counter: "COUNTER" }[kind]
   const failures = staged.flatMap(([mutation, each]) =>
     each.keys.map((key) => commit(mutation, each, key, call, writeType))

@@ -97,6 +97,11 @@ export class Partition {
     return this.rare?.statics ?? NO_STATICS
   }
 
+  /** Ranges of rows that were deleted. */
+  get deletedRanges(): ReadonlyArray<Bounds> {
+    return this.rare?.ranges.map(({ bounds }) => bounds) ?? []
+  }
+
   private obtainRare(): Rare {
     return this.rare ??= { statics: undefined, deletedAt: NEVER, ranges: NO_RANGES }
   }
