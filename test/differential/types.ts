@@ -61,7 +61,9 @@ const SCALARS = Object.keys(scalars).map(scalar)
  */
 const KEYS = SCALARS.filter(({ name }) => name !== "duration").map((type) =>
   type.name === "decimal"
-    ? { ...type, value: (draw: Draw) => draw.pick(scalars["decimal"]!.filter(([text]) => text !== "0.00")) }
+    ? Object.assign({}, type, {
+      value: (draw: Draw) => draw.pick(scalars["decimal"]!.filter(([text]) => text !== "0.00"))
+    })
     : type
 )
 /** Those that most columns have. */

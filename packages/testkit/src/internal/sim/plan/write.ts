@@ -18,8 +18,9 @@ import { judge, type Shown } from "./casCassandra.ts"
 import type { RowCheck } from "./conditions.ts"
 import { IndexFailure } from "./indexedValues.ts"
 import { checkTuples } from "./keys.ts"
-import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
+import { compileMutation, type Mutation, rowIn, type Staged } from "./modify.ts"
 import { type Call, checkPaxos, type Plan, VOID } from "./plan.ts"
+import { compileUsing, OUT_OF_BOUND } from "./using.ts"
 import { type Bound, type Markers, Variables } from "./variables.ts"
 
 const scratch = new TokenWords()
@@ -330,16 +331,15 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
       partition.rows.some((row) => row.isLive(call.now)))
   const rows = all.map((each) => {
     if (each.isStatic && isFound && partition !== undefined) {
-      return [
-        isApplied ? TRUE : FALSE,
-        ...columns.map((column) =>
-          column.kind === "partition_key"
-            ? partition.components[column.position]!
-            : column.kind === "static"
-            ? partition.statics.value(column, call.now)
-            : null
-        )
-      ]
+      const shared = columns.map((column) =>
+        column.kind === "partition_key"
+          ? partition.components[column.position]!
+          : column.kind === "static"
+          ? partition.statics.value(column, call.now)
+          : null
+      )
+      shared.unshift(isApplied ? TRUE : FALSE)
+      return shared
     }
     return outcome(isApplied, columns, each, call.now)
   })
