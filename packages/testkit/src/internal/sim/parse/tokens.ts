@@ -401,7 +401,7 @@ export class Cursor {
         if (this.isTypeHint()) {
           const type = this.type()
           this.expectOp(")")
-          return { _tag: "Hint", type, term: this.term() }
+          return { _tag: "Hint", type, term: this.product === "cassandra" ? this.bareTerm() : this.term() }
         }
         if (this.isOp(")")) return this.product === "scylla" ? this.fail(token) : this.fail(this.token, token)
         const items = this.list(() => this.term())

@@ -21,7 +21,8 @@ export const filterOf = (
   verb: Verb,
   checks: Array<(values: Bound) => void> = [],
   // What an old index of Cassandra finds has the same bytes: no 1.0 for 1.
-  isExact = false
+  isExact = false,
+  isOfKeys = false
 ): { readonly column: Column; readonly holds: Filter } => {
   if (
     relation._tag === "Multi" || relation._tag === "MultiIn" || relation._tag === "Token" ||
@@ -102,8 +103,9 @@ export const filterOf = (
       const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
       // A frozen collection is asked by Cassandra as Java asks it, to which 1.0 is not 1.
       const compare = variables.product === "cassandra" && !column.type.multiCell ? compareBytes : equality(type)
-      // Of static columns Cassandra finds what was deleted, too: it looks at them before it takes that away.
-      const isOfStatics = variables.product === "cassandra" && column.kind === "static" && column.type.multiCell &&
+      // Of static columns of partitions that are named Cassandra finds what was deleted, too: it looks before it takes that away.
+      const isOfStatics = isOfKeys && variables.product === "cassandra" && column.kind === "static" &&
+        column.type.multiCell &&
         (cql._tag === "Set" || relation.isKey)
       const value = wanted(relation.term, type, `${relation.isKey ? "key" : "value"}(${column.name})`)
       return {

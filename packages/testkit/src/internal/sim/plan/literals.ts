@@ -248,7 +248,7 @@ const valueOf = (name: ScalarName, { kind, text }: Constant, product: Product): 
     case "blob":
       return text.length % 2 === 0 ? Buffer.from(text.slice(2), "hex") : undefined
     case "boolean":
-      return text === "true"
+      return /^true$/i.test(text) ? true : text === "" || /^false$/i.test(text) ? false : undefined
     case "decimal":
       return parseDecimal(text)
     case "double":

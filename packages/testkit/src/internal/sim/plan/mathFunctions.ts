@@ -174,17 +174,26 @@ const similarity = (
   return define(name, [type, type], float, ([x, y]) => encode(float, Math.fround(compute(numbers(x!), numbers(y!)))))
 }
 
-const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number =>
-  x.reduce((sum, each, i) => sum + each * y[i]!, 0)
+/** A sum with the digits of a float, as servers count it. */
+const total = (count: number, part: (index: number) => number): number => {
+  let sum = 0
+  for (let i = 0; i < count; i++) sum = Math.fround(sum + Math.fround(part(i)))
+  return sum
+}
+
+const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => total(x.length, (i) => x[i]! * y[i]!)
 
 /** How alike two vectors are, 0 to 1. */
 const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
-  similarity_cosine: similarity("similarity_cosine", (x, y) => (1 + dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))) / 2),
+  similarity_cosine: similarity(
+    "similarity_cosine",
+    (x, y) => Math.fround(1 + Math.fround(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)))) / 2
+  ),
   similarity_euclidean: similarity("similarity_euclidean", (x, y) => {
-    const apart = x.map((each, i) => each - y[i]!)
-    return 1 / (1 + dot(apart, apart))
+    const apart = x.map((each, i) => Math.fround(each - y[i]!))
+    return 1 / Math.fround(1 + dot(apart, apart))
   }),
-  similarity_dot_product: similarity("similarity_dot_product", (x, y) => (1 + dot(x, y)) / 2)
+  similarity_dot_product: similarity("similarity_dot_product", (x, y) => Math.fround(1 + dot(x, y)) / 2)
 }
 
 /** Those with more than one argument, by the type of the first. */

@@ -1,22 +1,19 @@
 /** INSERT, UPDATE and DELETE, compiled to mutations that run alone or in a batch. */
-import * as CqlType from "@effect-scylla/protocol/CqlType"
-import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid, syntax } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import { NEVER } from "../storage/cells.ts"
 import { layoutOf } from "../storage/layout.ts"
 import type { Clustering } from "../storage/row.ts"
 import type { Bounds, Key, TableData } from "../storage/storage.ts"
-import { readInt32, readInt64 } from "../storage/values.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
 import { columnOf } from "./columns.ts"
 import { compileConditions, type RowCheck } from "./conditions.ts"
 import { checkIndexed } from "./indexedValues.ts"
 import { compileJson } from "./jsonInsert.ts"
 import { checkLength } from "./keys.ts"
-import { compile, textOf } from "./terms.ts"
-import type { Bound, Compiled, Variables } from "./variables.ts"
+import { textOf } from "./terms.ts"
+import { compileUsing } from "./using.ts"
+import type { Bound, Variables } from "./variables.ts"
 import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
@@ -43,100 +40,14 @@ export interface Mutation {
   readonly isStatic: boolean
   /** Whether it is of rows, and not of a partition as a whole. */
   readonly isOfRows: boolean
+  /** Whether it deletes ranges of rows, or partitions. */
+  readonly deletesRange: boolean
   /** Whether it writes static columns. */
   readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
   readonly stage: (values: Bound, timestamp: bigint, now: number, ballot?: bigint) => Staged
   /** The partitions alone, without anything else of the statement. */
   readonly keys: (values: Bound) => ReadonlyArray<Key>
-}
-
-/** What is said of the smallest number as a timestamp. */
-export const OUT_OF_BOUND = "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]"
-
-/** Longest time to live, seconds (20 years). */
-const MAX_TTL = 630_720_000
-
-/** How far ahead of its clock ScyllaDB lets a timestamp be, microseconds. */
-const MAX_AHEAD = 3n * 86_400n * 1_000_000n
-const TOO_FAR_AHEAD =
-  "Cannot provide a timestamp more than 3 days into the future. If this was not intended, make sure the timestamp is in " +
-  "microseconds. You can also disable this check by setting the restrict_future_timestamp configuration option to false."
-
-/** The last second that Cassandra can write down for an expiry. */
-const LAST_EXPIRY = 2 ** 31 - 2
-
-const checkExpiry = (table: Table, ttl: number, now: number): void => {
-  if (Math.floor(now / 1000) + ttl <= LAST_EXPIRY) return
-  throw invalid(
-    `Request on table ${table.keyspace.name}.${table.name} with ttl of ${ttl} seconds exceeds maximum supported expiration date of ` +
-      "2038-01-19T03:14:06+00:00. In order to avoid this use a lower TTL, change the expiration date overflow policy or " +
-      "upgrade to a version where this limitation is fixed. See CASSANDRA-14092 and CASSANDRA-14227 for more details."
-  )
-}
-
-const integer = (
-  compiled: Compiled,
-  what: string,
-  size: 4 | 8,
-  isNullable = false
-): (values: Bound) => bigint | undefined =>
-(values) => {
-  const bytes = compiled(values)
-  if (bytes === Unset) return undefined
-  if (bytes === null) {
-    if (isNullable) return 0n
-    throw invalid(`Invalid null value of ${what}`)
-  }
-  if ((bytes as Uint8Array).length !== size) throw invalid(`Invalid ${what} value`)
-  return size === 4 ? BigInt(readInt32(bytes as Uint8Array)) : readInt64(bytes as Uint8Array)
-}
-
-/** Compiles USING: the timestamp and the seconds to live, with what counts when they are not given. */
-export const compileUsing = (
-  using: Ast.Using,
-  table: Table | undefined,
-  variables: Variables
-): {
-  readonly timestamp: (values: Bound, fallback: bigint) => bigint
-  readonly ttl: (values: Bound) => number
-} => {
-  const timestamp = using.timestamp === undefined
-    ? undefined
-    : integer(compile(using.timestamp, CqlType.scalar("bigint"), "[timestamp]", variables), "timestamp", 8)
-  const ttl = using.ttl === undefined
-    ? undefined
-    : integer(
-      compile(using.ttl, CqlType.scalar("int"), "[ttl]", variables),
-      "TTL",
-      4,
-      variables.product === "cassandra"
-    )
-  if (using.timeout !== undefined) compile(using.timeout, CqlType.scalar("duration"), "[timeout]", variables)
-  const preset = Number(table?.options.get("default_time_to_live") ?? 0)
-  return {
-    timestamp: (values, fallback) => {
-      const given = timestamp?.(values)
-      if (given === undefined) return fallback
-      if (given === NEVER) throw invalid(OUT_OF_BOUND)
-      if (variables.product === "scylla" && given > BigInt(Math.floor(variables.now())) * 1000n + MAX_AHEAD) {
-        throw invalid(TOO_FAR_AHEAD)
-      }
-      return given
-    },
-    ttl: (values) => {
-      const given = ttl?.(values)
-      if (given === undefined) return preset
-      if (given < 0n) {
-        throw invalid(`A TTL must be greater or equal to 0${variables.say("", `, but was ${given}`)}`)
-      }
-      if (given > MAX_TTL) throw invalid(`ttl is too large. requested (${given}) maximum (${MAX_TTL})`)
-      if (variables.product === "cassandra" && given > 0n && table !== undefined) {
-        checkExpiry(table, Number(given), variables.now())
-      }
-      return Number(given)
-    }
-  }
 }
 
 /** When what is written now expires, milliseconds since 1970: servers count in whole seconds. */
@@ -204,6 +115,7 @@ const mutationOf = (
     ...common,
     isStatic: !writesRows,
     isOfRows: writesRows,
+    deletesRange: false,
     writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
@@ -221,7 +133,7 @@ const mutationOf = (
         place: () => table.data.nextPlace()
       }
       // Cassandra writes static columns once for each row.
-      const times = isCassandra ? Math.max(1, rows.length) : 1
+      const times = isCassandra && writesRows ? rows.length : 1
       const staticWrites = Array.from({ length: times }, () => statics.map((assign) => assign.prepare(values, stamp)))
         .flat()
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
@@ -547,8 +459,14 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     return {
       ...made,
       stage: (values, ...rest) => {
-        if (where.ranges(values).some((range) => !isNone(range, table))) throw noRange()
-        return made.stage(values, ...rest)
+        const staged = made.stage(values, ...rest)
+        return {
+          ...staged,
+          check: (of) => {
+            if (where.ranges(values).some((range) => !isNone(range, table))) throw noRange()
+            staged.check(of)
+          }
+        }
       }
     }
   }
@@ -558,6 +476,7 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     ...common,
     isStatic: false,
     isOfRows: where.restrictsClustering || table.clustering.length === 0,
+    deletesRange: !where.isFullKey || table.clustering.length === 0,
     writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {

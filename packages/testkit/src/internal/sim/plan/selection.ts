@@ -291,6 +291,17 @@ const aggregated = (
 
 const present = new Uint8Array(0)
 
+/** What functions of collections want. */
+const OF_COLLECTIONS: Partial<Record<string, string>> = {
+  collection_avg: "numeric set/list",
+  collection_count: "collection",
+  collection_max: "set or list",
+  collection_min: "set or list",
+  collection_sum: "numeric set/list",
+  map_keys: "map",
+  map_values: "map"
+}
+
 const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c: Compilation): Typed => {
   const { variables } = c
   const { keyspace, name } = expression
@@ -307,6 +318,14 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
     // Its type is checked before it counts.
     aggregateOf(name, type, variables)
     return aggregated(name, args, text, name === "count" ? CqlType.scalar("bigint") : type, c)
+  }
+  const ofCollection = variables.product === "cassandra" ? OF_COLLECTIONS[name] : undefined
+  const first = args[0]?.column
+  // Cassandra does not see a collection in a column of descending order.
+  if (ofCollection !== undefined && first?.descending === true) {
+    throw invalid(
+      `Function system.${name} requires a ${ofCollection} argument, but found argument ${first.name} of type ${first.type.text}`
+    )
   }
   const found = resolveFunction(
     { keyspace, name },

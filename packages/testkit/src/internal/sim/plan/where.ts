@@ -56,6 +56,8 @@ export interface Where {
   readonly tokens: ((values: Bound) => TokenBounds | undefined) | undefined
   /** Refuses values that nothing can be compared with. */
   readonly check: (values: Bound) => void
+  /** What is told of it once all else is right. */
+  readonly late?: Error | undefined
   /** Whether what is asked for is looked up in an index. */
   readonly usesIndex: boolean
   /** What else rows must be. */
@@ -72,13 +74,11 @@ export interface Where {
 }
 
 /** What is looked for in an index is no longer than what can be in it. */
-const sized = (holds: Filter, term: Compiled, variables: Variables): Filter => (values, view) => {
+const checkSized = (term: Compiled, variables: Variables) => (values: Bound): void => {
   const bytes = term(values)
-  if (bytes instanceof Uint8Array && bytes.length > maxComponentLength) {
-    if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
-    checkSize([bytes])
-  }
-  return holds(values, view)
+  if (!(bytes instanceof Uint8Array) || bytes.length <= maxComponentLength) return
+  if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
+  checkSize([bytes])
 }
 
 /** Positions of variables for the partition key: the last of each column, whatever it is compared by. */
@@ -397,9 +397,11 @@ export const compileWhere = (
   }
 
   const warnings: Array<string> = []
+  let late: Error | undefined
   if (!hasKeys && restrictsClustering && verb === "SELECT" && !isAllowed) {
-    if (variables.product === "cassandra" || scansPart) throw invalid(FILTERING)
-    warnings.push(SHOULD_FILTER)
+    if (variables.product === "cassandra") late = invalid(FILTERING)
+    else if (scansPart) throw invalid(FILTERING)
+    if (variables.product === "scylla") warnings.push(SHOULD_FILTER)
   }
   if (!hasKeys && restrictsClustering) needsFiltering = true
   const others = looked.filter((relation) => {
@@ -424,9 +426,11 @@ export const compileWhere = (
   const filters = [...looked, ...free].map((relation) => {
     const isExact = variables.product === "cassandra" && index?.kind === "COMPOSITES" &&
       isFound(relation, index, relations, table, variables)
-    const { holds } = filterOf(relation, table, variables, verb, checks, isExact)
-    if (index === undefined || !isIndexed(relation, index) || relation._tag !== "Column") return holds
-    return sized(holds, compile(relation.term, index.column.type.cql, index.column.name, variables), variables)
+    const { holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
+    if (index !== undefined && isIndexed(relation, index) && relation._tag === "Column") {
+      checks.push(checkSized(compile(relation.term, index.column.type.cql, index.column.name, variables), variables))
+    }
+    return holds
   })
 
   const isSinglePartition = hasKeys && partition.every((restriction) => restriction._tag === "One")
@@ -487,6 +491,7 @@ export const compileWhere = (
     check: (values) => {
       for (const check of checks) check(values)
     },
+    late,
     usesIndex: index !== undefined && (!hasKeys || looked.length > 0),
     filters,
     restricted,

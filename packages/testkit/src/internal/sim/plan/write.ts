@@ -13,12 +13,14 @@ import type { Column, Table } from "../schema/schema.ts"
 import { NEVER } from "../storage/cells.ts"
 import type { Row } from "../storage/row.ts"
 import type { Key, Partition } from "../storage/storage.ts"
+import { checkBatchSize } from "./batchSize.ts"
 import { judge, type Shown } from "./casCassandra.ts"
 import type { RowCheck } from "./conditions.ts"
 import { IndexFailure } from "./indexedValues.ts"
 import { checkTuples } from "./keys.ts"
-import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
+import { compileMutation, type Mutation, rowIn, type Staged } from "./modify.ts"
 import { type Call, checkPaxos, type Plan, VOID } from "./plan.ts"
+import { compileUsing, OUT_OF_BOUND } from "./using.ts"
 import { type Bound, type Markers, Variables } from "./variables.ts"
 
 const scratch = new TokenWords()
@@ -329,16 +331,15 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
       partition.rows.some((row) => row.isLive(call.now)))
   const rows = all.map((each) => {
     if (each.isStatic && isFound && partition !== undefined) {
-      return [
-        isApplied ? TRUE : FALSE,
-        ...columns.map((column) =>
-          column.kind === "partition_key"
-            ? partition.components[column.position]!
-            : column.kind === "static"
-            ? partition.statics.value(column, call.now)
-            : null
-        )
-      ]
+      const shared = columns.map((column) =>
+        column.kind === "partition_key"
+          ? partition.components[column.position]!
+          : column.kind === "static"
+          ? partition.statics.value(column, call.now)
+          : null
+      )
+      shared.unshift(isApplied ? TRUE : FALSE)
+      return shared
     }
     return outcome(isApplied, columns, each, call.now)
   })
@@ -379,6 +380,8 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
+  const large = call.isCassandra ? checkBatchSize(staged) : undefined
+  if (large !== undefined) call.warnings.push(large)
   const writeType = { logged: "BATCH", unlogged: "UNLOGGED_BATCH", counter: "COUNTER" }[kind]
   const failures = staged.flatMap(([mutation, each]) =>
     each.keys.map((key) => commit(mutation, each, key, call, writeType))

@@ -4,7 +4,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Uuid } from "@effect-scylla/protocol/Uuid"
 import { Buffer } from "node:buffer"
 import type { Observer, Partition } from "../storage/storage.ts"
-import { type Definition, none } from "./systemDefinitions.ts"
+import { type ChangedRoutes, type Definition, none } from "./systemDefinitions.ts"
 
 export const CLIENT_ROUTES: Definition = {
   keyspace: "system",
@@ -16,13 +16,10 @@ export const CLIENT_ROUTES: Definition = {
   isStored: true
 }
 
-/** Pairs of a link and a node on it. */
-export type Changed = ReadonlyArray<readonly [connectionId: string, hostId: string]>
-
 const uuid = CqlType.scalar("uuid")
 
 /** Tells of the rows that a statement was about. */
-export const observerOf = (tell: (changed: Changed) => void): Observer => {
+export const observerOf = (tell: (changed: ChangedRoutes) => void): Observer => {
   const changed = new Map<string, readonly [string, string]>()
   const note = (partition: Partition, host: Uint8Array): void => {
     const pair = [Buffer.from(partition.key).toString("utf8"), (decode(uuid, host) as Uuid).toString()] as const

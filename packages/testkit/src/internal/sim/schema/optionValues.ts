@@ -73,8 +73,11 @@ const completed = (name: string, given: ReadonlyMap<string, string>): ReadonlyMa
   if (name === "compaction") {
     const type = qualified(given.get("class") ?? "", COMPACTIONS)
     out.set("class", type)
-    if (!out.has("max_threshold")) out.set("max_threshold", "32")
-    if (!out.has("min_threshold")) out.set("min_threshold", "4")
+    // How many tables are compacted at once is nothing to one that counts by their density.
+    if (type !== `${COMPACTIONS}UnifiedCompactionStrategy`) {
+      if (!out.has("max_threshold")) out.set("max_threshold", "32")
+      if (!out.has("min_threshold")) out.set("min_threshold", "4")
+    }
   }
   if (name === "compression" && given.get("enabled") !== "false") {
     const type = given.get("class") ?? given.get("sstable_compression") ?? "LZ4Compressor"

@@ -6,7 +6,6 @@ import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
 import type { Role } from "./access.ts"
 import { cdcOptionsOf, cdcText } from "./cdcOptions.ts"
-import type { Changed } from "./clientRoutes.ts"
 import { type ViewColumn, viewColumnsOf, viewIdOf, viewNameOf } from "./indexViews.ts"
 import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import type { Column, Index, Keyspace, Schema, Table, View } from "./schema.ts"
@@ -24,6 +23,9 @@ export interface ClientRow {
   readonly protocolVersion: number
 }
 
+/** Pairs of a private link and a node that is on it. */
+export type ChangedRoutes = ReadonlyArray<readonly [connectionId: string, hostId: string]>
+
 export interface SystemInput {
   readonly product: Product
   /** What a node says of where clients reach it. */
@@ -40,7 +42,7 @@ export interface SystemInput {
   /** Those that are strongly consistent. */
   readonly globalKeyspaces: ReadonlyArray<string>
   /** Rows of `system.client_routes` were written or deleted. */
-  readonly onRoutes: (changed: Changed) => void
+  readonly onRoutes: (changed: ChangedRoutes) => void
   /** Names of the roles; none when nobody has to log in. */
   readonly roles: () => ReadonlyMap<string, Role>
 }
@@ -306,12 +308,13 @@ export const DEFINITIONS: ReadonlyArray<Definition> = [
       "keyspace_name text | table_name text, column_name text | clustering_order text, column_name_bytes blob, " +
       "kind text, position int, type text",
     rows: (input) =>
-      userAndSystemTables(input).flatMap((table) => [
-        ...table.columns.map((column) => columnRow(table, column, input.product)),
-        ...(input.product === "scylla" ? table.indexes : []).flatMap((index) =>
-          viewColumnsOf(table, index).map((column) => indexColumnRow(table, index, column))
+      userAndSystemTables(input).flatMap((table) =>
+        table.columns.map((column) => columnRow(table, column, input.product)).concat(
+          (input.product === "scylla" ? table.indexes : []).flatMap((index) =>
+            viewColumnsOf(table, index).map((column) => indexColumnRow(table, index, column))
+          )
         )
-      ])
+      )
   },
   {
     keyspace: "system_schema",

@@ -170,12 +170,6 @@ export class Row {
     state.cells[slot] = { value, timestamp, expires: 0, ttl: 0 }
   }
 
-  /** Whether nothing is left of it but a deletion up to `timestamp`. */
-  isGone(timestamp: bigint): boolean {
-    const { cells, deletedAt, marker } = this.state
-    return marker === undefined && deletedAt <= timestamp && cells.every((cell) => cell === undefined)
-  }
-
   /** Deletes what was written up to `timestamp`. */
   delete(timestamp: bigint): void {
     const state = this.change()

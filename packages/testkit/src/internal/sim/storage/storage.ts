@@ -97,6 +97,11 @@ export class Partition {
     return this.rare?.statics ?? NO_STATICS
   }
 
+  /** Ranges of rows that were deleted. */
+  get deletedRanges(): ReadonlyArray<Bounds> {
+    return this.rare?.ranges.map(({ bounds }) => bounds) ?? []
+  }
+
   private obtainRare(): Rare {
     return this.rare ??= { statics: undefined, deletedAt: NEVER, ranges: NO_RANGES }
   }
@@ -186,17 +191,7 @@ export class Partition {
     const rare = this.obtainRare()
     if (timestamp > rare.deletedAt) rare.deletedAt = timestamp
     rare.statics?.delete(timestamp)
-    this.deleteRows(() => true, timestamp)
-  }
-
-  /** Rows of which a wider deletion leaves nothing are forgotten. */
-  private deleteRows(isOf: (row: Row) => boolean, timestamp: bigint): void {
-    const left = this.rows.filter((row) => {
-      if (!isOf(row)) return true
-      row.delete(timestamp)
-      return !row.isGone(timestamp)
-    })
-    this.content = left.length === 0 ? undefined : left
+    for (const row of this.rows) row.delete(timestamp)
   }
 
   deleteRow(clustering: Clustering, timestamp: bigint): void {
@@ -210,7 +205,7 @@ export class Partition {
     this.table.observer?.deletedRange(this, bounds, timestamp)
     const rare = this.obtainRare()
     rare.ranges = [...rare.ranges, { bounds, timestamp }]
-    this.deleteRows((row) => this.table.contains(bounds, row.clustering), timestamp)
+    for (const row of this.rows) if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
   }
 }
 
