@@ -27,8 +27,8 @@ import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./Ex
 import type { Share } from "./internal/budget.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
 import type { Issue, Leaves } from "./internal/fromConfig.ts"
+import { isOfServer } from "./internal/schema/model.ts"
 import type * as RetryPolicy from "./RetryPolicy.ts"
-import { isOfServer } from "./Schema.ts"
 import type { NodeFilter } from "./Snapshot.ts"
 import * as Speculation from "./Speculation.ts"
 

@@ -1,9 +1,9 @@
 /** Rows of `system_schema` as the model. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Row } from "@effect-scylla/protocol/RowDecoder"
-import type * as Schema from "../../Schema.ts"
 import { optionsOf } from "./extensions.ts"
 import { indexOf } from "./indexes.ts"
+import type * as Schema from "./model.ts"
 import type * as Reading from "./reading.ts"
 import { Types } from "./types.ts"
 
@@ -33,9 +33,15 @@ const grouped = (rows: Rows, column: string): ReadonlyMap<string, Rows> => {
 export const byName = <A extends { readonly name: string }>(all: Iterable<A>): ReadonlyMap<string, A> =>
   new Map([...all].sort((a, b) => compare(a.name, b.name)).map((each) => [each.name, each]))
 
+const named = (name: string, { text, type }: Schema.TypeOf): Schema.TypeOf & { readonly name: string } => ({
+  name,
+  text,
+  type
+})
+
 /** Types of a keyspace, each behind those that it has fields of; what is left of a circle is no type. */
 export const userTypes = (keyspace: string, rows: Rows): ReadonlyMap<string, Schema.UserType> => {
-  const named = new Map(
+  const rowOf = new Map(
     [...rows].sort((a, b) => compare(text(a["type_name"]), text(b["type_name"]))).map((row) => [
       text(row["type_name"]),
       row
@@ -46,18 +52,18 @@ export const userTypes = (keyspace: string, rows: Rows): ReadonlyMap<string, Sch
   const make = (name: string): CqlType.CqlType | undefined => {
     const known = made.get(name)
     if (known !== undefined) return known.type
-    const row = named.get(name)
+    const row = rowOf.get(name)
     if (row === undefined || open.has(name)) return undefined
     open.add(name)
     const types = list(row["field_types"])
-    const fields = list(row["field_names"]).map((field, i) => ({ name: field, ...resolver.of(types[i] ?? "") }))
+    const fields = list(row["field_names"]).map((field, i) => named(field, resolver.of(types[i] ?? "")))
     open.delete(name)
     const type = CqlType.udt(keyspace, name, fields.map(({ name, type }) => ({ name, type })))
     made.set(name, { _tag: "UserType", keyspace, name, fields, type })
     return type
   }
   const resolver = new Types(make)
-  for (const name of named.keys()) make(name)
+  for (const name of rowOf.keys()) make(name)
   return made
 }
 
@@ -219,7 +225,7 @@ export const relations = (
       ...relationOf(row, name, isCompact ? ofCompact(columns, isDense) : columns, scylla, isScylla),
       flags,
       isCompact,
-      indexes: byName((indexesBy.get(name) ?? []).map(indexOf))
+      indexes: byName((indexesBy.get(name) ?? []).map((index) => indexOf(index, columns)))
     }
   }
   const viewOf = (row: Row): Schema.View => {
@@ -309,7 +315,7 @@ export const functions = (
         _tag: "Function",
         keyspace: text(row["keyspace_name"]),
         name: text(row["function_name"]),
-        arguments: typesIn(row).map((type, i) => ({ name: names[i] ?? "", ...type })),
+        arguments: typesIn(row).map((type, i) => named(names[i] ?? "", type)),
         returns: types.of(text(row["return_type"])),
         language: text(row["language"]),
         body: text(row["body"]),

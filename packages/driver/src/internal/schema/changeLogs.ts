@@ -1,4 +1,4 @@
-import type { Keyspace, Table } from "../../Schema.ts"
+import type { Keyspace, Table } from "./model.ts"
 
 const SUFFIX = "_scylla_cdc_log"
 const PARTITIONER = "com.scylladb.dht.CDCPartitioner"

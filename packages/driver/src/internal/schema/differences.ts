@@ -1,6 +1,6 @@
 /** What is new in a keyspace; what is not new stays the same object. */
 import { isDeepStrictEqual } from "node:util"
-import type * as Schema from "../../Schema.ts"
+import type * as Schema from "./model.ts"
 
 type Named = { readonly keyspace: string; readonly id?: string }
 
@@ -76,7 +76,7 @@ export const between = (
   const aggregates = differences("AGGREGATE", before?.aggregates ?? NONE, after?.aggregates ?? NONE, out)
   const tables = differences("TABLE", before?.tables ?? NONE, after?.tables ?? NONE, out)
   const indexes = (keyspace: Schema.Keyspace | undefined): ReadonlyMap<string, Schema.Index> =>
-    new Map([...keyspace?.tables.values() ?? []].flatMap((table) => [...table.indexes]))
+    new Map([...keyspace?.tables.values() ?? []].flatMap((table) => Array.from(table.indexes)))
   differences("INDEX", indexes(before), indexes(after), out)
   const views = differences("VIEW", before?.views ?? NONE, after?.views ?? NONE, out)
   if (after === undefined) return undefined

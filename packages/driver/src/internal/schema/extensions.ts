@@ -1,5 +1,5 @@
 /** ScyllaDB's options of tables that are stored as bytes: `system_schema.tables.extensions`. */
-import type { OptionValue } from "../../Schema.ts"
+import type { OptionValue } from "./model.ts"
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true })
 

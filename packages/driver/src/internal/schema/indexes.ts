@@ -1,6 +1,6 @@
 /** Indexes, and what their targets say. */
 import type { Row } from "@effect-scylla/protocol/RowDecoder"
-import type * as Schema from "../../Schema.ts"
+import type * as Schema from "./model.ts"
 
 const PART = /^(keys|values|entries|full)\(([^]*)\)$/
 
@@ -35,10 +35,22 @@ const targetOf = (target: string): Target => {
   return { columns: [nameOf(inner ?? target)], part: part as Schema.Index["part"], localTo: undefined }
 }
 
-export const indexOf = (row: Row): Schema.Index => {
+/**
+ * The part as a statement has to say it. ScyllaDB writes nothing where a collection is frozen, and wants `FULL`; values of a set are its
+ * keys to it, which a statement may not say.
+ */
+const partOf = ({ columns: [name], localTo, part }: Target, columns: ReadonlyArray<Schema.Column>): Target["part"] => {
+  const text = columns.find((column) => column.name === name)?.text ?? ""
+  if (part === undefined && localTo === undefined && /^frozen<(list|set|map)</.test(text)) return "full"
+  return part === "keys" && text.startsWith("set<") ? "values" : part
+}
+
+/** An index of a table with these columns. */
+export const indexOf = (row: Row, columns: ReadonlyArray<Schema.Column>): Schema.Index => {
   const given = row["options"] instanceof Map ? row["options"] : new Map<unknown, unknown>()
   const target = String(given.get("target") ?? "")
   const className = given.get("class_name")
+  const told = targetOf(target)
   return {
     _tag: "Index",
     keyspace: String(row["keyspace_name"]),
@@ -46,7 +58,9 @@ export const indexOf = (row: Row): Schema.Index => {
     name: String(row["index_name"]),
     kind: String(row["kind"]),
     target,
-    ...targetOf(target),
+    ...told,
+    // Those of custom indexes are a matter of their own.
+    part: className === undefined ? partOf(told, columns) : told.part,
     className: typeof className === "string" ? className : undefined,
     options: Object.fromEntries(
       [...given].filter(([key]) => key !== "target" && key !== "class_name").map(([key, value]) => [

@@ -57,7 +57,7 @@ const chunks = (values: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<stri
 
 /** What a server does not have is empty. */
 const optional = (rows: Effect.Effect<Rows, CqlError>): Effect.Effect<Rows, CqlError> =>
-  Effect.catch(rows, (error) => error.reason._tag === "InvalidRequest" ? Effect.succeed([]) : Effect.fail(error))
+  Effect.catchIf(rows, (error) => error.reason._tag === "InvalidRequest", () => Effect.succeed([]))
 
 const together = <A extends Readonly<Record<string, Effect.Effect<any, CqlError>>>>(parts: A) =>
   Effect.all(parts, { concurrency: CONCURRENCY })

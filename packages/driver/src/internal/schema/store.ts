@@ -12,10 +12,10 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { isDeepStrictEqual } from "node:util"
 import { CqlError, InvalidConfiguration } from "../../CqlError.ts"
-import * as Schema from "../../Schema.ts"
 import * as Building from "./building.ts"
 import { between } from "./differences.ts"
 import { type Doubt, Heard } from "./heard.ts"
+import * as Schema from "./model.ts"
 import * as Reading from "./reading.ts"
 
 /** What the store needs of the client. */
@@ -98,8 +98,8 @@ export class Store {
   readonly keyspace = (name: string): Effect.Effect<Option.Option<Schema.Keyspace>, CqlError> =>
     Effect.suspend(() => {
       const known = this.snapshot.keyspaces.get(name)
-      if (known !== undefined) return Effect.succeed(Option.some(known))
-      if (!this.settings.allows(name)) return Effect.succeed(Option.none())
+      if (known !== undefined) return Effect.succeedSome(known)
+      if (!this.settings.allows(name)) return Effect.succeedNone
       return Effect.map(
         this.patient(this.alone(Effect.suspend(() =>
           // Somebody else may have been there first.

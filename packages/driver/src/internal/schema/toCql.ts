@@ -1,8 +1,8 @@
 /** Statements that make again what the schema holds. */
 import { format } from "@effect-scylla/protocol/Identifier"
-import type * as Schema from "../../Schema.ts"
 import { isLog } from "./changeLogs.ts"
 import { part, quoted, word } from "./clauses.ts"
+import type * as Schema from "./model.ts"
 import { thawed, toText } from "./types.ts"
 
 const LOCATORS = "org.apache.cassandra.locator."

@@ -1,7 +1,7 @@
 /** Types as the schema's texts have them. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { quote } from "@effect-scylla/protocol/Identifier"
-import type { TypeOf } from "../../Schema.ts"
+import type { TypeOf } from "./model.ts"
 
 const TOKEN = /\s*(?:("(?:[^"]|"")+")|('(?:[^']|'')*')|(\w+)|([<>,]))/y
 
