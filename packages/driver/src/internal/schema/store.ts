@@ -216,7 +216,7 @@ export class Store {
     return this.alone(Effect.suspend(() => {
       if (this.heard.isEmpty) return Effect.void
       const taken = this.heard.take()
-      const before = this.snapshot.version
+      const before = this.snapshot
       const read = this.consistent(Effect.suspend(() => this.doubted(taken)))
       return Effect.onExit(
         isOfOthers ? Effect.andThen(this.agreement, read) : read,
@@ -248,12 +248,12 @@ export class Store {
   }
 
   /** A server said that something changed, and what was read is as it was, or contradicts it. */
-  private isDoubtful({ keyspaces }: Heard, before: string): boolean {
-    if (keyspaces.size === 0) return false
-    if (this.snapshot.version === before) return true
+  private isDoubtful({ keyspaces }: Heard, before: Schema.Snapshot): boolean {
     return [...keyspaces].some(([name, { said }]) => {
       const keyspace = this.snapshot.keyspaces.get(name)
-      return this.concerns(name) && [...said].some(([table, isThere]) =>
+      if (!this.concerns(name)) return false
+      if (this.snapshot.version === before.version && keyspace === before.keyspaces.get(name)) return true
+      return [...said].some(([table, isThere]) =>
         table === ""
           ? isThere !== (keyspace !== undefined)
           // Where ScyllaDB keeps an index.
