@@ -1,10 +1,11 @@
 /** The schema as a client follows it: when it is read, what is read again, and that nothing is lost on the way. */
 import type { CqlClient, Schema } from "@effect-scylla/driver"
-import { ServerError } from "@effect-scylla/protocol"
+import { type Response, ServerError } from "@effect-scylla/protocol"
 import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { Heard } from "../src/internal/schema/heard.ts"
 import * as Store from "../src/internal/schema/store.ts"
 import { cutting } from "./support/cutting.ts"
 import { clientOf, type ClientOptions, passing, settle, withoutEvents, world } from "./support/world.ts"
@@ -382,10 +383,51 @@ describe("what is heard", () => {
       yield* follow(cql)
       yield* run(other, "CREATE TABLE ks.u (k int PRIMARY KEY)")
       const reading = yield* Effect.forkChild(cql.schema.keyspace("nothing"), { startImmediately: true })
+      const listening = yield* Effect.forkChild(Stream.runDrain(cql.schema.changes), { startImmediately: true })
       yield* passing(Scope.close(scope, Exit.void))
       yield* TestClock.adjust("30 seconds")
       assert.isDefined(reading.pollUnsafe())
+      assert.isDefined(listening.pollUnsafe())
     }))
+})
+
+describe("what is kept of what is heard", () => {
+  const event = (keyspace: string, name: string): Response.SchemaChange => ({
+    change: "UPDATED",
+    target: "TABLE",
+    keyspace,
+    name
+  })
+
+  it("are some names, then a keyspace, then all that is known", () => {
+    const heard = new Heard()
+    for (let i = 0; i < 16; i++) heard.add(event("a", `t${i}`))
+    assert.deepStrictEqual([heard.keyspaces.get("a")!.tables.size, heard.keyspaces.get("a")!.whole], [16, false])
+    for (let i = 0; i < 10_000; i++) heard.add(event("a", `u${i}`))
+    assert.isTrue(heard.keyspaces.get("a")!.whole)
+    assert.isAtMost(heard.keyspaces.get("a")!.tables.size, 16)
+    assert.isAtMost(heard.keyspaces.get("a")!.said.size, 17)
+    for (let i = 0; i < 10_000; i++) heard.add(event(`k${i}`, "t"))
+    assert.deepStrictEqual([heard.all, heard.keyspaces.size], [true, 0])
+    const taken = heard.take()
+    assert.isTrue(heard.isEmpty)
+    heard.add(event("b", "t"))
+    heard.addAll(taken)
+    assert.deepStrictEqual([heard.all, heard.keyspaces.size], [true, 0])
+  })
+
+  it("and of what is put back what was said later", () => {
+    const before = new Heard()
+    before.add({ change: "CREATED", target: "TABLE", keyspace: "k", name: "t" })
+    before.add({ change: "UPDATED", target: "TYPE", keyspace: "k", name: "y" })
+    before.add({ change: "UPDATED", target: "NOVELTY", keyspace: "k2" })
+    const heard = new Heard()
+    heard.add({ change: "DROPPED", target: "TABLE", keyspace: "k", name: "t" })
+    heard.addAll(before)
+    const { said, tables, types, whole } = heard.keyspaces.get("k")!
+    assert.deepStrictEqual([[...tables], [...said], types, whole], [["t"], [["t", false]], true, false])
+    assert.isTrue(heard.keyspaces.get("k2")!.whole)
+  })
 })
 
 /** A store whose server is a cluster, by a client of its own, with something in between. */

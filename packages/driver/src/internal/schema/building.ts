@@ -89,10 +89,11 @@ const maskOf = (row: Row): Schema.Mask => {
 
 const columnsOf = (rows: Rows, masks: Rows, types: Types): ReadonlyArray<Schema.Column> => {
   const byColumn = new Map(masks.map((row) => [text(row["column_name"]), maskOf(row)]))
-  const rank = ({ kind }: Schema.Column): number => KINDS.indexOf(kind)
+  const rank = ({ kind }: Schema.Column): number => (KINDS.indexOf(kind) + 1) || KINDS.length + 1
   return rows.map((row): Schema.Column => {
     const name = text(row["column_name"])
-    const kind = KINDS.find((each) => each === row["kind"]) ?? "regular"
+    // Whatever a newer server says.
+    const kind = text(row["kind"]) as Schema.ColumnKind
     return {
       name,
       kind,
@@ -102,13 +103,15 @@ const columnsOf = (rows: Rows, masks: Rows, types: Types): ReadonlyArray<Schema.
       ...types.of(text(row["type"])),
       mask: byColumn.get(name)
     }
-  }).sort((a, b) => rank(a) - rank(b) || a.position - b.position || compare(a.name, b.name))
+  }).filter((column) => !isHidden(column)).sort((a, b) =>
+    rank(a) - rank(b) || a.position - b.position || compare(a.name, b.name)
+  )
 }
 
 /** As statements see them. A compact table without clustering columns stores those that it has as static ones, and two more. */
 const ofCompact = (columns: ReadonlyArray<Schema.Column>, isDense: boolean): ReadonlyArray<Schema.Column> =>
   isDense
-    ? columns.filter((column) => !isHidden(column))
+    ? columns
     : columns.flatMap((column) =>
       column.kind === "partition_key" ? column : column.kind === "static" ? { ...column, kind: "regular" as const } : []
     )
@@ -219,7 +222,7 @@ export const relations = (
     const { columns, scylla } = partsOf(name)
     const flags = row["flags"] instanceof Set ? [...row["flags"]].map(text).sort(compare) : []
     const isDense = flags.includes("dense")
-    const isCompact = flags.length > 0 && (isDense || flags.includes("super") || !flags.includes("compound"))
+    const isCompact = "flags" in row && (isDense || flags.includes("super") || !flags.includes("compound"))
     return {
       _tag: "Table",
       ...relationOf(row, name, isCompact ? ofCompact(columns, isDense) : columns, scylla, isScylla),

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { isDeepStrictEqual } from "node:util"
@@ -395,8 +396,12 @@ const unseen = ({ argTypes, change, keyspace, name = "", target }: SchemaChange)
     after: undefined
   }) as unknown as Schema.Change
 
-export const make = (settings: Settings): Effect.Effect<Store> =>
-  Effect.map(PubSub.sliding<Schema.Change>(CHANGES), (published) => new Store(settings, published))
+/** Whoever listens is let go with the scope. */
+export const make = (settings: Settings): Effect.Effect<Store, never, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(PubSub.sliding<Schema.Change>(CHANGES), PubSub.shutdown),
+    (published) => new Store(settings, published)
+  )
 
 /** What users see of it. */
 export const schemasOf = (store: Store | undefined): Schema.Schemas => {
