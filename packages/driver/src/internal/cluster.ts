@@ -325,7 +325,7 @@ export class Cluster {
       return control === undefined
         ? Effect.fail(cqlError(new NoNodeAvailable({ message: "there is no control connection at the moment" })))
         : Effect.mapError(
-          SystemTables.query(control.connection, this.decoders, text),
+          SystemTables.queryPages(control.connection, this.decoders, text),
           (error) => cqlError(reasonOf(error))
         )
     })

@@ -203,12 +203,25 @@ export interface Built {
   readonly views: ReadonlyMap<string, Schema.View>
 }
 
-/** Of one keyspace. */
-export const relations = (
+/** Made in one turn. */
+const AT_ONCE = 32
+
+/** Yields where others may have a turn. */
+function* each<A, B>(all: ReadonlyArray<A>, make: (one: A) => B): Generator<void, ReadonlyArray<B>> {
+  const out: Array<B> = []
+  for (const [i, one] of all.entries()) {
+    if (i % AT_ONCE === AT_ONCE - 1) yield
+    out.push(make(one))
+  }
+  return out
+}
+
+/** Of one keyspace. Yields where others may have a turn. */
+export function* relations(
   { columns, indexes, masks, scylla, tables, views }: Reading.Relations,
   types: Types,
   isScylla: boolean
-): Built => {
+): Generator<void, Built> {
   const columnsBy = grouped(columns, "table_name")
   const masksBy = grouped(masks, "table_name")
   const scyllaBy = new Map(scylla.map((row) => [text(row["table_name"]), row]))
@@ -252,8 +265,8 @@ export const relations = (
     isScylla && (indexesBy.get(text(row["base_table_name"])) ?? [])
       .some((index) => `${text(index["index_name"])}_index` === text(row["view_name"]))
   return {
-    tables: byName(tables.map(tableOf)),
-    views: byName(views.filter((row) => !isOfIndex(row)).map(viewOf))
+    tables: byName(yield* each(tables, tableOf)),
+    views: byName(yield* each(views.filter((row) => !isOfIndex(row)), viewOf))
   }
 }
 
@@ -374,8 +387,11 @@ export const properties = ({ hasTablets, keyspaces, scylla }: Reading.Properties
   }))
 }
 
-/** All of them, by name. */
-export const keyspaces = (rows: Reading.All, isScylla: boolean): ReadonlyMap<string, () => Schema.Keyspace> => {
+/** All of them, by name. Yields where others may have a turn. */
+export function* keyspaces(
+  rows: Reading.All,
+  isScylla: boolean
+): Generator<void, ReadonlyMap<string, Schema.Keyspace>> {
   const of = (all: Rows): (name: string) => Rows => {
     const by = grouped(all, "keyspace_name")
     return (name) => by.get(name) ?? []
@@ -392,10 +408,20 @@ export const keyspaces = (rows: Reading.All, isScylla: boolean): ReadonlyMap<str
     masks: of(rows.relations.masks),
     scylla: of(rows.relations.scylla)
   }
-  return new Map(Array.from(properties(rows), ([name, own]) => [name, (): Schema.Keyspace => {
+  const out = new Map<string, Schema.Keyspace>()
+  for (const [name, own] of properties(rows)) {
+    yield
     const types = userTypes(name, parts.types(name))
     const known = typesOf(types)
-    return {
+    const given = {
+      tables: parts.tables(name),
+      views: parts.views(name),
+      columns: parts.columns(name),
+      indexes: parts.indexes(name),
+      masks: parts.masks(name),
+      scylla: parts.scylla(name)
+    }
+    out.set(name, {
       _tag: "Keyspace",
       name,
       ...own,
@@ -405,18 +431,8 @@ export const keyspaces = (rows: Reading.All, isScylla: boolean): ReadonlyMap<str
         aggregates: parts.aggregates(name),
         scylla: parts.reducing(name)
       }, known),
-      ...relations(
-        {
-          tables: parts.tables(name),
-          views: parts.views(name),
-          columns: parts.columns(name),
-          indexes: parts.indexes(name),
-          masks: parts.masks(name),
-          scylla: parts.scylla(name)
-        },
-        known,
-        isScylla
-      )
-    }
-  }]))
+      ...(yield* relations(given, known, isScylla))
+    })
+  }
+  return out
 }

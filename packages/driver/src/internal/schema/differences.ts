@@ -1,5 +1,5 @@
 /** What is new in a keyspace; what is not new stays the same object. */
-import { isDeepStrictEqual } from "node:util"
+import { isSame } from "./comparing.ts"
 import type * as Schema from "./model.ts"
 
 type Named = { readonly keyspace: string; readonly id?: string }
@@ -23,30 +23,36 @@ const change = <A>(
 /** Where it is another one of the name, made again, it has gone first. */
 const isAnother = (before: Named, after: Named): boolean => before.id !== after.id
 
-const differences = <A extends Named>(
+/** Compared in one turn. */
+const AT_ONCE = 32
+
+/** Yields where others may have a turn. */
+function* differences<A extends Named>(
   target: string,
   before: ReadonlyMap<string, A>,
   after: ReadonlyMap<string, A>,
   out: Array<Schema.Change>
-): ReadonlyMap<string, A> => {
-  let isSame = before.size === after.size
+): Generator<void, ReadonlyMap<string, A>> {
+  let isEqual = before.size === after.size
   const kept = new Map<string, A>()
   for (const [name, was] of before) {
     if (!after.has(name)) out.push(change<A>(target, was.keyspace, name, was, undefined))
   }
+  let count = 0
   for (const [name, is] of after) {
+    if (++count % AT_ONCE === 0) yield
     const was = before.get(name)
-    if (was !== undefined && (was === is || isDeepStrictEqual(was, is))) {
+    if (was !== undefined && (was === is || isSame(was, is))) {
       kept.set(name, was)
       continue
     }
-    isSame = false
+    isEqual = false
     kept.set(name, is)
     if (was !== undefined && isAnother(was, is)) out.push(change<A>(target, is.keyspace, name, was, undefined))
     out.push(change<A>(target, is.keyspace, name, was !== undefined && isAnother(was, is) ? undefined : was, is))
   }
   // The order counts, too: types stand in that of what they need.
-  return isSame && [...before.keys()].join() === [...after.keys()].join() ? before : kept
+  return isEqual && [...before.keys()].join() === [...after.keys()].join() ? before : kept
 }
 
 const NONE: ReadonlyMap<string, any> = new Map()
@@ -60,28 +66,28 @@ const ownOf = ({ consistency, durableWrites, replication, storage, tablets }: Sc
 ]
 
 /** The keyspace as it is now, with parts of the one before; what differs is added to `out`, what makes others possible first. */
-export const between = (
+export function* between(
   before: Schema.Keyspace | undefined,
   after: Schema.Keyspace | undefined,
   out: Array<Schema.Change>
-): Schema.Keyspace | undefined => {
+): Generator<void, Schema.Keyspace | undefined> {
   const whole = after ?? before
   if (whole === undefined) return undefined
   const { name } = whole
-  if (before === undefined || after === undefined || !isDeepStrictEqual(ownOf(before), ownOf(after))) {
+  if (before === undefined || after === undefined || !isSame(ownOf(before), ownOf(after))) {
     out.push(change("KEYSPACE", name, name, before, after))
   }
-  const types = differences("TYPE", before?.types ?? NONE, after?.types ?? NONE, out)
-  const functions = differences("FUNCTION", before?.functions ?? NONE, after?.functions ?? NONE, out)
-  const aggregates = differences("AGGREGATE", before?.aggregates ?? NONE, after?.aggregates ?? NONE, out)
-  const tables = differences("TABLE", before?.tables ?? NONE, after?.tables ?? NONE, out)
+  const types = yield* differences("TYPE", before?.types ?? NONE, after?.types ?? NONE, out)
+  const functions = yield* differences("FUNCTION", before?.functions ?? NONE, after?.functions ?? NONE, out)
+  const aggregates = yield* differences("AGGREGATE", before?.aggregates ?? NONE, after?.aggregates ?? NONE, out)
+  const tables = yield* differences("TABLE", before?.tables ?? NONE, after?.tables ?? NONE, out)
   const indexes = (keyspace: Schema.Keyspace | undefined): ReadonlyMap<string, Schema.Index> =>
     new Map([...keyspace?.tables.values() ?? []].flatMap((table) => Array.from(table.indexes)))
-  differences("INDEX", indexes(before), indexes(after), out)
-  const views = differences("VIEW", before?.views ?? NONE, after?.views ?? NONE, out)
+  yield* differences("INDEX", indexes(before), indexes(after), out)
+  const views = yield* differences("VIEW", before?.views ?? NONE, after?.views ?? NONE, out)
   if (after === undefined) return undefined
-  const isSame = before !== undefined && isDeepStrictEqual(ownOf(before), ownOf(after)) && types === before.types &&
+  const isEqual = before !== undefined && isSame(ownOf(before), ownOf(after)) && types === before.types &&
     functions === before.functions && aggregates === before.aggregates && tables === before.tables &&
     views === before.views
-  return isSame ? before : { ...after, types, functions, aggregates, tables, views }
+  return isEqual ? before : { ...after, types, functions, aggregates, tables, views }
 }

@@ -11,9 +11,9 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { isDeepStrictEqual } from "node:util"
 import { CqlError, InvalidConfiguration } from "../../CqlError.ts"
 import * as Building from "./building.ts"
+import { isSame } from "./comparing.ts"
 import { between } from "./differences.ts"
 import { type Doubt, Heard } from "./heard.ts"
 import * as Schema from "./model.ts"
@@ -48,6 +48,16 @@ const CHANGES = 1_024
 const EMPTY: Schema.Snapshot = { version: "", keyspaces: new Map(), isComplete: false }
 
 type Keyspaces = ReadonlyMap<string, Schema.Keyspace | undefined>
+
+/** Hundreds of tables take their time: others have a turn in between. */
+const inTurns = <A>(work: Generator<void, A>): Effect.Effect<A> =>
+  Effect.gen(function*() {
+    for (;;) {
+      const step = work.next()
+      if (step.done === true) return step.value
+      yield* Effect.yieldNow
+    }
+  })
 
 export class Store {
   snapshot: Schema.Snapshot = EMPTY
@@ -285,7 +295,7 @@ export class Store {
         const found = yield* read
         const version = yield* Reading.version(source)
         if (version !== before && race < RACES) continue
-        this.apply(found, version, isComplete)
+        yield* this.apply(found, version, isComplete)
         if (version === before) return
         // There is a storm of changes: what is known is read again when it may be over.
         this.heard.everything()
@@ -295,21 +305,28 @@ export class Store {
     })
   }
 
-  private apply(found: Keyspaces, version: string, isComplete: boolean = this.snapshot.isComplete): void {
-    const keyspaces = new Map(this.snapshot.keyspaces)
-    const changes: Array<Schema.Change> = []
-    for (const [name, after] of found) {
-      const isKnown = keyspaces.has(name)
-      const made: Array<Schema.Change> = []
-      const now = between(keyspaces.get(name), after, made)
-      if (now === undefined) keyspaces.delete(name)
-      else keyspaces.set(name, now)
-      // What is read for the first time is no change, unless all of them are known.
-      if (isKnown || this.snapshot.isComplete) changes.push(...made)
-    }
-    if (isComplete) this.isWhole = true
-    this.snapshot = { version, keyspaces, isComplete }
-    this.publish(changes)
+  /** Makes it the snapshot, as one step. */
+  private apply(
+    found: Keyspaces,
+    version: string,
+    isComplete: boolean = this.snapshot.isComplete
+  ): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      const keyspaces = new Map(this.snapshot.keyspaces)
+      const changes: Array<Schema.Change> = []
+      for (const [name, after] of found) {
+        const isKnown = keyspaces.has(name)
+        const made: Array<Schema.Change> = []
+        const now = yield* inTurns(between(keyspaces.get(name), after, made))
+        if (now === undefined) keyspaces.delete(name)
+        else keyspaces.set(name, now)
+        // What is read for the first time is no change, unless all of them are known.
+        if (isKnown || this.snapshot.isComplete) { for (const change of made) changes.push(change) }
+      }
+      if (isComplete) this.isWhole = true
+      this.snapshot = { version, keyspaces, isComplete }
+      this.publish(changes)
+    })
   }
 
   /** All of some keyspaces; `undefined` for those that are not there. */
@@ -317,14 +334,8 @@ export class Store {
     const { source } = this.settings
     if (names.length === 0) return Effect.succeed(new Map())
     return Effect.gen(function*() {
-      const made = Building.keyspaces(yield* Reading.all(source, names), source.isScylla())
-      const out = new Map<string, Schema.Keyspace | undefined>()
-      for (const name of names) {
-        out.set(name, made.get(name)?.())
-        // Hundreds of tables take their time.
-        yield* Effect.yieldNow
-      }
-      return out
+      const made = yield* inTurns(Building.keyspaces(yield* Reading.all(source, names), source.isScylla()))
+      return new Map(names.map((name) => [name, made.get(name)]))
     })
   }
 
@@ -361,7 +372,7 @@ export class Store {
       // Tables may be of types of which nothing was heard yet.
       if (doubt.types || doubt.functions || doubt.tables.size > 0) {
         const types = Building.userTypes(name, yield* Reading.types(source, [name]))
-        if (!isDeepStrictEqual(types, now.types)) now = Building.retyped(now, types)
+        if (!isSame(types, now.types)) now = Building.retyped(now, types)
       }
       const types = Building.typesOf(now.types)
       if (doubt.functions) now = { ...now, ...Building.functions(yield* Reading.functions(source, [name]), types) }
@@ -373,7 +384,7 @@ export class Store {
           ...(source.isScylla() ? [...doubt.tables].map((table) => `${table}_scylla_cdc_log`) : [])
         ])
         const rows = yield* Reading.relations(source, [name], [...names])
-        const found = Building.relations(rows, types, source.isScylla())
+        const found = yield* inTurns(Building.relations(rows, types, source.isScylla()))
         const merged = <A extends { readonly name: string }>(
           before: ReadonlyMap<string, A>,
           read: ReadonlyMap<string, A>
