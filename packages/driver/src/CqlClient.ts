@@ -362,7 +362,8 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
     const cache = new PreparedCache(core, scope, { count: checked.maxPrepared, bytes: checked.maxPreparedBytes })
     if (options.prepareEverywhere !== false) cache.teacher = yield* Teacher.make(cache.teach)
     const schema = checked.schema === undefined ? undefined : yield* SchemaStore.make({
-      ...checked.schema,
+      allows: guarded(core, checked.schema.allows),
+      wants: guarded(core, checked.schema.wants),
       timeoutMillis: checked.defaults.timeoutMillis,
       source: { query: (text) => cluster.query(text), isScylla: () => cluster.isScyllaDB }
     })
@@ -406,6 +407,16 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
     yield* exposed(core, cache)
     return cql
   })
+
+/** A function of the user's, which servers' events come to. */
+const guarded = ({ warnings }: Core, allows: (keyspace: string) => boolean) => (keyspace: string): boolean => {
+  try {
+    return allows(keyspace)
+  } catch (error) {
+    warnings.warn("schemaKeyspaces", `schemaKeyspaces has thrown, the keyspace is left out: ${String(error)}`)
+    return false
+  }
+}
 
 /** What is measured of a client as a whole. */
 const exposed = (core: Core, cache: PreparedCache): Effect.Effect<void, never, Scope.Scope> =>

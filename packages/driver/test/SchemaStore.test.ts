@@ -150,6 +150,23 @@ describe("when the schema is read", () => {
       }))
   }
 
+  it.effect("without those of which a function cannot say: what it throws ends nothing", () =>
+    Effect.gen(function*() {
+      const { cluster, cql: other } = yield* world()
+      const cql = yield* another(cluster, {
+        schemaKeyspaces: (name) => {
+          if (name !== "ks") throw new Error("no idea")
+          return true
+        }
+      })
+      yield* follow(cql)
+      yield* run(other, KEYSPACE("hidden"), "CREATE TABLE ks.u (k int PRIMARY KEY)")
+      yield* TestClock.adjust("4 seconds")
+      assert.isTrue(held(cql).tables.has("u"))
+      assert.isTrue(Option.isNone(yield* passing(cql.schema.keyspace("hidden"))))
+      assert.deepStrictEqual([...(yield* passing(cql.schema.all)).keyspaces.keys()], ["ks"])
+    }))
+
   it.effect("never with `schema: false`: who asks is told, and nothing is read", () =>
     Effect.gen(function*() {
       const { cluster, cql: other } = yield* world()
@@ -504,6 +521,29 @@ describe("what would be wrong", () => {
       assert.strictEqual(columns, 2)
       assert.deepStrictEqual([...read.tables.keys()], ["b"])
       assert.deepStrictEqual(columnsOf(read.tables.get("b")), ["k"])
+    }))
+
+  it.effect("a schema that never stands still is read at the next tick again, and nobody waits for it", () =>
+    Effect.gen(function*() {
+      let storm = true
+      let version = 0
+      const { cql, created, tables } = yield* between((text, ask) =>
+        storm && text.includes("system.local") ? Effect.sync(() => [{ schema_version: `v${version++}` }]) : ask
+      )
+      assert.isAtLeast(version, 6)
+      yield* run(cql, "CREATE TABLE ks.u (k int PRIMARY KEY)")
+      created("u")
+      yield* TestClock.adjust("4 seconds")
+      assert.deepStrictEqual(tables(), ["t", "u"])
+      yield* run(cql, "CREATE TABLE ks.w (k int PRIMARY KEY)")
+      // Nobody tells, but what was read in the storm is read again anyway.
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(tables(), ["t", "u", "w"])
+      storm = false
+      yield* TestClock.adjust("4 seconds")
+      const quiet = version
+      yield* TestClock.adjust("60 seconds")
+      assert.strictEqual(version, quiet)
     }))
 
   it.effect("a change that is heard of while the one before is read is not taken as read", () =>

@@ -65,6 +65,12 @@ export class Heard {
     }
   }
 
+  /** All of one keyspace. */
+  whole(keyspace: string): void {
+    const doubt = this.of(keyspace)
+    if (doubt !== undefined) doubt.whole = true
+  }
+
   everything(): void {
     this.all = true
     this.keyspaces.clear()

@@ -114,7 +114,9 @@ export class Store {
       return Effect.map(
         this.patient(this.alone(Effect.suspend(() =>
           // Somebody else may have been there first.
-          this.snapshot.keyspaces.has(name) ? Effect.void : this.consistent(this.whole([name]))
+          this.snapshot.keyspaces.has(name)
+            ? Effect.void
+            : this.consistent(this.whole([name]), () => this.heard.whole(name))
         ))),
         () => {
           const found = this.snapshot.keyspaces.get(name)
@@ -131,17 +133,15 @@ export class Store {
     )
 
   get all(): Effect.Effect<Schema.Snapshot, CqlError> {
-    const read = this.alone(Effect.suspend(() =>
-      this.snapshot.isComplete
-        ? Effect.void
-        : this.consistent(
-          Effect.flatMap(
-            this.wanted,
-            (names) => this.whole(names.filter((name) => !this.snapshot.keyspaces.has(name)))
-          ),
-          true
-        )
-    ))
+    const missing = Effect.flatMap(
+      this.wanted,
+      (names) => this.whole(names.filter((name) => !this.snapshot.keyspaces.has(name)))
+    )
+    const read = this.alone(
+      Effect.suspend(() =>
+        this.snapshot.isComplete ? Effect.void : this.consistent(missing, () => this.heard.everything(), true)
+      )
+    )
     return Effect.suspend(() =>
       Effect.map(this.snapshot.isComplete ? Effect.void : this.patient(read), () => this.snapshot)
     )
@@ -228,7 +228,7 @@ export class Store {
       if (this.heard.isEmpty) return Effect.void
       const taken = this.heard.take()
       const before = this.snapshot
-      const read = this.consistent(Effect.suspend(() => this.doubted(taken)))
+      const read = this.consistent(Effect.suspend(() => this.doubted(taken)), () => this.heard.addAll(taken))
       return Effect.onExit(
         isOfOthers ? Effect.andThen(this.agreement, read) : read,
         (exit) =>
@@ -286,8 +286,15 @@ export class Store {
     )
   }
 
-  /** Reads until the schema was the same at the end as at the beginning, and makes that the snapshot. */
-  private consistent(read: Effect.Effect<Keyspaces, CqlError>, isComplete?: true): Effect.Effect<void, CqlError> {
+  /**
+   * Reads until the schema was the same at the end as at the beginning, and makes that the snapshot. In a storm of changes `again` says what
+   * is to be read when it may be over.
+   */
+  private consistent(
+    read: Effect.Effect<Keyspaces, CqlError>,
+    again: () => void,
+    isComplete?: true
+  ): Effect.Effect<void, CqlError> {
     const { source } = this.settings
     return Effect.gen({ self: this }, function*() {
       for (let race = 1;; race++) {
@@ -297,10 +304,8 @@ export class Store {
         if (version !== before && race < RACES) continue
         yield* this.apply(found, version, isComplete)
         if (version === before) return
-        // There is a storm of changes: what is known is read again when it may be over.
-        this.heard.everything()
-        this.due.openUnsafe()
-        return
+        again()
+        return this.due.openUnsafe()
       }
     })
   }
