@@ -68,9 +68,12 @@ const projects: Array<TestProjectConfiguration> = [
     timeout: 120_000
   }),
   project("differential", "test/differential"),
+  project("compat", "packages/compat"),
+  project("compat-beside", "test/compat", { exclude: ["cassandra.test.ts"], timeout: 60_000 }),
   project("integration-simulated", "test/integration", { include: simulated, timeout: 120_000 }),
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true }),
+  project("compat-servers", "test/compat", { include: ["cassandra.test.ts"], timeout: 120_000, last: true }),
   project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: true })
 ]
 

@@ -68,7 +68,14 @@ const jobs = {
   bench: script("bench/main.ts"),
   fuzz: script("test/fuzz/main.ts"),
   differential: script("test/differential/main.ts"),
-  chaos: (args) => script(args.includes("--client") ? "test/chaos/main.ts" : "packages/pool/test/chaos/main.ts")(args),
+  chaos: (args) =>
+    script(
+      args.includes("--client")
+        ? "test/chaos/main.ts"
+        : args.includes("--day")
+        ? "test/chaos/dayMain.ts"
+        : "packages/pool/test/chaos/main.ts"
+    )(args),
   vitest: (args) => run("vitest", ["run", ...args]),
   test
 }

@@ -16,6 +16,8 @@ export const tiers = {
     testkit: "simulated",
     "integration-simulated": "simulated",
     differential: "none",
+    compat: "none",
+    "compat-beside": "simulated",
     chaos: "simulated"
   },
   /** Suites of these are named for their servers. */
@@ -23,6 +25,7 @@ export const tiers = {
     "testkit-servers": undefined,
     "cli-servers": undefined,
     integration: undefined,
+    "compat-servers": undefined,
     "chaos-servers": undefined
   }
 }

@@ -20,7 +20,7 @@ import {
   Writer
 } from "@effect-scylla/protocol"
 import { type AddressInfo, createServer, type Socket } from "node:net"
-import { INSERT, row, SELECT, SELECT_TEXT } from "../cql/workload.ts"
+import { INSERT, PAGE_ROWS, PAGES, row, SELECT, SELECT_PAGES, SELECT_TEXT } from "../cql/workload.ts"
 import { parseQuery, type Query } from "./tables.ts"
 
 const column = (name: string, type: CqlType.ScalarName): Metadata.Column => ({
@@ -73,6 +73,16 @@ const oneRow = {
   columns,
   rows: [columns.map(({ name, type }) => Codec.encode(type, row[name as keyof typeof row]))]
 } as const
+
+/** The rows of a page of {@link SELECT_PAGES}: what there is of them in all is a page for each number of `PAGES`. */
+const pageRows = Array.from({ length: PAGE_ROWS }, () => oneRow.rows[0]!)
+
+/** The page behind a state, which is the number of the next one. */
+const pageOf = (state: Uint8Array | null | undefined): Response.ServerResponse => {
+  const number = state === null || state === undefined ? 0 : state[0]!
+  const pagingState = number + 1 < PAGES ? Uint8Array.of(number + 1) : null
+  return { _tag: "Rows", columns, rows: pageRows, pagingState }
+}
 
 /** Whole frames with stream id 0, by the number of the statement. Each carries metadata, as plain v4 wants. */
 const canned: ReadonlyArray<Uint8Array> = [frame(oneRow), frame({ _tag: "Void" })]
@@ -158,6 +168,7 @@ const answer = (request: Request.Request, dialect: Dialect.Dialect): Response.Se
           ? { _tag: "SetKeyspace", keyspace: "ks" }
           : invalid(`Keyspace '${use[1]}' does not exist`)
       }
+      if (request.query === SELECT_PAGES) return pageOf(request.options.pagingState)
       const query = parseQuery(request.query)
       return typeof query === "string" ? invalid(query) : rowsOf(query, request.values?.values ?? [])
     }

@@ -9,6 +9,11 @@ export const INSERT = "INSERT INTO ks.t (id, name, age, score) VALUES (?, ?, ?, 
 /** Without values: a text that nobody prepares. */
 export const SELECT_TEXT = "SELECT id, name, age, score FROM ks.t WHERE id = 01020304-0506-4708-8910-111200000000"
 
+/** Many rows, read page by page: so many pages of so many rows. */
+export const SELECT_PAGES = "SELECT id, name, age, score FROM ks.pages"
+export const PAGES = 20
+export const PAGE_ROWS = 5_000
+
 /** What all clients run. */
 export type Single = "select" | "insert"
 export const singles: ReadonlyArray<Single> = ["select", "insert"]

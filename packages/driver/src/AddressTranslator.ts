@@ -31,8 +31,8 @@ export interface Told {
 export type Place = string | { readonly address: string; readonly port?: number | undefined }
 
 /**
- * Answers where a node is to be dialled, or `undefined` for where it says. At once, by a promise or by an effect; asked again with
- * each look at the cluster. Where it fails, a warning says so, and the node is dialled where it says.
+ * Answers where a node is to be dialled, or `undefined` for where it says. At once, by a promise or by an effect. The answer is kept as
+ * long as the node tells the same and is reached; else it is asked again with the next look at the cluster. Where it fails, a warning says so, and the node is dialled where it says.
  *
  * @category models
  * @since 0.1.0

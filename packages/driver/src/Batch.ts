@@ -3,18 +3,20 @@
  *
  * @since 0.1.0
  */
+import type { Encoded } from "@effect-scylla/protocol/Encoded"
 import type { BatchKind } from "@effect-scylla/protocol/Request"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
 import type { Prepared } from "./Prepared.ts"
 import type { Statement } from "./Statement.ts"
 
 /**
- * Values of a statement: in its order, or by the variables' names.
+ * Values of a statement: in its order, by the variables' names, or as bytes that are sent as they are. A text with `Encoded` values is not
+ * prepared: the server takes their types from the text.
  *
  * @category models
  * @since 0.1.0
  */
-export type Values = ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
+export type Values = ReadonlyArray<unknown> | Readonly<Record<string, unknown>> | Encoded
 
 /**
  * A statement of a batch: a template, a text without values, or a prepared statement or a text with its values.

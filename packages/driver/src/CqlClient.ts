@@ -10,6 +10,7 @@ import * as Background from "@effect-scylla/pool/Background"
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
+import { Encoded } from "@effect-scylla/protocol/Encoded"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ColumnarPage, LazyRow } from "@effect-scylla/protocol/RowShape"
@@ -17,6 +18,7 @@ import type { Uuid } from "@effect-scylla/protocol/Uuid"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
@@ -35,11 +37,13 @@ import { expose } from "./internal/clientMetrics.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core } from "./internal/core.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
+import { EncodedStatement } from "./internal/encodedStatement.ts"
 import { executeMany } from "./internal/executeMany.ts"
 import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
 import { sendGrouped } from "./internal/grouping.ts"
 import { fromConfig } from "./internal/lazyConfig.ts"
 import { misplaced, notSent } from "./internal/notSent.ts"
+import type { PlainText } from "./internal/plainTexts.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import { told } from "./internal/preparing.ts"
 import { Retries } from "./internal/retries.ts"
@@ -51,14 +55,14 @@ import { Speculator } from "./internal/speculator.ts"
 import { learning } from "./internal/tabletLearning.ts"
 import { Teacher } from "./internal/teacher.ts"
 import { traceOf } from "./internal/tracing.ts"
-import { inOrder } from "./internal/values.ts"
+import { inOrder, keyOf } from "./internal/values.ts"
 import { Warnings } from "./internal/warnings.ts"
 import type * as Many from "./Many.ts"
 import * as Options from "./Options.ts"
 import * as Paging from "./Paging.ts"
 import { Prepared } from "./Prepared.ts"
 import * as RequestMetrics from "./RequestMetrics.ts"
-import type { ResultSet } from "./ResultSet.ts"
+import type { ResultSet, SchemaAgreement } from "./ResultSet.ts"
 import type { Schemas } from "./Schema.ts"
 import * as Snapshot from "./Snapshot.ts"
 import * as Statements from "./Statement.ts"
@@ -257,6 +261,13 @@ export interface CqlClient {
    * dials, up, down). A subscriber that is slow misses the oldest of what it has not read.
    */
   readonly nodeChanges: Stream.Stream<NodeChange>
+  /**
+   * Whether the nodes that are up have the same schema, asked until they do or the `timeout` is over (default: `schemaAgreementTimeout` of
+   * the options). Statements that change the schema wait for it by themselves.
+   */
+  readonly schemaAgreement: (
+    options?: { readonly timeout?: Duration.Input | undefined }
+  ) => Effect.Effect<SchemaAgreement>
   /** Waits until every shard of every local node has its connection. */
   readonly awaitConnected: Effect.Effect<void>
 }
@@ -381,7 +392,10 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       pool: checked.pool,
       port: checked.port,
       addressTranslator: options.addressTranslator,
+      clientRoutes: options.clientRoutes,
       waitMillis: checked.waitMillis,
+      agreementMillis: checked.agreementMillis,
+      refreshMillis: checked.refreshMillis,
       clusterName: checked.clusterName,
       localRack: options.localRack,
       hostFilter: options.hostFilter,
@@ -397,8 +411,11 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
     const secret = options.pagingSecret === undefined ? undefined : Redacted.value(options.pagingSecret)
     const cql = fromCore(core, cache, cluster, SchemaStore.schemasOf(schema), secret)
     const { reprepare, refresh } = cache
-    const schemaChanged: typeof cluster.schemaChanged = (connection, change) =>
-      Effect.andThen(cluster.schemaChanged(connection, change), schema?.settle(change) ?? Effect.void)
+    const schemaChanged: typeof cluster.schemaChanged = (connection, change, leftMillis) => {
+      const until = clock.currentTimeMillisUnsafe() + leftMillis
+      const known = Effect.suspend(() => schema?.settle(change, until - clock.currentTimeMillisUnsafe()) ?? Effect.void)
+      return Effect.tap(cluster.schemaChanged(connection, change, leftMillis), known)
+    }
     if (schema !== undefined) {
       yield* Effect.forkScoped(Background.run(schema.run))
       if (checked.schema?.isEager) yield* schema.eager
@@ -447,7 +464,7 @@ const fromCore = (
     whole: boolean,
     deadline?: number
   ): ExecuteRequest =>
-    new ExecuteRequest(
+    values instanceof Encoded ? withBytes(prepared, values, options, whole) : new ExecuteRequest(
       core,
       prepared,
       inOrder(prepared, values),
@@ -455,6 +472,18 @@ const fromCore = (
       whole,
       deadline
     )
+  /** Values that are bytes already; of a prepared statement they say where it goes, if they are as many as it takes. */
+  const withBytes = (
+    statement: Prepared | PlainText,
+    encoded: Encoded,
+    options: ExecuteOptions.Resolved,
+    whole: boolean
+  ): ExecuteRequest => {
+    const keyed = statement.form === "prepared" && options.way === undefined
+      ? ExecuteOptions.withKey(options, keyOf(statement, encoded))
+      : options
+    return new ExecuteRequest(core, new EncodedStatement(statement, encoded), NO_VALUES, keyed, whole)
+  }
   /** Prepares the text and runs it, all in the time of one request. */
   const prepareAndRun = (
     text: string,
@@ -503,6 +532,12 @@ const fromCore = (
       throw new InvalidStatement({
         message: `what is executed is a text or a prepared statement, got ${format(statement)}`
       })
+    }
+    if (values instanceof Encoded) {
+      const refused = refuse(statement, isUse)
+      return refused === undefined
+        ? withBytes(core.texts.of(statement), values, resolved, whole)
+        : Effect.fail(refused)
     }
     const isEmpty = Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
     if (!isEmpty) {
@@ -672,6 +707,11 @@ const fromCore = (
       )
     }),
     nodeChanges: cluster.changes,
+    schemaAgreement: (options?: { readonly timeout?: Duration.Input | undefined }) =>
+      cluster.agreement(
+        undefined,
+        options?.timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
+      ),
     awaitConnected: Effect.suspend(() =>
       Effect.forEach(core.snapshot.local, (node) => node.pool?.awaitFull ?? Effect.void, {
         concurrency: "unbounded",

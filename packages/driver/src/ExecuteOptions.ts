@@ -5,6 +5,7 @@
  */
 import { type Consistency, isConsistency, type SerialConsistency } from "@effect-scylla/protocol/Consistency"
 import type * as Request from "@effect-scylla/protocol/Request"
+import type { RowMaker } from "@effect-scylla/protocol/RowShape"
 import * as Duration from "effect/Duration"
 import { format } from "effect/Formatter"
 import type * as Balancing from "./Balancing.ts"
@@ -35,7 +36,7 @@ export interface Target {
  * @category models
  * @since 0.1.0
  */
-export type RowForm = "objects" | "arrays" | "lazy" | "columns"
+export type RowForm = "objects" | "arrays" | "lazy" | "columns" | RowMaker<any>
 
 /**
  * What a profile has for all requests that name it, in place of the client's defaults.
@@ -241,6 +242,16 @@ const wayOf = (defaults: Resolved, { balancing, routingKey, target }: ExecuteOpt
   return { target, routingKey, keyBytes, balancing: balancing ?? defaults.way?.balancing }
 }
 
+/** The same with a key that was found among the values. @internal */
+export const withKey = (options: Resolved, parts: ReadonlyArray<Uint8Array> | undefined): Resolved => {
+  if (parts === undefined) return options
+  const routingKey: RoutingKey.RoutingKey = { key: parts }
+  const keyBytes = RoutingKey.bytesOf(routingKey)
+  return typeof keyBytes === "string"
+    ? options
+    : { ...options, way: { target: undefined, routingKey, keyBytes, balancing: undefined }, isKept: false }
+}
+
 const payloadOf = (given: ExecuteOptions["customPayload"]): ReadonlyMap<string, Uint8Array | null> | undefined => {
   if (given === undefined) return undefined
   if (!isObject(given)) return wrong(`customPayload: an object of bytes by name, got ${format(given)}`)
@@ -293,7 +304,8 @@ export const resolve = (
   if (pageSize !== undefined && !(Number.isInteger(pageSize) && pageSize > 0 && pageSize <= MAX_PAGE)) {
     wrong(`pageSize: a whole number from 1 to ${MAX_PAGE}, got ${pageSize}`)
   }
-  if (options.rows !== undefined && !FORMS.has(options.rows)) {
+  const isMaker = isObject(options.rows) && typeof options.rows.of === "function"
+  if (options.rows !== undefined && !isMaker && !FORMS.has(options.rows)) {
     wrong(`rows: "objects", "arrays", "lazy" or "columns", got ${format(options.rows)}`)
   }
   checkWords(options)

@@ -22,6 +22,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type { AddressTranslator } from "./AddressTranslator.ts"
 import type * as Balancing from "./Balancing.ts"
+import type { ClientRoutes } from "./ClientRoutes.ts"
 import { CqlError, InvalidConfiguration, InvalidStatement } from "./CqlError.ts"
 import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./ExecuteOptions.ts"
 import type { Share } from "./internal/budget.ts"
@@ -48,6 +49,8 @@ export interface Options {
    * led, so that one node behind a mapped port, a port-forward or a tunnel needs no translator.
    */
   readonly addressTranslator?: AddressTranslator | undefined
+  /** Private links by which all nodes are reached, instead of `addressTranslator`. See `ClientRoutes`. */
+  readonly clientRoutes?: ClientRoutes | undefined
   /** The datacenter whose nodes are asked. Default: the contact points' common one. */
   readonly localDatacenter?: string | undefined
   /**
@@ -156,6 +159,16 @@ export interface Options {
    * again. Wrong options and wrong credentials fail at once all the same. Default: not at all.
    */
   readonly waitForCluster?: Duration.Input | undefined
+  /**
+   * How long a change of the schema waits until all nodes that are up have it, and not longer than its request may take. Where they do
+   * not, a warning and the result's `schemaAgreement` say which. `false`: it does not wait. Default 10 seconds, as with Java.
+   */
+  readonly schemaAgreementTimeout?: Duration.Input | false | undefined
+  /**
+   * The cluster is read again after about this time (a quarter more or less, so that clients do not do so together), although no event
+   * said that anything has changed. Default 1 minute, as with Rust. `false`: only when something seems to have changed.
+   */
+  readonly refreshInterval?: Duration.Input | false | undefined
   /** For a dial. Default 5 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** For the handshake after it. Default 5 seconds. */
@@ -268,6 +281,8 @@ export interface Checked {
   readonly maxPrepared: number
   readonly maxPreparedBytes: number
   readonly waitMillis: number
+  readonly agreementMillis: number | undefined
+  readonly refreshMillis: number | undefined
   readonly failover: Balancing.CheckedFailover | undefined
   readonly retryBudget: Share | undefined
   readonly speculationBudget: Share
@@ -495,6 +510,19 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
   if ("base" in delays && delays.base > delays.cap) {
     issue("reconnect.cap", `at least the base, ${delays.base} ms, got ${delays.cap} ms`)
   }
+  if (options.clientRoutes !== undefined) {
+    const { connectionIds, table } = options.clientRoutes
+    const isList = Array.isArray(connectionIds) && connectionIds.length > 0
+    if (!isList || connectionIds.some((id: unknown) => typeof id !== "string")) {
+      issue("clientRoutes.connectionIds", `a list of ids of links, got ${format(connectionIds)}`)
+    }
+    if (table !== undefined && !/^\w+\.\w+$/.test(table)) {
+      issue("clientRoutes.table", `keyspace.table, got ${format(table)}`)
+    }
+    if (options.addressTranslator !== undefined) {
+      issue("addressTranslator", "goes not together with clientRoutes: either leads to all nodes")
+    }
+  }
   if (options.addressTranslator !== undefined && typeof options.addressTranslator !== "function") {
     issue("addressTranslator", `a function of a node, got ${format(options.addressTranslator)}`)
   }
@@ -592,6 +620,12 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
     },
     maxRows: whole("maxRows", options.maxRows, 1_000_000, 1, 2 ** 31 - 1),
     waitMillis: millis("waitForCluster", options.waitForCluster, 0),
+    agreementMillis: options.schemaAgreementTimeout === false
+      ? undefined
+      : millis("schemaAgreementTimeout", options.schemaAgreementTimeout, 10_000),
+    refreshMillis: options.refreshInterval === false
+      ? undefined
+      : timeout("refreshInterval", options.refreshInterval, 60_000),
     maxPrepared: whole("maxPrepared", options.maxPrepared, 1_000, 1, 1_000_000),
     maxPreparedBytes: whole("maxPreparedBytes", options.maxPreparedBytes, 2 ** 24, 1_024, 2 ** 40),
     failover: failoverOf(options.datacenterFailover, issue),

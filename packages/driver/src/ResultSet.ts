@@ -4,10 +4,11 @@
  * @since 0.1.0
  */
 import type { Column } from "@effect-scylla/protocol/Metadata"
-import type { Prefix } from "@effect-scylla/protocol/Response"
+import type { Prefix, SchemaChange } from "@effect-scylla/protocol/Response"
 import type { Row, RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import { ColumnarPage, LazyRow } from "@effect-scylla/protocol/RowShape"
 import type { Uuid } from "@effect-scylla/protocol/Uuid"
+import type { Attempt } from "./CqlError.ts"
 
 /**
  * The node and shard that answered.
@@ -22,6 +23,30 @@ export interface Coordinator {
   readonly datacenter: string
   readonly rack: string
 }
+
+/**
+ * Whether the nodes have the same schema.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SchemaAgreement {
+  readonly agreed: boolean
+  /** Of the node that was asked; `undefined` where none could be. */
+  readonly version: string | undefined
+  /** The nodes that had another one at the last look. Those that are known to be down are not waited for. */
+  readonly others: ReadonlyArray<Coordinator>
+}
+
+/** What most requests have nothing of. @internal */
+export interface Effort {
+  readonly attempts: ReadonlyArray<Attempt>
+  readonly speculations: number
+  readonly schemaChange?: SchemaChange | undefined
+  readonly schemaAgreement?: SchemaAgreement | undefined
+}
+
+const NO_ATTEMPTS: ReadonlyArray<Attempt> = []
 
 /** How many rows there are, in whichever form. @internal */
 export const countOf = (rows: ReadonlyArray<unknown>): number =>
@@ -46,6 +71,7 @@ export class ResultSet<A = Row> {
   readonly bytes: number
   private readonly decoder: RowDecoder | undefined
   private readonly prefix: Prefix
+  private readonly effort: Effort | undefined
 
   constructor(
     rows: Array<A>,
@@ -53,8 +79,10 @@ export class ResultSet<A = Row> {
     decoder: RowDecoder | undefined,
     prefix: Prefix,
     coordinator: Coordinator,
-    bytes = 0
+    bytes = 0,
+    effort?: Effort
   ) {
+    this.effort = effort
     this.bytes = bytes
     this.rows = rows
     this.pagingState = pagingState
@@ -70,6 +98,22 @@ export class ResultSet<A = Row> {
   /** What the server warns of, for example a large batch. */
   get warnings(): ReadonlyArray<string> {
     return this.prefix.warnings
+  }
+  /** The attempts that failed before the answer came, in their order; none in most cases. */
+  get attempts(): ReadonlyArray<Attempt> {
+    return this.effort?.attempts ?? NO_ATTEMPTS
+  }
+  /** How many more nodes were asked before one had answered. */
+  get speculations(): number {
+    return this.effort?.speculations ?? 0
+  }
+  /** After a change of the schema: whether the nodes agreed on it within `schemaAgreementTimeout`. */
+  get schemaAgreement(): SchemaAgreement | undefined {
+    return this.effort?.schemaAgreement
+  }
+  /** What a statement has changed of the schema. */
+  get schemaChange(): SchemaChange | undefined {
+    return this.effort?.schemaChange
   }
   /** The trace, when one was asked for. */
   get tracingId(): Uuid | undefined {
@@ -93,5 +137,5 @@ export class ResultSet<A = Row> {
 }
 
 /** @internal */
-export const empty = (prefix: Prefix, coordinator: Coordinator): ResultSet<any> =>
-  new ResultSet([], null, undefined, prefix, coordinator)
+export const empty = (prefix: Prefix, coordinator: Coordinator, effort?: Effort): ResultSet<any> =>
+  new ResultSet([], null, undefined, prefix, coordinator, 0, effort)

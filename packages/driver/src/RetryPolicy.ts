@@ -8,6 +8,7 @@ import type { Consistency } from "@effect-scylla/protocol/Consistency"
 import type * as Duration from "effect/Duration"
 import { format } from "effect/Formatter"
 import type { CqlReason, Outcome } from "./CqlError.ts"
+import type { Coordinator } from "./ResultSet.ts"
 import type { StatementKind } from "./StatementKind.ts"
 
 /**
@@ -145,6 +146,8 @@ export interface Attempted extends Failure {
   readonly attempts: number
   /** The statement's text. */
   readonly statement: string
+  /** Who was asked. */
+  readonly node: Coordinator
   readonly consistency: Consistency
   readonly label: string | undefined
   readonly profile: string | undefined

@@ -46,6 +46,14 @@ export type NodeFilter = (
 ) => boolean
 
 /**
+ * The local replicas of a replication: `of(segment)` gives those of a segment of the ring.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Replicas = Replication.ReplicaTable<Node, Replication.RingOwners<Node>>
+
+/**
  * A keyspace, as far as routing is concerned.
  *
  * @category models
@@ -59,10 +67,11 @@ export interface Keyspace {
   /** Strongly consistent (ScyllaDB's `consistency = 'global'`): writes go by a leader. */
   readonly isGlobal: boolean
   /**
-   * Local replicas by ring segment, the primary first; `undefined` for tablets, whose replicas servers tell range by range,
-   * and where any local node is as good (strategies that are not known). Keyspaces with equal replication share them.
+   * Local replicas by ring segment, the primary first, worked out for a segment when it is first asked for; `undefined` for tablets, whose
+   * replicas servers tell range by range, and where any local node is as good (strategies that are not known). Keyspaces with equal
+   * replication share them.
    */
-  readonly replicas: ReadonlyArray<ReadonlyArray<Node>> | undefined
+  readonly replicas: Replicas | undefined
 }
 
 /**
@@ -89,6 +98,8 @@ export interface Snapshot {
   readonly segmentOfKey: ((key: Uint8Array) => number) | undefined
   readonly partitioner: Partitioner.Partitioner
   readonly keyspaces: ReadonlyMap<string, Keyspace>
+  /** What snapshots share as long as it is the same. @internal */
+  readonly placement: Placement
 }
 
 /**
@@ -119,16 +130,22 @@ export interface Settings {
   readonly isScylla?: boolean | undefined
 }
 
-interface Ring {
-  readonly owners: ReadonlyArray<Node>
+/** Where data lies, as far as tokens and racks say it. */
+interface Placement {
+  readonly nodes: ReadonlyArray<Node>
+  readonly partitioner: string
+  /** By the index of the owner among `nodes`, so that it outlives objects of nodes. */
+  readonly tokens: TokenRing.TokenRing<number>
   readonly ring: TokenRing.TokenRing<Node>
   readonly segmentOfKey: Snapshot["segmentOfKey"]
+  readonly tables: Replication.ReplicaTables<Node, Replication.RingOwners<Node>>
 }
 
 /** One that owns no part of the ring can coordinate, and is asked when no other node can be. */
 const ownsTokens = ({ tokens, tokenTexts }: Node): boolean => tokens.length > 0 || (tokenTexts?.length ?? 0) > 0
 
-const NONE: TokenRing.TokenRing<any> = TokenRing.make([])
+const NO_TOKENS: TokenRing.TokenRing<number> = TokenRing.make([])
+const NONE: TokenRing.TokenRing<Node> = TokenRing.make([])
 
 /** Tokens in an order of their own. What cannot be read is no token. */
 const orderedRing = <K>(
@@ -136,46 +153,87 @@ const orderedRing = <K>(
   parse: (text: string) => { readonly _tag: string; readonly success?: K },
   compare: (a: K, b: K) => number,
   tokenOf: (key: Uint8Array) => K
-): Ring => {
+): { readonly owners: Replication.RingOwners<Node>; readonly segmentOfKey: (key: Uint8Array) => number } => {
   const entries = nodes.flatMap((owner) =>
     (owner.tokenTexts ?? []).flatMap((text) => {
       const parsed = parse(text)
       return parsed._tag === "Success" ? [{ token: parsed.success as K, owner }] : []
     })
   )
-  const ordered = TokenRing.makeOrdered(entries, compare)
-  return {
-    owners: ordered.owners,
-    ring: NONE,
-    segmentOfKey: (key) => TokenRing.segmentOfOrdered(ordered, tokenOf(key))
+  const owners = TokenRing.makeOrdered(entries, compare)
+  return { owners, segmentOfKey: (key) => TokenRing.segmentOfOrdered(owners, tokenOf(key)) }
+}
+
+const tablesOf = (owners: Replication.RingOwners<Node>): Placement["tables"] =>
+  new Replication.ReplicaTables(owners, (node: Node) => node, (node) => node.isLocal)
+
+const ofTokens = (nodes: ReadonlyArray<Node>, partitioner: string, tokens: TokenRing.TokenRing<number>): Placement => {
+  const ring = TokenRing.mapOwners(tokens, (at) => nodes[at]!)
+  return { nodes, partitioner, tokens, ring, segmentOfKey: undefined, tables: tablesOf(ring) }
+}
+
+const entriesOf = function*(nodes: ReadonlyArray<Node>): Generator<TokenRing.TokenRingEntry<number>> {
+  for (const [owner, { tokens }] of nodes.entries()) for (const token of tokens) yield { token, owner }
+}
+
+/**
+ * Where data lies, from what `before` was where the tokens are the same; else made anew, in steps of some tenths of a millisecond.
+ *
+ * @internal
+ */
+export const place = function*(
+  nodes: ReadonlyArray<Node>,
+  partitioner: string,
+  before: Placement | undefined
+): Generator<void, Placement> {
+  const isSame = before !== undefined && before.partitioner === partitioner && before.nodes.length === nodes.length &&
+    nodes.every((node, i) => {
+      const other = before.nodes[i]!
+      return node === other ||
+        (node.hostId === other.hostId && isSameList(node.tokens, other.tokens) &&
+          isSameList(node.tokenTexts, other.tokenTexts))
+    })
+  if (isSame && nodes.every((node, i) => node === before.nodes[i])) return before
+  // Which server's makes a difference for the empty key only, which is not routed.
+  const { kind } = Partitioner.resolve(partitioner, "cassandra")
+  const others = { nodes, partitioner, tokens: NO_TOKENS, ring: NONE }
+  switch (kind) {
+    case "random": {
+      const { compare, parse, token } = RandomPartitioner
+      const { owners, segmentOfKey } = orderedRing(nodes, parse as never, compare, token)
+      return { ...others, segmentOfKey, tables: tablesOf(owners) }
+    }
+    case "byteOrdered": {
+      const { compare, parse, token } = ByteOrderedPartitioner
+      // The hash of a statement's key lies in memory that is used again.
+      const { owners, segmentOfKey } = orderedRing(nodes, parse as never, compare, (key) => token(key.slice()))
+      return { ...others, segmentOfKey, tables: tablesOf(owners) }
+    }
+    case "unknown":
+      return { ...others, segmentOfKey: undefined, tables: tablesOf(NONE) }
+    default:
+      return ofTokens(
+        nodes,
+        partitioner,
+        isSame ? before.tokens : yield* TokenRing.makeInSteps(entriesOf(nodes))
+      )
   }
 }
 
-const ringOf = (nodes: ReadonlyArray<Node>, partitioner: string): Ring => {
-  // Which server's makes a difference for the empty key only, which is not routed.
-  const { kind } = Partitioner.resolve(partitioner, "cassandra")
-  switch (kind) {
-    case "random":
-      return orderedRing(nodes, RandomPartitioner.parse as never, RandomPartitioner.compare, RandomPartitioner.token)
-    case "byteOrdered":
-      return orderedRing(
-        nodes,
-        ByteOrderedPartitioner.parse as never,
-        ByteOrderedPartitioner.compare,
-        // The hash of a statement's key lies in memory that is used again.
-        (key) => ByteOrderedPartitioner.token(key.slice())
-      )
-    case "unknown":
-      return { owners: [], ring: NONE, segmentOfKey: undefined }
-    default: {
-      const ring = TokenRing.make(nodes.flatMap((owner) => owner.tokens.map((token) => ({ token, owner }))))
-      return { owners: ring.owners, ring, segmentOfKey: undefined }
-    }
+/** What is the same without a look at each of many tokens, mostly. @internal */
+export const isSameList = (a: ReadonlyArray<unknown> = [], b: ReadonlyArray<unknown> = []): boolean =>
+  a === b || (a.length === b.length && a.every((value, i) => value === b[i]))
+
+const placed = (nodes: ReadonlyArray<Node>, partitioner: string): Placement => {
+  const steps = place(nodes, partitioner, undefined)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
   }
 }
 
 /**
- * Builds a snapshot. Replicas are worked out once for each distinct replication.
+ * Builds a snapshot. Replicas are there once for each distinct replication.
  *
  * @category constructors
  * @since 0.1.0
@@ -185,7 +243,9 @@ export const make = (
   datacenter: string,
   nodes: ReadonlyArray<Node>,
   rows: ReadonlyArray<KeyspaceRow>,
-  { isScylla = false, partitioner = "Murmur3Partitioner", remote = [] }: Settings = {}
+  { isScylla = false, partitioner = "Murmur3Partitioner", placement = placed(nodes, partitioner), remote = [] }:
+    & Settings
+    & { readonly placement?: Placement } = {}
 ): Snapshot => {
   const mine = nodes.filter((node) => node.isLocal)
   const owning = mine.filter(ownsTokens)
@@ -193,22 +253,11 @@ export const make = (
   const others = remote.flatMap((name) =>
     nodes.filter((node) => node.datacenter === name && node.datacenter !== datacenter && node.pool !== undefined)
   )
-  const ring = ringOf(nodes, partitioner)
-  const tables = new Map<string, ReadonlyArray<ReadonlyArray<Node>>>()
   const keyspaces = new Map<string, Keyspace>()
   for (const { hasTablets, isGlobal = false, name, replication } of rows) {
     const strategy = Replication.parse(replication)
-    const routed = !hasTablets && strategy._tag !== "Unknown" && strategy._tag !== "Local"
-    const key = Replication.replicationKey(strategy)
-    let replicas = routed ? tables.get(key) : undefined
-    if (routed && replicas === undefined) {
-      replicas = Replication.replicasBySegment(
-        { size: ring.owners.length, owners: ring.owners },
-        strategy,
-        (node) => node
-      ).map((segment) => segment.filter((node) => node.isLocal))
-      tables.set(key, replicas)
-    }
+    const isRouted = !hasTablets && strategy._tag !== "Unknown" && strategy._tag !== "Local"
+    const replicas = isRouted ? placement.tables.get(strategy) : undefined
     keyspaces.set(name, { name, strategy, hasTablets, isGlobal, replicas })
   }
   const hosts = new Map(nodes.map((node) => [node.hostId, node]))
@@ -220,9 +269,10 @@ export const make = (
     local,
     owners: owning.length,
     remote: others,
-    ring: ring.ring,
-    segmentOfKey: ring.segmentOfKey,
+    ring: placement.ring,
+    segmentOfKey: placement.segmentOfKey,
     partitioner: Partitioner.resolve(partitioner, isScylla ? "scylla" : "cassandra"),
-    keyspaces
+    keyspaces,
+    placement
   }
 }

@@ -19,10 +19,11 @@ import { format } from "effect/Formatter"
 export interface Policy {
   /**
    * A duration, or a percentile of what the statement took lately (its last few thousand answers; nothing is done before 50 of them):
-   * `{ percentile: 99 }`. As coarse as 5 ms.
+   * `{ percentile: 99 }`. As coarse as 5 ms. Or a function of how many were asked so far, from 1, whose milliseconds are counted from
+   * the last of them; nobody more is asked where it answers `undefined` or less than 0. What it throws is a defect of the request.
    */
-  readonly delay: Duration.Input | { readonly percentile: number }
-  /** How many more nodes are asked for one request, each `delay` after the one before. Default 1, at most 8. */
+  readonly delay: Duration.Input | { readonly percentile: number } | ((asked: number) => number | undefined)
+  /** How many more nodes are asked for one request, each `delay` after the one before. Default 1, of a function 8; at most 8. */
   readonly max?: number | undefined
 }
 
@@ -45,18 +46,24 @@ export interface Resolved {
   readonly millis: number
   /** From 0 to 1; 0 where a duration is given. */
   readonly quantile: number
+  /** In place of both. */
+  readonly next?: ((asked: number) => number | undefined) | undefined
   readonly max: number
 }
+
+/** More nodes that are asked for one request at most. */
+const MOST = 8
 
 /** Answers what is wrong with it, as a text, or what it means. @internal */
 export const resolve = (policy: Policy): Resolved | string => {
   if (typeof policy !== "object" || policy === null) {
     return `speculation: { delay: "20 millis" }, { delay: { percentile: 99 } } or false, got ${format(policy)}`
   }
-  const { delay, max = 1 } = policy
-  if (!(Number.isInteger(max) && max >= 1 && max <= 8)) {
-    return `speculation.max: a whole number from 1 to 8, got ${format(max)}`
+  const { delay, max = typeof policy.delay === "function" ? MOST : 1 } = policy
+  if (!(Number.isInteger(max) && max >= 1 && max <= MOST)) {
+    return `speculation.max: a whole number from 1 to ${MOST}, got ${format(max)}`
   }
+  if (typeof delay === "function") return { millis: 0, quantile: 0, next: delay, max }
   if (typeof delay === "object" && delay !== null && "percentile" in delay) {
     const { percentile } = delay
     return typeof percentile === "number" && percentile >= 50 && percentile < 100

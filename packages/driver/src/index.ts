@@ -6,6 +6,7 @@
 export * as AddressTranslator from "./AddressTranslator.ts"
 export * as Balancing from "./Balancing.ts"
 export * as Batch from "./Batch.ts"
+export * as ClientRoutes from "./ClientRoutes.ts"
 export * as CqlClient from "./CqlClient.ts"
 export * as CqlError from "./CqlError.ts"
 export * as CqlMigrator from "./CqlMigrator.ts"

@@ -498,6 +498,8 @@ const facade = (
     stats: cql.shardAwareStats,
     events: (options?: CallOptions) => iterate(cql.nodeChanges, context, options?.signal),
     connected: (options?: CallOptions) => run(() => cql.awaitConnected, options?.signal),
+    schemaAgreement: (options?: CallOptions & { readonly timeout?: Duration.Input | undefined }) =>
+      run(() => cql.schemaAgreement(options), options?.signal),
     close,
     [Symbol.asyncDispose]: () => close()
   }) as Client

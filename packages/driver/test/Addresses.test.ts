@@ -117,6 +117,33 @@ describe("a node that is reached elsewhere", () => {
       }))
   }
 
+  it.effect("a translator is not asked again of a node that is reached and tells the same", () =>
+    Effect.gen(function*() {
+      const asked: Array<string> = []
+      const { cluster, connect } = yield* setup(
+        { nodes: 2 },
+        () => (to) => to.startsWith("10.9.9.9") ? "127.0.0.1:9042" : to,
+        () => ({
+          port: 9042,
+          refreshInterval: "3 seconds",
+          addressTranslator: ({ address }) => {
+            asked.push(address)
+            return undefined
+          }
+        })
+      )
+      const cql = yield* passing(Effect.tap(connect, (cql) => cql.awaitConnected))
+      const before = asked.length
+      yield* passing(Effect.sleep("20 seconds"))
+      assert.strictEqual(asked.length, before)
+      yield* cluster.stop(1)
+      yield* passing(Effect.sleep("20 seconds"))
+      assert.isAbove(asked.length, before)
+      assert.deepStrictEqual(new Set(asked.slice(before)), new Set(["127.0.0.2"]))
+      yield* cluster.start(1)
+      yield* passing(cql.awaitConnected)
+    }))
+
   it.effect("a translator that fails, or answers nonsense: a warning, and the node is dialled where it says", () =>
     Effect.gen(function*() {
       const answers: ReadonlyArray<AddressTranslator.AddressTranslator> = [

@@ -1,12 +1,13 @@
 /** What the control connection reads and hears of the cluster, where servers say it in their own ways. */
 import type { Connection } from "@effect-scylla/pool"
-import { Frame, type Request, RowDecoder, ServerError, Uuid } from "@effect-scylla/protocol"
+import { Codec, CqlType, Frame, type Request, ServerError, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Clock, Effect, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { Buffer } from "node:buffer"
 import * as SystemTables from "../src/internal/systemTables.ts"
+import { RawTokens } from "../src/internal/tokens.ts"
 import { changing } from "./support/changing.ts"
 import { clientOf, passing, settle, world } from "./support/world.ts"
 
@@ -62,6 +63,43 @@ describe("a change of the schema", () => {
       for (let i = 0; i < 4; i++) yield* TestClock.adjust("100 millis")
       assert.isDefined(change.pollUnsafe(), "it is over, though its peers have not heard of it yet")
       yield* Fiber.join(change)
+    }))
+
+  it.effect("tells who has another one when they do not agree in time, and lets others ask", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const { cluster, cql, state } = yield* disagreeing("127.0.0.2")
+      const changed = yield* Effect.provide(passing(cql.execute(createKeyspace())), Logger.layer([logger]))
+      assert.strictEqual(changed.schemaAgreement?.agreed, false)
+      // Seen from the node that made the change, which may be the one that is alone with its version.
+      const [other, ...more] = changed.schemaAgreement!.others
+      assert.deepStrictEqual(more, [])
+      assert.isDefined(changed.schemaAgreement?.version)
+      assert.include(
+        lines,
+        `the nodes did not agree on the schema within 10 seconds: ${other!.address}:${cluster.port} has another one`
+      )
+      // Within the request's time, too.
+      const short = yield* passing(cql.execute(createKeyspace(), [], { timeout: "2 seconds" }))
+      assert.strictEqual(short.schemaAgreement?.agreed, false)
+      const asked = yield* passing(cql.schemaAgreement({ timeout: "1 second" }))
+      assert.strictEqual(asked.others.length, 1)
+      state.says = false
+      assert.deepStrictEqual((yield* passing(cql.schemaAgreement())).others, [])
+      const agreed = yield* passing(cql.execute(createKeyspace()))
+      assert.strictEqual(agreed.schemaAgreement?.agreed, true)
+      assert.isUndefined((yield* passing(cql.execute("SELECT key FROM system.local"))).schemaAgreement)
+    }))
+
+  it.effect("is not waited for where nobody wants to", () =>
+    Effect.gen(function*() {
+      const { cluster } = yield* disagreeing("127.0.0.2")
+      const cql = yield* passing(clientOf(cluster, { schemaAgreementTimeout: false }))
+      const begun = yield* Clock.currentTimeMillis
+      const changed = yield* passing(cql.execute(createKeyspace()))
+      assert.isBelow((yield* Clock.currentTimeMillis) - begun, 1_000)
+      assert.isUndefined(changed.schemaAgreement)
     }))
 
   it.effect.each(
@@ -192,7 +230,8 @@ describe("events", () => {
 })
 
 describe("system tables", () => {
-  const decoders = new RowDecoder.RowDecoders({ uuid: "string" })
+  const texts = CqlType.set(CqlType.scalar("text"))
+  const tokensOf = (...tokens: ReadonlyArray<string>) => new RawTokens(Codec.encode(texts, new Set(tokens))!)
   const row = (address: string, rpc: string | null, more: object = {}) => ({
     host_id: `host of ${address}`,
     data_center: "dc1",
@@ -200,7 +239,7 @@ describe("system tables", () => {
     peer: address,
     broadcast_address: address,
     rpc_address: rpc,
-    tokens: new Set(["1", "-5"]),
+    tokens: tokensOf("1", "-5"),
     release_version: "5.0.5",
     schema_version: "v",
     ...more
@@ -222,7 +261,7 @@ describe("system tables", () => {
           row("10.0.0.2", everywhere),
           row("10.0.0.3", "9.0.0.3")
         ])
-        const { nodes } = yield* SystemTables.topology(connection, decoders, "127.0.0.1")
+        const { nodes } = yield* new SystemTables.TopologyReader().read(connection, "127.0.0.1")
         assert.deepStrictEqual(nodes.map(({ address }) => address), ["127.0.0.1", "10.0.0.2", "9.0.0.3"])
       }
     }))
@@ -235,9 +274,9 @@ describe("system tables", () => {
         row("10.0.0.4", "10.0.0.4", { host_id: "host of 10.0.0.1" }),
         row("10.0.0.5", "10.0.0.5", { tokens: null })
       ])
-      const { nodes, skipped } = yield* SystemTables.topology(connection, decoders, "10.0.0.1")
+      const { nodes, skipped } = yield* new SystemTables.TopologyReader().read(connection, "10.0.0.1")
       assert.deepStrictEqual(nodes.map(({ address }) => address), ["10.0.0.1", "10.0.0.5"])
-      assert.deepStrictEqual(nodes.map(({ tokens }) => tokens), [[1n, -5n], []])
+      assert.deepStrictEqual(nodes.map(({ tokens }) => tokens.tokens), [[1n, -5n], []])
       assert.strictEqual(skipped.length, 3)
     }))
 

@@ -143,6 +143,9 @@ describe("a policy of the user's", () => {
       for (let i = 0; i < 2; i++) {
         yield* TestClock.adjust("500 millis")
         yield* cluster.announce({ type: "TOPOLOGY_CHANGE", change: "NEW_NODE", address: "127.0.0.9" })
+        const other =
+          `CREATE KEYSPACE other${i} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`
+        yield* Effect.forkChild(cql.execute(other), { startImmediately: true })
         yield* TestClock.adjust("4 seconds")
       }
       yield* Fiber.join(fiber)

@@ -34,7 +34,8 @@ describe("Snapshot", () => {
     const { keyspaces, ring } = make([{ name: "ks", replication: network(2, 1), hasTablets: false }])
     assert.strictEqual(ring.size, 5)
     // Segments end at -100 (a), -50 (b), 0 (c), 50 (a), 100 (d).
-    assert.deepStrictEqual(keyspaces.get("ks")!.replicas!.map(names), [
+    const { replicas } = keyspaces.get("ks")!
+    assert.deepStrictEqual(Array.from({ length: replicas!.size }, (_, i) => names(replicas!.of(i))), [
       ["a", "c"],
       ["c", "a"],
       ["c", "a"],
@@ -69,6 +70,7 @@ describe("Snapshot", () => {
       { name: "ks", replication: network(1, 0), hasTablets: false }
     ])
     assert.deepStrictEqual(names(empty.local), ["a"])
-    assert.deepStrictEqual(empty.keyspaces.get("ks")!.replicas, [])
+    assert.strictEqual(empty.keyspaces.get("ks")!.replicas!.size, 0)
+    assert.deepStrictEqual(empty.keyspaces.get("ks")!.replicas!.of(-1), [])
   })
 })

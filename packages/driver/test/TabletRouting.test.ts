@@ -204,7 +204,7 @@ describe("partitioners", () => {
       partitioner: "org.apache.cassandra.dht.RandomPartitioner"
     })
     const segment = snapshot.segmentOfKey!(key)
-    assert.deepStrictEqual(snapshot.keyspaces.get("ks")!.replicas![segment]!.map(({ hostId }) => hostId), ["owner"])
+    assert.deepStrictEqual(snapshot.keyspaces.get("ks")!.replicas!.of(segment).map(({ hostId }) => hostId), ["owner"])
     assert.strictEqual(snapshot.ring.size, 0)
   })
 
@@ -212,7 +212,7 @@ describe("partitioners", () => {
     const nodes = [node("a", ["61"]), node("m", ["6d"]), node("z", ["7a"])]
     const snapshot = SnapshotModule.make("c", "here", nodes, rows, { partitioner: "ByteOrderedPartitioner" })
     const of = (text: string) =>
-      snapshot.keyspaces.get("ks")!.replicas![snapshot.segmentOfKey!(new TextEncoder().encode(text))]![0]!.hostId
+      snapshot.keyspaces.get("ks")!.replicas!.of(snapshot.segmentOfKey!(new TextEncoder().encode(text)))[0]!.hostId
     assert.deepStrictEqual([of("b"), of("m"), of("n"), of("zz"), of("A")], ["m", "m", "z", "a", "a"])
   })
 
@@ -240,7 +240,7 @@ describe("partitioners", () => {
       const { segmentOf } = yield* Effect.promise(() => import("@effect-scylla/sharding/TokenRing"))
       const token = CdcPartitioner.token(stream)
       const segment = segmentOf(ring, Number(BigInt.asIntN(32, token >> 32n)), Number(BigInt.asIntN(32, token)))
-      const owner = keyspaces.get("ks")!.replicas![segment]![0]!
+      const owner = keyspaces.get("ks")!.replicas!.of(segment)[0]!
       assert.strictEqual(cluster.nodes[seen[0]!.node]!.address, owner.address)
     }))
 })

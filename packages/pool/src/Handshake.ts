@@ -327,8 +327,15 @@ const greet = Effect.fnUntraced(
     if (options.expect !== undefined) yield* identify(options.expect, features, where, ask)
     if (session.keyspace !== undefined) yield* connection.useKeyspace(session.keyspace, timeoutMillis)
     if (options.events !== undefined) {
-      const registered = yield* ask({ _tag: "Register", events: options.events })
-      if (registered._tag !== "Ready") return yield* unexpected("REGISTER", where, registered)
+      const { events } = options
+      const registered = yield* ask({ _tag: "Register", events })
+      if (registered._tag === "Error" && events.length > 1) {
+        // A server that does not know one of them refuses them all.
+        const answers = yield* Effect.forEach(events, (event) => ask({ _tag: "Register", events: [event] }))
+        const unknown = events.filter((_, i) => answers[i]!._tag !== "Ready")
+        if (unknown.length === events.length) return yield* unexpected("REGISTER", where, registered)
+        yield* Effect.logDebug(`${where} does not tell of ${unknown.join(", ")}: ${registered.error.message}`)
+      } else if (registered._tag !== "Ready") return yield* unexpected("REGISTER", where, registered)
     }
     // Nobody is told of a connection after it was told that it is closed.
     if (connection.closeReason !== undefined) return yield* fail(connection.closeReason)

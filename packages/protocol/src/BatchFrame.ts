@@ -7,6 +7,7 @@
 import type { BindEncoder } from "./BindEncoder.ts"
 import * as Consistency from "./Consistency.ts"
 import * as Dialect from "./Dialect.ts"
+import type { Encoded } from "./Encoded.ts"
 import * as Frame from "./Frame.ts"
 import {
   checkUnset,
@@ -15,6 +16,7 @@ import {
   QueryFlags,
   writeEnd,
   writeFlags,
+  writeRaw,
   writeTail,
   writeTimestamp
 } from "./internal/parameters.ts"
@@ -23,7 +25,7 @@ import { type BatchKind, headerFlags, payloadHead, type TemplateSettings } from 
 import { Writer } from "./Writer.ts"
 
 /**
- * A statement of a batch: prepared, with the encoder of its variables, or a text without values.
+ * A statement of a batch: prepared, with the encoder of its variables, a text without values, or either with encoded ones.
  *
  * @category models
  * @since 0.1.0
@@ -31,6 +33,8 @@ import { Writer } from "./Writer.ts"
 export type Part =
   | { readonly id: Uint8Array; readonly encoder: BindEncoder; readonly values: ReadonlyArray<unknown> }
   | { readonly query: string }
+  /** With values that are bytes already: prepared where there is an id. */
+  | { readonly id: Uint8Array | undefined; readonly query: string; readonly encoded: Encoded }
 
 /**
  * The frame of a BATCH but for its statements and its timestamp.
@@ -108,13 +112,19 @@ export const write = (w: Writer, template: BatchTemplate, parts: ReadonlyArray<P
   } catch (error) {
     w.pos = start
     if (!(error instanceof EncodeError) || parts.length > 0xffff) throw error
-    const { cqlType, message, path } = error
-    throw new EncodeError({ message: `statement ${n + 1} of the batch: ${message}`, path, cqlType })
+    const { cause, cqlType, message, path } = error
+    throw new EncodeError({
+      message: `statement ${n + 1} of the batch: ${message}`,
+      path,
+      cqlType,
+      ...(cause === undefined ? {} : { cause })
+    })
   }
   Frame.end(w, start)
 }
 
 const writePart = (w: Writer, part: Part, dialect: Dialect.Dialect): void => {
+  if ("encoded" in part) return writeEncoded(w, part, dialect)
   if ("query" in part) {
     w.u8(0)
     w.longString(part.query)
@@ -127,4 +137,25 @@ const writePart = (w: Writer, part: Part, dialect: Dialect.Dialect): void => {
   w.count(values.length, "values")
   encoder.write(w, values)
   if (dialect.version < 4) checkUnset(values, dialect, (i) => encoder.columns[i]?.name)
+}
+
+const writeEncoded = (
+  w: Writer,
+  { encoded: { values }, id, query }: {
+    readonly id: Uint8Array | undefined
+    readonly query: string
+    readonly encoded: Encoded
+  },
+  dialect: Dialect.Dialect
+): void => {
+  if (id === undefined) {
+    w.u8(0)
+    w.longString(query)
+  } else {
+    w.u8(1)
+    w.shortBytes(id)
+  }
+  checkUnset(values, dialect, () => undefined)
+  w.count(values.length, "values")
+  for (const value of values) writeRaw(w, value)
 }

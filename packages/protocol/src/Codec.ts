@@ -17,7 +17,14 @@ import { Reader } from "./Reader.ts"
 import { Unset } from "./Value.ts"
 import { Writer } from "./Writer.ts"
 
-export type { BytesCodec, CodecOptions, UserCodec, UserCodecs, ValueCodec } from "./internal/codecOptions.ts"
+export type {
+  BytesCodec,
+  CodecOptions,
+  InPlaceCodec,
+  UserCodec,
+  UserCodecs,
+  ValueCodec
+} from "./internal/codecOptions.ts"
 export type { Problem } from "./internal/userCodecs.ts"
 
 /**

@@ -55,6 +55,7 @@ export class RowDecoder {
   private readonly decoders: ReadonlyArray<ValueDecoder>
   private readonly generated: boolean
   /** The other forms are compiled by their first use. */
+  private readonly made = new WeakMap<object, (r: Reader, count: number) => Array<any>>()
   private arrays: ((r: Reader, count: number) => Array<RowShape.ArrayRow>) | undefined
   private columnar: ((r: Reader, count: number) => ReadonlyArray<RowShape.ColumnValues>) | undefined
 
@@ -114,6 +115,22 @@ export class RowDecoder {
     this.columnar ??= Pages.columns(this.decoders, this.generated)
     try {
       return new RowShape.ColumnarPage(count, this.columns, this.columnar(r, count))
+    } catch (error) {
+      throw locate(error, r, count, this.columns, this.decoders)
+    }
+  }
+
+  /** The same as the maker makes them, compiled by its first use. Throws `DecodeError`. */
+  readMade<A>(r: Reader, maker: RowShape.RowMaker<A>): Array<A> {
+    const count = this.count(r)
+    let read = this.made.get(maker) as ((r: Reader, count: number) => Array<A>) | undefined
+    if (read === undefined) {
+      const isOfOneTable = (this.signatureView.getInt32(0) & Flags.GLOBAL_TABLES_SPEC) !== 0
+      read = Pages.made(this.decoders, maker.of(this.columns, isOfOneTable), this.generated)
+      this.made.set(maker, read)
+    }
+    try {
+      return read(r, count)
     } catch (error) {
       throw locate(error, r, count, this.columns, this.decoders)
     }

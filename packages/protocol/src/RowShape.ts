@@ -35,6 +35,17 @@ export type Row = Record<string, unknown>
  */
 export type ArrayRow = Array<unknown>
 
+/**
+ * Rows of one's own: `of` is called once for each shape of a result, and what it answers once for each row, with the values in the
+ * order of the columns. `isOfOneTable`: the server names the table once for all columns, not with each.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RowMaker<A> {
+  readonly of: (columns: ReadonlyArray<Column>, isOfOneTable: boolean) => (...values: Array<unknown>) => A
+}
+
 /** What the lazy rows of one page share. */
 interface LazyPage {
   readonly columns: ReadonlyArray<Column>

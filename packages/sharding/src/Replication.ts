@@ -150,36 +150,17 @@ class Topology<T> {
       this.ownerOfSegment[segment] = number
     }
   }
-
-  /**
-   * Runs `walk` for each segment, and shares equal results: a ring has many segments and few distinct replica lists.
-   * `walk` writes owner numbers to `found` and returns how many it wrote.
-   */
-  tabulate(walk: (segment: number, found: Int32Array) => number): ReadonlyArray<ReadonlyArray<T>> {
-    const found = new Int32Array(this.owners.length)
-    const shared = new Map<string, ReadonlyArray<T>>()
-    const table: Array<ReadonlyArray<T>> = []
-    for (let segment = 0; segment < this.ownerOfSegment.length; segment++) {
-      const numbers = found.subarray(0, walk(segment, found))
-      const key = numbers.join()
-      let replicas = shared.get(key)
-      if (replicas === undefined) {
-        replicas = Array.from(numbers, (number) => this.owners[number]!)
-        shared.set(key, replicas)
-      }
-      table.push(replicas)
-    }
-    return table
-  }
 }
 
-const simple = <T>(ring: RingOwners<T>, replicationFactor: number): ReadonlyArray<ReadonlyArray<T>> => {
-  const topology = new Topology(ring)
-  const { ownerOfSegment } = topology
-  const wanted = Math.min(replicationFactor, topology.owners.length)
-  return topology.tabulate((segment, found) => {
+/** Writes the numbers of a segment's replicas to `found`, and returns how many they are. */
+type Walk = (segment: number, found: Int32Array) => number
+
+const simple = <T>({ ownerOfSegment, owners }: Topology<T>, replicationFactor: number): Walk => {
+  const size = ownerOfSegment.length
+  const wanted = Math.min(replicationFactor, owners.length)
+  return (segment, found) => {
     let count = 0
-    for (let at = segment; count < wanted; at = at + 1 === ring.size ? 0 : at + 1) {
+    for (let at = segment; count < wanted; at = at + 1 === size ? 0 : at + 1) {
       const owner = ownerOfSegment[at]!
       // Replication factors are small, so searching the few found so far beats a set.
       let i = 0
@@ -187,7 +168,7 @@ const simple = <T>(ring: RingOwners<T>, replicationFactor: number): ReadonlyArra
       if (i === count) found[count++] = owner
     }
     return count
-  })
+  }
 }
 
 /** What a walk knows of a data center that the strategy names. */
@@ -202,12 +183,11 @@ interface Datacenter {
 }
 
 const networkTopology = <T>(
-  ring: RingOwners<T>,
+  { ownerOfSegment, owners }: Topology<T>,
   factors: ReadonlyMap<string, number>,
   nodeOf: (owner: T) => NodeLocation
-): ReadonlyArray<ReadonlyArray<T>> => {
-  const topology = new Topology(ring)
-  const { ownerOfSegment, owners } = topology
+): Walk => {
+  const size = ownerOfSegment.length
   const datacenters = new Map<string, Datacenter>()
   const datacenterOf: Array<Datacenter | undefined> = []
   const rackOf = new Int32Array(owners.length)
@@ -234,10 +214,11 @@ const networkTopology = <T>(
     datacenterOf.push(datacenter)
   }
   // The walk that last accepted an owner or used a rack: a new walk needs no clearing. Walks count from 1.
-  const ownerAccepted = new Int32Array(owners.length)
-  const rackUsed = new Int32Array(racks)
-  return topology.tabulate((segment, found) => {
-    const walk = segment + 1
+  const ownerAccepted = new Float64Array(owners.length)
+  const rackUsed = new Float64Array(racks)
+  let walk = 0
+  return (segment, found) => {
+    walk++
     let open = 0
     for (const datacenter of datacenters.values()) {
       // With fewer nodes than the factor asks for, all of them are replicas. With fewer racks, the difference is made
@@ -247,7 +228,7 @@ const networkTopology = <T>(
       open++
     }
     let count = 0
-    for (let at = segment; open > 0; at = at + 1 === ring.size ? 0 : at + 1) {
+    for (let at = segment; open > 0; at = at + 1 === size ? 0 : at + 1) {
       const owner = ownerOfSegment[at]!
       const datacenter = datacenterOf[owner]
       if (datacenter === undefined || datacenter.left === 0 || ownerAccepted[owner] === walk) continue
@@ -262,7 +243,161 @@ const networkTopology = <T>(
       if (--datacenter.left === 0) open--
     }
     return count
-  })
+  }
+}
+
+/** How replicas are found segment by segment; with EverywhereStrategy and LocalStrategy they are the same for all of them. */
+const walkOf = <T>(topology: Topology<T>, strategy: ReplicationStrategy, nodeOf: (owner: T) => NodeLocation): Walk => {
+  switch (strategy._tag) {
+    case "Simple":
+      return simple(topology, strategy.replicationFactor)
+    case "NetworkTopology":
+      return networkTopology(topology, strategy.replicationFactors, nodeOf)
+    case "Everywhere":
+      return (_, found) => {
+        for (let i = 0; i < topology.owners.length; i++) found[i] = i
+        return topology.owners.length
+      }
+    case "Local":
+      return () => 0
+    case "Unknown":
+      return simple(topology, 1)
+  }
+}
+
+const nobody: ReadonlyArray<never> = []
+
+/** Of more owners than these hardly two segments have the same replicas. */
+const SHARED = 24
+
+/**
+ * The replicas of one strategy over one ring. Get one from {@link ReplicaTables}.
+ *
+ * **Details**
+ *
+ * Those of a segment are worked out when they are first asked for, about a microsecond, and kept: a table of a ring of 300 nodes with
+ * 256 tokens each is there at once, and one that nobody asks costs nothing. In small clusters equal lists are one array.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ReplicaTable<T, R extends RingOwners<T> = TokenRing<T>> {
+  /** What the replicas follow from. */
+  readonly strategy: ReplicationStrategy
+  /** What it is indexed by. */
+  readonly ring: R
+  private readonly owners: ReadonlyArray<T>
+  private readonly walk: Walk
+  private readonly isWanted: ((owner: T) => boolean) | undefined
+  private readonly found: Int32Array
+  private lists: Array<ReadonlyArray<T> | undefined> | undefined
+  private readonly shared = new Map<string, ReadonlyArray<T>>()
+
+  /** Tables are made by {@link ReplicaTables}. */
+  constructor(
+    strategy: ReplicationStrategy,
+    ring: R,
+    owners: ReadonlyArray<T>,
+    walk: Walk,
+    isWanted: ((owner: T) => boolean) | undefined
+  ) {
+    this.strategy = strategy
+    this.ring = ring
+    this.owners = owners
+    this.walk = walk
+    this.isWanted = isWanted
+    this.found = new Int32Array(owners.length)
+  }
+
+  /** How many segments there are. */
+  get size(): number {
+    return this.ring.size
+  }
+
+  /** Replicas of a segment, the primary first; empty for -1, which an empty ring gives. */
+  of(segment: number): ReadonlyArray<T> {
+    return segment < 0 ? nobody : this.lists?.[segment] ?? this.add(segment)
+  }
+
+  private add(segment: number): ReadonlyArray<T> {
+    const { isWanted, owners } = this
+    const numbers = this.found.subarray(0, this.walk(segment, this.found))
+    const key = owners.length <= SHARED ? numbers.join() : undefined
+    let replicas = key === undefined ? undefined : this.shared.get(key)
+    if (replicas === undefined) {
+      const all = Array.from(numbers, (number) => owners[number]!)
+      replicas = isWanted === undefined ? all : all.filter(isWanted)
+      if (key !== undefined) this.shared.set(key, replicas)
+    }
+    this.lists ??= Array.from<ReadonlyArray<T> | undefined>({ length: this.ring.size })
+    this.lists[segment] = replicas
+    return replicas
+  }
+}
+
+/**
+ * Replicas of a token (two int32 words), the primary first: the list as it lies in the table, nothing is allocated once it is there.
+ *
+ * Empty for an empty ring, and with LocalStrategy.
+ *
+ * @category routing
+ * @since 0.1.0
+ */
+export const replicasOf = <T>(table: ReplicaTable<T>, hi: number, lo: number): ReadonlyArray<T> =>
+  table.of(segmentOf(table.ring, hi, lo))
+
+/**
+ * The replica tables of one ring, one for each distinct replication: keyspaces with the same one share a table.
+ *
+ * **Details**
+ *
+ * A snapshot as the ring is: make a new one when nodes, tokens or racks change. When only the schema does, ask the same
+ * one again; it has no more tables than there have been distinct replications.
+ *
+ * **Example** (Tables of all keyspaces)
+ *
+ * ```ts
+ * const tables = new Replication.ReplicaTables(ring, (node) => node)
+ * const byKeyspace = new Map(
+ *   keyspaces.map(({ name, replication }) => [name, tables.get(Replication.parse(replication))])
+ * )
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ReplicaTables<T, R extends RingOwners<T> = TokenRing<T>> {
+  /** What all of its tables are of. */
+  readonly ring: R
+  private readonly nodeOf: (owner: T) => NodeLocation
+  private readonly isWanted: ((owner: T) => boolean) | undefined
+  private readonly byKey = new Map<string, ReplicaTable<T, R>>()
+  private topology: Topology<T> | undefined
+
+  /** `nodeOf` as in {@link replicasBySegment}; of the replicas, those are left out that `isWanted` does not want. */
+  constructor(ring: R & RingOwners<T>, nodeOf: (owner: T) => NodeLocation, isWanted?: (owner: T) => boolean) {
+    this.ring = ring
+    this.nodeOf = nodeOf
+    this.isWanted = isWanted
+  }
+
+  /** How many tables there are. */
+  get size(): number {
+    return this.byKey.size
+  }
+
+  /** The table of a strategy, made when it is first asked for. */
+  get(strategy: ReplicationStrategy): ReplicaTable<T, R> {
+    const key = replicationKey(strategy)
+    let table = this.byKey.get(key)
+    if (table === undefined) {
+      this.topology ??= new Topology(this.ring)
+      const { isWanted, nodeOf, ring, topology } = this
+      table = new ReplicaTable(strategy, ring, topology.owners, walkOf(topology, strategy, nodeOf), isWanted)
+      this.byKey.set(key, table)
+    }
+    return table
+  }
 }
 
 /**
@@ -271,7 +406,7 @@ const networkTopology = <T>(
  * **Details**
  *
  * The result is indexed by `TokenRing.segmentOf`; it is a snapshot to compute when ring or schema change and to read
- * on requests. Equal lists are one array, so it costs a pointer per segment and a list per distinct set of replicas.
+ * on requests. In small clusters equal lists are one array.
  *
  * `nodeOf` is asked once for each owner, with NetworkTopologyStrategy only. Owners are told apart as keys of a `Map`.
  *
@@ -291,100 +426,6 @@ export const replicasBySegment = <T>(
   strategy: ReplicationStrategy,
   nodeOf: (owner: T) => NodeLocation
 ): ReadonlyArray<ReadonlyArray<T>> => {
-  switch (strategy._tag) {
-    case "Simple":
-      return simple(ring, strategy.replicationFactor)
-    case "NetworkTopology":
-      return networkTopology(ring, strategy.replicationFactors, nodeOf)
-    case "Everywhere": {
-      const all: ReadonlyArray<T> = Array.from(new Set(ring.owners))
-      return ring.owners.map(() => all)
-    }
-    case "Local": {
-      const none: ReadonlyArray<T> = []
-      return ring.owners.map(() => none)
-    }
-    case "Unknown":
-      return simple(ring, 1)
-  }
-}
-
-const nobody: ReadonlyArray<never> = []
-
-/**
- * The replicas of one strategy over one ring, precomputed. Get one from {@link ReplicaTables}.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ReplicaTable<T> {
-  /** What it was computed from. */
-  readonly strategy: ReplicationStrategy
-  /** What it is indexed by. */
-  readonly ring: TokenRing<T>
-  /** Result of {@link replicasBySegment}. */
-  readonly bySegment: ReadonlyArray<ReadonlyArray<T>>
-}
-
-/**
- * Replicas of a token (two int32 words), the primary first: the list as it lies in the table, nothing is allocated.
- *
- * Empty for an empty ring, and with LocalStrategy.
- *
- * @category routing
- * @since 0.1.0
- */
-export const replicasOf = <T>(table: ReplicaTable<T>, hi: number, lo: number): ReadonlyArray<T> => {
-  const { ring } = table
-  return ring.size === 0 ? nobody : table.bySegment[segmentOf(ring, hi, lo)]!
-}
-
-/**
- * The replica tables of one ring, one for each distinct replication: keyspaces with the same one share a table.
- *
- * **Details**
- *
- * A snapshot as the ring is: make a new one when nodes, tokens or racks change. When only the schema does, ask the same
- * one again; it computes what it has not yet, and keeps no more tables than there have been distinct replications.
- *
- * **Example** (Tables of all keyspaces)
- *
- * ```ts
- * const tables = new Replication.ReplicaTables(ring, (node) => node)
- * const byKeyspace = new Map(
- *   keyspaces.map(({ name, replication }) => [name, tables.get(Replication.parse(replication))])
- * )
- * ```
- *
- * @category models
- * @since 0.1.0
- */
-export class ReplicaTables<T> {
-  /** What all of its tables are of. */
-  readonly ring: TokenRing<T>
-  private readonly nodeOf: (owner: T) => NodeLocation
-  private readonly byKey = new Map<string, ReplicaTable<T>>()
-
-  /** `nodeOf` as in {@link replicasBySegment}. */
-  constructor(ring: TokenRing<T>, nodeOf: (owner: T) => NodeLocation) {
-    this.ring = ring
-    this.nodeOf = nodeOf
-  }
-
-  /** How many tables there are. */
-  get size(): number {
-    return this.byKey.size
-  }
-
-  /** The table of a strategy, computed when it is first asked for. */
-  get(strategy: ReplicationStrategy): ReplicaTable<T> {
-    const key = replicationKey(strategy)
-    let table = this.byKey.get(key)
-    if (table === undefined) {
-      const { ring } = this
-      table = { strategy, ring, bySegment: replicasBySegment(ring, strategy, this.nodeOf) }
-      this.byKey.set(key, table)
-    }
-    return table
-  }
+  const table = new ReplicaTables(ring, nodeOf).get(strategy)
+  return ring.owners.map((_, segment) => table.of(segment))
 }

@@ -50,28 +50,104 @@ export class TokenRing<T> {
   /** A token's bucket is its biased high word, shifted right by this many bits. */
   readonly shift: number
 
-  /** Takes distinct tokens in ascending order; called by {@link make}. */
-  constructor(tokens: ReadonlyArray<bigint>, owners: ReadonlyArray<T>) {
-    const size = tokens.length
-    this.size = size
+  /** Called by {@link make} and {@link mapOwners}. */
+  constructor(hi: Int32Array, loFlipped: Int32Array, owners: ReadonlyArray<T>, starts: Int32Array, shift: number) {
+    this.size = hi.length
+    this.hi = hi
+    this.loFlipped = loFlipped
     this.owners = owners
-    this.hi = new Int32Array(size)
-    this.loFlipped = new Int32Array(size)
-    // As many buckets as tokens, rounded up to a power of two from 2 to 65536 (a shift by 32 would be one by 0).
-    const bits = Math.min(16, Math.max(1, 32 - Math.clz32(size)))
-    this.shift = 32 - bits
-    this.starts = new Int32Array((1 << bits) + 1)
-    let filled = 0
-    for (let i = 0; i < size; i++) {
-      const token = tokens[i]!
-      const hi = Number(BigInt.asIntN(32, token >> 32n))
-      this.hi[i] = hi
-      this.loFlipped[i] = Number(BigInt.asIntN(32, token)) ^ 0x80000000
-      const bucket = (hi ^ 0x80000000) >>> this.shift
-      while (filled < bucket) this.starts[++filled] = i
-    }
-    while (filled < 1 << bits) this.starts[++filled] = size
+    this.starts = starts
+    this.shift = shift
   }
+}
+
+/** Entries or buckets between two steps of {@link makeInSteps}: some tenths of a millisecond. */
+const STEP = 512
+
+/** Buckets with more tokens than this are sorted by the engine; tokens are spread evenly, so most have one or two. */
+const FEW = 16
+
+/**
+ * {@link make} for rings so large that nobody should wait for them in one go: every `next` does some tenths of a millisecond of the
+ * work, and the last gives the ring. Where the tokens are all in one place, as no cluster has them, a step may take longer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeInSteps = function*<T>(entries: Iterable<TokenRingEntry<T>>): Generator<void, TokenRing<T>> {
+  const given: Array<T> = []
+  let his = new Int32Array(1_024)
+  let los = new Int32Array(1_024)
+  for (const { owner, token } of entries) {
+    const at = given.length
+    if (at === his.length) {
+      const [wider, other] = [new Int32Array(2 * at), new Int32Array(2 * at)]
+      wider.set(his)
+      other.set(los)
+      his = wider
+      los = other
+    }
+    his[at] = Number(BigInt.asIntN(32, token >> 32n))
+    los[at] = Number(BigInt.asIntN(32, token)) ^ 0x80000000
+    given.push(owner)
+    if (given.length % STEP === 0) yield
+  }
+  const count = given.length
+  // As many buckets as tokens, rounded up to a power of two from 2 to 65536 (a shift by 32 would be one by 0).
+  const bits = Math.min(16, Math.max(1, 32 - Math.clz32(count)))
+  const shift = 32 - bits
+  const buckets = 1 << bits
+  const ends = new Int32Array(buckets)
+  for (let i = 0; i < count; i++) ends[(his[i]! ^ 0x80000000) >>> shift]!++
+  for (let bucket = 1; bucket < buckets; bucket++) ends[bucket]! += ends[bucket - 1]!
+  yield
+  // The entries by buckets; within one in the order in which they were given.
+  const order = new Int32Array(count)
+  for (let i = count - 1; i >= 0; i--) {
+    order[--ends[(his[i]! ^ 0x80000000) >>> shift]!] = i
+    if (i % (4 * STEP) === 0) yield
+  }
+  const compare = (a: number, b: number): number => his[a]! - his[b]! || los[a]! - los[b]! || a - b
+  const hi = new Int32Array(count)
+  const loFlipped = new Int32Array(count)
+  const owners: Array<T> = []
+  const starts = new Int32Array(buckets + 1)
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const start = ends[bucket]!
+    const end = bucket + 1 < buckets ? ends[bucket + 1]! : count
+    starts[bucket] = owners.length
+    if (end - start > FEW) order.subarray(start, end).sort(compare)
+    else {
+      for (let i = start + 1; i < end; i++) {
+        const moved = order[i]!
+        let to = i
+        for (; to > start && compare(order[to - 1]!, moved) > 0; to--) order[to] = order[to - 1]!
+        order[to] = moved
+      }
+    }
+    for (let i = start; i < end; i++) {
+      const entry = order[i]!
+      const last = owners.length - 1
+      // Of a token that was given more than once the last entry counts.
+      if (last >= starts[bucket]! && hi[last] === his[entry] && loFlipped[last] === los[entry]) {
+        owners[last] = given[entry]!
+        continue
+      }
+      hi[owners.length] = his[entry]!
+      loFlipped[owners.length] = los[entry]!
+      owners.push(given[entry]!)
+    }
+    if (bucket % (2 * STEP) === STEP) yield
+  }
+  starts[buckets] = owners.length
+  const size = owners.length
+  return new TokenRing(
+    size === count ? hi : hi.slice(0, size),
+    size === count ? loFlipped : loFlipped.slice(0, size),
+    owners,
+    starts,
+    shift
+  )
 }
 
 /**
@@ -84,11 +160,22 @@ export class TokenRing<T> {
  * @since 0.1.0
  */
 export const make = <T>(entries: Iterable<TokenRingEntry<T>>): TokenRing<T> => {
-  const byToken = new Map<bigint, T>()
-  for (const { owner, token } of entries) byToken.set(BigInt.asIntN(64, token), owner)
-  const tokens = Array.from(byToken.keys()).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
-  return new TokenRing(tokens, tokens.map((token) => byToken.get(token)!))
+  const steps = makeInSteps(entries)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
 }
+
+/**
+ * The same tokens with other owners, which share the memory of the tokens: for an owner who is not the same object any more.
+ * `owner` is asked for every token.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mapOwners = <T, U>(ring: TokenRing<T>, owner: (owner: T) => U): TokenRing<U> =>
+  new TokenRing(ring.hi, ring.loFlipped, ring.owners.map(owner), ring.starts, ring.shift)
 
 /**
  * Segment of the token given as two int32 words: the index of the first token that is not smaller, 0 past the last.

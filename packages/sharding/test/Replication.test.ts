@@ -341,7 +341,10 @@ describe("Replication.ReplicaTables", () => {
     assert.notStrictEqual(tables.get(nts({ d: 2 })), table)
     assert.notStrictEqual(tables.get(simple(2)), table)
     assert.strictEqual(tables.size, 3)
-    assert.deepStrictEqual(table.bySegment, Replication.replicasBySegment(ring, nts({ d: 2, e: 1 }), nodeOf))
+    assert.deepStrictEqual(
+      Array.from({ length: table.size }, (_, i) => table.of(i)),
+      Replication.replicasBySegment(ring, nts({ d: 2, e: 1 }), nodeOf)
+    )
   })
 
   it("replicasOf gives the list of the token's segment, the same array each time", () => {
@@ -352,7 +355,17 @@ describe("Replication.ReplicaTables", () => {
       const token = i % 2 === 0 ? random.token() : BigInt(random.below(6000)) - 5500n
       fromBigInt(token, words)
       const list = Replication.replicasOf(table, words.hi, words.lo)
-      assert.strictEqual(list, table.bySegment[TokenRing.segmentOf(ring, words.hi, words.lo)])
+      assert.strictEqual(list, table.of(TokenRing.segmentOf(ring, words.hi, words.lo)))
+    }
+  })
+
+  it("has those only that are wanted, in their order", () => {
+    const isHere = (node: string): boolean => node.startsWith("d/")
+    const table = new Replication.ReplicaTables(ring, nodeOf, isHere).get(nts({ d: 2, e: 1 }))
+    const all = Replication.replicasBySegment(ring, nts({ d: 2, e: 1 }), nodeOf)
+    for (let segment = 0; segment < table.size; segment++) {
+      assert.deepStrictEqual(table.of(segment), all[segment]!.filter(isHere))
+      assert.strictEqual(table.of(segment), table.of(segment))
     }
   })
 

@@ -149,4 +149,39 @@ describe("TokenRing.makeOrdered", () => {
       [0, 1, 1, 2, 3, 3, 0]
     )
   })
+
+  it("is the same in steps, none of which has more than a small part of the work", () => {
+    const random = new Random(7)
+    const entries = Array.from({ length: 20_000 }, (_, i) => ({
+      token: BigInt.asIntN(64, (BigInt(random.below(2 ** 32)) << 32n) | BigInt(random.below(2 ** 32))),
+      owner: i % 300
+    }))
+    // Tokens in one place, as no cluster has them, and one that is given twice.
+    for (let i = 0; i < 40; i++) entries.push({ token: BigInt(i * 7 % 40), owner: i })
+    entries.push({ token: 3n, owner: 299 })
+    const steps = TokenRing.makeInSteps(entries)
+    let count = 1
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) count++
+    assert.isAbove(count, 60)
+    const ring = step.value
+    const owners = new Map(entries.map(({ owner, token }) => [token, owner]))
+    const sorted = [...owners.keys()].sort((a, b) => a < b ? -1 : 1)
+    assert.deepStrictEqual(Array.from({ length: ring.size }, (_, i) => TokenRing.tokenAt(ring, i)), sorted)
+    assert.deepStrictEqual(ring.owners, sorted.map((token) => owners.get(token)!))
+    for (const token of [...sorted.slice(0, 500), 3n, 4n, -1n]) {
+      assert.strictEqual(
+        sorted[segmentOf(ring, token)],
+        sorted.find((other) => other >= token)
+      )
+    }
+  })
+
+  it("gets other owners without a copy of its tokens", () => {
+    const ring = of([5n, 1n, 9n])
+    const mapped = TokenRing.mapOwners(ring, (owner) => owner.length)
+    assert.strictEqual(mapped.hi, ring.hi)
+    assert.deepStrictEqual(mapped.owners, [2, 2, 2])
+    assert.strictEqual(TokenRing.ownerOf(mapped, 0, 6), 2)
+  })
 })

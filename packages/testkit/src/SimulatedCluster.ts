@@ -251,6 +251,8 @@ export interface SimulatedCluster {
    * stays.
    */
   readonly remove: (index: number) => Effect.Effect<void, SimulatedClusterError>
+  /** A node that was among those `joining` becomes a member: it starts, and clients are told. */
+  readonly join: (index: number) => Effect.Effect<void, SimulatedClusterError>
   /** A node ends and comes back, the same node with its data, at another address. Contact points stay what they were. */
   readonly relocate: (index: number, address: string) => Effect.Effect<void, SimulatedClusterError>
   /** The tablets of `keyspace.table` in the order of their tokens; none for a table without. */
@@ -338,7 +340,8 @@ export const make = Effect.fnUntraced(
     const { port, shardAwarePort } = yield* choosePorts(options, nodes.map((node) => node.address))
     const clock = yield* Clock.Clock
     const runLater = yield* FiberSet.makeRuntime<never>()
-    const topology = new Topology(nodes)
+    const isJoining = (node: SimNode): boolean => options.joining?.includes(node.index) === true
+    const topology = new Topology(nodes.filter((node) => !isJoining(node)))
     const counters = new Counters(nodes.length)
     const now = clock.currentTimeMillisUnsafe()
     const schema: Schema = { keyspaces: new Map(), version: Uuid.fromTimestamp(now) }
@@ -495,6 +498,10 @@ export const make = Effect.fnUntraced(
           const message = `node ${host.node.index} has left the cluster`
           return Effect.fail(new SimulatedClusterError({ reason: "NoSuchNode", message }))
         }
+        if (!topology.nodes.includes(host.node)) {
+          const message = `node ${host.node.index} is no member of the cluster yet: \`join\` brings it in`
+          return Effect.fail(new SimulatedClusterError({ reason: "NoSuchNode", message }))
+        }
         const opened: Array<Effect.Effect<void>> = []
         const all = Effect.forEach(ports, (on) => Effect.map(listen(host, on), (close) => opened.push(close)), {
           discard: true
@@ -511,13 +518,13 @@ export const make = Effect.fnUntraced(
       })
 
     yield* Effect.addFinalizer(() => Effect.forEach(hosts, down, { discard: true, concurrency: "unbounded" }))
-    for (const host of hosts) yield* up(host)
+    for (const host of hosts) if (!isJoining(host.node)) yield* up(host)
 
     return {
-      contactPoints: nodes.map((node) => `${node.address}:${port}`),
+      contactPoints: topology.nodes.map((node) => `${node.address}:${port}`),
       port,
       shardAwarePort,
-      datacenter: nodes[0]!.datacenter,
+      datacenter: topology.nodes[0]!.datacenter,
       product: flavour.product,
       credentials,
       transport: memory?.transport ?? (yield* Transport.Transport),
@@ -586,6 +593,20 @@ export const make = Effect.fnUntraced(
           yield* down(host)
           topology.remove(host.node, schema.keyspaces.values())
           told("TOPOLOGY_CHANGE", "REMOVED_NODE", host.node)
+        }).pipe(Effect.uninterruptible),
+      join: (index) =>
+        Effect.gen(function*() {
+          const host = yield* hostOf(index)
+          const wrong = (message: string) => new SimulatedClusterError({ reason: "BadOptions", message })
+          if (engine.replicas !== undefined) {
+            return yield* wrong("nodes with data of their own do not join: not simulated")
+          }
+          if (host.node.hasLeft || topology.nodes.includes(host.node)) {
+            return yield* wrong(`node ${index} is or was a member of the cluster`)
+          }
+          topology.add(host.node, schema.keyspaces.values())
+          told("TOPOLOGY_CHANGE", "NEW_NODE", host.node)
+          yield* up(host)
         }).pipe(Effect.uninterruptible),
       relocate: (index, address) =>
         Effect.gen(function*() {

@@ -3,17 +3,9 @@ import { format } from "effect/Formatter"
 import { isIP } from "node:net"
 import type { AddressTranslator, Place, Told } from "../AddressTranslator.ts"
 import * as ContactPoints from "./contactPoints.ts"
+import type { Reached } from "./reached.ts"
+import type { Routes } from "./routes.ts"
 import type { NodeRow } from "./systemTables.ts"
-
-/** Where a node is dialled. */
-export interface Reached {
-  readonly address: string
-  readonly port: number
-  /** The name by which it is known there, for certificates. */
-  readonly servername: string | undefined
-  /** Not where it says: something lies in between, which is not known to pass on local ports. */
-  readonly isIndirect: boolean
-}
 
 /** A node that was reached by a contact point. */
 interface Contacted extends Reached {
@@ -28,6 +20,11 @@ interface Contacted extends Reached {
 export class Addresses {
   private readonly contacted = new Map<string, Contacted>()
   private readonly translate: AddressTranslator | undefined
+  /** What the translator said of what a node told. */
+  private readonly translations = new Map<
+    string,
+    { readonly address: string; readonly port: number; readonly place: Reached | undefined }
+  >()
   /** What was warned of. */
   private readonly failed = new Set<string>()
 
@@ -50,17 +47,45 @@ export class Addresses {
     return this.contacted.delete(hostId)
   }
 
-  /** Where the node is dialled; `port` is that of nodes which do not tell theirs. */
-  of(row: NodeRow, port: number): Effect.Effect<Reached> {
-    return Effect.gen({ self: this }, function*() {
+  /**
+   * Where the nodes are dialled, `undefined` for those that cannot be; `portOf` is what they tell, or would. Where there are `routes`,
+   * nothing else leads to a node. The translator is not asked again of a node that still tells the same, and is reached.
+   */
+  of(
+    rows: ReadonlyArray<NodeRow>,
+    portOf: (row: NodeRow) => number,
+    routes: Routes | undefined,
+    isReached: (hostId: string) => boolean
+  ): Effect.Effect<ReadonlyArray<Reached | undefined>> {
+    if (routes !== undefined) return Effect.succeed(rows.map(({ hostId }) => routes.get(hostId)))
+    if (this.translate === undefined) return Effect.succeed(rows.map((row) => this.told(row, portOf(row))))
+    return Effect.forEach(rows, (row) => {
       const { address, datacenter, hostId, rack } = row
-      const translated = yield* this.translated({ hostId, address, port, datacenter, rack })
-      if (translated !== undefined) return translated
-      const contacted = this.contacted.get(hostId)
-      if (contacted !== undefined && contacted.told === address) return contacted
-      this.contacted.delete(hostId)
-      return { address, port, servername: undefined, isIndirect: false }
-    })
+      const port = portOf(row)
+      const before = this.translations.get(hostId)
+      if (before !== undefined && before.address === address && before.port === port && isReached(hostId)) {
+        return Effect.succeed(before.place ?? this.told(row, port))
+      }
+      return Effect.map(this.translated({ hostId, address, port, datacenter, rack }), (place) => {
+        this.translations.set(hostId, { address, port, place })
+        return place ?? this.told(row, port)
+      })
+    }, { concurrency: "unbounded" }).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          const known = new Set(rows.map(({ hostId }) => hostId))
+          for (const hostId of this.translations.keys()) if (!known.has(hostId)) this.translations.delete(hostId)
+        })
+      )
+    )
+  }
+
+  /** Where it says that it is, or where it was reached that said so. */
+  private told({ address, hostId }: NodeRow, port: number): Reached {
+    const contacted = this.contacted.get(hostId)
+    if (contacted !== undefined && contacted.told === address) return contacted
+    this.contacted.delete(hostId)
+    return { address, port, servername: undefined, isIndirect: false }
   }
 
   private readonly translated = Effect.fnUntraced({ self: this }, function*(this: Addresses, told: Told) {

@@ -1,5 +1,6 @@
 import type * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
 import type { BindEncoder } from "@effect-scylla/protocol/BindEncoder"
+import type { Encoded } from "@effect-scylla/protocol/Encoded"
 import type { BatchKind } from "@effect-scylla/protocol/Request"
 import type { RowDecoder } from "@effect-scylla/protocol/RowDecoder"
 import { shortened } from "../CqlError.ts"
@@ -48,8 +49,31 @@ export class TextEntry {
   }
 }
 
+/** The same of either, with values that are bytes already. */
+export class EncodedEntry {
+  readonly statement: Prepared | PlainText
+  readonly values = NO_VALUES
+  readonly encoded: Encoded
+  readonly idempotent: boolean | undefined
+
+  constructor(statement: Prepared | PlainText, encoded: Encoded, idempotent: boolean | undefined) {
+    this.statement = statement
+    this.encoded = encoded
+    this.idempotent = idempotent
+  }
+
+  /** Of a prepared one, as it is known now. */
+  get id(): Uint8Array | undefined {
+    return this.statement.form === "prepared" ? this.statement.id : undefined
+  }
+
+  get query(): string {
+    return this.statement.text
+  }
+}
+
 /** One statement of a batch. */
-export type Entry = PreparedEntry | TextEntry
+export type Entry = PreparedEntry | TextEntry | EncodedEntry
 
 const kindOf = (batch: BatchKind, isConditional: boolean, isCounter: boolean): StatementKind.StatementKind => ({
   type: "batch",
@@ -94,11 +118,12 @@ export class BatchStatement {
     let isCounter = type === "counter" ? 1 : 0
     let routing: PreparedEntry | undefined
     for (let i = 0; i < entries.length; i++) {
-      const { statement } = entries[i]!
+      const entry = entries[i]!
+      const { statement } = entry
       if (statement.kind.isConditional) isConditional = 2
       if (statement.kind.isCounter === true) isCounter = 1
-      if (routing === undefined && statement.form === "prepared" && statement.partitionKey.length > 0) {
-        routing = entries[i] as PreparedEntry
+      if (routing === undefined && entry instanceof PreparedEntry && entry.statement.partitionKey.length > 0) {
+        routing = entry
       }
     }
     this.kind = KINDS[type][isConditional + isCounter]!

@@ -1,3 +1,4 @@
+import { Encoded } from "@effect-scylla/protocol/Encoded"
 import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
@@ -8,7 +9,7 @@ import { timeoutOf } from "../ExecuteOptions.ts"
 import { Prepared } from "../Prepared.ts"
 import type { ResultSet } from "../ResultSet.ts"
 import { Statement } from "../Statement.ts"
-import { BatchStatement, type Entry, PreparedEntry, TextEntry } from "./batchStatement.ts"
+import { BatchStatement, EncodedEntry, type Entry, PreparedEntry, TextEntry } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
 import { ExecuteRequest, preparingTimedOut } from "./executeRequest.ts"
 import { notSent } from "./notSent.ts"
@@ -189,7 +190,8 @@ export class Batching {
   }
 
   private isToPrepare({ statement, values }: Given): boolean {
-    return typeof statement === "string" && (!isEmpty(values) || this.core.texts.of(statement).hasVariables)
+    return !(values instanceof Encoded) && typeof statement === "string" &&
+      (!isEmpty(values) || this.core.texts.of(statement).hasVariables)
   }
 
   /** An entry as far as nothing has to be prepared for it. Throws `InvalidStatement` and `EncodeError`. */
@@ -204,6 +206,9 @@ export class Batching {
         )
       }
       return entry(statement, given, at)
+    }
+    if (values instanceof Encoded) {
+      return new EncodedEntry(this.core.texts.of(statement), values, idempotent)
     }
     if (!isEmpty(values)) {
       const prepared = this.cache.get(statement, keyspace)
@@ -236,8 +241,6 @@ const writing = <A extends Entry["statement"]>(statement: A, at: number): A =>
     : wrong(`statement ${at + 1} of the batch is no INSERT, UPDATE or DELETE: ${statement.text.slice(0, 60)}`)
 
 const entry = (prepared: Prepared, { idempotent, values }: Given, at: number): Entry =>
-  new PreparedEntry(
-    writing(prepared, at),
-    inOrder(prepared, values),
-    idempotent
-  )
+  values instanceof Encoded
+    ? new EncodedEntry(prepared, values, idempotent)
+    : new PreparedEntry(writing(prepared, at), inOrder(prepared, values), idempotent)

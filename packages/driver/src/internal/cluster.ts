@@ -13,6 +13,7 @@ import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
@@ -22,12 +23,18 @@ import * as Stream from "effect/Stream"
 import { isIP } from "node:net"
 import type { AddressTranslator } from "../AddressTranslator.ts"
 import type { CheckedFailover } from "../Balancing.ts"
+import type { ClientRoutes } from "../ClientRoutes.ts"
 import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeAvailable } from "../CqlError.ts"
+import type { SchemaAgreement } from "../ResultSet.ts"
 import * as Snapshot from "../Snapshot.ts"
-import { Addresses, type Reached } from "./addresses.ts"
+import { Addresses } from "./addresses.ts"
 import * as ContactPoints from "./contactPoints.ts"
 import type { Core } from "./core.ts"
+import { paced } from "./paced.ts"
+import type { Reached } from "./reached.ts"
+import * as Routes from "./routes.ts"
 import type { Store } from "./schema/store.ts"
+import { staggered } from "./staggered.ts"
 import * as SystemTables from "./systemTables.ts"
 
 /** What the cluster needs of the client's options. */
@@ -39,6 +46,7 @@ export interface Options {
   /** Of nodes that are reached by way of something that is not what they say they are. */
   readonly port: number
   readonly addressTranslator: AddressTranslator | undefined
+  readonly clientRoutes: ClientRoutes | undefined
   /** The cluster that contact points have to be of; the first one's where it is not given. */
   readonly clusterName: string | undefined
   /** Milliseconds for the cluster to be there at all. */
@@ -50,6 +58,10 @@ export interface Options {
   readonly onUp: (hostId: string) => void
   /** `system.tablets` is read whenever the cluster is. */
   readonly warmUp: boolean
+  /** How long nodes have to agree on a schema; `undefined`: nobody waits for it. */
+  readonly agreementMillis: number | undefined
+  /** Milliseconds between looks at the cluster for which nothing is the reason; `undefined`: there are none. */
+  readonly refreshMillis: number | undefined
   readonly core: Core
   /** Told of what changes in the schema, where it is followed. */
   readonly schema: Pick<Store, "hear" | "seen"> | undefined
@@ -86,8 +98,22 @@ interface Control extends Target {
   readonly connection: Connection
 }
 
+/** A control connection, and what it has told. */
+interface Opened {
+  readonly target: Target
+  readonly connection: Connection
+  readonly topology: SystemTables.Topology
+  readonly keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>
+  readonly routes: Routes.Routes | undefined
+  readonly tablets: Tablets
+}
+
+type Refused = PoolError | ServerError
+
 /** Where a control connection is dialled. */
 interface Target {
+  /** As errors name it. */
+  readonly given: string
   readonly address: string
   readonly port: number
   /** The name that led there. */
@@ -111,12 +137,22 @@ const CHANGES = 1024
  * part keeps the clients of a cluster from asking all at once.
  */
 const DEBOUNCE = { least: 500, spread: 1_000 }
+const EVENTS = ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"] as const
+/** So many known nodes are dialled for a control connection before the contact points are. */
+const KNOWN_FIRST = 8
+/** A node that does not answer holds nobody up for long. */
+const RACE = {
+  after: 800,
+  discard: ({ connection }: Opened): Effect.Effect<void> => connection.close(0),
+  isFinal: (error: Refused): boolean => isForAll(error)
+}
+const isForAll = (error: Refused): boolean => error._tag === "PoolError" && error.reason._tag === "AuthenticationFailed"
+/** A name that leads nowhere; why was told. */
+const NOWHERE = new PoolError({ reason: new DialFailed({ message: "no address", kind: "Unreachable" }) })
 /** Milliseconds between looks at the schema versions: Java, Go and Rust take 200 from the start, when nodes often agree sooner. */
 const AGREEMENT_INTERVAL = { first: 25, longest: 200 }
 /** Milliseconds between looks for a cluster that is not there yet. */
 const WAIT_INTERVAL = 1_000
-/** How long nodes have to agree on a schema, in milliseconds, as with Java. */
-export const AGREEMENT_MILLIS = 10_000
 
 /** Looks at the schema versions after a change of somebody else's. */
 const HEARD_LOOKS = 25
@@ -125,13 +161,17 @@ const HEARD_LOOKS = 25
 const isOfTables = (message: Message): boolean =>
   message._tag === "Event" && message.event._tag === "SchemaChange" && message.event.schema.target !== "KEYSPACE"
 
-const isSameList = (a: ReadonlyArray<unknown> = [], b: ReadonlyArray<unknown> = []): boolean =>
-  a === b || (a.length === b.length && a.every((value, i) => value === b[i]))
+const isSameKeyspace = (a: Snapshot.KeyspaceRow, b: Snapshot.KeyspaceRow): boolean => {
+  const options = Object.entries(a.replication)
+  return a.name === b.name && a.hasTablets === b.hasTablets && a.isGlobal === b.isGlobal &&
+    options.length === Object.keys(b.replication).length &&
+    options.every(([name, value]) => b.replication[name] === value)
+}
 
 const isSameNode = (a: Snapshot.Node, b: Snapshot.Node): boolean =>
   (Object.keys(a) as Array<keyof Snapshot.Node>).every((key) => {
     const [before, after] = [a[key], b[key]]
-    return Array.isArray(before) ? isSameList(before, after as ReadonlyArray<unknown>) : before === after
+    return Array.isArray(before) ? Snapshot.isSameList(before, after as ReadonlyArray<unknown>) : before === after
   })
 
 /** A number of two texts, the same each time. */
@@ -153,6 +193,8 @@ export class Cluster {
   private readonly options: Options
   private readonly core: Core
   private readonly decoders = new RowDecoders({ uuid: "string" })
+  private readonly reader = new SystemTables.TopologyReader()
+  private placement: Snapshot.Snapshot["placement"] | undefined
   private readonly inbox: Queue.Queue<Message>
   private readonly members = new Map<string, Member>()
   private readonly published: PubSub.PubSub<NodeChange>
@@ -194,13 +236,16 @@ export class Cluster {
     this.context = context
   }
 
+  private lost(): void {
+    // A flag, because a flood of events may push the message out of the queue.
+    this.isLost = true
+    Queue.offerUnsafe(this.inbox, { _tag: "Lost" })
+  }
+
   private get owner(): Owner {
     const { inbox } = this
     const lost = (connection: Connection): void => {
-      if (connection !== this.control?.connection) return
-      // A flag, because a flood of events may push the message out of the queue.
-      this.isLost = true
-      Queue.offerUnsafe(inbox, { _tag: "Lost" })
+      if (connection === this.control?.connection) this.lost()
     }
     return {
       onClosed: lost,
@@ -234,76 +279,94 @@ export class Cluster {
     else if (target === "TABLE" && change !== "UPDATED") tablets.dropTable(`${keyspace}.${name}`)
   }
 
-  /** Opens the control connection, on known nodes first, then on the contact points. */
+  /** Opens the control connection: on known nodes first, on those that take requests before the others, and on the contact points. */
   private readonly open = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const reasons: Array<{ readonly contactPoint: string; readonly reason: PoolReason | ServerError }> = []
-    const known = yield* Random.shuffle([...this.members.values()].filter(({ node }) => node.pool !== undefined))
-    const refused = [...this.members.values()].filter(({ isFiltered }) => isFiltered).map(({ node }) => node)
-    const targets = known.map(({ node, reached }) => ({
-      given: `${node.address}:${node.port}`,
-      host: node.address,
-      port: node.port,
-      name: reached.servername
-    }))
-    const contactPoints = this.options.contactPoints.map((point) => ({
-      ...point,
-      name: isIP(point.host) === 0 ? point.host : undefined
-    }))
-    for (const point of [...targets, ...contactPoints]) {
-      const { addresses, problem } = yield* ContactPoints.resolve(point)
-      if (problem !== undefined) {
-        reasons.push({ contactPoint: point.given, reason: new DialFailed({ message: problem, kind: "Unreachable" }) })
-      }
-      for (const address of addresses) {
-        const { name, port } = point
-        if (refused.some((node) => node.address === address && node.port === port)) continue
-        const isContact = contactPoints.includes(point)
-        const attempt = yield* Effect.result(this.openAt({ address, port, name, isContact }))
-        if (Result.isSuccess(attempt)) return attempt.success
-        reasons.push({ contactPoint: point.given, reason: reasonOf(attempt.failure) })
-        // No other node will like these credentials better.
-        if (attempt.failure._tag === "PoolError" && attempt.failure.reason._tag === "AuthenticationFailed") {
-          return yield* cqlError(attempt.failure.reason)
-        }
-      }
-    }
-    return yield* cqlError(
-      new NoContactPoint({
-        message: `none of the contact points could be used: ${
-          reasons.map(({ contactPoint, reason }) => `${contactPoint}: ${reason.message}`).join("; ")
-        }. Check addresses, port and TLS`,
-        reasons
+    const attempt = (target: Target): Effect.Effect<Opened, Refused> =>
+      Effect.mapError(this.openAt(target), (error) => {
+        reasons.push({ contactPoint: target.given, reason: reasonOf(error) })
+        return error
       })
-    )
+    const grade = ({ pool }: Snapshot.Node): number => pool === undefined ? 2 : pool.isUp ? 0 : 1
+    const known = (yield* Random.shuffle([...this.members.values()].filter(({ isFiltered }) => !isFiltered)))
+      .toSorted((a, b) => grade(a.node) - grade(b.node))
+      .map(({ node, reached }) => {
+        const { address, port } = node
+        return attempt({ given: `${address}:${port}`, address, port, name: reached.servername, isContact: false })
+      })
+    const contacts = this.options.contactPoints.map((point) => this.openContact(point, attempt, reasons))
+    // Where all nodes have moved, contact points are not far behind.
+    const order = [...known.slice(0, KNOWN_FIRST), ...contacts, ...known.slice(KNOWN_FIRST)]
+    const opened = yield* Effect.result(staggered(order, RACE))
+    if (Result.isFailure(opened)) {
+      // No other node will like these credentials better.
+      const [first] = opened.failure
+      if (first !== undefined && isForAll(first)) return yield* cqlError(reasonOf(first))
+      return yield* cqlError(
+        new NoContactPoint({
+          message: `none of the contact points could be used: ${
+            reasons.map(({ contactPoint, reason }) => `${contactPoint}: ${reason.message}`).join("; ")
+          }. Check addresses, port and TLS`,
+          reasons
+        })
+      )
+    }
+    const { connection, target, topology } = opened.success
+    this.control = { ...target, connection }
+    this.isScylla = connection.features.isScylla
+    this.isLost = false
+    this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
+    if (target.isContact && this.options.clientRoutes === undefined) this.addresses.reached(topology.local, target)
+    // Its end is nobody's business as long as it is not the control connection.
+    if (!connection.isOpen) this.lost()
+    return opened.success
   })
 
+  /** A contact point, by all the addresses that its name has now. */
+  private openContact(
+    point: ContactPoints.ContactPoint,
+    attempt: (target: Target) => Effect.Effect<Opened, Refused>,
+    reasons: Array<{ readonly contactPoint: string; readonly reason: PoolReason | ServerError }>
+  ): Effect.Effect<Opened, Refused> {
+    const { given, host, port } = point
+    return Effect.gen({ self: this }, function*() {
+      const { addresses, problem } = yield* ContactPoints.resolve(point)
+      if (problem !== undefined) {
+        reasons.push({ contactPoint: given, reason: new DialFailed({ message: problem, kind: "Unreachable" }) })
+      }
+      const name = isIP(host) === 0 ? host : undefined
+      const refused = [...this.members.values()].filter(({ isFiltered }) => isFiltered).map(({ node }) => node)
+      const wanted = addresses.filter((address) =>
+        !refused.some((node) => node.address === address && node.port === port)
+      )
+      return yield* Effect.mapError(
+        staggered(wanted.map((address) => attempt({ given, address, port, name, isContact: true })), RACE),
+        (errors) => errors.at(-1) ?? NOWHERE
+      )
+    })
+  }
+
   private readonly openAt = Effect.fnUntraced({ self: this }, function*(this: Cluster, target: Target) {
-    const { address, isContact, name, port } = target
+    const { address, name, port } = target
     const { keyspace: _, ...session } = this.options.session
     const connection = yield* Handshake.connect({
       session,
       endpoint: { address, port, tls: this.options.pool.tls, servername: name },
       owner: this.owner,
       expect: { clusterName: this.clusterName },
-      events: ["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"],
-      onReady: (connection) => {
-        this.control = { ...target, connection }
-        this.isScylla = connection.features.isScylla
-        this.isLost = false
-        this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
-      }
+      events: this.options.clientRoutes === undefined ? EVENTS : [...EVENTS, "CLIENT_ROUTES_CHANGE"]
     })
     const read = Effect.gen({ self: this }, function*() {
-      const topology = yield* SystemTables.topology(connection, this.decoders, address)
+      const topology = yield* this.reader.read(connection, address)
       const keyspaces = yield* SystemTables.keyspaces(connection, this.decoders)
-      if (isContact) this.addresses.reached(topology.local, { address, port, name })
+      const routes = yield* this.readRoutes(connection)
       if (this.isFiltered(topology.local, { address, port })) {
         return yield* new PoolError({
           reason: new DialFailed({ message: `${address}:${port} is filtered out (hostFilter)`, kind: "Unreachable" })
         })
       }
       const tablets = yield* this.readTablets(connection, keyspaces)
-      return { topology, keyspaces, tablets }
+      return { target, connection, topology, keyspaces, routes, tablets }
     })
     return yield* Effect.onError(read, () => connection.close(0))
   })
@@ -311,9 +374,9 @@ export class Cluster {
   private readonly refresh = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const { control } = this
     if (control === undefined) return
-    const topology = yield* SystemTables.topology(control.connection, this.decoders, control.address)
+    const topology = yield* this.reader.read(control.connection, control.address)
     const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
-    yield* this.apply(topology, keyspaces)
+    yield* this.apply({ topology, keyspaces, routes: yield* this.readRoutes(control.connection) })
     this.options.schema?.seen(topology.local.schemaVersion, false)
     this.learn(yield* this.readTablets(control.connection, keyspaces))
   })
@@ -348,6 +411,13 @@ export class Cluster {
     }
   }
 
+  private readRoutes(connection: Connection): Effect.Effect<Routes.Routes | undefined, Refused> {
+    const { clientRoutes, pool } = this.options
+    return clientRoutes === undefined
+      ? Effect.undefined
+      : Routes.read(connection, this.decoders, clientRoutes, pool.tls !== undefined)
+  }
+
   /** Where they are wanted, and the server has them in a form that is understood. */
   private readTablets(
     connection: Connection,
@@ -365,39 +435,52 @@ export class Cluster {
     for (const { table, tablet } of tablets) this.core.warm(table, tablet)
   }
 
-  /** That of nodes of which nobody says it: the control connection's, unless that leads somewhere else than to what the node says. */
-  private portOf(topology: SystemTables.Topology): number {
-    const { control } = this
-    return control !== undefined && control.address === topology.local.address ? control.port : this.options.port
+  /**
+   * That of nodes of which nobody says it: the control connection's, unless that leads somewhere else than to what the node says. Where
+   * it leads to another port than the node says, others will not be on theirs either: one port is for TLS, or mapped.
+   */
+  private portsOf({ local }: SystemTables.Topology): (row: SystemTables.NodeRow) => number {
+    const { control, options } = this
+    const isDirect = control !== undefined && control.address === local.address
+    const port = isDirect ? control.port : options.port
+    const isAnother = isDirect && local.port !== undefined && local.port !== control.port
+    return (row) => isAnother ? port : row.port ?? port
   }
 
   /** Starts pools of new nodes, ends those of nodes that left, publishes the snapshot. */
   private readonly apply = Effect.fnUntraced({ self: this }, function*(
     this: Cluster,
-    topology: SystemTables.Topology,
-    keyspaces: ReadonlyArray<Snapshot.KeyspaceRow>
+    { keyspaces, routes, topology }: Pick<Opened, "topology" | "keyspaces" | "routes">
   ) {
-    const port = this.portOf(topology)
     for (const line of topology.skipped) yield* Effect.logDebug(`cluster metadata: ${line}`)
     if (topology.clusterName !== "") this.clusterName = topology.clusterName
     if (topology.partitioner !== "") this.partitioner = topology.partitioner
     this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
     const seen = new Set<string>()
-    const places = yield* Effect.forEach(topology.nodes, (row) => this.addresses.of(row, port), {
-      concurrency: "unbounded"
-    })
-    const away = this.away(topology.nodes.filter((row, i) => !this.isFiltered(row, places[i]!)))
+    const places = yield* this.addresses.of(
+      topology.nodes,
+      this.portsOf(topology),
+      routes,
+      (hostId) => this.members.get(hostId)?.node.pool?.isUp === true
+    )
+    const ended: Array<Effect.Effect<unknown>> = []
+    const away = this.away(
+      topology.nodes.filter((row, i) => places[i] !== undefined && !this.isFiltered(row, places[i]))
+    )
     for (const [i, row] of topology.nodes.entries()) {
       seen.add(row.hostId)
       const member = this.members.get(row.hostId)
-      const reached = places[i]!
+      const place = places[i]
+      if (place === undefined) this.core.warnings.warn(`route ${row.hostId}`, `${row.address} has no client route`)
+      const reached = place ??
+        { address: row.address, port: this.options.port, servername: undefined, isIndirect: true }
       const isFiltered = this.isFiltered(row, reached)
-      const isAsked = !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
+      const isAsked = place !== undefined && !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
       const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack &&
         member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect &&
         member.isFiltered === isFiltered && (member.node.pool !== undefined) === isAsked
-      if (member !== undefined && !same) yield* this.remove(row.hostId)
+      if (member !== undefined && !same) ended.push(this.remove(row.hostId))
       // The same node at another address keeps its pool.
       if (same) member.node.pool?.moveTo(reached.address, reached.port)
       yield* this.admit(row, reached, { isAsked, isFiltered }, same ? member : undefined)
@@ -405,9 +488,11 @@ export class Cluster {
     for (const hostId of this.members.keys()) {
       if (seen.has(hostId)) continue
       this.core.tablets.dropHost(hostId)
-      yield* this.remove(hostId)
+      ended.push(this.remove(hostId))
     }
-    this.publish()
+    yield* this.publish()
+    // Nobody asks those any more.
+    yield* Effect.all(ended, { discard: true })
   })
 
   /**
@@ -434,8 +519,10 @@ export class Cluster {
 
   /** Events of what is gone may have been missed while there was no control connection. */
   private setKeyspaces(rows: ReadonlyArray<Snapshot.KeyspaceRow>): void {
+    const before = this.keyspaces
+    if (rows.length === before.length && rows.every((row, i) => isSameKeyspace(row, before[i]!))) return
     const still = new Set(rows.filter(({ hasTablets }) => hasTablets).map(({ name }) => name))
-    for (const { hasTablets, name } of this.keyspaces) {
+    for (const { hasTablets, name } of before) {
       if (hasTablets && !still.has(name)) this.core.tablets.dropKeyspace(name)
     }
     this.keyspaces = rows
@@ -479,8 +566,8 @@ export class Cluster {
       peer: row.peer,
       datacenter: row.datacenter,
       rack: row.rack,
-      tokens: row.tokens,
-      tokenTexts: row.tokenTexts,
+      tokens: row.tokens.tokens,
+      tokenTexts: row.tokens.texts,
       releaseVersion: row.releaseVersion,
       isLocal,
       isFar: isLocal && localRack !== undefined && row.rack !== localRack,
@@ -553,21 +640,37 @@ export class Cluster {
     return Stream.fromPubSub(this.published)
   }
 
-  private remove(hostId: string): Effect.Effect<void> {
+  /** It is no member any more; its pool ends when the effect is run. */
+  private remove(hostId: string): Effect.Effect<unknown> {
     const member = this.members.get(hostId)
     if (member === undefined) return Effect.void
     this.members.delete(hostId)
     this.gone.delete(hostId)
     this.tell(member.node, { _tag: "Removed" })
-    return Effect.asVoid(Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true }))
+    return Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true })
   }
 
-  private publish(): void {
+  /** The members as they are now, and who owns what. */
+  private readonly publish = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const nodes = [...this.members.values()].map(({ node }) => node)
-    this.core.snapshot = Snapshot.make(this.clusterName ?? "", this.datacenter, nodes, this.keyspaces, {
+    this.placement = yield* paced(Snapshot.place(nodes, this.partitioner ?? "Murmur3Partitioner", this.placement))
+    this.shown()
+  })
+
+  /** The keyspaces of `shownOf`'s snapshot. */
+  private shownOf: ReadonlyArray<Snapshot.KeyspaceRow> | undefined
+
+  /** Another snapshot, where something is new: whoever has looked something up need not do so again. */
+  private shown(): void {
+    const { core, keyspaces, placement } = this
+    if (placement === undefined) return
+    if (core.snapshot.placement === placement && this.shownOf === keyspaces) return
+    this.shownOf = keyspaces
+    core.snapshot = Snapshot.make(this.clusterName ?? "", this.datacenter, placement.nodes, keyspaces, {
       remote: this.options.failover?.datacenters,
       partitioner: this.partitioner,
-      isScylla: this.isScylla
+      isScylla: this.isScylla,
+      placement
     })
   }
 
@@ -637,7 +740,7 @@ export class Cluster {
   readonly start = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const first = yield* this.beginInTime()
     this.datacenter = yield* this.chooseDatacenter(first.topology)
-    yield* this.apply(first.topology, first.keyspaces)
+    yield* this.apply(first)
     this.learn(first.tablets)
     const { localRack } = this.options
     const racks = new Set(this.core.snapshot.local.map(({ rack }) => rack))
@@ -665,6 +768,15 @@ export class Cluster {
   /** The nodes are not where they say: what was dialled, and what helps. */
   private unreachable(reason: PoolReason | undefined): NoNodeAvailable {
     const { control, datacenter } = this
+    const { clientRoutes } = this.options
+    if (clientRoutes !== undefined && !this.core.snapshot.local.some(({ pool }) => pool !== undefined)) {
+      const { connectionIds, table = "system.client_routes" } = clientRoutes
+      const links = connectionIds.join(", ")
+      return new NoNodeAvailable({
+        message:
+          `no node of the datacenter ${datacenter} has a route by ${links} in ${table}: check clientRoutes.connectionIds`
+      })
+    }
     const nodes = this.core.snapshot.local.map(({ address, port, rpcAddress }) =>
       address === rpcAddress ? `${address}:${port}` : `${address}:${port}, which calls itself ${rpcAddress}`
     )
@@ -678,6 +790,18 @@ export class Cluster {
         }. Behind a tunnel, mapped ports or an address translation, ` +
         "set addressTranslator"
     })
+  }
+
+  /** What no event has told shows sooner or later; each client at times of its own. */
+  get refreshes(): Effect.Effect<void> {
+    const { refreshMillis } = this.options
+    if (refreshMillis === undefined) return Effect.void
+    const once = Effect.flatMap(Random.next, (share) =>
+      Effect.andThen(
+        Effect.sleep(refreshMillis * (0.75 + share / 2)),
+        Effect.sync(() => Queue.offerUnsafe(this.inbox, { _tag: "Doubt" }))
+      ))
+    return Effect.forever(once)
   }
 
   /** The actor: takes one message after the other for as long as the client lives. */
@@ -708,6 +832,11 @@ export class Cluster {
   /** Lets the pool of a known node know; answers whether that is all there is to do. */
   private hint(event: Response.Event): boolean {
     if (event._tag === "UnknownEvent") return true
+    // Links of others.
+    if (event._tag === "ClientRoutesChange") {
+      const own = this.options.clientRoutes?.connectionIds ?? []
+      return !event.connectionIds.some((id) => own.includes(id))
+    }
     if (event._tag === "SchemaChange") return false
     if (event._tag !== "StatusChange") return false
     if (event.change === "DOWN") this.down.add(event.address)
@@ -732,10 +861,10 @@ export class Cluster {
     for (let attempt = 0;; attempt++) {
       const opened = yield* Effect.result(this.open())
       if (Result.isSuccess(opened)) {
-        const { keyspaces, tablets, topology } = opened.success
+        const { tablets, topology } = opened.success
         // Events of what changed while there was no control connection went to nobody.
         if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
-        yield* this.apply(topology, keyspaces)
+        yield* this.apply(opened.success)
         this.options.schema?.seen(topology.local.schemaVersion, true)
         return this.learn(tablets)
       }
@@ -744,42 +873,79 @@ export class Cluster {
     }
   })
 
+  /** Nodes that have to know of a change: one of which nothing is heard just now will have to know the schema when it goes on. */
+  private readonly hasToAgree = (hostId: string): boolean => {
+    const node = this.core.snapshot.hosts.get(hostId)
+    return node !== undefined && (node.pool === undefined || node.pool.isOpen) && !this.down.has(node.address) &&
+      !this.down.has(node.peer)
+  }
+
+  private readonly connectionTo = (hostId: string): Connection | undefined =>
+    this.core.snapshot.hosts.get(hostId)?.pool?.pickReserved()
+
   /**
-   * After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. The node that made
-   * the change is asked: any other may still be in agreement on how things were before.
+   * Whether the nodes have the same schema, asked again and again until they do or the time is over. `asked` is the node that made a
+   * change: any other may still be in agreement on how things were before.
    */
-  readonly schemaChanged = (connection: Connection, change: Response.SchemaChange): Effect.Effect<void> => {
-    // One of which nothing is heard just now will have to know the schema when it goes on.
-    const isUp = (address: string): boolean =>
-      this.core.snapshot.nodes.some((node) =>
-        node.rpcAddress === address && (node.pool === undefined || node.pool.isOpen) &&
-        !this.down.has(node.address) && !this.down.has(node.peer)
-      )
-    const connectionTo = (address: string): Connection | undefined =>
-      this.core.snapshot.nodes.find((node) => node.rpcAddress === address)?.pool?.pickReserved()
-    return Effect.gen({ self: this }, function*() {
-      let interval = AGREEMENT_INTERVAL.first
-      const until = (yield* Clock.currentTimeMillis) + AGREEMENT_MILLIS
-      while (!this.core.closed && (yield* Clock.currentTimeMillis) < until) {
-        const { control } = this
-        if (control !== undefined) {
-          const asked = connection.isOpen ? connection : control.connection
-          const versions = yield* Effect.option(
-            SystemTables.schemaVersions(asked, this.decoders, isUp, connectionTo)
-          )
-          if (versions._tag === "Some" && versions.value.size <= 1) {
-            const rows = yield* Effect.option(SystemTables.keyspaces(control.connection, this.decoders))
-            if (rows._tag === "Some") {
-              this.setKeyspaces(rows.value)
-              this.publish()
-              return
-            }
-          }
+  readonly agreement = Effect.fnUntraced({ self: this }, function*(
+    this: Cluster,
+    asked: Connection | undefined,
+    timeoutMillis = this.options.agreementMillis ?? 0
+  ) {
+    let interval = AGREEMENT_INTERVAL.first
+    const until = (yield* Clock.currentTimeMillis) + timeoutMillis
+    let agreement: SchemaAgreement = { agreed: false, version: undefined, others: [] }
+    while (!this.core.closed) {
+      const left = until - (yield* Clock.currentTimeMillis)
+      const { control } = this
+      const connection = asked?.isOpen === true ? asked : control?.connection
+      if (connection !== undefined) {
+        const told = SystemTables.schemaVersions(connection, this.decoders, this.hasToAgree, this.connectionTo)
+        // At least one look, however short the time.
+        const versions = Option.flatten(yield* Effect.timeoutOption(Effect.option(told), Math.max(left, interval)))
+        if (versions._tag === "Some") {
+          const { others, own } = versions.value
+          const nodes = others.flatMap((hostId) => this.core.snapshot.hosts.get(hostId) ?? [])
+          agreement = { agreed: others.length === 0, version: own, others: nodes }
+          if (agreement.agreed) break
         }
-        yield* Effect.sleep(interval)
-        interval = Math.min(2 * interval, AGREEMENT_INTERVAL.longest)
       }
-      if (!this.core.closed) yield* Effect.logWarning("the nodes did not agree on the schema within 10 seconds")
+      if (left <= 0) break
+      yield* Effect.sleep(Math.min(interval, left))
+      interval = Math.min(2 * interval, AGREEMENT_INTERVAL.longest)
+    }
+    return agreement
+  })
+
+  /** After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. */
+  readonly schemaChanged = (
+    connection: Connection,
+    change: Response.SchemaChange,
+    leftMillis: number
+  ): Effect.Effect<SchemaAgreement | undefined> =>
+    Effect.gen({ self: this }, function*() {
+      const { agreementMillis } = this.options
+      const millis = Math.min(agreementMillis ?? 0, leftMillis)
+      const until = (yield* Clock.currentTimeMillis) + leftMillis
+      const agreement = agreementMillis === undefined ? undefined : yield* this.agreement(connection, millis)
+      if (agreement?.agreed === false && !this.core.closed) {
+        const others = agreement.others.map(({ address, port }) => `${address}:${port}`).join(", ")
+        yield* Effect.logWarning(
+          `the nodes did not agree on the schema within ${millis / 1000} seconds${
+            others === "" ? "" : `: ${others} ${agreement.others.length === 1 ? "has" : "have"} another one`
+          }`
+        )
+      }
+      const { control } = this
+      if (control !== undefined && !this.core.closed) {
+        const read = Effect.option(SystemTables.keyspaces(control.connection, this.decoders))
+        const rows = Option.flatten(yield* Effect.timeoutOption(read, until - (yield* Clock.currentTimeMillis)))
+        if (rows._tag === "Some") {
+          this.setKeyspaces(rows.value)
+          this.shown()
+        }
+      }
+      return agreement
     }).pipe(
       // Nodes that were asked meanwhile may not have had it yet.
       Effect.ensuring(Effect.sync(() => {
@@ -787,7 +953,6 @@ export class Cluster {
         this.core.schema.add(change)
       }))
     )
-  }
 
   /**
    * The same of what others have changed: the event comes from one node, and another one that is asked at once may not have it yet. So it
@@ -800,7 +965,7 @@ export class Cluster {
       const versions = yield* Effect.option(
         SystemTables.schemaVersions(control.connection, this.decoders, () => true, () => undefined)
       )
-      if (versions._tag === "Some" && versions.value.size <= 1) break
+      if (versions._tag === "Some" && versions.value.others.length === 0) break
       yield* Effect.sleep(AGREEMENT_INTERVAL.longest)
     }
     for (const change of this.heard.values()) this.core.schema.add(change)
@@ -834,5 +999,6 @@ export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.S
     yield* Effect.addFinalizer(() => cluster.shutdown)
     yield* cluster.start()
     yield* Effect.forkScoped(Background.run(cluster.run))
+    yield* Effect.forkScoped(Background.run(cluster.refreshes))
     return cluster
   })

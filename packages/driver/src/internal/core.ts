@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import type { CqlError } from "../CqlError.ts"
 import type { Resolved, Resolver } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
+import type { SchemaAgreement } from "../ResultSet.ts"
 import type { Node } from "../Snapshot.ts"
 import * as StatementKind from "../StatementKind.ts"
 import { Budget, type Share } from "./budget.ts"
@@ -34,9 +35,14 @@ export interface SlowPath {
   /** Prepares the statement again on any node, because a value does not fit its types. */
   readonly refresh: (prepared: Prepared) => Effect.Effect<void, CqlError>
   /**
-   * After a change of the schema on `connection`: waits until the nodes agree with that node, and reads what routing needs.
+   * After a change of the schema on `connection`: waits until the nodes agree with that node, not longer than the request may, and reads
+   * what routing needs.
    */
-  readonly schemaChanged: (connection: Connection, change: SchemaChange) => Effect.Effect<void>
+  readonly schemaChanged: (
+    connection: Connection,
+    change: SchemaChange,
+    leftMillis: number
+  ) => Effect.Effect<SchemaAgreement | undefined>
   /** In the background: has a server tell of the tablet of these values, which the answer to a conditional statement does not. */
   readonly learnTablet: (prepared: Prepared, values: ReadonlyArray<unknown>) => void
 }

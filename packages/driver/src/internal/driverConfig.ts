@@ -2,7 +2,6 @@ import * as Limits from "@effect-scylla/pool/Limits"
 import * as Tls from "@effect-scylla/pool/Tls"
 import * as Schedule from "effect/Schedule"
 import type { Checked, Options } from "../Options.ts"
-import { AGREEMENT_MILLIS } from "./cluster.ts"
 import { CLIENT_TIMEOUT, SERVER_TIMEOUT } from "./systemTables.ts"
 
 /**
@@ -10,7 +9,7 @@ import { CLIENT_TIMEOUT, SERVER_TIMEOUT } from "./systemTables.ts"
  * addresses. The form is version 1 of ScyllaDB's schema, which refuses keys that it does not know (gocql
  * `docs/driver-config-schema.json`).
  */
-export const make = (options: Options, { defaults, pool, session }: Checked): string => {
+export const make = (options: Options, { agreementMillis, defaults, pool, session }: Checked): string => {
   const { consistency, pageSize, serialConsistency } = defaults.request
   const { localDatacenter } = options
   const { reconnect, tls } = pool
@@ -44,7 +43,7 @@ export const make = (options: Options, { defaults, pool, session }: Checked): st
     },
     "control-plane": {
       queries: { system: { timeout: { "client-side-ms": CLIENT_TIMEOUT, "server-side-ms": SERVER_TIMEOUT } } },
-      schema: { agreement: { "timeout-ms": AGREEMENT_MILLIS } }
+      schema: { agreement: timeout(agreementMillis) }
     },
     query: {
       defaults: {

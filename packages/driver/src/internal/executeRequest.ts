@@ -30,9 +30,10 @@ import {
 } from "../CqlError.ts"
 import { levelsOf, type Resolved, timeoutOf } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
-import { countOf, empty, ResultSet } from "../ResultSet.ts"
+import { countOf, type Effort, empty, ResultSet, type SchemaAgreement } from "../ResultSet.ts"
 import { decide, mayBeSentTwice, outcomeOf } from "../RetryPolicy.ts"
 import type { Node } from "../Snapshot.ts"
+import type * as Speculation from "../Speculation.ts"
 import * as StatementKind from "../StatementKind.ts"
 import { type Core, SLOWEST } from "./core.ts"
 import * as Frames from "./frames.ts"
@@ -88,7 +89,13 @@ const atLevel = (options: Resolved, consistency: Resolved["request"]["consistenc
 
 /** Rows in one of the forms that few ask for. */
 const readAs = (form: Resolved["rows"], decoder: RowDecoder, body: Reader): Array<any> =>
-  form === "arrays" ? decoder.readArrays(body) : form === "lazy" ? decoder.readLazy(body) : [decoder.readColumns(body)]
+  typeof form === "object"
+    ? decoder.readMade(body, form)
+    : form === "arrays"
+    ? decoder.readArrays(body)
+    : form === "lazy"
+    ? decoder.readLazy(body)
+    : [decoder.readColumns(body)]
 
 /** An attempt that is given up because its time is over. */
 interface Overdue {
@@ -117,6 +124,8 @@ interface Race {
   /** The one that took too long. */
   first: ExecuteRequest
   isAnswered: boolean
+  /** Besides the first. */
+  speculations: number
 }
 
 /**
@@ -174,7 +183,11 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
       this.prepared = subject.routing?.statement
       this.values = subject.routing?.values ?? values
     } else {
-      this.prepared = subject.form === "prepared" ? subject : undefined
+      this.prepared = subject.form === "prepared"
+        ? subject
+        : subject.form === "encoded"
+        ? subject.prepared
+        : undefined
       this.values = values
     }
     this.options = options
@@ -245,6 +258,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     core.ticker.send(this)
     const { speculation } = options
     if (speculation === undefined || this.race !== undefined || !this.isRepeatable) return
+    if (speculation.next !== undefined) return this.speculateBy(speculation.next)
     const { latencies } = this.subject.usual
     if (speculation.quantile > 0 && latencies === undefined) this.subject.usual.latencies = new Latencies()
     const millis = speculation.quantile === 0 ? speculation.millis : latencies?.quantile(speculation.quantile)
@@ -252,6 +266,29 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const delay = speculation.quantile === 0 ? millis : millis / 1_000
     // What would come after its time is over is not waited for.
     if (delay < this.left) core.speculator.add(this, delay)
+  }
+
+  /** A function says when. What it throws is a defect. */
+  private speculateBy(next: (asked: number) => number | undefined): void {
+    let delay: number | undefined
+    try {
+      delay = next(1)
+    } catch (cause) {
+      return this.settle(Exit.die(cause))
+    }
+    if (delay !== undefined && delay >= 0 && delay < this.left) this.core.speculator.add(this, delay)
+  }
+
+  /** When further ones are asked, in milliseconds from the first that is: `max` in all. */
+  private delaysOf({ max, next }: Speculation.Resolved, delay: number): ReadonlyArray<number> {
+    const delays: Array<number> = []
+    let sum = 0
+    for (let asked = 2; asked <= max; asked++) {
+      const wait = next === undefined ? delay : next(asked)
+      if (wait === undefined || !(wait >= 0)) break
+      delays.push(sum += wait)
+    }
+    return delays
   }
 
   /** Called by the ticker. */
@@ -338,6 +375,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
             subject.text,
             this.timestamp
           )
+        } else if (subject.form === "encoded") {
+          Frames.writeEncoded(out, core, this.options, subject, dialect, this.timestamp)
         } else {
           BatchFrame.write(
             out,
@@ -368,7 +407,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   /** Called when it takes longer than it should: asks other nodes, too, and takes the first answer. */
   onImpatient(): void {
     const { core, history, node, options } = this
-    const { max, millis, quantile } = options.speculation!
+    const { millis, quantile } = options.speculation!
     const delay = quantile === 0 ? millis : (this.subject.usual.latencies?.quantile(quantile) ?? 0) / 1_000
     // Who waits for room has asked nobody yet.
     if (node === undefined || this.stream < 0 || history?.place?.isWaiting === true) {
@@ -381,13 +420,14 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { tried } = shared
     if (Ways.others(this, [...tried, node], false).length === 0) return
     tried.push(node)
-    const race: Race = { first: this, isAnswered: false }
+    const race: Race = { first: this, isAnswered: false, speculations: 0 }
     const spare = (): Effect.Effect<any, CqlError> => {
       if (!core.retries.maySpeculate(core.requests)) {
         options.series.throttle()
         return Effect.interrupt
       }
       options.series.speculate()
+      race.speculations++
       if (this.traced !== undefined) this.traced.speculations++
       const other = this.renew()
       other.race = race
@@ -402,13 +442,17 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     }
     const first = spare()
     if (first === Effect.interrupt) return
-    const later = Array.from(
-      { length: max - 1 },
-      (_, i) =>
-        Effect.andThen(
-          Effect.sleep((i + 1) * delay),
-          Effect.suspend(() => Ways.others(this, tried, false).length > 0 ? spare() : Effect.interrupt)
-        )
+    let delays: ReadonlyArray<number>
+    try {
+      delays = this.delaysOf(options.speculation!, delay)
+    } catch (cause) {
+      return this.settle(Exit.die(cause))
+    }
+    const later = delays.map((millis) =>
+      Effect.andThen(
+        Effect.sleep(millis),
+        Effect.suspend(() => Ways.others(this, tried, false).length > 0 ? spare() : Effect.interrupt)
+      )
     )
     this.race = race
     this.handOver((rest) =>
@@ -597,7 +641,10 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
           this.options.series.page()
         }
         if (!whole) {
-          return this.succeedLater(core.ticker, new ResultSet<Row>(rows, pagingState, decoder, prefix, node, bytes))
+          return this.succeedLater(
+            core.ticker,
+            new ResultSet<Row>(rows, pagingState, decoder, prefix, node, bytes, this.effort())
+          )
         }
         return pagingState === null
           ? this.succeedLater(core.ticker, rows)
@@ -611,15 +658,24 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
         const change = Response.readSchemaChange(body)
         core.schema.add(change)
         // It is done, whether the nodes agree on it in time or not.
-        const agreed = Effect.timeoutOption(core.slow.schemaChanged(this.connection!, change), this.left)
-        return this.settle(Effect.as(agreed, this.whole ? [] : empty(prefix, node)))
+        const agreement = core.slow.schemaChanged(this.connection!, change, this.left)
+        return this.settle(
+          Effect.map(agreement, (agreement) => this.whole ? [] : empty(prefix, node, this.effort(change, agreement)))
+        )
       }
-      return this.succeedLater(core.ticker, this.whole ? [] : empty(prefix, node))
+      return this.succeedLater(core.ticker, this.whole ? [] : empty(prefix, node, this.effort()))
     }
     if (opcode === Frame.Opcode.ERROR) {
       return this.failed(ServerError.read(body, this.connection!.dialect), true)
     }
     throw new Error(`an answer with opcode 0x${opcode.toString(16)}`)
+  }
+
+  /** What came before the answer, and with it, of the few requests that have something of it. */
+  private effort(schemaChange?: Response.SchemaChange, schemaAgreement?: SchemaAgreement): Effort | undefined {
+    const { history, race } = this
+    if (history === undefined && race === undefined && schemaChange === undefined) return undefined
+    return { attempts: history?.attempts ?? [], speculations: race?.speculations ?? 0, schemaChange, schemaAgreement }
   }
 
   /** It is counted, and noted where it took long. */
@@ -724,7 +780,12 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     const { begun, isIdempotent, kind, left, options } = this
     const { sameNode, unavailable } = history
     const failure = { reason, sent, kind, isIdempotent, isSerial: options.isSerial, sameNode, unavailable }
-    return judge(this, history, failure, { outcome: outcomeOf({ reason, sent, kind }), begun, leftMillis: left })
+    return judge(this, history, failure, {
+      outcome: outcomeOf({ reason, sent, kind }),
+      begun,
+      leftMillis: left,
+      node: this.node!
+    })
   }
 
   /** What comes of giving up this attempt. */

@@ -2,10 +2,12 @@
 import * as BatchFrame from "@effect-scylla/protocol/BatchFrame"
 import type * as Dialect from "@effect-scylla/protocol/Dialect"
 import * as Request from "@effect-scylla/protocol/Request"
+import type { Writer } from "@effect-scylla/protocol/Writer"
 import type { Resolved } from "../ExecuteOptions.ts"
 import { layoutOf, type Prepared } from "../Prepared.ts"
 import type { BatchStatement } from "./batchStatement.ts"
 import type { Core } from "./core.ts"
+import type { EncodedStatement } from "./encodedStatement.ts"
 import type { PlainText } from "./plainTexts.ts"
 
 const BATCH_KINDS: ReadonlyArray<Request.BatchKind> = ["logged", "unlogged", "counter"]
@@ -50,6 +52,33 @@ export const queryTemplate = (
     keyspace === undefined ? request : { ...request, keyspace },
     { dialect, tracing, stamped: core.stamps(kind, options), customPayload: options.customPayload }
   )
+}
+
+/** Appends the frame of a statement whose values are bytes already. Throws `EncodeError`; nothing is appended then. */
+export const writeEncoded = (
+  w: Writer,
+  core: Core,
+  options: Resolved,
+  { encoded, statement }: EncodedStatement,
+  dialect: Dialect.Dialect,
+  timestamp: number
+): void => {
+  const { customPayload, tracing } = options
+  const { serialConsistency: _, ...unconditional } = options.request
+  const isStamped = core.stamps(statement.kind, options)
+  const request = {
+    ...(statement.kind.isConditional ? options.request : unconditional),
+    ...(isStamped ? { timestamp: BigInt(timestamp) } : {})
+  }
+  const envelope = { dialect, tracing, customPayload }
+  if (statement.form === "text") {
+    const own = options.keyspace === undefined ? request : { ...request, keyspace: options.keyspace }
+    return Request.encode(w, 0, { _tag: "Query", query: statement.text, options: own, values: encoded }, envelope)
+  }
+  // Positions are all that an EXECUTE goes by.
+  const values = { values: encoded.values }
+  const resultMetadataId = dialect.metadataIds ? statement.known?.id : undefined
+  Request.encode(w, 0, { _tag: "Execute", id: statement.id, resultMetadataId, options: request, values }, envelope)
 }
 
 /** Of a batch. */

@@ -2,6 +2,7 @@ import { TICK_MILLIS } from "@effect-scylla/pool/Ticker"
 import type { Consistency } from "@effect-scylla/protocol/Consistency"
 import * as Duration from "effect/Duration"
 import type { Outcome } from "../CqlError.ts"
+import type { Coordinator } from "../ResultSet.ts"
 import { decide, type Decision, type Failure, govern, type Verdict } from "../RetryPolicy.ts"
 import type { History } from "./history.ts"
 import type { Routed } from "./ways.ts"
@@ -26,10 +27,15 @@ export const judge = (
   { core, options, subject }: Routed,
   history: History,
   failure: Failure,
-  told: { readonly outcome: Outcome | undefined; readonly begun: number; readonly leftMillis: number }
+  told: {
+    readonly outcome: Outcome | undefined
+    readonly begun: number
+    readonly leftMillis: number
+    readonly node: Coordinator
+  }
 ): Judgement => {
   const { reason, sent } = failure
-  const { begun, leftMillis, outcome } = told
+  const { begun, leftMillis, node, outcome } = told
   const proposed = decide(failure)
   const { policy } = options.retry
   let verdict: Verdict = { decision: proposed }
@@ -41,6 +47,7 @@ export const judge = (
       proposed,
       attempts: history.attempts.length + 1,
       statement: subject.text,
+      node,
       consistency: options.request.consistency,
       label,
       profile,

@@ -192,7 +192,7 @@ export class Router {
       if (this.hash(prepared, values)) {
         const isPinned = options.isSerial || isConditional
         if (prepared.replicas !== undefined) {
-          const best = this.among(prepared.replicas[this.segmentHere(snapshot)] ?? NOBODY, undefined, isPinned, skip)
+          const best = this.among(prepared.replicas.of(this.segmentHere(snapshot)), undefined, isPinned, skip)
           if (best !== undefined) return this.counted(best)
           isKnown = true
         } else if (prepared.tabletTable !== undefined) {
@@ -233,7 +233,7 @@ export class Router {
     const found = this.findKey(way, prepared)
     const replicas = found?.keyspace.replicas
     if (replicas !== undefined) {
-      const best = this.among(replicas[this.segmentHere(this.snapshot)] ?? NOBODY, undefined, isPinned, skip)
+      const best = this.among(replicas.of(this.segmentHere(this.snapshot)), undefined, isPinned, skip)
       return best === undefined ? this.routeAnywhere("otherNode", skip) : this.counted(best)
     }
     return found?.tabletTable === undefined
@@ -296,7 +296,7 @@ export class Router {
       })
       return { token, replicas, isLed: isGlobal && tablet?.version !== undefined }
     }
-    const nodes = segments?.[this.segmentHere(snapshot)] ?? NOBODY
+    const nodes = segments?.of(this.segmentHere(snapshot)) ?? NOBODY
     const replicas = nodes.flatMap((node) => {
       const sharding = node.pool?.sharding
       return node.pool === undefined ? [] : [{
@@ -559,7 +559,7 @@ export class Router {
     if (prepared !== undefined && prepared.routedBy === snapshot && this.hash(prepared, values)) {
       const { replicas, tabletTable } = prepared
       if (replicas !== undefined) {
-        for (const node of replicas[this.segmentHere(snapshot)] ?? []) nodes.add(node)
+        for (const node of replicas.of(this.segmentHere(snapshot))) nodes.add(node)
       } else if (tabletTable !== undefined) {
         for (const { host } of this.tablets.find(tabletTable, token.hi, token.lo)?.replicas ?? []) {
           const node = snapshot.hosts.get(host)

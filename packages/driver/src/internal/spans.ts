@@ -18,6 +18,7 @@ const operationOf = (subject: Subject): string =>
 const tableOf = (subject: Subject): { readonly keyspace: string; readonly table: string } => {
   if (subject.form === "prepared") return subject
   if (subject.form === "text") return NONE
+  if (subject.form === "encoded") return subject.prepared ?? NONE
   const [first] = subject.prepared
   return first ?? NONE
 }

@@ -1,11 +1,14 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { PoolError } from "@effect-scylla/pool/PoolError"
-import type { Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
+import * as Partitioner from "@effect-scylla/sharding/Partitioner"
 import type { TabletInfo } from "@effect-scylla/sharding/TabletMap"
 import { minimum } from "@effect-scylla/sharding/Token"
 import * as Effect from "effect/Effect"
 import type { KeyspaceRow } from "../Snapshot.ts"
+import { paced } from "./paced.ts"
+import * as Tokens from "./tokens.ts"
 
 /** Milliseconds for a read of metadata: 5 s on the server where it lets itself be told, a second more here. */
 export const SERVER_TIMEOUT = 5_000
@@ -16,12 +19,13 @@ export interface NodeRow {
   readonly hostId: string
   /** Where clients reach it. */
   readonly address: string
+  /** `undefined`: the server does not tell. */
+  readonly port: number | undefined
   /** Where its peers reach it, which is what ScyllaDB's events say. */
   readonly peer: string
   readonly datacenter: string
   readonly rack: string
-  readonly tokens: ReadonlyArray<bigint>
-  readonly tokenTexts: ReadonlyArray<string>
+  readonly tokens: Tokens.Tokens
   readonly releaseVersion: string
   readonly schemaVersion: string
 }
@@ -36,7 +40,8 @@ export interface Topology {
   readonly skipped: ReadonlyArray<string>
 }
 
-type Problem = PoolError | ServerError
+/** Why something could not be read. */
+export type Problem = PoolError | ServerError
 
 interface Page {
   readonly rows: ReadonlyArray<Row>
@@ -97,46 +102,85 @@ export const queryPages = (
     return rows
   })
 
-const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
+export const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
 const isWildcard = (address: string): boolean => address === "" || address === "0.0.0.0" || address === "::"
 
-const tokensOf = (value: unknown): ReadonlyArray<bigint> =>
-  value instanceof Set
-    ? [...value].flatMap((token) => /^-?\d+$/.test(String(token)) ? [BigInt(String(token))] : [])
-    : []
+/** A port, where it is one. */
+export const portOf = (value: unknown): number | undefined =>
+  typeof value === "number" && value > 0 && value <= 65_535 ? value : undefined
 
-/** One row of local or peers. `undefined` for a row that is not whole: a node that is joining has one. */
-const nodeOf = (row: Row, address: string, peer: string): NodeRow | undefined => {
-  const hostId = text(row["host_id"])
-  const datacenter = text(row["data_center"])
-  if (hostId === "" || address === "" || datacenter === "") return undefined
-  return {
-    hostId,
-    address,
-    peer,
-    datacenter,
-    rack: text(row["rack"]),
-    tokens: tokensOf(row["tokens"]),
-    tokenTexts: row["tokens"] instanceof Set ? [...row["tokens"]].map(String) : [],
-    releaseVersion: text(row["release_version"]),
-    schemaVersion: text(row["schema_version"])
+/**
+ * Reads who is in the cluster, again and again: tokens are read where they are others than before, so that a look at a large cluster in
+ * which nothing has changed costs little, and one that is all new holds nobody up.
+ */
+export class TopologyReader {
+  private readonly decoders = new RowDecoders({
+    uuid: "string",
+    types: {
+      "system.local.tokens": Tokens.codec,
+      "system.peers.tokens": Tokens.codec,
+      "system.peers_v2.tokens": Tokens.codec
+    }
+  })
+  private known: ReadonlyMap<string, Tokens.Tokens> = new Map()
+
+  /** `dialled` is the address of the control connection. */
+  read(connection: Connection, dialled: string): Effect.Effect<Topology, Problem> {
+    return Effect.gen({ self: this }, function*() {
+      const { decoders } = this
+      const [own] = yield* query(connection, decoders, "SELECT * FROM system.local WHERE key = 'local'")
+      const peers = yield* this.peers(connection)
+      return yield* paced(this.topologyOf(own, peers, dialled))
+    })
   }
-}
 
-/** Reads who is in the cluster. `dialled` is the address of the control connection. */
-export const topology = (
-  connection: Connection,
-  decoders: RowDecoders,
-  dialled: string
-): Effect.Effect<Topology, Problem> =>
-  Effect.gen(function*() {
-    const [own] = yield* query(connection, decoders, "SELECT * FROM system.local WHERE key = 'local'")
-    const peers = yield* query(connection, decoders, "SELECT * FROM system.peers")
+  /** With a port for each node where the server (Cassandra 4 and later) tells it. */
+  private peers(connection: Connection): Effect.Effect<ReadonlyArray<Row>, Problem> {
+    const { decoders } = this
+    const plain = () => query(connection, decoders, "SELECT * FROM system.peers")
+    if (connection.features.isScylla) return plain()
+    return Effect.catchTag(
+      query(connection, decoders, "SELECT * FROM system.peers_v2"),
+      "InvalidRequest",
+      plain
+    )
+  }
+
+  private *topologyOf(own: Row | undefined, peers: ReadonlyArray<Row>, dialled: string): Generator<void, Topology> {
+    const partitioner = text(own?.["partitioner"])
+    const { kind } = Partitioner.resolve(partitioner === "" ? "Murmur3Partitioner" : partitioner, "cassandra")
+    const isInt64 = kind === "murmur3" || kind === "unknown"
+    const tokens = new Map<string, Tokens.Tokens>()
+    /** One row of local or peers. `undefined` for a row that is not whole: a node that is joining has one. */
+    const nodeOf = (row: Row, address: string, port: number | undefined, peer: string): NodeRow | undefined => {
+      const hostId = text(row["host_id"])
+      const datacenter = text(row["data_center"])
+      if (hostId === "" || address === "" || datacenter === "") return undefined
+      const raw = row["tokens"]
+      const read = raw instanceof Tokens.RawTokens ? raw.read(isInt64, this.known.get(hostId)) : Tokens.NO_TOKENS
+      tokens.set(hostId, read)
+      return {
+        hostId,
+        address,
+        port,
+        peer,
+        datacenter,
+        rack: text(row["rack"]),
+        tokens: read,
+        releaseVersion: text(row["release_version"]),
+        schemaVersion: text(row["schema_version"])
+      }
+    }
     const skipped: Array<string> = []
     const rpc = text(own?.["rpc_address"])
     const local = own === undefined
       ? undefined
-      : nodeOf(own, isWildcard(rpc) ? dialled : rpc, text(own["broadcast_address"]) || dialled)
+      : nodeOf(
+        own,
+        isWildcard(rpc) ? dialled : rpc,
+        portOf(own["rpc_port"]),
+        text(own["broadcast_address"]) || dialled
+      )
     if (local === undefined) {
       // Nothing can be routed without it, but the node itself can still be used.
       skipped.push(`system.local of ${dialled} has no host id or datacenter`)
@@ -145,32 +189,35 @@ export const topology = (
     if (local !== undefined) nodes.set(local.hostId, local)
     for (const row of peers) {
       const peer = text(row["peer"])
-      const rpc = text(row["rpc_address"])
-      const node = nodeOf(row, isWildcard(rpc) ? peer : rpc, peer)
+      const rpc = text(row["native_address"] ?? row["rpc_address"])
+      const node = nodeOf(row, isWildcard(rpc) ? peer : rpc, portOf(row["native_port"]), peer)
       if (node === undefined) skipped.push(`the row of ${peer} in system.peers is not whole`)
       else if (nodes.has(node.hostId)) skipped.push(`the row of ${peer} in system.peers is the asked node itself`)
       else nodes.set(node.hostId, node)
+      yield
     }
     const unknown: NodeRow = {
       hostId: dialled,
       address: dialled,
+      port: undefined,
       peer: dialled,
       datacenter: text(own?.["data_center"]),
       rack: "",
-      tokens: [],
-      tokenTexts: [],
+      tokens: Tokens.NO_TOKENS,
       releaseVersion: "",
       schemaVersion: ""
     }
     if (local === undefined) nodes.set(unknown.hostId, unknown)
+    this.known = tokens
     return {
       clusterName: text(own?.["cluster_name"]),
-      partitioner: text(own?.["partitioner"]),
+      partitioner,
       local: local ?? unknown,
       nodes: [...nodes.values()],
       skipped
     }
-  })
+  }
+}
 
 /** Reads how keyspaces are replicated. */
 export const keyspaces = (
@@ -220,6 +267,14 @@ const ownVersion = (
 /** Milliseconds between rounds of gossip: no answer after that, and the peers may have heard more. */
 const GOSSIP = 1_000
 
+/** Who has which version of the schema; of nodes that are left out, nothing is told. */
+export interface SchemaVersions {
+  /** That of the node that was asked. */
+  readonly own: string
+  /** Host ids of those that have another one. */
+  readonly others: ReadonlyArray<string>
+}
+
 /**
  * The schema versions that the asked node and its live peers have. What a node knows of its peers is a round of gossip old, a
  * second or so: one that seems to have another version is asked itself (as the Rust driver asks all), where `connectionTo` has
@@ -228,23 +283,27 @@ const GOSSIP = 1_000
 export const schemaVersions = (
   connection: Connection,
   decoders: RowDecoders,
-  isUp: (address: string) => boolean,
-  connectionTo: (address: string) => Connection | undefined
-): Effect.Effect<ReadonlySet<string>, Problem> =>
+  isUp: (hostId: string) => boolean,
+  connectionTo: (hostId: string) => Connection | undefined
+): Effect.Effect<SchemaVersions, Problem> =>
   Effect.gen(function*() {
     const own = yield* ownVersion(connection, decoders)
-    const peers = yield* query(connection, decoders, "SELECT peer, rpc_address, schema_version FROM system.peers")
-    const versions = yield* Effect.forEach(peers, (row) => {
-      const rpc = text(row["rpc_address"])
-      const address = isWildcard(rpc) ? text(row["peer"]) : rpc
+    const peers = yield* query(
+      connection,
+      decoders,
+      "SELECT peer, rpc_address, schema_version, host_id FROM system.peers"
+    )
+    const others = yield* Effect.forEach(peers, (row) => {
+      const hostId = text(row["host_id"])
       const heard = text(row["schema_version"])
-      if (heard === "" || heard === own || !isUp(address)) return Effect.succeed(own)
-      const direct = connectionTo(address)
-      return direct === undefined
+      if (heard === "" || heard === own || !isUp(hostId)) return Effect.succeed([])
+      const direct = connectionTo(hostId)
+      const version = direct === undefined
         ? Effect.succeed(heard)
         : Effect.orElseSucceed(ownVersion(direct, decoders, GOSSIP), () => heard)
+      return Effect.map(version, (version) => version === own ? [] : [hostId])
     }, { concurrency: "unbounded" })
-    return new Set([own, ...versions])
+    return { own, others: others.flat() }
   })
 
 /** Tablets as `system.tablets` has them, whole. Servers may have another table there: what is not understood is left out. */

@@ -1,6 +1,8 @@
 import type { BigDecimal } from "effect/BigDecimal"
 import type { Uuid } from "../Uuid.ts"
 import type { CqlDuration, Inet, LocalDate, LocalTime } from "../Value.ts"
+import type { Writer } from "../Writer.ts"
+import type { CqlType } from "./types.ts"
 
 /**
  * How values appear in JavaScript.
@@ -26,6 +28,25 @@ export interface CodecOptions {
    * it later does not count.
    */
   readonly types?: UserCodecs | undefined
+  /**
+   * The codec of a type by the type itself, asked once for each when a decoder or encoder is compiled; `undefined` for the usual one.
+   * Goes before `types`.
+   */
+  readonly codecOf?: ((type: CqlType) => InPlaceCodec | undefined) | undefined
+}
+
+/**
+ * A codec that reads a value where it lies in a page, and writes it where it goes in a request. What it throws becomes the `cause` of a
+ * `DecodeError` or `EncodeError`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface InPlaceCodec {
+  /** The value of the `length` bytes at `pos`, of which there may be none. The memory is used again: what is kept of it is a copy. */
+  read(bytes: Uint8Array, view: DataView, pos: number, length: number): unknown
+  /** Writes the length of the value and the value; null and `Unset` do not come here. */
+  write(w: Writer, value: unknown): void
 }
 
 /**

@@ -18,7 +18,7 @@ import { copyBytes, type FastBuffer, swap32, SWAP_FROM } from "./fastBuffer.ts"
 import { fixedSize } from "./fixedSize.ts"
 import { decodeText } from "./text.ts"
 import { codecOfColumn, codecOfType } from "./userCodecs.ts"
-import { withCodec } from "./userDecoders.ts"
+import { inPlace, withCodec } from "./userDecoders.ts"
 import type { ValueDecoder } from "./valueCodec.ts"
 import { VintCursor } from "./vint.ts"
 
@@ -308,6 +308,8 @@ const floatVector = (name: string, count: number): ValueDecoder => (b, v, p, l) 
 
 /** Compiles the decoder of a type. */
 export const decoderOf = (type: CqlType, options: CodecOptions): ValueDecoder => {
+  const own = options.codecOf?.(type)
+  if (own !== undefined) return inPlace(own, type)
   const codec = codecOfType(type, options)
   return codec === undefined
     ? builtInDecoderOf(type, options)

@@ -21,7 +21,7 @@ import { isBytes, isMap, isPlain, isSet, millisOf, typedArrayName } from "./kind
 import { describe, describeKey, inside, Mismatch, mismatch, quote } from "./mismatch.ts"
 import { decimalOf, integerOf } from "./numeric.ts"
 import { codecOfColumn, codecOfType } from "./userCodecs.ts"
-import { withCodec } from "./userEncoders.ts"
+import { inPlace, withCodec } from "./userEncoders.ts"
 import type { ValueEncoder } from "./valueCodec.ts"
 import { putUnsigned, unsignedSize, writeUnsigned, zigzag } from "./vint.ts"
 
@@ -353,6 +353,7 @@ const columnEncoder = (column: Column, name: string, type: CqlType, options: Cod
  */
 export const variableEncoder = (column: Column, options: CodecOptions): ValueEncoder => {
   const { name, type } = column
+  if (options.codecOf?.(type) !== undefined) return encoderOf(type, options)
   const compared = type._tag === "List" ? /^in\((.*)\)$/s.exec(name) : null
   return compared === null || type._tag !== "List"
     ? columnEncoder(column, name, type, options)
@@ -416,6 +417,8 @@ const isFloats = (value: unknown): value is Float32Array =>
 
 /** Compiles the encoder of a type. */
 export const encoderOf = (type: CqlType, options: CodecOptions): ValueEncoder => {
+  const own = options.codecOf?.(type)
+  if (own !== undefined) return inPlace(own, type)
   const codec = codecOfType(type, options)
   return codec === undefined
     ? builtInEncoderOf(type, options)

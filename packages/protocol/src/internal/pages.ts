@@ -29,14 +29,18 @@ const valueOf = (decoder: ValueDecoder, i: number): string => {
  * Straight-line code for one shape: half the price of the loop below (measured), where the platform allows `new Function`.
  * `row` is the source of a row of the values `c0`, `c1`…
  */
-const generateRows = <A>(decoders: ReadonlyArray<ValueDecoder>, row: string): Read<Array<A>> => {
+const generateRows = <A>(
+  decoders: ReadonlyArray<ValueDecoder>,
+  row: string,
+  make?: (...values: Array<unknown>) => A
+): Read<Array<A>> => {
   const cells = decoders.map((decoder, i) =>
     `l=v.getInt32(p);p+=4;let c${i}=null;if(l>=0){if(l>e-p)x();c${i}=${valueOf(decoder, i)};p+=l}`
   )
   // An array of its exact size where pages are small: one that grows takes 17 slots for its first row.
   const body = `return function(r,n){const b=r.bytes,v=r.view,e=r.end,o=n>1024?[]:new Array(n);let p=r.pos,l=0;` +
     `for(let i=0;i<n;i++){${cells.join("")}if(p>e)x();o[i]=${row}}r.pos=p;return o}`
-  return new Function("x", "U", ...parameters(decoders), body)(cutOff, Uuid, ...decoders) as Read<Array<A>>
+  return new Function("x", "U", "R", ...parameters(decoders), body)(cutOff, Uuid, make, ...decoders) as Read<Array<A>>
 }
 
 /** The same without code generation, for platforms that forbid it. */
@@ -153,3 +157,16 @@ export const columns = (
   generated: boolean
 ): Read<ReadonlyArray<ColumnValues>> =>
   mayGenerate(decoders, generated) ? generateColumns(decoders) : interpretColumns(decoders)
+
+/** Rows by a function of their values. */
+export const made = <A>(
+  decoders: ReadonlyArray<ValueDecoder>,
+  make: (...values: Array<unknown>) => A,
+  generated: boolean
+): Read<Array<A>> => {
+  if (mayGenerate(decoders, generated)) {
+    return generateRows<A>(decoders, `R(${decoders.map((_, i) => `c${i}`).join(",")})`, make)
+  }
+  const read = arrays(decoders, generated)
+  return (r, count) => read(r, count).map((values) => make(...values))
+}

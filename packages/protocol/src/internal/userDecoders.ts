@@ -1,6 +1,7 @@
 import type { CqlType } from "../CqlType.ts"
 import { format } from "../CqlType.ts"
 import { DecodeError } from "../ProtocolError.ts"
+import type { InPlaceCodec } from "./codecOptions.ts"
 import { copyBytes } from "./fastBuffer.ts"
 import { type AnyCodec, isBytesCodec, messageOf, passesBy } from "./userCodecs.ts"
 import type { ValueDecoder } from "./valueCodec.ts"
@@ -32,5 +33,14 @@ export const withCodec = (codec: AnyCodec, type: CqlType, builtIn: () => ValueDe
     } catch (cause) {
       throw failed(type, cause)
     }
+  }
+}
+
+/** A codec that reads in place. */
+export const inPlace = (codec: InPlaceCodec, type: CqlType): ValueDecoder => (b, v, p, l) => {
+  try {
+    return codec.read(b, v, p, l)
+  } catch (cause) {
+    throw failed(type, cause)
   }
 }

@@ -1,5 +1,6 @@
 import { type CqlType, format } from "../CqlType.ts"
 import { Empty, Unset } from "../Value.ts"
+import type { InPlaceCodec } from "./codecOptions.ts"
 import { isBytes } from "./kinds.ts"
 import { describe, Mismatch } from "./mismatch.ts"
 import { type AnyCodec, isBytesCodec, messageOf, passesBy } from "./userCodecs.ts"
@@ -47,6 +48,18 @@ export const withCodec = (codec: AnyCodec, type: CqlType, builtIn: () => ValueEn
     } catch (error) {
       if (error instanceof Mismatch) error.detail += ` (of the codec for ${name}, for ${describe(value)})`
       throw error
+    }
+  }
+}
+
+/** A codec that writes in place. */
+export const inPlace = (codec: InPlaceCodec, type: CqlType): ValueEncoder => {
+  const name = format(type)
+  return (w, value) => {
+    try {
+      codec.write(w, value)
+    } catch (cause) {
+      throw new Mismatch(name, `the codec for ${name} threw on ${describe(value)}: ${messageOf(cause)}`, cause)
     }
   }
 }

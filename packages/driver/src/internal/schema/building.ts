@@ -203,10 +203,10 @@ export interface Built {
   readonly views: ReadonlyMap<string, Schema.View>
 }
 
-/** Made in one turn. */
-const AT_ONCE = 32
+/** Made in one step. */
+const AT_ONCE = 8
 
-/** Yields where others may have a turn. */
+/** In steps, see `paced`. */
 function* each<A, B>(all: ReadonlyArray<A>, make: (one: A) => B): Generator<void, ReadonlyArray<B>> {
   const out: Array<B> = []
   for (const [i, one] of all.entries()) {
@@ -216,7 +216,7 @@ function* each<A, B>(all: ReadonlyArray<A>, make: (one: A) => B): Generator<void
   return out
 }
 
-/** Of one keyspace. Yields where others may have a turn. */
+/** Of one keyspace. In steps, see `paced`. */
 export function* relations(
   { columns, indexes, masks, scylla, tables, views }: Reading.Relations,
   types: Types,
@@ -387,7 +387,7 @@ export const properties = ({ hasTablets, keyspaces, scylla }: Reading.Properties
   }))
 }
 
-/** All of them, by name. Yields where others may have a turn. */
+/** All of them, by name. In steps, see `paced`. */
 export function* keyspaces(
   rows: Reading.All,
   isScylla: boolean

@@ -23,10 +23,10 @@ const change = <A>(
 /** Where it is another one of the name, made again, it has gone first. */
 const isAnother = (before: Named, after: Named): boolean => before.id !== after.id
 
-/** Compared in one turn. */
-const AT_ONCE = 32
+/** Compared in one step. */
+const AT_ONCE = 8
 
-/** Yields where others may have a turn. */
+/** In steps, see `paced`. */
 function* differences<A extends Named>(
   target: string,
   before: ReadonlyMap<string, A>,

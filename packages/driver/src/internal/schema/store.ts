@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { CqlError, InvalidConfiguration } from "../../CqlError.ts"
+import { paced } from "../paced.ts"
 import * as Building from "./building.ts"
 import { isSame } from "./comparing.ts"
 import { between } from "./differences.ts"
@@ -48,16 +49,6 @@ const CHANGES = 1_024
 const EMPTY: Schema.Snapshot = { version: "", keyspaces: new Map(), isComplete: false }
 
 type Keyspaces = ReadonlyMap<string, Schema.Keyspace | undefined>
-
-/** Hundreds of tables take their time: others have a turn in between. */
-const inTurns = <A>(work: Generator<void, A>): Effect.Effect<A> =>
-  Effect.gen(function*() {
-    for (;;) {
-      const step = work.next()
-      if (step.done === true) return step.value
-      yield* Effect.yieldNow
-    }
-  })
 
 export class Store {
   snapshot: Schema.Snapshot = EMPTY
@@ -98,12 +89,13 @@ export class Store {
     this.due.openUnsafe()
   }
 
-  /** This client has changed something, and the nodes agree: it is known when this ends. */
-  readonly settle = (change: SchemaChange): Effect.Effect<void> =>
+  /** This client has changed something, and the nodes agree: it is known when this ends, or later where there is not the time. */
+  readonly settle = (change: SchemaChange, leftMillis: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (!this.concerns(change.keyspace)) return Effect.void
       this.heard.add(change)
-      return Effect.ignore(this.catchUp(false))
+      this.due.openUnsafe()
+      return Effect.ignore(Effect.timeoutOption(this.catchUp(false), Math.max(0, leftMillis)))
     })
 
   readonly keyspace = (name: string): Effect.Effect<Option.Option<Schema.Keyspace>, CqlError> =>
@@ -322,7 +314,7 @@ export class Store {
       for (const [name, after] of found) {
         const isKnown = keyspaces.has(name)
         const made: Array<Schema.Change> = []
-        const now = yield* inTurns(between(keyspaces.get(name), after, made))
+        const now = yield* paced(between(keyspaces.get(name), after, made))
         if (now === undefined) keyspaces.delete(name)
         else keyspaces.set(name, now)
         // What is read for the first time is no change, unless all of them are known.
@@ -339,7 +331,7 @@ export class Store {
     const { source } = this.settings
     if (names.length === 0) return Effect.succeed(new Map())
     return Effect.gen(function*() {
-      const made = yield* inTurns(Building.keyspaces(yield* Reading.all(source, names), source.isScylla()))
+      const made = yield* paced(Building.keyspaces(yield* Reading.all(source, names), source.isScylla()))
       return new Map(names.map((name) => [name, made.get(name)]))
     })
   }
@@ -389,7 +381,7 @@ export class Store {
           ...(source.isScylla() ? [...doubt.tables].map((table) => `${table}_scylla_cdc_log`) : [])
         ])
         const rows = yield* Reading.relations(source, [name], [...names])
-        const found = yield* inTurns(Building.relations(rows, types, source.isScylla()))
+        const found = yield* paced(Building.relations(rows, types, source.isScylla()))
         const merged = <A extends { readonly name: string }>(
           before: ReadonlyMap<string, A>,
           read: ReadonlyMap<string, A>

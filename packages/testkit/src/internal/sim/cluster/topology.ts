@@ -60,6 +60,13 @@ export class Topology {
     return this.nodes.filter(({ tokens }) => tokens.length > 0)
   }
 
+  /** A node becomes a member, and owner of what its tokens say. */
+  add(node: SimNode, keyspaces: Iterable<Keyspace>): void {
+    this.nodes = [...this.nodes, node].sort((a, b) => a.index - b.index)
+    this.ring = Topology.ringOf(this.nodes)
+    for (const keyspace of keyspaces) keyspace.replicas = undefined
+  }
+
   /** A node leaves for good: the others take over what it had. */
   remove(node: SimNode, keyspaces: Iterable<Keyspace>): void {
     node.hasLeft = true

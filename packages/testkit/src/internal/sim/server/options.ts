@@ -82,6 +82,8 @@ export interface Options {
   readonly tabletVersions?: boolean | undefined
   /** Nodes, by their index, that own no part of the ring and no tablet: they only coordinate (ScyllaDB's `join_ring: false`). */
   readonly zeroToken?: ReadonlyArray<number> | undefined
+  /** Indexes of nodes that are no members yet: `join` brings them in. Their shards and tokens are counted as those of all. Default: none. */
+  readonly joining?: ReadonlyArray<number> | undefined
   /**
    * Names of keyspaces of which the schema tables say that they are strongly consistent (`consistency = 'global'`): their lists of
    * replicas begin with the leader. Statements on them are executed as all others are.
@@ -165,6 +167,10 @@ export const wrongIn = (options: Options, nodes: number): ReadonlyArray<string> 
   const zero = new Set(options.zeroToken)
   if (zero.size > 0 && ([...zero].some((node) => !between(node, 0, nodes - 1)) || zero.size >= nodes)) {
     wrong.push(`zeroToken must be indexes of some of the ${nodes} nodes and not of all, got ${[...zero].join(", ")}`)
+  }
+  const joining = new Set(options.joining)
+  if ([...joining].some((node) => !between(node, 0, nodes - 1)) || joining.size >= nodes) {
+    wrong.push(`joining must be indexes of some of the ${nodes} nodes and not of all, got ${[...joining].join(", ")}`)
   }
   for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {
     if (!between(port, 1, 65_535)) wrong.push(`ports must be 1 to 65535, got ${port}`)

@@ -1,0 +1,161 @@
+import * as Batch from "./batch.ts"
+import { Call, type Done } from "./call.ts"
+import { Session } from "./session.ts"
+import { theirs } from "./theirs.ts"
+
+const TheirClient: any = theirs.Client
+const { NoHostAvailableError, NotSupportedError } = theirs.errors as any
+
+type Callback = (error: Error | null, result?: unknown) => void
+
+/** The error at the place of the call, where that is wished for. */
+const placed = (done: Done): Done => {
+  const holder: { stack?: string } = {}
+  Error.captureStackTrace(holder, placed)
+  return (error, result) => {
+    if (error !== null) {
+      error.stack = `${error.stack ?? error.message}\n(event loop)\n${holder.stack?.replace(/^.*\n/, "")}`
+    }
+    done(error, result)
+  }
+}
+
+/** Told in a turn of its own, so that what it throws is nobody else's. */
+const later = (callback: Callback): Done => (error, result) => {
+  if (error === null) process.nextTick(callback, null, result)
+  else process.nextTick(callback, error)
+}
+
+/**
+ * The client of `cassandra-driver` on another engine. What is not overridden is as it is there: `connect`, `eachRow`, `stream`, `batch`
+ * and `shutdown` in both forms, `getReplicas`, `getState`, and the events.
+ */
+export class Client extends TheirClient {
+  constructor(options: any) {
+    super(options)
+    Object.defineProperty(this, "_session", { value: new Session(this, options) })
+    Object.defineProperty(this, "_isStampedByUser", { value: this._session.generator !== undefined })
+  }
+
+  /** Connects once, whoever asks for it meanwhile. */
+  async _connect(): Promise<void> {
+    if (this.connected) return
+    if (this.isShuttingDown) throw new NoHostAvailableError(null, "a client that was shut down does not connect again")
+    if (this.connecting) {
+      return new Promise((resolve, reject) => {
+        this.once("connected", (error?: Error) => error === undefined ? resolve() : reject(error))
+      })
+    }
+    this.connecting = true
+    this.log("info", "connecting by @effect-scylla/compat")
+    try {
+      await this._session.begin()
+    } catch (error) {
+      this.connecting = false
+      this.emit("connected", error)
+      throw error
+    }
+    if (!this._isListening) {
+      Object.defineProperty(this, "_isListening", { value: true })
+      this._setHostListeners()
+    }
+    this.connected = true
+    this.connecting = false
+    this.emit("connected")
+  }
+
+  execute(query: string, params?: any, options?: any, callback?: any): any {
+    if (!callback) {
+      if (typeof options === "function") {
+        callback = options
+        options = undefined
+      } else if (typeof params === "function") {
+        callback = params
+        params = undefined
+      }
+    }
+    // Somebody wants to see every execution: instrumentations put themselves there.
+    if (this._execute !== ownExecute) return super.execute(query, params, options, callback)
+    if (callback) return void this._begin(query, params, options, undefined, later(callback))
+    return new Promise((resolve, reject) => {
+      this._begin(query, params, options, undefined, (error: Error | null, result: any) => {
+        if (error === null) resolve(result)
+        else reject(error)
+      })
+    })
+  }
+
+  /** One page, as `eachRow`, `stream` and instrumentations ask for it. */
+  _execute(query: string, params: any, executionOptions: any): Promise<any> {
+    const given = executionOptions.getRawQueryOptions()
+    const pageState = executionOptions.getPageState()
+    const rowCallback = executionOptions.getRowCallback() ?? undefined
+    return new Promise((resolve, reject) => {
+      const options = pageState === undefined || pageState === null ? given : { ...given, pageState }
+      this._begin(query, params, options, rowCallback, (error: Error | null, result: any) => {
+        if (error === null) resolve(result)
+        else reject(error)
+      })
+    })
+  }
+
+  /** A call, once there is a connection. */
+  _begin(query: string, params: any, options: any, rowCallback: any, done: Done): void {
+    if (!this.connected) {
+      this._connect().then(() => this._begin(query, params, options, rowCallback, done), done)
+      return
+    }
+    const session: Session = this._session
+    let call: Call
+    try {
+      const wanted = session.requests.of(options)
+      call = new Call(session, query, params, options, wanted, rowCallback, wanted.isCapturing ? placed(done) : done)
+    } catch (error) {
+      return done(error as Error)
+    }
+    call.start()
+  }
+
+  async _batch(queries: any, options: any): Promise<any> {
+    Batch.checkQueries(queries)
+    await this._connect()
+    const session: Session = this._session
+    const wanted = session.requests.of(options)
+    return new Promise((resolve, reject) => {
+      const done: Done = (error, result) => error === null ? resolve(result) : reject(error)
+      const call = new Call(
+        session,
+        queries,
+        undefined,
+        options,
+        wanted,
+        undefined,
+        wanted.isCapturing ? placed(done) : done
+      )
+      Batch.start(call, queries)
+    })
+  }
+
+  async _shutdown(): Promise<void> {
+    this.log("info", "shutting down")
+    if (this.connecting) {
+      await new Promise<void>((resolve) => this.once("connected", () => resolve()))
+    }
+    if (!this.connected) return
+    this.connected = false
+    this.isShuttingDown = true
+    const { policies, requestTracker } = this.options
+    policies.speculativeExecution.shutdown()
+    if (requestTracker) requestTracker.shutdown()
+    await this._session.shutdown()
+  }
+
+  executeGraph(...args: ReadonlyArray<any>): any {
+    const error = new NotSupportedError("graphs are of DataStax Enterprise, which @effect-scylla/compat does not speak")
+    const callback = args.find((arg) => typeof arg === "function")
+    if (callback === undefined) return Promise.reject(error)
+    process.nextTick(callback, error)
+  }
+}
+
+const ownExecute = Client.prototype._execute
