@@ -447,6 +447,104 @@ describe("what is kept of what is heard", () => {
   })
 })
 
+/** Numbers from 0 to below `below`, the same for a seed. */
+const random = (seed: number) => {
+  let state = seed
+  return (below: number): number => {
+    state = Math.imul(state ^ state >>> 15, 0x2c1b3c6d) + 0x297a2d39 | 0
+    return (state >>> 8) % below
+  }
+}
+
+/** A statement that may fit what is there, or not: those that do not are refused. */
+const anything = (next: (below: number) => number): string => {
+  const ks = ["ks", "k1", "k2"][next(3)]!
+  const table = `${ks}.t${next(4)}`
+  const texts = [
+    `CREATE TABLE ${table} (k int PRIMARY KEY, v int, u frozen<y${next(2)}>)`,
+    `CREATE TABLE ${table} (k int PRIMARY KEY, v int)`,
+    `ALTER TABLE ${table} ADD c${next(5)} text`,
+    `DROP TABLE ${table}`,
+    `CREATE TYPE ${ks}.y${next(2)} (a int)`,
+    `ALTER TYPE ${ks}.y${next(2)} ADD f${next(9)} int`,
+    `DROP TYPE ${ks}.y${next(2)}`,
+    `CREATE INDEX i${next(3)} ON ${table} (v)`,
+    `DROP INDEX ${ks}.i${next(3)}`,
+    `CREATE MATERIALIZED VIEW ${ks}.v${
+      next(2)
+    } AS SELECT * FROM ${table} WHERE k IS NOT NULL AND v IS NOT NULL PRIMARY KEY (v, k)`,
+    `DROP MATERIALIZED VIEW ${ks}.v${next(2)}`,
+    `ALTER KEYSPACE ${ks} WITH durable_writes = ${next(2) === 0}`,
+    next(3) === 0 ? `DROP KEYSPACE ${ks}` : `ALTER TABLE ${table} WITH comment = 'no. ${next(100)}'`,
+    `${KEYSPACE(ks)} AND tablets = {'enabled': false}`
+  ]
+  return texts[next(texts.length)]!
+}
+
+/** What somebody knows who had the first snapshot and heard every change since. */
+const replayed = (before: Schema.Snapshot, changes: ReadonlyArray<Schema.Change>) => {
+  const maps = ["types", "tables", "views"] as const
+  const of = (keyspace: Schema.Keyspace) => {
+    const parts = new Map<string, unknown>()
+    for (const map of maps) for (const [name, part] of keyspace[map]) parts.set(`${map} ${name}`, part)
+    return parts
+  }
+  const out = new Map(Array.from(before.keyspaces, ([name, keyspace]) => [name, of(keyspace)]))
+  for (const { after, change, keyspace, name, target } of changes) {
+    if (target === "KEYSPACE") {
+      if (change === "CREATED") out.set(keyspace, new Map())
+      else if (change === "DROPPED") out.delete(keyspace)
+    } else if (target === "TABLE" || target === "VIEW" || target === "TYPE") {
+      const key = `${target.toLowerCase()}s ${name}`
+      if (after === undefined) out.get(keyspace)?.delete(key)
+      else out.get(keyspace)!.set(key, after)
+    }
+  }
+  return { out, now: (snapshot: Schema.Snapshot) => new Map(Array.from(snapshot.keyspaces, ([k, v]) => [k, of(v)])) }
+}
+
+describe("whatever happens", () => {
+  for (
+    const [seed, product] of [[1, "scylla"], [2, "cassandra"], [3, "scylla"], [4, "cassandra"], [5, "scylla"]] as const
+  ) {
+    it.effect(
+      `in the end the client knows what a new one reads, and its changes lead there: ${product}, seed ${seed}`,
+      () =>
+        Effect.gen(function*() {
+          const next = random(seed)
+          const { cluster, cql: other } = yield* world({ product })
+          yield* run(other, `${KEYSPACE("k1")}${product === "scylla" ? " AND tablets = {'enabled': false}" : ""}`)
+          const line = cutting(cluster.transport)
+          const cql = yield* passing(clientOf(cluster, { schema: "eager" }, line.transport))
+          const before = cql.schema.snapshot()
+          const changes = yield* collect(cql)
+          for (let i = 0; i < 120; i++) {
+            const text = anything(next).replace(product === "cassandra" ? / AND tablets.*/ : /(?!)/, "")
+            // In the middle of looks, and of others' statements.
+            const by = next(4) === 0 ? cql : other
+            const statement = Effect.exit(by.execute(text, [], { timeout: "5 seconds" }))
+            const fiber = yield* Effect.forkChild(statement, { startImmediately: true })
+            for (let turn = next(30); turn > 0; turn--) yield* settle
+            if (next(15) === 0) line.cut()
+            if (next(4) === 0) line.mend()
+            if (next(3) === 0) yield* TestClock.adjust(next(1_500))
+            if (next(2) === 0) yield* passing(Fiber.join(fiber))
+          }
+          line.mend()
+          yield* TestClock.adjust("90 seconds")
+          assert.isAbove(changes.length, 5)
+          const fresh = yield* another(cluster, { schema: "eager" })
+          const { isComplete, keyspaces } = cql.schema.snapshot()
+          assert.isTrue(isComplete)
+          assert.deepStrictEqual(new Map([...keyspaces].sort()), new Map([...fresh.schema.snapshot().keyspaces].sort()))
+          const { now, out } = replayed(before, changes)
+          assert.deepStrictEqual(new Map([...out].sort()), new Map([...now(cql.schema.snapshot())].sort()))
+        }),
+      60_000
+    )
+  }
+})
+
 /** A store whose server is a cluster, by a client of its own, with something in between. */
 const between = (change: (text: string, ask: Effect.Effect<any, any>) => Effect.Effect<any, any>) =>
   Effect.gen(function*() {
