@@ -113,6 +113,24 @@ describe("when the schema is read", () => {
       assert.isTrue(Option.getOrThrow(yield* passing(cql.schema.keyspace("system"))).tables.has("local"))
     }))
 
+  it.effect("eagerly, but a client is there without it: it is read when servers let it be", () =>
+    Effect.gen(function*() {
+      const { cluster } = yield* world()
+      let fails = true
+      const error = new ServerError.Overloaded({ message: "not now", code: 0x1001 })
+      yield* cluster.intercept(({ request }) =>
+        fails && request._tag === "Query" && request.query.includes("FROM system_schema.tables")
+          ? { _tag: "Error", error }
+          : undefined
+      )
+      const cql = yield* another(cluster, { schema: "eager" })
+      assert.deepStrictEqual([cql.schema.snapshot().keyspaces.size, cql.schema.snapshot().isComplete], [0, false])
+      yield* TestClock.adjust("10 seconds")
+      fails = false
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual([cql.schema.snapshot().keyspaces.size, cql.schema.snapshot().isComplete], [1, true])
+    }))
+
   it.effect("all of it by `all`, and from then on what is new, too", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()
@@ -664,6 +682,30 @@ describe("what would be wrong", () => {
       assert.isUndefined(during)
       assert.deepStrictEqual(tables(), ["first", "second", "t"])
     }))
+
+  for (const all of [false, true]) {
+    it.effect(`a change that is heard of when ${all ? "all" : "a keyspace"} has just been read for the first time is not lost`, () =>
+      Effect.gen(function*() {
+        let versions = 0
+        let late: Effect.Effect<unknown, any> | undefined
+        const { cql, store } = yield* between((text, ask) => {
+          if (late === undefined || !text.includes("system.local") || ++versions < 2) return ask
+          const now = late
+          late = undefined
+          // Behind the last thing that is read, and in front of everything that is made of it.
+          return Effect.tap(ask, () => now)
+        })
+        yield* run(cql, KEYSPACE("mid"), "CREATE TABLE mid.a (k int PRIMARY KEY)")
+        late = Effect.andThen(
+          cql.execute("CREATE TABLE mid.b (k int PRIMARY KEY)"),
+          Effect.sync(() => store.hear({ change: "CREATED", target: "TABLE", keyspace: "mid", name: "b" }))
+        )
+        yield* passing(Effect.asVoid<unknown, any, never>(all ? store.all : store.keyspace("mid")))
+        assert.isUndefined(late)
+        yield* TestClock.adjust("4 seconds")
+        assert.deepStrictEqual([...store.snapshot.keyspaces.get("mid")!.tables.keys()], ["a", "b"])
+      }))
+  }
 
   it.effect("a look that fails is repeated until it succeeds, with all that was heard", () =>
     Effect.gen(function*() {

@@ -104,17 +104,8 @@ export class Store {
       if (known !== undefined) return Effect.succeedSome(known)
       if (!this.settings.allows(name)) return Effect.succeedNone
       return Effect.map(
-        this.patient(this.alone(Effect.suspend(() =>
-          // Somebody else may have been there first.
-          this.snapshot.keyspaces.has(name)
-            ? Effect.void
-            : this.consistent(this.whole([name]), () => this.heard.whole(name))
-        ))),
-        () => {
-          const found = this.snapshot.keyspaces.get(name)
-          if (found !== undefined) this.followed.add(name)
-          return Option.fromUndefinedOr(found)
-        }
+        this.patient(this.alone(this.first(name))),
+        () => Option.fromUndefinedOr(this.snapshot.keyspaces.get(name))
       )
     })
 
@@ -124,15 +115,33 @@ export class Store {
       Option.flatMap(({ tables }) => Option.fromUndefinedOr(tables.get(name)))
     )
 
+  /** Reads a keyspace that somebody asks for, unless somebody else has been there first. Followed from before, so that no change is lost. */
+  private first(name: string): Effect.Effect<void, CqlError> {
+    return Effect.suspend(() => {
+      if (this.snapshot.keyspaces.has(name)) return Effect.void
+      const isNew = !this.followed.has(name)
+      this.followed.add(name)
+      return Effect.ensuring(
+        this.consistent(this.whole([name]), () => this.heard.whole(name)),
+        Effect.sync(() => {
+          if (isNew && !this.snapshot.keyspaces.has(name)) this.followed.delete(name)
+        })
+      )
+    })
+  }
+
   get all(): Effect.Effect<Schema.Snapshot, CqlError> {
     const missing = Effect.flatMap(
       this.wanted,
       (names) => this.whole(names.filter((name) => !this.snapshot.keyspaces.has(name)))
     )
     const read = this.alone(
-      Effect.suspend(() =>
-        this.snapshot.isComplete ? Effect.void : this.consistent(missing, () => this.heard.everything(), true)
-      )
+      Effect.suspend(() => {
+        if (this.snapshot.isComplete) return Effect.void
+        // From before they are read, so that no change is lost.
+        this.isWhole = true
+        return this.consistent(missing, () => this.heard.everything(), true)
+      })
     )
     return Effect.suspend(() =>
       Effect.map(this.snapshot.isComplete ? Effect.void : this.patient(read), () => this.snapshot)
@@ -142,7 +151,6 @@ export class Store {
   /** From now on all keyspaces are wanted; those that cannot be read now are read later. */
   get eager(): Effect.Effect<void> {
     return Effect.catch(this.all, (error) => {
-      this.isWhole = true
       this.heard.everything()
       this.due.openUnsafe()
       return Effect.logWarning(`the schema could not be read, and is read again: ${error.message}`)
@@ -220,7 +228,12 @@ export class Store {
       if (this.heard.isEmpty) return Effect.void
       const taken = this.heard.take()
       const before = this.snapshot
-      const read = this.consistent(Effect.suspend(() => this.doubted(taken)), () => this.heard.addAll(taken))
+      const read = this.consistent(
+        Effect.suspend(() => this.doubted(taken)),
+        () => this.heard.addAll(taken),
+        // All that are wanted are among them.
+        taken.all && this.isWhole ? true : undefined
+      )
       return Effect.onExit(
         isOfOthers ? Effect.andThen(this.agreement, read) : read,
         (exit) =>
@@ -320,7 +333,6 @@ export class Store {
         // What is read for the first time is no change, unless all of them are known.
         if (isKnown || this.snapshot.isComplete) { for (const change of made) changes.push(change) }
       }
-      if (isComplete) this.isWhole = true
       this.snapshot = { version, keyspaces, isComplete }
       this.publish(changes)
     })
