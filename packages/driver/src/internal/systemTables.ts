@@ -1,5 +1,6 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { PoolError } from "@effect-scylla/pool/PoolError"
+import type { CqlType } from "@effect-scylla/protocol/CqlType"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Partitioner from "@effect-scylla/sharding/Partitioner"
@@ -109,25 +110,25 @@ const isWildcard = (address: string): boolean => address === "" || address === "
 export const portOf = (value: unknown): number | undefined =>
   typeof value === "number" && value > 0 && value <= 65_535 ? value : undefined
 
+const isText = (type: CqlType): boolean => type._tag === "Scalar" && type.name === "text"
+
 /**
  * Reads who is in the cluster, again and again: tokens are read where they are others than before, so that a look at a large cluster in
  * which nothing has changed costs little, and one that is all new holds nobody up.
  */
 export class TopologyReader {
+  private readonly codec = new Tokens.TokensCodec()
   private readonly decoders = new RowDecoders({
     uuid: "string",
-    types: {
-      "system.local.tokens": Tokens.codec,
-      "system.peers.tokens": Tokens.codec,
-      "system.peers_v2.tokens": Tokens.codec
-    }
+    codecOf: (type) => type._tag === "Set" && isText(type.element) ? this.codec : undefined
   })
   private known: ReadonlyMap<string, Tokens.Tokens> = new Map()
 
   /** `dialled` is the address of the control connection. */
   read(connection: Connection, dialled: string): Effect.Effect<Topology, Problem> {
     return Effect.gen({ self: this }, function*() {
-      const { decoders } = this
+      const { codec, decoders } = this
+      codec.rewind()
       const [own] = yield* query(connection, decoders, "SELECT * FROM system.local WHERE key = 'local'")
       const peers = yield* this.peers(connection)
       return yield* paced(this.topologyOf(own, peers, dialled))
