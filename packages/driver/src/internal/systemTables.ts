@@ -44,28 +44,64 @@ export interface Topology {
 /** Why something could not be read. */
 export type Problem = PoolError | ServerError
 
+interface Page {
+  readonly rows: ReadonlyArray<Row>
+  readonly pagingState: Uint8Array | null
+}
+
+/** Reads a system table on the control connection: a page where there is a size for it, else all of it. */
+const read = (
+  connection: Connection,
+  decoders: RowDecoders,
+  text: string,
+  timeoutMillis: number,
+  paging: { readonly pageSize?: number; readonly pagingState?: Uint8Array } = {}
+): Effect.Effect<Page, Problem> => {
+  const bounded = connection.features.isScylla ? `${text} USING TIMEOUT ${SERVER_TIMEOUT}ms` : text
+  return Effect.flatMap(
+    connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE", ...paging } }, {
+      timeoutMillis,
+      decoders,
+      isRepeatable: true
+    }),
+    ({ response }): Effect.Effect<Page, Problem> =>
+      response._tag === "Rows"
+        ? Effect.succeed(response)
+        : response._tag === "Error"
+        ? Effect.fail(response.error)
+        : Effect.succeed({ rows: [], pagingState: null })
+  )
+}
+
 /** Reads a system table on the control connection. */
 export const query = (
   connection: Connection,
   decoders: RowDecoders,
   text: string,
   timeoutMillis = CLIENT_TIMEOUT
-): Effect.Effect<ReadonlyArray<Row>, Problem> => {
-  const bounded = connection.features.isScylla ? `${text} USING TIMEOUT ${SERVER_TIMEOUT}ms` : text
-  return Effect.flatMap(
-    connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE" } }, {
-      timeoutMillis,
-      decoders,
-      isRepeatable: true
-    }),
-    ({ response }) =>
-      response._tag === "Rows"
-        ? Effect.succeed(response.rows)
-        : response._tag === "Error"
-        ? Effect.fail(response.error)
-        : Effect.succeed([])
-  )
-}
+): Effect.Effect<ReadonlyArray<Row>, Problem> =>
+  Effect.map(read(connection, decoders, text, timeoutMillis), ({ rows }) => rows)
+
+/** Rows of a page of what may be much, so that reading it takes many short turns. */
+const PAGE = 1_000
+
+/** The same of what may be much. */
+export const queryPages = (
+  connection: Connection,
+  decoders: RowDecoders,
+  text: string
+): Effect.Effect<ReadonlyArray<Row>, Problem> =>
+  Effect.gen(function*() {
+    let page = yield* read(connection, decoders, text, CLIENT_TIMEOUT, { pageSize: PAGE })
+    if (page.pagingState === null) return page.rows
+    const rows = [...page.rows]
+    while (page.pagingState !== null) {
+      const { pagingState } = page
+      page = yield* read(connection, decoders, text, CLIENT_TIMEOUT, { pageSize: PAGE, pagingState })
+      for (const row of page.rows) rows.push(row)
+    }
+    return rows
+  })
 
 export const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
 const isWildcard = (address: string): boolean => address === "" || address === "0.0.0.0" || address === "::"
