@@ -81,7 +81,8 @@ const modules = (files) => files.filter((file) => file.endsWith(".js")).map((fil
 const problems = []
 const index = await import(name)
 const namespaces = Object.keys(index).filter((key) => index[key][Symbol.toStringTag] === "Module")
-if (namespaces.length === 0) problems.push("exports no namespace")
+// What has another package's API has none of ours.
+if (namespaces.length === 0 && index.Client === undefined) problems.push("exports no namespace")
 const subpaths = modules(list("")).filter((module) => module !== "index")
 if (subpaths.length === 0) problems.push("has no module of its own")
 for (const module of subpaths) {
@@ -94,6 +95,17 @@ for (const module of hidden) {
   if (code !== "ERR_PACKAGE_PATH_NOT_EXPORTED") problems.push("internal/" + module + " is not refused: " + code)
 }
 console.log(JSON.stringify({ problems, namespaces: namespaces.length, subpaths, hidden: hidden.length }))
+`
+
+/** Of what stands in another package's place: by require, by import, and by the register entry one and the same. */
+const overlaid = `
+import { createRequire } from "node:module"
+const require = createRequire(process.cwd() + "/x.js")
+const [required, imported] = [require("@effect-scylla/compat"), await import("@effect-scylla/compat")]
+const [theirs, named] = [require("cassandra-driver"), await import("cassandra-driver")]
+const clients = [required, imported, imported.default, theirs, named, named.default].map(({ Client }) => Client)
+if (new Set(clients).size !== 1) throw new Error("several clients")
+if (required.types !== imported.types) throw new Error("several types")
 `
 
 /** A project that has the packages `names` and effect, and of the others what those need. */
@@ -138,6 +150,10 @@ const use = (directory, tarballs) => {
   const args = ["--input-type=module", "--eval", importer, name]
   const seen = JSON.parse(capture("import", [nodeBinary(), ...args], project))
   if (seen.problems.length > 0) throw new Failure(`import: ${seen.problems.join("; ")}`)
+  if (directory === "compat") {
+    const args = ["--import", `${name}/register`, "--input-type=module", "--eval", overlaid]
+    capture("register", [nodeBinary(), ...args], project)
+  }
   const imports = [name, ...seen.subpaths.map((module) => `${name}/${module}`)]
   const lines = imports.map((path, i) => `import * as M${i} from "${path}"\nexport const k${i} = Object.keys(M${i})`)
   writeFileSync(join(project, "index.ts"), lines.join("\n"))

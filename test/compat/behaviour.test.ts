@@ -4,6 +4,9 @@ import type { SimulatedCluster } from "@effect-scylla/testkit"
 import { SimulatedCluster as Simulated } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { type AddressInfo, connect, type Socket } from "node:net"
+import { createServer } from "node:tls"
 import { libraries, optionsFor } from "./support/beside.ts"
 
 const { Client, errors, policies, types } = libraries.ours as any
@@ -109,7 +112,7 @@ describe("writes that may have been applied", () => {
       await client.connect()
       const seen = await answer(place, () => ({ _tag: "Error", error: unavailable }))
       // Servers may have begun with some statements of an unlogged batch.
-      const error: any = await client.batch(UNLOGGED, { logged: false }).catch((error: unknown) => error)
+      const error: any = await client.batch(UNLOGGED, { logged: false }).catch((error: any) => error)
       assert.deepStrictEqual([seen.length, retry.asked, error.code], [1, 1, 0x1000])
       assert.strictEqual(error.cause.outcome, "Ambiguous")
     })
@@ -150,12 +153,12 @@ describe("errors", () => {
       const client = place.make({ socketOptions: { readTimeout: 300 } })
       await client.connect()
       await answer(place, () => ({ _tag: "Ignore" }))
-      const error: any = await client.execute(APPEND).catch((error: unknown) => error)
-      assert.instanceOf(error, errors.OperationTimedOutError)
+      const error: any = await client.execute(APPEND).catch((error: any) => error)
+      assert.strictEqual(error.constructor, errors.OperationTimedOutError)
       assert.strictEqual(error.host, place.cluster.contactPoints[0])
       assert.strictEqual(error.cause.outcome, "Ambiguous")
-      const quick: any = await client.execute(APPEND, [], { readTimeout: 100 }).catch((error: unknown) => error)
-      assert.instanceOf(quick, errors.OperationTimedOutError)
+      const quick: any = await client.execute(APPEND, [], { readTimeout: 100 }).catch((error: any) => error)
+      assert.strictEqual(quick.constructor, errors.OperationTimedOutError)
     })
   )
 
@@ -186,7 +189,7 @@ describe("errors", () => {
       const client = place.make()
       await client.connect()
       await answer(place, () => ({ _tag: "Ignore" }))
-      const pending = client.execute(APPEND).then(() => undefined, (error: unknown) => error)
+      const pending = client.execute(APPEND).then(() => undefined, (error: any) => error)
       await client.shutdown()
       assert.instanceOf(await pending, Error)
     })
@@ -203,7 +206,7 @@ describe("authentication", () => {
         await make({ credentials }, library).connect()
         await make({ authProvider: new library.auth.PlainTextAuthProvider("ann", "secret") }, library).connect()
         for (const options of [{ credentials: { ...credentials, password: "wrong" } }, {}]) {
-          const error = await make(options, library).connect().catch((error: unknown) => error)
+          const error = await make(options, library).connect().catch((error: any) => error)
           assert.strictEqual(error.constructor.name, "NoHostAvailableError")
           const [inner] = Object.values<any>(error.innerErrors)
           assert.strictEqual(inner.constructor.name, "AuthenticationError")
@@ -240,6 +243,44 @@ describe("authentication", () => {
         )
       }
     }, { credentials })
+  )
+})
+
+describe("TLS", () => {
+  const fixture = (name: string): string =>
+    readFileSync(new URL(`../../packages/pool/test/fixtures/${name}`, import.meta.url), "utf8")
+
+  it(
+    "by sslOptions: nothing is verified by default, as with cassandra-driver, and everything where it is asked for",
+    on(1, async ({ cluster, make }) => {
+      // A node behind TLS: what ends it here goes on to the node.
+      const sockets = new Set<Socket>()
+      const server = createServer({ cert: fixture("cert.pem"), key: fixture("key.pem") }, (outer) => {
+        const inner = connect(cluster.port, "127.0.0.1")
+        for (const [from, to] of [[outer, inner], [inner, outer]] as const) {
+          sockets.add(from)
+          from.on("error", () => to.destroy()).on("close", () => to.destroy()).pipe(to)
+        }
+      })
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+      const { port } = server.address() as AddressInfo
+      const at = { contactPoints: [`127.0.0.1:${port}`], protocolOptions: { port } }
+      try {
+        for (const library of [libraries.theirs, libraries.ours] as ReadonlyArray<any>) {
+          const client = make({ ...at, sslOptions: {} }, library)
+          await client.connect()
+          assert.strictEqual((await client.execute("SELECT key FROM system.local")).rowLength, 1)
+          const error = await make({ ...at, sslOptions: { rejectUnauthorized: true } }, library).connect()
+            .catch((error: any) => error)
+          assert.strictEqual(error.constructor.name, "NoHostAvailableError")
+          const plain = await make(at, library).connect().catch((error: any) => error)
+          assert.strictEqual(plain.constructor.name, "NoHostAvailableError")
+        }
+      } finally {
+        for (const socket of sockets) socket.destroy()
+        await new Promise((resolve) => server.close(resolve))
+      }
+    })
   )
 })
 
@@ -306,8 +347,8 @@ describe("nodes", () => {
       const error: any = await client.execute("SELECT * FROM ks.t WHERE k = ?", ["a"], {
         prepare: true,
         isIdempotent: true
-      }).catch((error: unknown) => error)
-      assert.instanceOf(error, errors.NoHostAvailableError)
+      }).catch((error: any) => error)
+      assert.strictEqual(error.constructor, errors.NoHostAvailableError)
       assert.strictEqual(seen.length, 2)
       assert.strictEqual(Object.keys(error.innerErrors).length, 2)
     })
@@ -343,6 +384,46 @@ describe("nodes", () => {
       await client.connect()
       assert.deepStrictEqual(client.hosts.keys(), cluster.contactPoints)
       void asked
+    })
+  )
+})
+
+describe("trackers and metrics", () => {
+  it(
+    "hear of each attempt, as with cassandra-driver",
+    on(3, async (place) => {
+      const seen: Record<string, unknown> = {}
+      for (const [name, library] of Object.entries({ theirs: libraries.theirs, ours: libraries.ours }) as any) {
+        const calls: Array<string> = []
+        class Own extends library.tracker.RequestTracker {
+          onSuccess(host: any) {
+            calls.push(`success ${typeof host.address}`)
+          }
+          onError(host: any, _query: any, _params: any, _options: any, _length: any, error: any, latency: any) {
+            calls.push(`error ${typeof host.address} ${error.code} ${latency.length}`)
+          }
+          shutdown() {}
+        }
+        const client = place.make({ requestTracker: new Own() }, library)
+        await client.connect()
+        await until(
+          "all nodes have connections",
+          () => client.hosts.values().every((host: any) => host.pool.connections.length > 0)
+        )
+        const { errors: failures, responses, retries } = client.metrics
+        const count = (what: string, emitter: any) => emitter.on("increment", () => calls.push(what))
+        count("other error", failures.other)
+        count("other retry", retries.other)
+        count("success", responses.success)
+        await answer(place, (count) =>
+          count === 1
+            ? { _tag: "Error", error: new ServerError.Overloaded({ code: 0x1001, message: "busy" }) }
+            : undefined)
+        await client.execute("SELECT * FROM ks.t WHERE k = 'a'", [], { isIdempotent: true })
+        await answer(place, () => undefined)
+        seen[name] = calls.sort()
+      }
+      assert.deepStrictEqual(seen["ours"], seen["theirs"])
     })
   )
 })

@@ -1,5 +1,5 @@
 /** Options that nothing is done about are refused, by their names, when a client is made; those of a request when it is. */
-import { Client, errors, ExecutionProfile, type policies, types } from "@effect-scylla/compat"
+import all, { Client, errors, ExecutionProfile, type policies, types } from "@effect-scylla/compat"
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import cassandra from "cassandra-driver"
 import { createRequire } from "node:module"
@@ -82,6 +82,11 @@ describe("the package", () => {
     assert.instanceOf(client, cassandra.Client)
     const call = () => client.execute("x")
     expectTypeOf(call).returns.toEqualTypeOf<Promise<cassandra.types.ResultSet>>()
+    // The default is a namespace, as that of a CommonJS module is.
+    const same: all.Client = client
+    assert.strictEqual(all.Client, Client)
+    expectTypeOf(same).toEqualTypeOf<Client>()
+    expectTypeOf<all.types.Uuid>().toEqualTypeOf<cassandra.types.Uuid>()
     expectTypeOf<types.Uuid>().toEqualTypeOf<cassandra.types.Uuid>()
     expectTypeOf<policies.retry.RetryPolicy>().toEqualTypeOf<cassandra.policies.retry.RetryPolicy>()
     expectTypeOf(new cassandra.mapping.Mapper(client)).toEqualTypeOf<cassandra.mapping.Mapper>()

@@ -314,6 +314,69 @@ const execute: ReadonlyArray<Case> = [
     return { used, keyspace: client.keyspace, rows: await client.execute("SELECT * FROM kv WHERE k = 'nobody'") }
   }),
   a("USE: an unknown keyspace", ({ make }) => make({ keyspace: undefined }).execute("USE nothing_at_all")),
+  ...([undefined, null, 5, {}, ""] as ReadonlyArray<any>).flatMap((query) => [
+    a(`execute: the query ${JSON.stringify(query)}`, async ({ client }) => {
+      const error: any = await client.execute(query).catch((error: unknown) => error)
+      return { isError: error instanceof Error }
+    }),
+    a(`execute: the query ${JSON.stringify(query)}, prepared`, async ({ client }) => {
+      const error: any = await client.execute(query, [], { prepare: true }).catch((error: unknown) => error)
+      return { isError: error instanceof Error }
+    })
+  ]),
+  a("execute: a batch as a text", async ({ client }) => {
+    const query = "BEGIN BATCH INSERT INTO kv (k, v) VALUES (?, ?); UPDATE kv SET n = 5 WHERE k = 'text1' APPLY BATCH"
+    return [
+      await client.execute(query, ["text1", "x"], { prepare: true }),
+      await client.execute(query, ["text1", "y"]),
+      await client.execute("SELECT v, n FROM kv WHERE k = 'text1'")
+    ]
+  }),
+  a(
+    "execute: comments, blanks and semicolons",
+    ({ client }) =>
+      client.execute("  -- a comment\n /* another */ SELECT key FROM system.local ;  ", [], { prepare: true })
+  ),
+  a("execute: DISTINCT, LIMIT, ORDER, ALLOW FILTERING", async ({ client }) => [
+    await client.execute("SELECT DISTINCT p FROM pages LIMIT 3"),
+    await client.execute("SELECT c FROM pages WHERE p = 1 ORDER BY c DESC LIMIT ?", [2], { prepare: true }),
+    await client.execute("SELECT c FROM pages WHERE p = 1 AND v = ? ALLOW FILTERING", ["v3"], { prepare: true })
+  ]),
+  a("execute: parts of collections", async ({ client, ks }) => {
+    await client.execute(`UPDATE ${ks}.t_map_text_int_ SET v[?] = ? WHERE k = ?`, ["x", 1, "part"], { prepare: true })
+    await client.execute(`UPDATE ${ks}.t_list_int_ SET v = v + ? WHERE k = ?`, [[1, 2], "part"], { prepare: true })
+    await client.execute(`UPDATE ${ks}.t_set_text_ SET v = v - ? WHERE k = ?`, [["a"], "part"], { prepare: true })
+    return [
+      await client.execute(`SELECT v FROM ${ks}.t_map_text_int_ WHERE k = 'part'`),
+      await client.execute(`SELECT v FROM ${ks}.t_list_int_ WHERE k = 'part'`),
+      await client.execute(`SELECT v FROM ${ks}.t_set_text_ WHERE k = 'part'`)
+    ]
+  }),
+  a("execute: deletes and empty rows", async ({ client }) => {
+    await client.execute("INSERT INTO kv (k, v) VALUES ('del', 'x')")
+    return [
+      await client.execute("DELETE FROM kv WHERE k = ?", ["del"], { prepare: true }),
+      await client.execute("SELECT * FROM kv WHERE k = 'del'")
+    ]
+  }),
+  a(
+    "execute: TRUNCATE",
+    async ({ client }) => [await client.execute("TRUNCATE counts"), await client.execute("SELECT * FROM counts")]
+  ),
+  a("execute: many at once, prepared by the first", async ({ client }) => {
+    const found = await Promise.all(
+      Array.from(
+        { length: 30 },
+        () => client.execute("SELECT k, v FROM kv WHERE k = ? LIMIT 7", ["nobody"], { prepare: true })
+      )
+    )
+    return found.map(({ rowLength }) => rowLength)
+  }),
+  a("USE, prepared", async ({ make, ks }) => {
+    const client = make({ keyspace: undefined })
+    await client.execute(`USE ${ks}`, [], { prepare: true })
+    return client.keyspace
+  }),
   a("methods of a result", async ({ client }) => {
     const result = await client.execute("SELECT key, cluster_name FROM system.local")
     const row = result.first()

@@ -230,6 +230,11 @@ const options: ReadonlyArray<Case> = [
       })
     }
   })),
+  connected("DefaultLoadBalancingPolicy with a filter, the datacenter of the options", ({ lib }) => ({
+    policies: {
+      loadBalancing: new (lib.policies.loadBalancing as any).DefaultLoadBalancingPolicy({ filter: () => true })
+    }
+  })),
   connected(
     "ConstantReconnectionPolicy",
     ({ lib }) => ({ policies: { reconnection: new lib.policies.reconnection.ConstantReconnectionPolicy(100) } })

@@ -1,7 +1,7 @@
-import { CqlError } from "@effect-scylla/driver/CqlError"
+import { type Attempt, CqlError, type CqlReason } from "@effect-scylla/driver/CqlError"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
 import type { ResultSet } from "@effect-scylla/driver/ResultSet"
-import { byNode, fromCqlError } from "./errors.ts"
+import { attemptError, byNode, fromCqlError } from "./errors.ts"
 import { addressOf } from "./hosts.ts"
 import { stateOf, type Wanted } from "./requestOptions.ts"
 import type { Session } from "./session.ts"
@@ -35,6 +35,22 @@ const flagsOf = ({ customPayload, tracingId, warnings }: ResultSet<any>): object
     })
   }
 }
+
+/** What of errors is counted together. */
+const KINDS: Readonly<Record<string, string>> = {
+  AttemptTimeout: "ClientTimeout",
+  ReadTimeout: "ReadTimeout",
+  RequestTimeout: "ClientTimeout",
+  Unavailable: "Unavailable",
+  WriteTimeout: "WriteTimeout"
+}
+const LOST: ReadonlySet<string> = new Set(["ConnectionLost", "ConnectionClosed", "HeartbeatTimeout"])
+
+const countError = (metrics: any, { _tag }: CqlReason, error: Error): void =>
+  metrics[`on${LOST.has(_tag) ? "Connection" : KINDS[_tag] ?? "Other"}Error`](error)
+
+const countRetry = (metrics: any, { _tag }: CqlReason, error: Error): void =>
+  metrics[`on${KINDS[_tag] ?? "OtherError"}Retry`](error)
 
 /** One call of a client: a page of one statement, or a batch. */
 export class Call {
@@ -83,8 +99,9 @@ export class Call {
       if (typeof this.query !== "string") {
         throw new (theirs.errors as any).ArgumentError(`a query is a text, got ${String(this.query)}`)
       }
-      if (this.wanted.isWatched) Watched.start(this)
-      else if (this.wanted.isPrepared) this.startPrepared()
+      if (this.wanted.isWatched) {
+        if (!this.startUse()) Watched.start(this)
+      } else if (this.wanted.isPrepared) this.startPrepared()
       else this.startPlain()
     } catch (error) {
       this.refuse(error)
@@ -93,6 +110,7 @@ export class Call {
 
   private startPrepared(): void {
     const { params, session } = this
+    if (this.startUse()) return
     if (params === undefined || params === null) return this.send(this.query, NO_VALUES)
     if (Array.isArray(params)) return this.send(this.query, session.bindings.settled(params))
     // By name: the columns have to be known.
@@ -121,8 +139,7 @@ export class Call {
   private startPlain(): void {
     const { client } = this.session
     const { params, query } = this
-    const used = USE.exec(query)
-    if (used !== null) return this.use(used[1]?.replaceAll('""', '"') ?? used[2]!.toLowerCase())
+    if (this.startUse()) return
     if (params === undefined || params === null) return this.send(query, NO_VALUES)
     const { hints } = this.wanted
     if (Array.isArray(hints) && hints.some((hint) => typeof hint === "string")) {
@@ -131,6 +148,18 @@ export class Call {
         (error: unknown) => this.refuse(error)
       )
     } else this.sendPlain()
+  }
+
+  /** Another keyspace is for the client to take: answers whether the statement wants that. */
+  private startUse(): boolean {
+    const { query } = this
+    const first = query.charCodeAt(0)
+    // Of nearly all statements it is certain by their first letter.
+    if (first > 0x20 && (first | 0x20) !== 0x75) return false
+    const used = USE.exec(query)
+    if (used === null) return false
+    this.use(used[1]?.replaceAll('""', '"') ?? used[2]!.toLowerCase())
+    return true
   }
 
   private sendPlain(): void {
@@ -204,7 +233,7 @@ export class Call {
     if (rowCallback !== undefined) { for (let i = 0; i < rows.length; i++) rowCallback(i, rows[i]) }
     const made = this.resultOf(response, result.coordinator, result)
     if (pagingState !== null) made.nextPageAsync = (state: unknown) => this.page(state)
-    if (this.begun !== undefined || this.watched !== undefined) this.measured(result)
+    if (this.begun !== undefined || this.watched !== undefined || result.attempts.length > 0) this.measured(result)
     for (let i = 0; i < result.speculations; i++) this.session.client.metrics.onSpeculativeExecution()
     const { schemaChange } = result
     if (schemaChange !== undefined) {
@@ -228,7 +257,8 @@ export class Call {
     return new TheirResultSet(response, address, tried, result?.speculations ?? 0, level, true)
   }
 
-  private measured({ bytes, coordinator }: ResultSet<any>): void {
+  private measured({ attempts, bytes, coordinator }: ResultSet<any>): void {
+    this.noteRetried(attempts)
     const { metrics } = this.session.client
     const latency = process.hrtime(this.begun)
     metrics.onSuccessfulResponse(latency)
@@ -258,8 +288,16 @@ export class Call {
     })
   }
 
-  /** The engine's failure. */
+  /** The engine's failure. What trackers and metrics throw about it is told instead, so that the call ends. */
   fail(error: unknown): void {
+    try {
+      this.failed(error)
+    } catch (thrown) {
+      this.refuse(thrown)
+    }
+  }
+
+  private failed(error: unknown): void {
     if (error instanceof CqlError && error.reason._tag === "EncodeError" && error.reason.path === "" && !this.isExact) {
       return this.exactly()
     }
@@ -276,34 +314,28 @@ export class Call {
     this.refuse(made)
   }
 
-  /** Metrics and trackers are told of a failure. */
+  /** Metrics and trackers are told of a failure, and of those before it. */
   private count(error: CqlError, made: Error): void {
+    const { attempts = [], reason } = error
+    this.noteRetried(attempts.slice(0, -1))
     const { metrics } = this.session.client
     const latency = process.hrtime(this.begun)
-    switch (error.reason._tag) {
-      case "Unavailable":
-        metrics.onUnavailableError(made)
-        break
-      case "ReadTimeout":
-        metrics.onReadTimeoutError(made)
-        break
-      case "WriteTimeout":
-        metrics.onWriteTimeoutError(made)
-        break
-      case "RequestTimeout":
-      case "AttemptTimeout":
-        metrics.onClientTimeoutError(made)
-        break
-      case "ConnectionLost":
-      case "ConnectionClosed":
-      case "HeartbeatTimeout":
-        metrics.onConnectionError(made)
-        break
-      default:
-        metrics.onOtherError(made)
+    countError(metrics, reason, made)
+    if ("code" in reason) metrics.onResponse(latency)
+    this.watched?.failed(attempts.at(-1)?.node, made, latency)
+  }
+
+  /** Attempts that failed before the request went on. */
+  private noteRetried(attempts: ReadonlyArray<Attempt>): void {
+    const { metrics } = this.session.client
+    for (const { decision, durationMillis, node, reason, sent } of attempts) {
+      // To teach a node a statement is no failure.
+      if (decision === "Prepare") continue
+      const made = attemptError(reason, node, sent)
+      countError(metrics, reason, made)
+      countRetry(metrics, reason, made)
+      this.watched?.failed(node, made, [Math.floor(durationMillis / 1_000), (durationMillis % 1_000) * 1_000_000])
     }
-    if ("code" in error.reason) metrics.onResponse(latency)
-    this.watched?.failed(error, made, latency)
   }
 
   /**

@@ -49,8 +49,6 @@ export interface Asking {
   readonly executionOptions: any
   /** Whether what may be applied twice may be sent again. */
   readonly isUnsafe: boolean
-  /** Told of each decision. */
-  readonly onRetry: (error: Error, tag: string) => void
   /** Told of another level of consistency, by its code. */
   readonly onLevel: (consistency: number) => void
   readonly onIgnore: (error: Error) => void
@@ -113,7 +111,6 @@ export const retryOf = (asking: Asking): RetryPolicy => ({
       return { decision: "Fail" }
     }
     if (decision !== retry.RetryPolicy.retryDecision.retry) return { decision: "Fail" }
-    asking.onRetry(error, reason._tag)
     if (typeof consistency === "number") asking.onLevel(consistency)
     return {
       decision: useCurrentHost === false ? "NextNode" : "SameNode",

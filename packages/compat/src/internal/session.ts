@@ -132,7 +132,11 @@ export class Session {
     const host = client.hosts.get(addressOf(node)) ?? this.stranger(node)
     return client.profileManager._loadBalancingPolicies.every((policy: any) => {
       try {
-        return policy.getDistance(host) === distance.ignored
+        return withDatacenter(
+          policy,
+          client.options.localDataCenter,
+          () => policy.getDistance(host) === distance.ignored
+        )
       } catch {
         // Before it is told of the cluster.
         return false
@@ -189,6 +193,18 @@ export class Session {
     } catch (error) {
       throw fromCqlError(error as CqlError, { query })
     }
+  }
+}
+
+/** Policies learn the datacenter of the options when they are told of the cluster, and are asked of its nodes before that. */
+const withDatacenter = <A>(policy: any, datacenter: string | undefined, ask: () => A): A => {
+  const without: Array<any> = []
+  for (let each = policy; each; each = each.childPolicy) if ("localDc" in each && !each.localDc) without.push(each)
+  for (const each of without) each.localDc = datacenter
+  try {
+    return ask()
+  } finally {
+    for (const each of without) each.localDc = undefined
   }
 }
 

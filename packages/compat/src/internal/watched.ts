@@ -1,4 +1,3 @@
-import type { CqlError } from "@effect-scylla/driver/CqlError"
 import type { ExecuteOptions } from "@effect-scylla/driver/ExecuteOptions"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
 import type { Coordinator } from "@effect-scylla/driver/ResultSet"
@@ -27,7 +26,7 @@ const NOTHING: ReadonlyArray<unknown> = []
 /** Who is told of what becomes of it. */
 export interface Watched {
   readonly succeeded: (coordinator: Coordinator, bytes: number, latency: [number, number]) => void
-  readonly failed: (error: CqlError, made: Error, latency: [number, number]) => void
+  readonly failed: (node: string | undefined, made: Error, latency: [number, number]) => void
 }
 
 /** What of a call is needed here. */
@@ -101,13 +100,6 @@ const judge = (call: Watchable, executionOptions: any, engine: Mutable<ExecuteOp
     query: call.query,
     executionOptions,
     isUnsafe: given.compat?.unsafeRetries === true,
-    onRetry: (error, tag) => {
-      if (tag === "Unavailable") metrics.onUnavailableRetry(error)
-      else if (tag === "ReadTimeout") metrics.onReadTimeoutRetry(error)
-      else if (tag === "WriteTimeout") metrics.onWriteTimeoutRetry(error)
-      else if (tag === "AttemptTimeout") metrics.onClientTimeoutRetry(error)
-      else metrics.onOtherErrorRetry(error)
-    },
     onLevel: (consistency) => {
       call.consistency = consistency
     },
@@ -157,9 +149,9 @@ const watch = (call: Watchable, executionOptions: any, params: unknown, length: 
         bytes,
         latency
       ),
-    failed: (error, made, latency) =>
+    failed: (node, made, latency) =>
       tracker.onError(
-        hostOf(error.attempts?.at(-1)?.node),
+        hostOf(node),
         query,
         params,
         executionOptions,
