@@ -74,6 +74,7 @@ const projects: Array<TestProjectConfiguration> = [
   // Two clusters of Cassandra nodes at a time are too much for two cores, and Raft servers without theirs elect others.
   project("integration", "test/integration", { exclude: simulated, timeout: 120_000, last: true }),
   project("compat-servers", "test/compat", { include: ["cassandra.test.ts"], timeout: 120_000, last: true }),
+  project("ecosystems", "test/ecosystems", { timeout: 60_000, last: true }),
   project("chaos-servers", "test/chaos", { include: ["cassandra.test.ts"], timeout: 180_000, last: true })
 ]
 

@@ -76,6 +76,7 @@ const jobs = {
         ? "test/chaos/dayMain.ts"
         : "packages/pool/test/chaos/main.ts"
     )(args),
+  ecosystems: script("test/ecosystems/main.ts"),
   vitest: (args) => run("vitest", ["run", ...args]),
   test
 }

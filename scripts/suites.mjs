@@ -62,7 +62,9 @@ const row = (suite, tests, millis, servers, modules = []) => {
 }
 
 const serversIn = (title) =>
-  Object.entries(SERVERS).filter(([name]) => title.toLowerCase().includes(name)).map(([, name]) => name).join(", ")
+  /\bsimulated\b/.test(title)
+    ? "simulated"
+    : Object.entries(SERVERS).filter(([name]) => title.toLowerCase().includes(name)).map(([, name]) => name).join(", ")
 
 const moduleTime = (module) => {
   const { collectDuration, duration, prepareDuration, setupDuration } = module.diagnostic()

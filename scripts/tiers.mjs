@@ -26,6 +26,7 @@ export const tiers = {
     "cli-servers": undefined,
     integration: undefined,
     "compat-servers": undefined,
+    ecosystems: undefined,
     "chaos-servers": undefined
   }
 }

@@ -1,7 +1,8 @@
 /** Random statements over random schemas, on the simulator and on a Cassandra: the same answers, or a refusal. */
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { Effect } from "effect"
-import { answerTo, compare, type Servers, speak, type Verdict } from "./beside.ts"
+import type { RawClient } from "../../packages/testkit/test/rawClient.ts"
+import { answerTo, compare, type Sent, sentOf, type Servers, speak, type Verdict } from "./beside.ts"
 import { Draw } from "./draw.ts"
 import { render } from "./parts.ts"
 import { allOf, type Schema, schemaOf } from "./schemas.ts"
@@ -28,6 +29,8 @@ export interface Difference {
   readonly statements: number
   readonly setUp: ReadonlyArray<string>
   readonly texts: ReadonlyArray<string>
+  /** What was sent; nothing where it is the schema that differs. */
+  readonly sent: ReadonlyArray<Sent>
   readonly simulated: string
   readonly real: string
 }
@@ -50,15 +53,33 @@ const add = (to: Map<string, number>, key: string): void => {
 const replicated = (keyspace: string): string =>
   `CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`
 
+/** Schemas at a time: one node is busy with that. */
+const WORKERS = 3
+
 /** So many differences of reads in one schema are enough. */
 const MOST_OF_SCHEMA = 8
 
 const DROP = "DROP KEYSPACE IF EXISTS"
 
+/** So often it is asked whether indexes are there. */
+const MOST_WAITS = 500
+
+/** Waits until a Cassandra has built so many indexes of a keyspace. */
+const built = Effect.fnUntraced(function*(real: RawClient, keyspace: string, indexes: number) {
+  for (let i = 0; i < MOST_WAITS; i++) {
+    const answer = yield* answerTo(
+      real,
+      `SELECT index_name FROM system."IndexInfo" WHERE table_name = '${keyspace}'`
+    )
+    if ((answer["rows"] as ReadonlyArray<unknown>).length >= indexes) return
+    yield* Effect.sleep("10 millis")
+  }
+})
+
 /** Makes a schema on both; what both refuse alike is not there. What differs is the verdict. */
 const create = Effect.fnUntraced(function*({ real, simulated }: Servers, schema: Schema) {
   for (const client of [simulated, real]) yield* answerTo(client, `${DROP} ${schema.keyspace}`)
-  let hasIndexes = false
+  let hasIndexes = 0
   const made: Array<Schema["tables"][number]> = []
   const one = Effect.fnUntraced(function*(text: string) {
     const mine = yield* answerTo(simulated, text)
@@ -85,11 +106,11 @@ const create = Effect.fnUntraced(function*({ real, simulated }: Servers, schema:
     for (const text of indexes) {
       const index = yield* one(text)
       if (index.difference !== undefined) return { difference: index.difference, schema }
-      hasIndexes ||= index.isMade
+      if (index.isMade) hasIndexes++
     }
   }
   // An index is built behind the statement that makes it.
-  if (hasIndexes) yield* Effect.sleep("300 millis")
+  if (hasIndexes > 0) yield* built(real, schema.keyspace, hasIndexes)
   return { difference: undefined, schema: { ...schema, tables: made } }
 })
 
@@ -129,10 +150,6 @@ const shown = (statement: Statement): string => {
 /** Runs it. What differs is made small and told; with a write that differs a schema ends, because all that follows would differ too. */
 export const run = Effect.fnUntraced(function*(campaign: Campaign) {
   const cluster = yield* SimulatedCluster.make({ nodes: 1, shards: 1, product: "cassandra" })
-  const servers: Servers = {
-    simulated: yield* speak(cluster.contactPoints[0]!),
-    real: yield* speak(campaign.contactPoint)
-  }
   const counts: Outcome["counts"] = { agrees: 0, crashed: 0, differs: 0, refused: 0, worded: 0 }
   const [refusals, wordings, kinds] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()]
   const differences: Array<Difference> = []
@@ -141,18 +158,19 @@ export const run = Effect.fnUntraced(function*(campaign: Campaign) {
     differences.push(difference)
     campaign.onDifference?.(difference)
   }
-  for (let done = 0; done < campaign.schemas; done++) {
-    const seed = campaign.seed + done
+  let done = 0
+  const runSchema = Effect.fnUntraced(function*(servers: Servers, nth: number) {
+    const seed = campaign.seed + nth
     const draw = new Draw(seed)
     const keyspace = `differential_${seed}`
     const made = yield* create(servers, schemaOf(draw, keyspace))
     const { schema } = made
     if (made.difference !== undefined) {
       const { text, ...answers } = made.difference
-      differ({ seed, statements: 0, setUp: schema.types, texts: [text], ...answers })
+      differ({ seed, statements: 0, setUp: schema.types, texts: [text], sent: [], ...answers })
     }
-    const share = Math.floor(campaign.statements * (done + 1) / campaign.schemas) -
-      Math.floor(campaign.statements * done / campaign.schemas)
+    const share = Math.floor(campaign.statements * (nth + 1) / campaign.schemas) -
+      Math.floor(campaign.statements * nth / campaign.schemas)
     const ran: Array<Statement> = []
     let different = 0
     for (let i = 0; i < share && made.difference === undefined && schema.tables.length > 0; i++) {
@@ -174,6 +192,7 @@ export const run = Effect.fnUntraced(function*(campaign: Campaign) {
           statements: i + 1,
           setUp: setUpOf(needed(schema, least)),
           texts: least.map(shown),
+          sent: least.map(sentOf),
           simulated,
           real
         })
@@ -192,7 +211,20 @@ export const run = Effect.fnUntraced(function*(campaign: Campaign) {
     }
     yield* answerTo(servers.real, `${DROP} ${keyspace}`)
     yield* answerTo(servers.simulated, `${DROP} ${keyspace}`)
-    campaign.onSchema?.(done + 1)
-  }
+    campaign.onSchema?.(++done)
+  })
+  // Each worker has connections of its own, and each schema its keyspace: what one does is nothing to the others.
+  let next = 0
+  const worker = Effect.gen(function*() {
+    const servers: Servers = {
+      simulated: yield* speak(cluster.contactPoints[0]!),
+      real: yield* speak(campaign.contactPoint)
+    }
+    while (next < campaign.schemas) yield* runSchema(servers, next++)
+  })
+  yield* Effect.all(Array.from({ length: Math.min(WORKERS, campaign.schemas) }, () => worker), {
+    concurrency: "unbounded",
+    discard: true
+  })
   return { counts, refusals, wordings, kinds, differences } satisfies Outcome
 })

@@ -1,17 +1,19 @@
 /**
- * `npm run differential -- [--statements N] [--seed S] [--schemas K] [--tries T] [--wordings]`: N random statements (2000) over K random
+ * `npm run differential -- [--statements N] [--seed S] [--schemas K] [--tries T] [--wordings] [--cases FILE]`: N random statements (2000) over K random
  * schemas (one for 200 statements), of the seeds from S (1) on, on the simulator in Cassandra's manners and on one node of Apache
  * Cassandra: rows, their order, types, metadata, pages, warnings, errors' codes, and markers of what was prepared. Each difference is
  * played again at most T times (150) until it is small, and printed. `--wordings` also shows errors with the same code and other texts.
- * The node is started, unless `CQL_CONTACT_POINTS` names one that runs.
+ * `--cases FILE` adds them to a file as cases of `cases.test.ts`. The node is started, unless `CQL_CONTACT_POINTS` names one that runs.
  */
 import { CassandraServer } from "@effect-scylla/testkit"
 import { Cause, Effect, Exit } from "effect"
 import { parseArgs } from "node:util"
 import { type Difference, run } from "./campaign.ts"
+import { addCase } from "./cases.ts"
 
 const { values } = parseArgs({
   options: {
+    cases: { type: "string" },
     schemas: { type: "string" },
     seed: { type: "string" },
     statements: { type: "string" },
@@ -34,7 +36,8 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`)
 }
 
-const tell = (difference: Difference): void =>
+const tell = (difference: Difference): void => {
+  if (values.cases !== undefined) addCase(values.cases, difference)
   say([
     `\nseed ${difference.seed}:`,
     ...[...difference.setUp, ...difference.texts].map((text) => `  ${text};`),
@@ -44,6 +47,7 @@ const tell = (difference: Difference): void =>
       Math.max(1, difference.statements)
     }`
   ].join("\n"))
+}
 
 const begun = performance.now()
 const program = Effect.scoped(Effect.gen(function*() {

@@ -17,6 +17,8 @@ export interface Table {
   readonly isCounter: boolean
   /** Whether it is written to with conditions, whose times are the server's. */
   readonly hasConditions: boolean
+  /** Whether what is written to it may expire. */
+  readonly hasTtl: boolean
   readonly create: ReadonlyArray<string>
 }
 
@@ -70,6 +72,8 @@ const tableOf = (draw: Draw, keyspace: string, short: string, users: ReadonlyArr
     regular,
     isCounter,
     hasConditions: !isCounter && draw.chance(50),
+    // An old index on a clustering column has rows expire by the server's own clock, whatever time a request says it is.
+    hasTtl: !indexed.some((column) => clustering.includes(column)),
     create: [
       `CREATE TABLE ${name} (${defined.join(", ")}, PRIMARY KEY (${primary.join(", ")}))${order}`,
       ...indexed.map((column) =>

@@ -87,15 +87,14 @@ const exactly = (draw: Draw, table: Table, columns: ReadonlyArray<Column>): Part
 const using = (draw: Draw, table: Table, isConditional: boolean, hasTtl: boolean): Part =>
   many([
     ...(isConditional || table.isCounter ? [] : [`TIMESTAMP ${1 + draw.below(6)}`]),
-    ...(hasTtl && draw.chance(15) ? ["TTL 100000"] : [])
+    ...(hasTtl && table.hasTtl && draw.chance(15) ? ["TTL 100000"] : [])
     // A write that does not say its time has that of a clock.
   ], { before: " USING ", separator: " AND ", least: isConditional || table.isCounter ? 0 : 1 })
 
 const condition = (draw: Draw, table: Table): Part => {
   const columns = [...table.statics, ...table.regular]
   if (columns.length === 0 || draw.chance(35)) return " IF EXISTS"
-  const asked = (): Part => {
-    const { name, type } = draw.pick(columns)
+  const asked = ({ name, type }: Column): Part => {
     if (type.key !== undefined && draw.chance(40)) {
       return [`${name}[`, valueOf(draw, type.key), `] ${draw.pick(["=", "!="])} `, orNull(draw, type.element!)]
     }
@@ -103,7 +102,8 @@ const condition = (draw: Draw, table: Table): Part => {
     const op = draw.pick(["=", "=", "!=", ...COMPARISONS])
     return [`${name} ${op} `, !COMPARISONS.includes(op) ? orNull(draw, type) : valueOf(draw, type)]
   }
-  return many(Array.from({ length: 1 + draw.below(2) }, asked), { before: " IF ", separator: " AND ", least: 1 })
+  // Of several conditions on one column Cassandra asks in an order of no rule, and one may be an error where another does not hold.
+  return many(draw.some(columns, 1, 2).map(asked), { before: " IF ", separator: " AND ", least: 1 })
 }
 
 const assignment = (draw: Draw, column: Column): Part => {

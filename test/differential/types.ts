@@ -55,7 +55,17 @@ const scalar = (name: string): Type => ({
 })
 
 const SCALARS = Object.keys(scalars).map(scalar)
-const KEYS = SCALARS.filter(({ name }) => name !== "duration")
+/**
+ * Of keys and of what is in collections, without a second way to write zero: which of two stays depends on whether Cassandra has flushed
+ * the first to disk by then.
+ */
+const KEYS = SCALARS.filter(({ name }) => name !== "duration").map((type) =>
+  type.name === "decimal"
+    ? Object.assign({}, type, {
+      value: (draw: Draw) => draw.pick(scalars["decimal"]!.filter(([text]) => text !== "0.00"))
+    })
+    : type
+)
 /** Those that most columns have. */
 const USUAL = ["int", "text", "bigint", "boolean", "double", "uuid"].map(scalar)
 
@@ -101,11 +111,12 @@ const map = (key: Type, element: Type): Type => ({
   isMultiCell: true
 })
 
-const tuple = (...elements: ReadonlyArray<Type>): Type => ({
+/** `isWhole`: none at the end is left out, which is another way to write null. */
+const tupleOf = (isWhole: boolean, ...elements: ReadonlyArray<Type>): Type => ({
   name: `tuple<${elements.map(({ name }) => name).join(", ")}>`,
   cql: CqlType.tuple(...elements.map(({ cql }) => cql)),
   value: (draw) => {
-    const given = draw.chance(10) ? elements.slice(0, -1) : elements
+    const given = !isWhole && draw.chance(10) ? elements.slice(0, -1) : elements
     const texts = given.map((element) => draw.chance(10) ? "null" : element.value(draw)[0])
     return [`(${texts.join(", ")})`]
   },
@@ -139,7 +150,7 @@ export const keyType = (draw: Draw): Type =>
     [70, () => draw.pick(USUAL)],
     [25, () => draw.pick(KEYS)],
     [3, () => frozen(set(draw.pick(USUAL)))],
-    [2, () => tuple(INT, TEXT)]
+    [2, () => tupleOf(true, INT, TEXT)]
   )
 
 const flat = (draw: Draw): Type => draw.chance(70) ? draw.pick(USUAL) : draw.pick(KEYS)
@@ -154,7 +165,7 @@ export const columnType = (draw: Draw, keyspace: string, users: ReadonlyArray<Us
     [8, () => map(flat(draw), flat(draw))],
     [4, () => frozen(draw.pick([list, set])(flat(draw)))],
     [2, () => list(frozen(set(INT)))],
-    [3, () => tuple(flat(draw), flat(draw))],
+    [3, () => tupleOf(false, flat(draw), flat(draw))],
     [2, () => vector(2)],
     [3, () => users.length === 0 ? TEXT : user(keyspace, draw.pick(users))],
     [2, () => users.length === 0 ? INT : frozen(user(keyspace, draw.pick(users)))]

@@ -4,6 +4,7 @@ import { layer } from "@effect/vitest"
 import { client } from "./suites/client.ts"
 import { interop } from "./suites/interop.ts"
 import { requests } from "./suites/requests.ts"
+import { schema } from "./suites/schema.ts"
 import { writes } from "./suites/writes.ts"
 
 layer(SimulatedServer.layer({ nodes: 3, shards: 4 }), { excludeTestServices: true })("", (it) => {
@@ -11,4 +12,5 @@ layer(SimulatedServer.layer({ nodes: 3, shards: 4 }), { excludeTestServices: tru
   interop(it, "simulated")
   writes(it, "simulated")
   requests(it, "simulated")
+  schema(it, "simulated")
 })

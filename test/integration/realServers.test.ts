@@ -7,6 +7,7 @@ import { deaths } from "./suites/deaths.ts"
 import { faults } from "./suites/faults.ts"
 import { interop } from "./suites/interop.ts"
 import { requests } from "./suites/requests.ts"
+import { schema } from "./suites/schema.ts"
 import { writes } from "./suites/writes.ts"
 import { cassandraNodes } from "./support/faultyClusters.ts"
 import { instead } from "./support/instead.ts"
@@ -27,12 +28,17 @@ for (const { isRequired, missing, provider } of providers) {
       faults(it, "Cassandra")
       deaths(it, "Cassandra")
     })
+    // A hundred changes of the schema: many nodes at once would take minutes to agree on each.
+    layer(Layer.provide(TestServer.ofCassandra, CassandraServer.layer({ nodes: 1 })), settings)("", (it) => {
+      schema(it, provider)
+    })
   } else {
     const server = provider === "container" ? TestServer.container() : TestServer.external
     layer(server, settings)("", (it) => {
       client(it, provider)
       writes(it, provider)
       requests(it, provider)
+      schema(it, provider)
     })
   }
 }

@@ -1,8 +1,9 @@
 /** Reading the schema tables: order, views, and what servers hide in them. */
 import { Codegen, KeyspaceSchema } from "@effect-scylla/cli"
-import type { CqlClient } from "@effect-scylla/driver"
+import { type CqlClient, Schema } from "@effect-scylla/driver"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as SchemaStore from "../../driver/src/internal/schema/store.ts"
 
 type Rows = ReadonlyArray<Readonly<Record<string, unknown>>>
 
@@ -15,17 +16,32 @@ interface Tables {
   readonly columns?: Rows
 }
 
-/** A client that answers queries of the schema tables. */
+const ofShop = (row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  keyspace_name: "shop",
+  ...row
+})
+
+/** A client whose schema is that of a server which answers queries of the schema tables. */
 const serving = (tables: Tables): CqlClient.CqlClient => {
+  const names = ["system", "system_auth", "shop", "Shop"]
   const rows: Readonly<Record<string, Rows | undefined>> = {
     ...tables,
-    keyspaces: ["system", "system_auth", "shop", "Shop"].map((keyspace_name) => ({ keyspace_name }))
+    keyspaces: names.map((keyspace_name) => ({ keyspace_name }))
   }
-  const answer = (strings: TemplateStringsArray) => {
-    const table = /FROM system_schema\.(\w+)/.exec(strings.join("?"))![1]!
-    return Effect.succeed(rows[table] ?? [])
+  const answer = (text: string): Rows => {
+    const name = /FROM system_schema\.(\w+)/.exec(text)?.[1] ?? ""
+    const asked = (row: Readonly<Record<string, unknown>>) =>
+      !text.includes(" WHERE ") || text.includes(`'${String(row["keyspace_name"])}'`)
+    return (rows[name] ?? []).map(ofShop)
+      .filter(asked)
   }
-  return answer as unknown as CqlClient.CqlClient
+  const store = Effect.runSync(Effect.scoped(SchemaStore.make({
+    allows: () => true,
+    wants: (name) => !Schema.isOfServer(name),
+    timeoutMillis: 1_000,
+    source: { isScylla: () => true, query: (text) => Effect.succeed(answer(text)) }
+  })))
+  return { schema: SchemaStore.schemasOf(store) } as CqlClient.CqlClient
 }
 
 const read = (tables: Tables) => KeyspaceSchema.read(serving(tables), "shop")
@@ -87,7 +103,7 @@ describe("read", () => {
           base_table_name: "items",
           comment: ""
         })),
-        indexes: [{ index_name: "by_note" }],
+        indexes: [{ table_name: "items", index_name: "by_note" }],
         columns: [
           column("items", "id", "partition_key", 0, "int"),
           column("items_by_price", "id", "clustering", 0, "int"),

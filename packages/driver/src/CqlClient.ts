@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Background from "@effect-scylla/pool/Background"
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import { ProtocolVersions } from "@effect-scylla/pool/ProtocolVersions"
 import * as Ticker from "@effect-scylla/pool/Ticker"
@@ -47,6 +48,7 @@ import { PreparedCache } from "./internal/preparedCache.ts"
 import { told } from "./internal/preparing.ts"
 import { Retries } from "./internal/retries.ts"
 import type { RoutingCounters } from "./internal/router.ts"
+import * as SchemaStore from "./internal/schema/store.ts"
 import { AllSeries } from "./internal/series.ts"
 import { SlowLog } from "./internal/slowLog.ts"
 import { Speculator } from "./internal/speculator.ts"
@@ -61,6 +63,7 @@ import * as Paging from "./Paging.ts"
 import { Prepared } from "./Prepared.ts"
 import * as RequestMetrics from "./RequestMetrics.ts"
 import type { ResultSet, SchemaAgreement } from "./ResultSet.ts"
+import type { Schemas } from "./Schema.ts"
 import * as Snapshot from "./Snapshot.ts"
 import * as Statements from "./Statement.ts"
 import { compile, Identifier, InValues, pages, type Runner, type Statement } from "./Statement.ts"
@@ -248,6 +251,8 @@ export interface CqlClient {
   ) => Effect.Effect<Uint8Array, CqlError>
   /** The cluster as it is known now. */
   readonly cluster: () => Snapshot.Snapshot
+  /** What keyspaces hold, as data that is kept up to date: see `Schema`. */
+  readonly schema: Schemas
   /** Whether requests are routed to shards: some node says it has them. */
   readonly isShardAware: () => boolean
   readonly shardAwareStats: () => ShardAwareStats
@@ -367,7 +372,14 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
     })
     const cache = new PreparedCache(core, scope, { count: checked.maxPrepared, bytes: checked.maxPreparedBytes })
     if (options.prepareEverywhere !== false) cache.teacher = yield* Teacher.make(cache.teach)
-    const cluster = yield* Cluster.make({
+    const schema = checked.schema === undefined ? undefined : yield* SchemaStore.make({
+      allows: guarded(core, checked.schema.allows),
+      wants: guarded(core, checked.schema.wants),
+      timeoutMillis: checked.defaults.timeoutMillis,
+      source: { query: (text) => cluster.query(text), isScylla: () => cluster.isScyllaDB }
+    })
+    const cluster: Cluster.Cluster = yield* Cluster.make({
+      schema,
       contactPoints: checked.contactPoints,
       localDatacenter: options.localDatacenter,
       core,
@@ -397,13 +409,31 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       })
     )
     const secret = options.pagingSecret === undefined ? undefined : Redacted.value(options.pagingSecret)
-    const cql = fromCore(core, cache, cluster, secret)
+    const cql = fromCore(core, cache, cluster, SchemaStore.schemasOf(schema), secret)
     const { reprepare, refresh } = cache
-    const { schemaChanged } = cluster
+    const schemaChanged: typeof cluster.schemaChanged = (connection, change, leftMillis) => {
+      const until = clock.currentTimeMillisUnsafe() + leftMillis
+      const known = Effect.suspend(() => schema?.settle(change, until - clock.currentTimeMillisUnsafe()) ?? Effect.void)
+      return Effect.tap(cluster.schemaChanged(connection, change, leftMillis), known)
+    }
+    if (schema !== undefined) {
+      yield* Effect.forkScoped(Background.run(schema.run))
+      if (checked.schema?.isEager) yield* schema.eager
+    }
     core.slow = { reprepare, refresh, schemaChanged, learnTablet: learning(scope, context, cql.execute) }
     yield* exposed(core, cache)
     return cql
   })
+
+/** A function of the user's, which servers' events come to. */
+const guarded = ({ warnings }: Core, allows: (keyspace: string) => boolean) => (keyspace: string): boolean => {
+  try {
+    return allows(keyspace)
+  } catch (error) {
+    warnings.warn("schemaKeyspaces", `schemaKeyspaces has thrown, the keyspace is left out: ${String(error)}`)
+    return false
+  }
+}
 
 /** What is measured of a client as a whole. */
 const exposed = (core: Core, cache: PreparedCache): Effect.Effect<void, never, Scope.Scope> =>
@@ -421,6 +451,7 @@ const fromCore = (
   core: Core,
   cache: PreparedCache,
   cluster: Cluster.Cluster,
+  schema: Schemas,
   secret: string | undefined
 ): CqlClient => {
   const batching = new Batching(core, cache)
@@ -658,6 +689,7 @@ const fromCore = (
     stream: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
       pages((pagingState) => execute(statement, values, pagingState === null ? options : { ...options, pagingState })),
     cluster: () => core.snapshot,
+    schema,
     isShardAware,
     shardAwareStats: (): ShardAwareStats => ({
       isShardAware: isShardAware(),

@@ -28,6 +28,7 @@ import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./Ex
 import type { Share } from "./internal/budget.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
 import type { Issue, Leaves } from "./internal/fromConfig.ts"
+import { isOfServer } from "./internal/schema/model.ts"
 import type * as RetryPolicy from "./RetryPolicy.ts"
 import type { NodeFilter } from "./Snapshot.ts"
 import * as Speculation from "./Speculation.ts"
@@ -128,6 +129,13 @@ export interface Options {
   readonly profiles?: Readonly<Record<string, Profile>> | undefined
   /** What is known of tablets: see {@link Tablets}. */
   readonly tablets?: Tablets | undefined
+  /**
+   * When tables and types are read for `cql.schema`: `"lazy"` (default) when a keyspace is asked for, `"eager"` all of them when the client
+   * connects, `false` never. What has been read is kept up to date. Routing needs nothing of it.
+   */
+  readonly schema?: "lazy" | "eager" | false | undefined
+  /** The keyspaces that `cql.schema` knows: names, or a function of a name. Default: all; the servers' own only when they are asked for. */
+  readonly schemaKeyspaces?: ReadonlyArray<string> | ((keyspace: string) => boolean) | undefined
   /** Requests that took longer are logged as warnings: see {@link SlowRequests}. Default: none. */
   readonly slowRequests?: SlowRequests | undefined
   /** With it, tokens of `toToken` cannot be made by anybody else. Default: they are bound to statement and values, not signed. */
@@ -279,6 +287,15 @@ export interface Checked {
   readonly retryBudget: Share | undefined
   readonly speculationBudget: Share
   readonly slow: { readonly millis: number; readonly perSecond: number } | undefined
+  /** Which keyspaces the schema may know, and which are all of them; `undefined` where it is not read. */
+  readonly schema: SchemaScope | undefined
+}
+
+/** @internal */
+export interface SchemaScope {
+  readonly isEager: boolean
+  readonly allows: (keyspace: string) => boolean
+  readonly wants: (keyspace: string) => boolean
 }
 
 /** A value as a message shows it: a string has quotes and says so, or `"9042"` would look like 9042. */
@@ -390,6 +407,23 @@ const connectionsOf = (given: Options["connections"], issue: Report): NodePool.O
     issue("connections", `{ perShard: 1 to 64 } or { perNode: 1 to 1024 }, got ${format(given)}`)
   }
   return given
+}
+
+/** What is read of the schema, and when. */
+const schemaOf = ({ schema = "lazy", schemaKeyspaces: given }: Options, issue: Report): SchemaScope | undefined => {
+  if (schema !== "lazy" && schema !== "eager" && schema !== false) {
+    issue("schema", `"lazy", "eager" or false, got ${format(schema)}`)
+  }
+  const isList = Array.isArray(given) && given.every((name) => typeof name === "string" && name !== "")
+  if (given !== undefined && typeof given !== "function" && !isList) {
+    issue("schemaKeyspaces", `names of keyspaces, or a function of a name, got ${format(given)}`)
+  }
+  if (schema === false) return undefined
+  const isEager = schema === "eager"
+  if (given === undefined) return { isEager, allows: () => true, wants: (name) => !isOfServer(name) }
+  const names = new Set(isList ? given : [])
+  const allows = typeof given === "function" ? given : (name: string): boolean => names.has(name)
+  return { isEager, allows, wants: allows }
 }
 
 const adaptiveOf = (given: Options["adaptive"], issue: Report): Options["adaptive"] => {
@@ -597,7 +631,8 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
     failover: failoverOf(options.datacenterFailover, issue),
     retryBudget: options.retryBudget === false ? undefined : share("retryBudget", options.retryBudget, 0.2),
     speculationBudget: share("speculationLimit", options.speculationLimit, 0.1),
-    slow
+    slow,
+    schema: schemaOf(options, issue)
   }
   for (const [name, profile] of Object.entries(options.profiles ?? {})) {
     invalidTo(`profiles.${name}`, () => profileOf(checked.defaults, name, profile, () => undefined!))

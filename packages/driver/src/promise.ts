@@ -29,6 +29,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
@@ -45,6 +46,7 @@ import type { Options as ManyOptions, Summary } from "./Many.ts"
 import type * as Options from "./Options.ts"
 import type { Prepared } from "./Prepared.ts"
 import type { Coordinator, ResultSet } from "./ResultSet.ts"
+import type * as Schema from "./Schema.ts"
 import { type Fragment, type Identifier, type InValues, type Part as StatementPart, Statement } from "./Statement.ts"
 import type { Trace } from "./Trace.ts"
 
@@ -57,6 +59,7 @@ export { CqlError, type CqlReason, type Outcome } from "./CqlError.ts"
 export type { Profile } from "./ExecuteOptions.ts"
 export type { Prepared } from "./Prepared.ts"
 export type { Coordinator, ResultSet } from "./ResultSet.ts"
+export * as Schema from "./Schema.ts"
 
 /**
  * What every call takes.
@@ -269,6 +272,27 @@ async function* rowsOf<A>(pages: AsyncIterable<ResultSet<A>>): AsyncGenerator<A,
 }
 
 /**
+ * The schema of a client, as `Schemas` of `Schema` has it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Schemas {
+  /** A keyspace, read when it is asked for first; `undefined` where there is none of the name, or `schemaKeyspaces` leaves it out. */
+  readonly keyspace: (name: string, options?: CallOptions) => Promise<Schema.Keyspace | undefined>
+  /** A table of it. */
+  readonly table: (keyspace: string, name: string, options?: CallOptions) => Promise<Schema.Table | undefined>
+  /** All keyspaces but the servers' own, or those that `schemaKeyspaces` lets through. */
+  readonly all: (options?: CallOptions) => Promise<Schema.Snapshot>
+  /** What is known now; asks nobody. */
+  readonly snapshot: () => Schema.Snapshot
+  /** Reads again all that is known. */
+  readonly refresh: (options?: CallOptions) => Promise<void>
+  /** What changes from now on. */
+  readonly changes: (options?: CallOptions) => AsyncIterable<Schema.Change>
+}
+
+/**
  * The client.
  *
  * @category models
@@ -351,6 +375,8 @@ export interface Client extends AsyncDisposable {
   readonly trace: (of: ResultSet<any> | Uuid, options?: CallOptions) => Promise<Trace>
   /** The cluster as it is known now. */
   readonly nodes: () => ReadonlyArray<NodeInfo>
+  /** What keyspaces hold, as data that is kept up to date: see `Schema`. */
+  readonly schema: Schemas
   /** How requests found their way, and what the pools look like. */
   readonly stats: () => CqlClient.ShardAwareStats
   /** What happens to nodes from now on. */
@@ -459,8 +485,18 @@ const facade = (
         rack,
         releaseVersion
       })),
+    schema: {
+      keyspace: (name, options) =>
+        run(() => Effect.map(cql.schema.keyspace(name), Option.getOrUndefined), options?.signal),
+      table: (keyspace, name, options) =>
+        run(() => Effect.map(cql.schema.table(keyspace, name), Option.getOrUndefined), options?.signal),
+      all: (options) => run(() => cql.schema.all, options?.signal),
+      snapshot: cql.schema.snapshot,
+      refresh: (options) => run(() => cql.schema.refresh, options?.signal),
+      changes: (options) => iterate(cql.schema.changes, context, options?.signal)
+    } satisfies Schemas,
     stats: cql.shardAwareStats,
-    events: (options?: CallOptions) => eventsOf(cql, context, options?.signal),
+    events: (options?: CallOptions) => iterate(cql.nodeChanges, context, options?.signal),
     connected: (options?: CallOptions) => run(() => cql.awaitConnected, options?.signal),
     schemaAgreement: (options?: CallOptions & { readonly timeout?: Duration.Input | undefined }) =>
       run(() => cql.schemaAgreement(options), options?.signal),
@@ -470,18 +506,18 @@ const facade = (
 }
 
 /** Ends with the client, with the loop, or with the signal. */
-const eventsOf = (
-  cql: CqlClient.CqlClient,
+const iterate = <A>(
+  stream: Stream.Stream<A>,
   context: Context.Context<never>,
   signal: AbortSignal | undefined
-): AsyncIterable<CqlClient.NodeChange> => {
+): AsyncIterable<A> => {
   const aborted = signal === undefined ? Effect.never : Effect.callback<void>((resume) => {
     const abort = (): void => resume(Effect.void)
     if (signal.aborted) return abort()
     signal.addEventListener("abort", abort)
     return Effect.sync(() => signal.removeEventListener("abort", abort))
   })
-  return Stream.toAsyncIterableWith(Stream.interruptWhen(cql.nodeChanges, aborted), context)
+  return Stream.toAsyncIterableWith(Stream.interruptWhen(stream, aborted), context)
 }
 
 const open = async (

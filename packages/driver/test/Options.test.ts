@@ -31,7 +31,9 @@ describe("options", () => {
         adaptive: { min: 0 },
         localPorts: { from: 50_000, to: 40_000 },
         clientId: "",
-        clusterName: ""
+        clusterName: "",
+        schema: "always" as any,
+        schemaKeyspaces: ["shop", ""]
       })))
       assert.deepStrictEqual(
         [...issuesOf(error)].sort(),
@@ -57,6 +59,8 @@ describe("options", () => {
           "protocolVersion",
           "reconnect.cap",
           "requestTimeout",
+          "schema",
+          "schemaKeyspaces",
           "serialConsistency",
           "tls"
         ].sort()
@@ -64,6 +68,7 @@ describe("options", () => {
       assert.include(error.message, 'contactPoints[0]: "a:b:c" is no host, host:port or [IPv6]:port')
       assert.include(error.message, 'compression: "none", "lz4" or "snappy", got "zstd"')
       assert.include(error.message, 'protocolVersion: "auto", 3, 4 or 5, got 6')
+      assert.include(error.message, 'schema: "lazy", "eager" or false, got "always"')
     }))
 
   it.effect("what does not go together", () =>

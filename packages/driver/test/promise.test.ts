@@ -1,5 +1,5 @@
 /** The client for async/await. */
-import { type Client, connect, connectConfig, CqlError } from "@effect-scylla/driver/promise"
+import { type Client, connect, connectConfig, CqlError, Schema } from "@effect-scylla/driver/promise"
 import { Transport } from "@effect-scylla/pool"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { Effect, Exit, Layer, Scope, Tracer } from "effect"
@@ -195,6 +195,33 @@ describe("a client for async/await", () => {
     assert.include(events, "Down")
     await Effect.runPromise(cluster.start(2))
     await db.connected()
+  })
+
+  it("know the schema, and what happens to it", async () => {
+    await db.execute("CREATE TABLE ks.schemas (k int PRIMARY KEY)")
+    assert.deepStrictEqual(await db.schema.keyspace("nothing"), undefined)
+    const keyspace = await db.schema.keyspace("ks")
+    assert.strictEqual((await db.schema.table("ks", "schemas"))?.columns.length, 1)
+    assert.strictEqual(db.schema.snapshot().keyspaces.get("ks"), keyspace)
+    const changes: Array<string> = []
+    const controller = new AbortController()
+    const watching = (async () => {
+      for await (const { change, name } of db.schema.changes({ signal: controller.signal })) {
+        changes.push(`${change} ${name}`)
+      }
+    })()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await db.execute("DROP TABLE ks.schemas")
+    assert.isUndefined(await db.schema.table("ks", "schemas"))
+    for (let i = 0; i < 200 && changes.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+    controller.abort()
+    await watching
+    assert.deepStrictEqual(changes, ["DROPPED schemas"])
+    await db.schema.refresh()
+    assert.isTrue((await db.schema.all()).isComplete)
+    assert.match(Schema.toCql(db.schema.snapshot().keyspaces.get("ks")!), /^CREATE KEYSPACE ks WITH /)
+    const reason = new Error("no more")
+    assert.strictEqual(await rejected(db.schema.keyspace("later", { signal: AbortSignal.abort(reason) })), reason)
   })
 
   it("close when what is under way has ended, or at once; what comes then is refused", async () => {

@@ -264,6 +264,11 @@ export interface SimulatedCluster {
     replicas: SimulatedTablet["replicas"]
   ) => Effect.Effect<void, SimulatedClusterError>
   /**
+   * The table has twice as many tablets, where the first ones were, or half as many: of two neighbours the second moves to the first. No
+   * client is told. Fails for one tablet that is to become half a one, and for more than 4096.
+   */
+  readonly resizeTablets: (table: string, how: "split" | "merge") => Effect.Effect<void, SimulatedClusterError>
+  /**
    * From now on this is wrong with the node; `undefined` for nothing. It lasts over `stop` and `start`. Other nodes notice nothing:
    * they count on its replicas, and `announce` is for what they would say.
    */
@@ -406,6 +411,13 @@ export const make = Effect.fnUntraced(
       generation: (node) => generations[node.index]!,
       clients: (node) => hosts[node.index]!.clients(),
       traces: engine.traces,
+      onRoutes: (changed) =>
+        announce("CLIENT_ROUTES_CHANGE", () => ({
+          _tag: "ClientRoutesEvent",
+          change: "UPDATE_NODES",
+          connectionIds: changed.map(([connectionId]) => connectionId),
+          hostIds: changed.map(([, hostId]) => hostId)
+        })),
       roles: () => engine.access?.roles ?? new Map()
     })
 
@@ -458,6 +470,15 @@ export const make = Effect.fnUntraced(
       const found = schema.keyspaces.get(keyspace)?.tables.get(table)
       return found === undefined ? undefined : topology.tablets(found)
     }
+    const badTablets = (message: string) => new SimulatedClusterError({ reason: "BadOptions", message })
+    /** The tablets of a table, where they can be others from now on. */
+    const changeableOf = Effect.fnUntraced(function*(name: string) {
+      const layout = layoutOf(name)
+      if (engine.replicas !== undefined) {
+        return yield* badTablets("tablets of nodes with data of their own do not move: not simulated")
+      }
+      return layout ?? (yield* badTablets(`there is no table ${name} with tablets`))
+    })
 
     const nodeEvent = (
       type: "STATUS_CHANGE" | "TOPOLOGY_CHANGE",
@@ -625,18 +646,19 @@ export const make = Effect.fnUntraced(
           last,
           replicas: replicas.map(({ node, shard }) => ({ node: node.index, shard }))
         })) ?? [],
+      resizeTablets: (name, how) =>
+        Effect.gen(function*() {
+          const layout = yield* changeableOf(name)
+          if (how === "split" ? layout.split() : layout.merge()) return
+          return yield* badTablets(`${name} has ${layout.tablets.length} tablets, too few or too many to ${how}`)
+        }),
       moveTablet: (name, token, replicas) =>
         Effect.gen(function*() {
-          const layout = layoutOf(name)
-          const wrong = (message: string) => new SimulatedClusterError({ reason: "BadOptions", message })
-          if (engine.replicas !== undefined) {
-            return yield* wrong("tablets of nodes with data of their own do not move: not simulated")
-          }
-          if (layout === undefined) return yield* wrong(`there is no table ${name} with tablets`)
+          const layout = yield* changeableOf(name)
           const moved: Array<TabletReplica> = []
           for (const { node: index, shard } of replicas) {
             const { node } = yield* hostOf(index)
-            if (!between(shard, 0, node.nrShards - 1)) return yield* wrong(`node ${index} has no shard ${shard}`)
+            if (!between(shard, 0, node.nrShards - 1)) return yield* badTablets(`node ${index} has no shard ${shard}`)
             moved.push({ node, shard })
           }
           layout.move(token, moved)

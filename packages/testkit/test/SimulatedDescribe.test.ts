@@ -65,8 +65,8 @@ for (const product of ["scylla", "cassandra"] as const) {
           const { duration, parameters, request } = row!
           return `${String(request)}: ${(parameters as Map<string, string>).get("query")}, ${String(duration)}`
         })
-        assert.deepStrictEqual(yield* session(good), "Execute CQL3 query: SELECT k FROM t, 0")
-        assert.deepStrictEqual(yield* session(wrong), "Execute CQL3 query: SELECT nope FROM t, 0")
+        assert.deepStrictEqual(yield* session(good), "Execute CQL3 query: SELECT k FROM t, 4")
+        assert.deepStrictEqual(yield* session(wrong), "Execute CQL3 query: SELECT nope FROM t, 4")
         const events = yield* read(c, `SELECT activity FROM system_traces.events WHERE session_id = ${good}`)
         assert.strictEqual(events[0], "Parsing a statement")
         const untraced = yield* c.ask({ _tag: "Query", query: "SELECT k FROM t", options: { consistency: "ONE" } })
@@ -121,5 +121,40 @@ describe("system tables of Cassandra", () => {
         yield* refusal(c, "INSERT INTO system_views.clients (address, port) VALUES ('127.0.0.1', 1)"),
         /^Modification is not supported/
       )
+    }))
+})
+
+describe("what Cassandra describes", () => {
+  it.effect("types and tables whatever their case", () =>
+    Effect.gen(function*() {
+      const c = yield* clientOf({ product: "cassandra" }, 'CREATE TYPE "Ty pe" (a int)', "CREATE TYPE plain (a int)")
+      assert.deepStrictEqual(yield* read(c, "DESCRIBE TYPES"), ["ks type plain", 'ks type "Ty pe"'])
+    }))
+
+  it.effect("ids and columns that were dropped, where they are asked for", () =>
+    Effect.gen(function*() {
+      const c = yield* clientOf(
+        { product: "cassandra" },
+        "CREATE TABLE t (a int PRIMARY KEY, b text, c int) WITH compaction = {'class': 'UnifiedCompactionStrategy'}",
+        "ALTER TABLE t DROP b",
+        "ALTER TABLE t DROP c",
+        "ALTER TABLE t ADD c int"
+      )
+      const [row] = rowsOf(yield* c.query("DESCRIBE TABLE t WITH INTERNALS"))
+      const text = String(row!["create_statement"])
+      const [table] = rowsOf(yield* c.query("SELECT id FROM system_schema.tables WHERE keyspace_name = 'ks'"))
+      assert.isTrue(
+        text.startsWith(
+          "CREATE TABLE ks.t (\n    a int PRIMARY KEY,\n    c int,\n    b text\n) WITH ID = " +
+            `${String(table!["id"])}\n    AND additional_write_policy`
+        ),
+        text
+      )
+      assert.match(
+        text,
+        /;\nALTER TABLE ks\.t DROP b USING TIMESTAMP \d+;\nALTER TABLE ks\.t DROP c USING TIMESTAMP \d+;\nALTER TABLE ks\.t ADD c int;$/
+      )
+      // No thresholds of how many tables are compacted at once.
+      assert.notMatch(text, /max_threshold/)
     }))
 })

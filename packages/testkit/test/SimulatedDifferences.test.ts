@@ -1,7 +1,7 @@
 /** What random statements beside a Cassandra 5.0.5 found, each as its least case: `npm run differential` prints them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { errorOf, rowsOf } from "./rawClient.ts"
+import { errorOf, rowsOf, warningsOf } from "./rawClient.ts"
 import { clientOf } from "./statements.ts"
 
 const TABLE =
@@ -155,5 +155,70 @@ describe("what differed from a Cassandra", () => {
       })
       // No warning that there is no partition key.
       assert.strictEqual(answer.flags, 0)
+    }))
+
+  it.effect("an order that cannot be is told before what would have to be filtered", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra()
+      const ORDER = "ORDER BY is only supported when the partition key is restricted by an EQ or an IN."
+      assert.strictEqual(errorOf(yield* c.query("SELECT * FROM t WHERE c = 1 ORDER BY p")).message, ORDER)
+      assert.strictEqual(errorOf(yield* c.query("SELECT * FROM t WHERE c = 1")).message, FILTERING)
+    }))
+
+  it.effect("vectors come as JSON, and are alike in the digits of floats", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra("CREATE TABLE e (p int PRIMARY KEY, v vector<float, 3>, w vector<float, 3>)")
+      const insert = (v: string) => c.query(`INSERT INTO e JSON '{"p": 1, "v": ${v}, "w": [1, 2, 3]}'`)
+      assert.strictEqual(
+        errorOf(yield* insert("[1, 2]")).message,
+        "Error decoding JSON value for v: List had incorrect size: expected 3 but given 2; [1, 2]"
+      )
+      assert.strictEqual(
+        errorOf(yield* insert("[null, 2, 3]")).message,
+        "Error decoding JSON value for v: Invalid null element in list"
+      )
+      assert.strictEqual((yield* insert("[1, 2.5, 3]"))._tag, "Void")
+      const [row] = rowsOf(
+        yield* c.query("SELECT similarity_cosine(v, w) AS a, similarity_euclidean(v, w) AS b FROM e")
+      )
+      assert.deepStrictEqual(row, { a: 0.997245192527771, b: Math.fround(0.8) })
+    }))
+
+  it.effect("a view has the order of its table where it says none", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra(
+        "CREATE TABLE b (a int, b int, v int, PRIMARY KEY (a, b)) WITH CLUSTERING ORDER BY (b DESC)",
+        "CREATE MATERIALIZED VIEW m AS SELECT * FROM b WHERE v IS NOT NULL AND a IS NOT NULL AND b IS NOT NULL PRIMARY KEY (v, b, a)",
+        "INSERT INTO b (a, b, v) VALUES (1, 1, 1)",
+        "INSERT INTO b (a, b, v) VALUES (1, 2, 1)"
+      )
+      assert.deepStrictEqual(rowsOf(yield* c.query("SELECT b FROM m")), [{ b: 2 }, { b: 1 }])
+    }))
+
+  it.effect("a batch of much is warned of, and one of more refused, unless it is of one partition", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra("CREATE TABLE b (p int, c int, v text, l list<int>, PRIMARY KEY (p, c))")
+      const batch = (...parts: ReadonlyArray<string>) =>
+        c.ask({ _tag: "Query", query: `BEGIN BATCH ${parts.join("; ")}; APPLY BATCH`, options: { consistency: "ONE" } })
+      const inserts = (count: number, length: number) =>
+        Array.from({ length: count }, (_, i) => `INSERT INTO b (p, c, v) VALUES (${i}, 1, '${"x".repeat(length)}')`)
+      assert.deepStrictEqual(warningsOf(yield* batch(...inserts(6, 900))), [
+        "Batch for [ks.b] is of size 5844, exceeding specified threshold of 5120 by 724."
+      ])
+      assert.deepStrictEqual(warningsOf(yield* batch(...inserts(6, 700))), [])
+      const deletions = [
+        "DELETE FROM b WHERE p = 1",
+        "DELETE FROM b WHERE p = 2 AND c > 4",
+        "UPDATE b SET l = l + [1] WHERE p = 3 AND c = 1"
+      ]
+      assert.deepStrictEqual(warningsOf(yield* batch(...inserts(6, 900), ...deletions)), [
+        "Batch for [ks.b] is of size 5916, exceeding specified threshold of 5120 by 796."
+      ])
+      assert.deepStrictEqual(
+        warningsOf(yield* batch(...inserts(6, 900).map((text) => text.replace(/\(\d,/, "(1,")))),
+        []
+      )
+      const large = yield* c.query(`BEGIN BATCH ${inserts(7, 9000).join("; ")}; APPLY BATCH`)
+      assert.strictEqual(errorOf(large).message, "Batch too large")
     }))
 })

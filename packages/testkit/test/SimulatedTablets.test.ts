@@ -268,6 +268,53 @@ describe("tablets", () => {
       assert.strictEqual(gone._tag, "DialError")
     }))
 
+  it.effect("split and merge under load: rows are found, and payloads tell of the tablets as they are", () =>
+    Effect.gen(function*() {
+      const cluster = yield* SimulatedCluster.make(OPTIONS)
+      yield* setUp(cluster)
+      const client = yield* at(cluster, 0, 0)
+      /** Rows that are found; the ranges of tokens that answers name are those of tablets. */
+      const load = Effect.fnUntraced(function*(from: number) {
+        const ranges = new Set<string>()
+        let found = 0
+        for (let pk = from; pk < from + 40; pk++) {
+          yield* execute(client, INSERT, [int(pk), int(1), text("v")])
+          const frame = yield* execute(client, SELECT, [int(pk)])
+          found += rowsOf(decode(frame)).length
+          const tablet = told(frame)
+          if (tablet !== undefined) ranges.add(`${tablet.first} ${tablet.last}`)
+        }
+        const known = new Set(cluster.tablets("tab.t").map(({ first, last }) => `${first} ${last}`))
+        assert.isTrue([...ranges].every((range) => known.has(range)), [...ranges].join(", "))
+        // Of a single tablet the node that is asked has all.
+        if (known.size > 1) assert.isAbove(ranges.size, 0)
+        return found
+      })
+      assert.strictEqual(yield* load(0), 40)
+      const before = cluster.tablets("tab.t")
+      yield* cluster.resizeTablets("tab.t", "split")
+      const after = cluster.tablets("tab.t")
+      assert.strictEqual(after.length, 16)
+      assert.deepStrictEqual(after.map(({ first }) => first).slice(1), after.map(({ last }) => last).slice(0, -1))
+      assert.deepStrictEqual(
+        after.map(({ replicas }) => replicas),
+        before.flatMap(({ replicas }) => [replicas, replicas])
+      )
+      assert.strictEqual(yield* load(40), 40)
+      yield* cluster.resizeTablets("tab.t", "merge")
+      assert.deepStrictEqual(cluster.tablets("tab.t"), before)
+      yield* cluster.resizeTablets("tab.t", "merge")
+      assert.strictEqual(yield* load(80), 40)
+      assert.deepStrictEqual(
+        cluster.tablets("tab.t").map(({ replicas }) => replicas),
+        before.filter((_, i) => i % 2 === 0).map(({ replicas }) => replicas)
+      )
+      for (let i = 0; i < 2; i++) yield* cluster.resizeTablets("tab.t", "merge")
+      const error = yield* Effect.flip(cluster.resizeTablets("tab.t", "merge"))
+      assert.strictEqual(error.message, "tab.t has 1 tablets, too few or too many to merge")
+      assert.strictEqual(yield* load(0), 40)
+    }))
+
   it.effect("a move that cannot be is refused", () =>
     Effect.gen(function*() {
       const cluster = yield* SimulatedCluster.make(OPTIONS)

@@ -4,7 +4,7 @@ import * as Handshake from "@effect-scylla/pool/Handshake"
 import * as NodePool from "@effect-scylla/pool/NodePool"
 import { DialFailed, PoolError, type PoolReason } from "@effect-scylla/pool/PoolError"
 import type * as Response from "@effect-scylla/protocol/Response"
-import { RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import { token } from "@effect-scylla/sharding/Murmur3"
 import type { TabletInfo } from "@effect-scylla/sharding/TabletMap"
@@ -33,6 +33,7 @@ import type { Core } from "./core.ts"
 import { paced } from "./paced.ts"
 import type { Reached } from "./reached.ts"
 import * as Routes from "./routes.ts"
+import type { Store } from "./schema/store.ts"
 import { staggered } from "./staggered.ts"
 import * as SystemTables from "./systemTables.ts"
 
@@ -62,6 +63,8 @@ export interface Options {
   /** Milliseconds between looks at the cluster for which nothing is the reason; `undefined`: there are none. */
   readonly refreshMillis: number | undefined
   readonly core: Core
+  /** Told of what changes in the schema, where it is followed. */
+  readonly schema: Pick<Store, "hear" | "seen"> | undefined
 }
 
 /** What happens to a node of the cluster, as this client sees it. */
@@ -255,6 +258,7 @@ export class Cluster {
         if (event._tag === "SchemaChange") {
           this.forget(event.schema)
           this.core.schema.add(event.schema)
+          this.options.schema?.hear(event.schema)
           this.schemaVersion = undefined
           if (this.heard.size < CHANGES) this.heard.set(keyOf(event.schema), event.schema)
         }
@@ -373,8 +377,25 @@ export class Cluster {
     const topology = yield* this.reader.read(control.connection, control.address)
     const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
     yield* this.apply({ topology, keyspaces, routes: yield* this.readRoutes(control.connection) })
+    this.options.schema?.seen(topology.local.schemaVersion, false)
     this.learn(yield* this.readTablets(control.connection, keyspaces))
   })
+
+  /** Reads a system table on the control connection, as it is at that moment; no statement of a user's goes there. */
+  readonly query = (text: string): Effect.Effect<ReadonlyArray<Row>, CqlError> =>
+    Effect.suspend(() => {
+      const { control } = this
+      return control === undefined
+        ? Effect.fail(cqlError(new NoNodeAvailable({ message: "there is no control connection at the moment" })))
+        : Effect.mapError(
+          SystemTables.queryPages(control.connection, this.decoders, text),
+          (error) => cqlError(reasonOf(error))
+        )
+    })
+
+  get isScyllaDB(): boolean {
+    return this.isScylla
+  }
 
   private isFiltered(
     row: SystemTables.NodeRow,
@@ -844,6 +865,7 @@ export class Cluster {
         // Events of what changed while there was no control connection went to nobody.
         if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
         yield* this.apply(opened.success)
+        this.options.schema?.seen(topology.local.schemaVersion, true)
         return this.learn(tablets)
       }
       if (attempt === 0) yield* Effect.logWarning(`the control connection is lost: ${opened.failure.message}`)

@@ -1,5 +1,6 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { PoolError } from "@effect-scylla/pool/PoolError"
+import type { CqlType } from "@effect-scylla/protocol/CqlType"
 import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Partitioner from "@effect-scylla/sharding/Partitioner"
@@ -43,28 +44,64 @@ export interface Topology {
 /** Why something could not be read. */
 export type Problem = PoolError | ServerError
 
+interface Page {
+  readonly rows: ReadonlyArray<Row>
+  readonly pagingState: Uint8Array | null
+}
+
+/** Reads a system table on the control connection: a page where there is a size for it, else all of it. */
+const read = (
+  connection: Connection,
+  decoders: RowDecoders,
+  text: string,
+  timeoutMillis: number,
+  paging: { readonly pageSize?: number; readonly pagingState?: Uint8Array } = {}
+): Effect.Effect<Page, Problem> => {
+  const bounded = connection.features.isScylla ? `${text} USING TIMEOUT ${SERVER_TIMEOUT}ms` : text
+  return Effect.flatMap(
+    connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE", ...paging } }, {
+      timeoutMillis,
+      decoders,
+      isRepeatable: true
+    }),
+    ({ response }): Effect.Effect<Page, Problem> =>
+      response._tag === "Rows"
+        ? Effect.succeed(response)
+        : response._tag === "Error"
+        ? Effect.fail(response.error)
+        : Effect.succeed({ rows: [], pagingState: null })
+  )
+}
+
 /** Reads a system table on the control connection. */
 export const query = (
   connection: Connection,
   decoders: RowDecoders,
   text: string,
   timeoutMillis = CLIENT_TIMEOUT
-): Effect.Effect<ReadonlyArray<Row>, Problem> => {
-  const bounded = connection.features.isScylla ? `${text} USING TIMEOUT ${SERVER_TIMEOUT}ms` : text
-  return Effect.flatMap(
-    connection.request({ _tag: "Query", query: bounded, options: { consistency: "ONE" } }, {
-      timeoutMillis,
-      decoders,
-      isRepeatable: true
-    }),
-    ({ response }) =>
-      response._tag === "Rows"
-        ? Effect.succeed(response.rows)
-        : response._tag === "Error"
-        ? Effect.fail(response.error)
-        : Effect.succeed([])
-  )
-}
+): Effect.Effect<ReadonlyArray<Row>, Problem> =>
+  Effect.map(read(connection, decoders, text, timeoutMillis), ({ rows }) => rows)
+
+/** Rows of a page of what may be much, so that reading it takes many short turns. */
+const PAGE = 1_000
+
+/** The same of what may be much. */
+export const queryPages = (
+  connection: Connection,
+  decoders: RowDecoders,
+  text: string
+): Effect.Effect<ReadonlyArray<Row>, Problem> =>
+  Effect.gen(function*() {
+    let page = yield* read(connection, decoders, text, CLIENT_TIMEOUT, { pageSize: PAGE })
+    if (page.pagingState === null) return page.rows
+    const rows = [...page.rows]
+    while (page.pagingState !== null) {
+      const { pagingState } = page
+      page = yield* read(connection, decoders, text, CLIENT_TIMEOUT, { pageSize: PAGE, pagingState })
+      for (const row of page.rows) rows.push(row)
+    }
+    return rows
+  })
 
 export const text = (value: unknown): string => value === null || value === undefined ? "" : String(value)
 const isWildcard = (address: string): boolean => address === "" || address === "0.0.0.0" || address === "::"
@@ -73,25 +110,25 @@ const isWildcard = (address: string): boolean => address === "" || address === "
 export const portOf = (value: unknown): number | undefined =>
   typeof value === "number" && value > 0 && value <= 65_535 ? value : undefined
 
+const isText = (type: CqlType): boolean => type._tag === "Scalar" && type.name === "text"
+
 /**
  * Reads who is in the cluster, again and again: tokens are read where they are others than before, so that a look at a large cluster in
  * which nothing has changed costs little, and one that is all new holds nobody up.
  */
 export class TopologyReader {
+  private readonly codec = new Tokens.TokensCodec()
   private readonly decoders = new RowDecoders({
     uuid: "string",
-    types: {
-      "system.local.tokens": Tokens.codec,
-      "system.peers.tokens": Tokens.codec,
-      "system.peers_v2.tokens": Tokens.codec
-    }
+    codecOf: (type) => type._tag === "Set" && isText(type.element) ? this.codec : undefined
   })
   private known: ReadonlyMap<string, Tokens.Tokens> = new Map()
 
   /** `dialled` is the address of the control connection. */
   read(connection: Connection, dialled: string): Effect.Effect<Topology, Problem> {
     return Effect.gen({ self: this }, function*() {
-      const { decoders } = this
+      const { codec, decoders } = this
+      codec.rewind()
       const [own] = yield* query(connection, decoders, "SELECT * FROM system.local WHERE key = 'local'")
       const peers = yield* this.peers(connection)
       return yield* paced(this.topologyOf(own, peers, dialled))

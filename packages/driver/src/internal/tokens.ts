@@ -1,4 +1,5 @@
-import type { BytesCodec } from "@effect-scylla/protocol/Codec"
+import type { InPlaceCodec } from "@effect-scylla/protocol/Codec"
+import { EncodeError } from "@effect-scylla/protocol/ProtocolError"
 
 /** The tokens of a node as they came: a `set<text>` of some hundred, which is read only where it is another one than before. */
 export class RawTokens {
@@ -21,13 +22,13 @@ export class RawTokens {
     return texts
   }
 
-  private isOf({ bytes }: RawTokens): boolean {
-    return Buffer.compare(this.bytes, bytes) === 0
+  private isSame(other: RawTokens): boolean {
+    return this === other || Buffer.compare(this.bytes, other.bytes) === 0
   }
 
   /** Of a partitioner whose tokens are no int64 they are left as texts. */
   read(isInt64: boolean, before: Tokens | undefined): Tokens {
-    if (before !== undefined && before.isInt64 === isInt64 && this.isOf(before.raw)) return before
+    if (before !== undefined && before.isInt64 === isInt64 && this.isSame(before.raw)) return before
     const texts = this.texts()
     return {
       raw: this,
@@ -48,8 +49,30 @@ export interface Tokens {
 
 export const NO_TOKENS: Tokens = { raw: new RawTokens(new Uint8Array(4)), isInt64: true, tokens: [], texts: [] }
 
-/** For the columns of system tables that have them. */
-export const codec: BytesCodec<RawTokens> = {
-  fromBytes: (bytes) => new RawTokens(bytes),
-  toBytes: ({ bytes }) => bytes
+/**
+ * Reads the tokens of one node after the other. What is at the same place as the last time, and the same, is the same object, of which
+ * nothing is copied: the nodes of a large cluster come in one order, and mostly nothing has changed.
+ */
+export class TokensCodec implements InPlaceCodec {
+  private seen: Array<RawTokens> = []
+  private at = 0
+
+  /** The first of them comes next. */
+  rewind(): void {
+    this.seen.length = Math.min(this.seen.length, this.at)
+    this.at = 0
+  }
+
+  read(bytes: Uint8Array, _: DataView, pos: number, length: number): RawTokens {
+    const before = this.seen[this.at]
+    const isSame = before !== undefined && before.bytes.length === length &&
+      Buffer.prototype.compare.call(bytes, before.bytes, 0, length, pos, pos + length) === 0
+    const raw = isSame ? before : new RawTokens(Uint8Array.prototype.slice.call(bytes, pos, pos + length))
+    this.seen[this.at++] = raw
+    return raw
+  }
+
+  write(): never {
+    throw new EncodeError({ message: "tokens are not written", path: "", cqlType: "set<text>" })
+  }
 }

@@ -62,7 +62,8 @@ export const yaml = (config: NodeConfig): string => {
     "networking_cache_size: 16MiB",
     "file_cache_size: 32MiB",
     "user_defined_functions_enabled: true",
-    "materialized_views_enabled: true"
+    "materialized_views_enabled: true",
+    "dynamic_data_masking_enabled: true"
   ]
   if (config.authentication) {
     text.push(

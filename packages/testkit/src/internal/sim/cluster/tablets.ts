@@ -58,8 +58,8 @@ const countOf = (initial: number, factors: ReadonlyMap<string, number>, nodes: R
 
 export class TabletLayout {
   /** In the order of their tokens. */
-  readonly tablets: Array<Tablet>
-  private readonly bits: number
+  tablets: Array<Tablet>
+  private bits: number
 
   constructor(
     initial: number,
@@ -106,6 +106,28 @@ export class TabletLayout {
     const at = this.indexOf(Number(BigInt.asIntN(32, token >> 32n)))
     const { first, last } = this.tablets[at]!
     this.tablets[at] = tabletOf(first, last, replicas)
+  }
+
+  /** Twice as many tablets: both halves of each stay where it was. */
+  split(): boolean {
+    if (this.tablets.length * 2 > MOST) return false
+    this.tablets = this.tablets.flatMap(({ first, last, replicas }, i) => {
+      const middle = ((i === 0 ? MINIMUM : first + 1n) + last) >> 1n
+      return [tabletOf(first, middle, replicas), tabletOf(middle, last, replicas)]
+    })
+    this.bits++
+    return true
+  }
+
+  /** Half as many: of two neighbours the second goes to where the first is. */
+  merge(): boolean {
+    if (this.tablets.length === 1) return false
+    this.tablets = Array.from({ length: this.tablets.length / 2 }, (_, i) => {
+      const { first, replicas } = this.tablets[2 * i]!
+      return tabletOf(first, this.tablets[2 * i + 1]!.last, replicas)
+    })
+    this.bits--
+    return true
   }
 
   /** A node is gone: another one of its datacenter, if there is one, takes its place. */

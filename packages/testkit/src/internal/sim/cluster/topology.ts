@@ -93,6 +93,11 @@ export class Topology {
       this.table(table.keyspace)[TokenRing.segmentOf(this.ring, hi, lo)]!
   }
 
+  /** The same where system tables are asked for too, of which each node has its own. */
+  holders(table: Table, hi: number, lo: number, coordinator: SimNode): ReadonlyArray<SimNode> {
+    return table.keyspace.strategy._tag === "Local" ? [coordinator] : this.replicas(table, hi, lo)
+  }
+
   /** Whether the shard of the node holds the token's partition of this table. */
   isOwner(table: Table, hi: number, lo: number, node: SimNode, shard: number, ignoreMsb: number): boolean {
     const layout = this.tablets(table)
@@ -191,6 +196,7 @@ export class Topology {
   /** The same for every segment of the ring or every tablet, as a full scan needs it. */
   ensureAllAlive(table: Table, level: Consistency.Consistency, coordinator: SimNode): void {
     const { keyspace } = table
+    if (keyspace.strategy._tag === "Local") return this.ensureAlive(keyspace, level, coordinator, [coordinator])
     const all = this.tablets(table)?.tablets.map(({ nodes }) => nodes) ?? this.table(keyspace)
     for (const replicas of new Set(all)) this.ensureAlive(keyspace, level, coordinator, replicas)
   }

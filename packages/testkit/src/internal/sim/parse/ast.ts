@@ -339,6 +339,8 @@ export type Statement =
     readonly name: TableName | undefined
     /** Of a keyspace: without what is in it. Of the schema: with the keyspaces of the system. */
     readonly isOnly: boolean
+    /** With ids, and with columns that were dropped. */
+    readonly hasInternals: boolean
   }
   /** Of roles and their rights. */
   | {

@@ -80,7 +80,7 @@ const assignment = (c: Cursor): Ast.Assignment => {
   // A name that nothing is added to is named by ScyllaDB itself.
   const goesOn = ["(", "+", "-", "."].some((op) => c.isOp(op, 1))
   if (isName && c.product === "scylla" && !goesOn && !/^p[\dt]/i.test(token.raw)) return c.fail(token)
-  const operand = (token.kind === "ident" || token.kind === "quoted") && (c.isOp("+", 1) || c.isOp("-", 1))
+  const operand = isName && (c.isOp("+", 1) || c.isOp("-", 1))
   if (operand) {
     c.at++
     const negative = c.next().text === "-"

@@ -23,7 +23,8 @@ const described = (c: Cursor): Describe => {
     _tag: "Describe",
     what,
     name,
-    isOnly
+    isOnly,
+    hasInternals: false
   })
   const list = LISTS.find((each) => c.accept(each))
   if (list !== undefined) return of(list)
@@ -40,6 +41,7 @@ const described = (c: Cursor): Describe => {
 
 export const parseDescribe = (c: Cursor): Describe => {
   const out = described(c)
-  if (c.clause("with", "internals")) throw unsupported("DESCRIBE … WITH INTERNALS")
-  return out
+  if (!c.clause("with", "internals")) return out
+  if (c.product === "scylla") throw unsupported("DESCRIBE … WITH INTERNALS")
+  return { ...out, hasInternals: true }
 }

@@ -34,6 +34,9 @@ const RESERVED_TYPES = new Set(["bitstring", "byte", "complex", "enum", "interva
 /** How many types stand in the brackets of a type. */
 const ARGUMENTS: Record<string, number | "any"> = { frozen: 1, list: 1, set: 1, map: 2, tuple: "any" }
 
+/** Words that are not reserved, and stand behind a value without being one. */
+const FOLLOWS_VALUE = new Set(["group", "per"])
+
 /** Reserved words that are values, or functions. */
 const CONSTANTS = new Set(["null", "nan", "infinity", "token"])
 
@@ -398,7 +401,7 @@ export class Cursor {
         if (this.isTypeHint()) {
           const type = this.type()
           this.expectOp(")")
-          return { _tag: "Hint", type, term: this.term() }
+          return { _tag: "Hint", type, term: this.product === "cassandra" ? this.bareTerm() : this.term() }
         }
         if (this.isOp(")")) return this.product === "scylla" ? this.fail(token) : this.fail(this.token, token)
         const items = this.list(() => this.term())
@@ -430,7 +433,7 @@ export class Cursor {
     }
     const { kind, text } = this.peek(ahead + 1)
     return kind !== "eof" && (kind !== "op" || ["(", "[", "{", "-", ":"].includes(text)) &&
-      !(kind === "ident" && RESERVED.has(text))
+      !(kind === "ident" && (RESERVED.has(text) || FOLLOWS_VALUE.has(text)))
   }
 
   private word(token: Token): Term {

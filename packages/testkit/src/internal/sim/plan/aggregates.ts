@@ -5,7 +5,9 @@ import * as BigDecimal from "effect/BigDecimal"
 import { invalid, unsupported } from "../failure.ts"
 import { comparatorOf, compareBytes } from "../storage/compare.ts"
 import { int64 } from "../storage/values.ts"
-import { BITS, isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+import { CompensatedSum } from "./compensatedSum.ts"
+import { minus, plus, quotient } from "./javaDecimal.ts"
+import { BITS, isIntegral, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 export interface Aggregator {
@@ -93,13 +95,31 @@ const total = (type: CqlType.CqlType, isAverage: boolean, variables: Variables) 
     return {
       add: (value) => {
         if (value === null) return
-        sum = added(sum, decode(type, value) as BigDecimal.BigDecimal)
+        const next = decode(type, value) as BigDecimal.BigDecimal
         count++
+        if (!isAverage || variables.product === "scylla") {
+          sum = plus(sum, next)
+          return
+        }
+        // Cassandra keeps the average, and moves it with each number.
+        const apart = minus(next, sum)
+        sum = plus(sum, quotient(apart, BigDecimal.make(count, 0), apart.scale, "half-even"))
       },
       result: () => {
-        if (isAverage && count > 1n) throw unsupported("avg of decimal numbers, whose digits depend on the server")
+        if (isAverage && count > 1n && variables.product === "scylla") {
+          throw unsupported("avg of decimal numbers, whose digits depend on the server")
+        }
         return encode(type, sum)
       }
+    }
+  }
+  if (variables.product === "cassandra") {
+    const compensated = new CompensatedSum(isAverage)
+    return {
+      add: (value) => {
+        if (value !== null && value.length > 0) compensated.add(decode(type, value) as number)
+      },
+      result: () => writeReal(name as "double" | "float", compensated.result())
     }
   }
   let sum = 0
@@ -113,12 +133,6 @@ const total = (type: CqlType.CqlType, isAverage: boolean, variables: Variables) 
     },
     result: () => encode(type, isAverage ? (count === 0n ? 0 : sum / Number(count)) : sum)
   }
-}
-
-/** The sum has the digits of the number that has more of them, as Java counts, zeros too. */
-const added = (a: BigDecimal.BigDecimal, b: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
-  const scale = Math.max(a.scale, b.scale)
-  return BigDecimal.make(BigDecimal.scale(a, scale).value + BigDecimal.scale(b, scale).value, scale)
 }
 
 /** What makes an aggregate of values of a type; throws for a type that it is not of. */

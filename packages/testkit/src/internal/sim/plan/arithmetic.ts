@@ -4,10 +4,11 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import * as BigDecimal from "effect/BigDecimal"
-import { invalid, unsupported } from "../failure.ts"
+import { invalid } from "../failure.ts"
 import type { ArithmeticOperator } from "../parse/ast.ts"
 import { int64, readInt64 } from "../storage/values.ts"
-import { isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+import * as Decimal from "./javaDecimal.ts"
+import { isIntegral, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 
 type Type = CqlType.CqlType
 
@@ -79,20 +80,41 @@ const float = (op: ArithmeticOperator, x: number, y: number): number => {
 
 const decimalOf = (type: Type, bytes: Uint8Array): BigDecimal.BigDecimal => {
   const value: unknown = decode(type, bytes)
-  return BigDecimal.isBigDecimal(value) ? value : BigDecimal.fromStringUnsafe(String(value))
+  if (BigDecimal.isBigDecimal(value)) return value
+  if (typeof value === "bigint" && type._tag === "Scalar" && type.name === "varint") return BigDecimal.make(value, 0)
+  const double = Number(value)
+  if (Number.isFinite(double)) return Decimal.ofDouble(double)
+  throw new RangeError(`${Number.isNaN(double) ? "A NaN" : "An infinite number"} cannot be converted into a decimal`)
 }
 
-const decimal = (op: ArithmeticOperator, x: BigDecimal.BigDecimal, y: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
+const decimal = (
+  op: ArithmeticOperator,
+  x: BigDecimal.BigDecimal,
+  y: BigDecimal.BigDecimal
+): BigDecimal.BigDecimal | undefined => {
   switch (op) {
     case "+":
-      return BigDecimal.sum(x, y)
+      return Decimal.plus(x, y)
     case "-":
-      return BigDecimal.subtract(x, y)
+      return Decimal.minus(x, y)
     case "*":
-      return BigDecimal.multiply(x, y)
-    default:
-      throw unsupported(`${op} of decimals`)
+      return Decimal.times(x, y)
+    case "/":
+      return Decimal.divided(x, y)
+    case "%":
+      return Decimal.remainder(x, y)
   }
+}
+
+const ofDecimals = (op: ArithmeticOperator, left: Type, right: Type, x: Uint8Array, y: Uint8Array): Uint8Array => {
+  let result: BigDecimal.BigDecimal | undefined
+  try {
+    result = decimal(op, decimalOf(left, x), decimalOf(right, y))
+  } catch (thrown) {
+    throw failed(op, left, right, (thrown as Error).message)
+  }
+  if (result === undefined) throw failed(op, left, right, op === "/" ? "/ by zero" : "Division by zero")
+  return encode(CqlType.scalar("decimal"), result)!
 }
 
 const ofNumbers = (op: ArithmeticOperator, left: Type, right: Type, name: CqlType.ScalarName): Operation => {
@@ -105,9 +127,9 @@ const ofNumbers = (op: ArithmeticOperator, left: Type, right: Type, name: CqlTyp
         if (by === 0n && (op === "/" || op === "%")) throw failed(op, left, right, "/ by zero")
         return writeIntegral(name, whole(op, readIntegral(left, x), by))
       }
-      if (name === "decimal") return encode(type, decimal(op, decimalOf(left, x), decimalOf(right, y)))!
+      if (name === "decimal") return ofDecimals(op, left, right, x, y)
       const result = float(op, Number(decode(left, x)), Number(decode(right, y)))
-      return encode(type, name === "float" ? Math.fround(result) : result)!
+      return writeReal(name as "double" | "float", name === "float" ? Math.fround(result) : result)
     }
   }
 }

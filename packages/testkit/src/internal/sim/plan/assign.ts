@@ -4,10 +4,10 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { internal, invalid } from "../failure.ts"
 import type { Term } from "../parse/ast.ts"
 import type { Column } from "../schema/schema.ts"
+import type { Cell } from "../storage/cells.ts"
 import { comparatorOf, compareBytes, elements } from "../storage/compare.ts"
 import { fieldPath, type Layout, layoutOf, listPath } from "../storage/layout.ts"
-import { kept } from "../storage/pool.ts"
-import { type Cell, type Row, whole, type Write } from "../storage/storage.ts"
+import { type Row, whole, type Write } from "../storage/row.ts"
 import { isNothing, padded, readInt32, readInt64 } from "../storage/values.ts"
 import { compile, fits, textOf, unexpectedUnset } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
@@ -41,7 +41,7 @@ export interface Assign {
 const NOTHING: Assigned = { writes: () => [] }
 
 const cellOf = (value: Uint8Array | null, { expires, timestamp, ttl }: Stamp): Cell =>
-  value === null ? { value, timestamp, expires: 0, ttl: 0 } : { value: kept(value), timestamp, expires, ttl }
+  value === null ? { value, timestamp, expires: 0, ttl: 0 } : { value: value, timestamp, expires, ttl }
 
 const always = (writes: ReadonlyArray<Write>): Assigned => ({ writes: () => writes })
 

@@ -5,36 +5,46 @@ import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import { resolveFunction } from "./functions.ts"
+import { ofDouble } from "./javaDecimal.ts"
 import { toJson } from "./json.ts"
-import { isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+import { isIntegral, narrowed, readIntegral, writeIntegral } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 type Cast = (bytes: Uint8Array) => Uint8Array | null
 
 const isNumeric = (name: string): boolean => isIntegral(name) || ["float", "double", "decimal"].includes(name)
 
-const numeric = (from: CqlType.CqlType, source: string, to: CqlType.CqlType, target: string): Cast => (bytes) => {
-  if (bytes.length === 0) return null
-  if (isIntegral(source)) {
-    const value = readIntegral(from, bytes)
-    if (isIntegral(target)) return writeIntegral(target, value)
-    return target === "decimal" ? encode(to, BigDecimal.fromBigInt(value)) : encode(to, Number(value))
-  }
-  const value = decode(from, bytes) as number | BigDecimal.BigDecimal
-  if (typeof value === "number") {
-    if (target === "float" || target === "double") return encode(to, value)
-    if (isIntegral(target)) {
-      if (!Number.isFinite(value) || Math.abs(value) >= 2 ** 31) throw unsupported(`a cast of ${value} to ${target}`)
-      return writeIntegral(target, BigInt(Math.trunc(value)))
+const numeric =
+  (from: CqlType.CqlType, source: string, to: CqlType.CqlType, target: string, isCassandra: boolean): Cast =>
+  (
+    bytes
+  ) => {
+    if (bytes.length === 0) return null
+    if (isIntegral(source)) {
+      const value = readIntegral(from, bytes)
+      if (isIntegral(target)) return writeIntegral(target, value)
+      return target === "decimal" ? encode(to, BigDecimal.fromBigInt(value)) : encode(to, Number(value))
     }
-    throw unsupported(`a cast from ${source} to ${target}`)
+    const value = decode(from, bytes) as number | BigDecimal.BigDecimal
+    if (typeof value === "number") {
+      if (target === "float" || target === "double") return encode(to, value)
+      if (isIntegral(target)) {
+        if (!isCassandra && (!Number.isFinite(value) || Math.abs(value) >= 2 ** 31)) {
+          throw unsupported(`a cast of ${value} to ${target}`)
+        }
+        return writeIntegral(target, narrowed(value, target))
+      }
+      if (!isCassandra || !Number.isFinite(value)) throw unsupported(`a cast from ${source} to ${target}`)
+      return encode(to, ofDouble(value, source === "float"))
+    }
+    if (isIntegral(target)) {
+      const whole = value.scale > 0
+        ? value.value / 10n ** BigInt(value.scale)
+        : value.value * 10n ** BigInt(-value.scale)
+      return writeIntegral(target, whole)
+    }
+    return encode(to, Number(BigDecimal.format(value)))
   }
-  if (isIntegral(target)) {
-    const whole = value.scale > 0 ? value.value / 10n ** BigInt(value.scale) : value.value * 10n ** BigInt(-value.scale)
-    return writeIntegral(target, whole)
-  }
-  return encode(to, Number(BigDecimal.format(value)))
-}
 
 /** What Cassandra can cast to a type, in the order in which it says so. */
 const SOURCES: Record<string, string> = {
@@ -68,16 +78,16 @@ const noCast = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variab
 
 export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variables: Variables): Cast => {
   if (CqlType.isSame(from, to)) {
-    // Of a column that is in descending order Cassandra has no text as text.
-    if (variables.product === "cassandra" && from._tag === "Scalar" && from.name === "text") {
-      throw noCast(from, to, text, variables)
-    }
+    // Cassandra asks for a cast only where a column is in descending order, and has none.
+    // Of int and bigint it takes that of varint, whose values are written alike.
+    const isWhole = from._tag === "Scalar" && (from.name === "int" || from.name === "bigint")
+    if (variables.product === "cassandra" && !isWhole) throw noCast(from, to, text, variables)
     return (bytes) => bytes
   }
   if (from._tag !== "Scalar" || to._tag !== "Scalar") throw noCast(from, to, text, variables)
   // A time is the number of its milliseconds, to those of Cassandra's casts that take numbers of that size.
   if (variables.product === "cassandra" && from.name === "timestamp" && isNumeric(to.name)) {
-    if (to.name === "varint") return numeric(CqlType.scalar("bigint"), "bigint", to, to.name)
+    if (to.name === "varint") return numeric(CqlType.scalar("bigint"), "bigint", to, to.name, true)
     if (to.name === "bigint") throw unsupported("a cast from timestamp to bigint")
     const name = `system.cast_as_${to.name}`
     const fitting = SOURCES[to.name]!.split(" ").filter((source) => source === "varint" || source === "bigint")
@@ -86,7 +96,9 @@ export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string,
       `Ambiguous call to function ${name} (can be matched by following signatures: ${known}): use type casts to disambiguate`
     )
   }
-  if (isNumeric(from.name) && isNumeric(to.name)) return numeric(from, from.name, to, to.name)
+  if (isNumeric(from.name) && isNumeric(to.name)) {
+    return numeric(from, from.name, to, to.name, variables.product === "cassandra")
+  }
   if (to.name === "text" || to.name === "ascii") {
     if (to.name === "ascii" && from.name === "text" && variables.product === "cassandra") {
       throw noCast(from, to, text, variables)

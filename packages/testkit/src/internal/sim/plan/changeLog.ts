@@ -3,17 +3,9 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { Buffer } from "node:buffer"
 import type { CdcOptions } from "../schema/cdcOptions.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import {
-  type Bounds,
-  type Cell,
-  type Clustering,
-  NEVER,
-  type Observer,
-  type Partition,
-  type Row,
-  whole,
-  type Write
-} from "../storage/storage.ts"
+import { type Cell, NEVER } from "../storage/cells.ts"
+import { type Clustering, type Row, whole, type Write } from "../storage/row.ts"
+import type { Bounds, Observer, Partition } from "../storage/storage.ts"
 import { collection, int32, int64, normalize, record } from "../storage/values.ts"
 import { makeKey } from "./keys.ts"
 import { GREGORIAN, timeuuidOf } from "./timeuuid.ts"

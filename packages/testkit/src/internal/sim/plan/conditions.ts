@@ -5,12 +5,21 @@ import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { comparatorOf, elements, entries, fieldsOf } from "../storage/compare.ts"
-import type { Partition, Row } from "../storage/storage.ts"
+import type { Row } from "../storage/row.ts"
+import type { Partition } from "../storage/storage.ts"
 import { isNothing, readInt32 } from "../storage/values.ts"
 import { columnOf } from "./columns.ts"
 import { compares, likePattern } from "./comparison.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
+
+/** One relation of IF. */
+export interface ConditionTest {
+  readonly column: Column
+  /** Of an element of a list or map: which one. */
+  readonly element: Wanted | undefined
+  readonly test: Test
+}
 
 export interface RowCheck {
   readonly kind: Ast.Condition["_tag"]
@@ -18,6 +27,8 @@ export interface RowCheck {
   readonly columns: ReadonlyArray<Column>
   /** The same in the order of the conditions, which is Cassandra's, static ones last. */
   readonly asked: ReadonlyArray<Column>
+  /** In the order of the conditions. */
+  readonly tests: ReadonlyArray<ConditionTest>
   /** Whether the statement may be applied to the row, `undefined` where there is none. */
   readonly holds: (values: Bound, partition: Partition | undefined, row: Row | undefined, now: number) => boolean
 }
@@ -54,12 +65,18 @@ const compareTest = (type: CqlType.CqlType, name: string, op: Ast.Comparison, wa
   }
 }
 
-/** An empty collection that is not frozen is null, as it is once it is stored; a user-defined type of nulls equals none. */
-const emptied = (column: Column, wanted: Wanted): Wanted => {
-  if (!column.type.multiCell || column.type.cql._tag === "Udt") return wanted
+/**
+ * An empty collection that is not frozen is null, as it is once it is stored; a user-defined type of nulls equals none. Cassandra says
+ * by its name that it has no order.
+ */
+const emptied = (column: Column, wanted: Wanted, variables: Variables, op: Ast.Comparison = "="): Wanted => {
+  const { cql } = column.type
+  if (!column.type.multiCell || cql._tag === "Udt") return wanted
   return (values) => {
     const bytes = wanted(values)
-    return bytes !== null && isNothing(column.type.cql, bytes) ? null : bytes
+    if (bytes === null || !isNothing(cql, bytes)) return bytes
+    if (op === "=" || op === "!=" || variables.product === "scylla") return null
+    throw invalid(`Invalid comparison with an empty ${cql._tag.toLowerCase()} for operator "${op}"`)
   }
 }
 
@@ -98,7 +115,7 @@ const elementTest = (
   relation: Extract<Ast.Relation, { readonly _tag: "Element" }>,
   column: Column,
   variables: Variables
-): Test => {
+): ConditionTest => {
   const { cql } = column.type
   if (cql._tag !== "List" && cql._tag !== "Map") {
     throw invalid(
@@ -129,7 +146,7 @@ const elementTest = (
       wantedOf(terms as Ast.Term, compile(terms as Ast.Term, valueType, name, variables), variables)
     )
   const compareKeys = comparatorOf(keyType)!
-  return (values, actual) => {
+  const found: Test = (values, actual) => {
     const at = key(values)
     if (at === null) {
       if (variables.product === "scylla") return false
@@ -144,9 +161,10 @@ const elementTest = (
       return test(values, actual === null ? null : elements(actual)[index] ?? null)
     }
     const flat = actual === null ? [] : entries(actual)
-    const found = flat.findIndex((each, i) => i % 2 === 0 && compareKeys(each, at) === 0)
-    return test(values, found < 0 ? null : flat[found + 1]!)
+    const place = flat.findIndex((each, i) => i % 2 === 0 && compareKeys(each, at) === 0)
+    return test(values, place < 0 ? null : flat[place + 1]!)
   }
+  return { column, element: key, test: found }
 }
 
 /** A test of a field of a user-defined type. */
@@ -196,37 +214,42 @@ const containsTest = (
   }
 }
 
-const testOf = (relation: Ast.Relation, table: Table, variables: Variables): readonly [Column, Test] => {
+const testOf = (relation: Ast.Relation, table: Table, variables: Variables): ConditionTest => {
   if (relation._tag === "Other") throw unsupported(relation.what)
   if (!("column" in relation)) throw unsupported("a condition on several columns at once")
   const column = columnOf(table, relation.column, variables)
   const { cql } = column.type
+  const of = (test: Test): ConditionTest => ({ column, element: undefined, test })
   if (column.kind === "partition_key" || column.kind === "clustering") {
     throw invalid(`PRIMARY KEY column '${column.name}' cannot have IF conditions`)
   }
   switch (relation._tag) {
     case "Column": {
       const compiled = compile(relation.term, cql, column.name, variables)
-      return [
-        column,
-        compareTest(cql, column.name, relation.op, emptied(column, wantedOf(relation.term, compiled, variables)))
-      ]
+      return of(
+        compareTest(
+          cql,
+          column.name,
+          relation.op,
+          emptied(column, wantedOf(relation.term, compiled, variables), variables, relation.op)
+        )
+      )
     }
     case "In":
-      return [column, inTest(cql, column.name, relation.terms, variables, (wanted) => emptied(column, wanted))]
+      return of(inTest(cql, column.name, relation.terms, variables, (wanted) => emptied(column, wanted, variables)))
     case "Element":
-      return [column, elementTest(relation, column, variables)]
+      return elementTest(relation, column, variables)
     case "Field":
-      return [column, fieldTest(relation, column, variables)]
+      return of(fieldTest(relation, column, variables))
     case "Contains":
-      return [column, containsTest(relation, column, variables)]
+      return of(containsTest(relation, column, variables))
     case "Like": {
       const pattern = wantedOf(relation.term, compile(relation.term, cql, column.name, variables), variables)
       const text = new TextDecoder()
-      return [column, (values, actual) => {
+      return of((values, actual) => {
         const to = pattern(values)
         return to !== null && actual !== null && likePattern(text.decode(to)).test(text.decode(actual))
-      }]
+      })
     }
     case "NotNull":
       throw unsupported("IS NOT NULL in a condition")
@@ -247,11 +270,12 @@ export const compileConditions = (
       // The row itself is asked for: the answer shows all of it.
       columns: table.columns,
       asked: table.columns,
+      tests: [],
       holds: (_values, _partition, row, now) => (row !== undefined && row.isLive(now)) === wanted
     }
   }
   const tests = condition.relations.map((relation) => testOf(relation, table, variables))
-  const asked = new Set(tests.map(([column]) => column))
+  const asked = new Set(tests.map(({ column }) => column))
   return {
     kind: condition._tag,
     columns: table.columns.filter((column) => asked.has(column)),
@@ -259,9 +283,10 @@ export const compileConditions = (
       ...[...asked].filter((column) => column.kind !== "static"),
       ...[...asked].filter((column) => column.kind === "static")
     ],
+    tests,
     holds: (values, partition, row, now) =>
       // Each of them is asked: one may be refused that would not be needed.
-      tests.map(([column, test]) => {
+      tests.map(({ column, test }) => {
         const from = column.kind === "static" ? partition?.statics : row
         return test(values, from === undefined ? null : from.value(column, now))
       }).every((holds) => holds)

@@ -19,7 +19,10 @@ export const filterOf = (
   table: Table,
   variables: Variables,
   verb: Verb,
-  checks: Array<(values: Bound) => void> = []
+  checks: Array<(values: Bound) => void> = [],
+  // What an old index of Cassandra finds has the same bytes: no 1.0 for 1.
+  isExact = false,
+  isOfKeys = false
 ): { readonly column: Column; readonly holds: Filter } => {
   if (
     relation._tag === "Multi" || relation._tag === "MultiIn" || relation._tag === "Token" ||
@@ -35,7 +38,7 @@ export const filterOf = (
     throw unsupported(`a relation on ${column.name}, whose type has no order`)
   }
   /** What has no order may be equal nevertheless. */
-  const equality = (type: CqlType.CqlType): Comparator => comparatorOf(type) ?? compareBytes
+  const equality = (type: CqlType.CqlType): Comparator => (isExact ? undefined : comparatorOf(type)) ?? compareBytes
   /** ScyllaDB finds nothing for null. */
   const wanted = (
     term: Term,
@@ -98,14 +101,22 @@ export const filterOf = (
         throw invalid(`Cannot use CONTAINS KEY on non-map column ${column.name}`)
       }
       const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
-      const compare = equality(type)
+      // A frozen collection is asked by Cassandra as Java asks it, to which 1.0 is not 1.
+      const compare = variables.product === "cassandra" && !column.type.multiCell ? compareBytes : equality(type)
+      // Of static columns of partitions that are named Cassandra finds what was deleted, too: it looks before it takes that away.
+      const isOfStatics = isOfKeys && variables.product === "cassandra" && column.kind === "static" &&
+        column.type.multiCell &&
+        (cql._tag === "Set" || relation.isKey)
       const value = wanted(relation.term, type, `${relation.isKey ? "key" : "value"}(${column.name})`)
       return {
         column,
         holds: (values, view) => {
           const to = value(values, view)
+          if (to === null) return false
+          const statics = isOfStatics ? view.partition.statics.complex(column) : undefined
+          if (statics !== undefined) return statics.find(column.layout!, to) >= 0
           const actual = valueOf(column, view)
-          if (to === null || actual === null) return false
+          if (actual === null) return false
           const parts = cql._tag === "Map"
             ? entries(actual).filter((_, i) => (i % 2 === 0) === relation.isKey)
             : elements(actual)
@@ -121,7 +132,7 @@ export const filterOf = (
       const key = wanted(relation.key, cql.key, `key(${column.name})`, "map key")
       const value = wanted(relation.terms as Term, cql.value, `value(${column.name})`, "map value")
       const compareKeys = ordered(cql.key)
-      const compareValues = ordered(cql.value)
+      const compareValues = equality(cql.value)
       return {
         column,
         holds: (values, view) => {
@@ -158,10 +169,21 @@ export const isFound = (
   variables: Variables
 ): boolean => {
   if (variables.product === "scylla") return isIndexed(relation, index)
-  return index.kind === "CUSTOM"
-    ? indexes.some((each) => each.kind === "CUSTOM" && isIndexed(relation, each))
-    : relation === relations.find((each) => isIndexed(each, index))
+  if (index.kind !== "CUSTOM") {
+    // An old one looks for one thing in a collection, and filters nothing.
+    return relation === relations.find((each) => isIndexed(each, index)) &&
+      relations.every((other) => other === relation || !isOneWith(relation, other))
+  }
+  return indexes.some((each) =>
+    each.kind === "CUSTOM" && relations.some((other) => isOneWith(relation, other) && isIndexed(other, each))
+  )
 }
+
+/** What is asked of the parts of one collection is one restriction to Cassandra, which an index finds if it finds one of them. */
+const isOneWith = (relation: Relation, other: Relation): boolean =>
+  relation === other ||
+  (relation._tag === "Contains" || relation._tag === "Element") &&
+    (other._tag === "Contains" || other._tag === "Element") && relation.column === other.column
 
 export const likeFilter = (
   relation: Extract<Relation, { readonly _tag: "Like" }>,
@@ -189,21 +211,8 @@ export const likeFilter = (
   }
 }
 
-/** Types whose ranges Cassandra's storage-attached indexes find. */
-const RANGED = new Set([
-  "bigint",
-  "date",
-  "decimal",
-  "double",
-  "float",
-  "inet",
-  "int",
-  "smallint",
-  "time",
-  "timestamp",
-  "tinyint",
-  "varint"
-])
+/** Types whose ranges Cassandra's storage-attached indexes do not find. */
+const NOT_RANGED = new Set(["ascii", "blob", "boolean", "text", "uuid"])
 
 /** Whether an index finds what a relation asks for. */
 export const isIndexed = (relation: Relation, index: Index): boolean => {
@@ -212,7 +221,7 @@ export const isIndexed = (relation: Relation, index: Index): boolean => {
   switch (relation._tag) {
     case "Column":
       if (index.kind === "CUSTOM" && relation.op !== "=" && relation.op !== "!=") {
-        return index.part === "values" && type.cql._tag === "Scalar" && RANGED.has(type.cql.name)
+        return index.part === "values" && type.cql._tag === "Scalar" && !NOT_RANGED.has(type.cql.name)
       }
       return relation.op === "=" && (index.part === "full" || (!type.multiCell && index.part === "values"))
     case "Contains":

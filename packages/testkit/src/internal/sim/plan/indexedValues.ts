@@ -3,7 +3,7 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import { invalid } from "../failure.ts"
 import type { Index, Table } from "../schema/schema.ts"
-import type { Write } from "../storage/storage.ts"
+import type { Write } from "../storage/row.ts"
 import type { Assigned } from "./assign.ts"
 
 /** Values that an index of the column gets from a write. */

@@ -1,5 +1,5 @@
 /** Values as the JSON of CQL, and back: the forms that servers write and take, which differ a little. */
-import { decode } from "@effect-scylla/protocol/Codec"
+import { decode, encode } from "@effect-scylla/protocol/Codec"
 import type * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import type * as BigDecimal from "effect/BigDecimal"
@@ -381,6 +381,11 @@ export const fromJson = (type: Type, json: Json, name: string, product: Product)
       const given = new Map([...json as ReadonlyMap<string, Json>].map(([key, part]) => [nameOf(key), part]))
       for (const key of given.keys()) if (!type.fields.some((field) => field.name === key)) wrong()
       return record(type.fields.map((field) => fromJson(field.type, given.get(field.name) ?? null, name, product)))
+    }
+    case "Vector": {
+      if (!Array.isArray(json) || json.length !== type.dimension) return wrong()
+      const items = (json as ReadonlyArray<Json>).map((part) => decode(type.element, each(type.element, part)))
+      return encode(type, items)
     }
     case "Scalar":
       return scalarOf(type, json, name, product) ?? wrong()

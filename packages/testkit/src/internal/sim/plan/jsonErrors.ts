@@ -115,6 +115,11 @@ const reasonOf = (type: CqlType.CqlType, json: Json): string | undefined => {
         ? `Tuple contains extra items (expected ${length}): ${shown(json as Json)}`
         : undefined
     }
+    case "Vector":
+      if (!Array.isArray(json)) return got("a list")
+      return json.includes(null)
+        ? "Invalid null element in list"
+        : `List had incorrect size: expected ${type.dimension} but given ${json.length}; ${shown(json as Json)}`
     default:
       return undefined
   }

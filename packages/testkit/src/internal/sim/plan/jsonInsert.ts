@@ -90,6 +90,7 @@ export const compileJson = (
       check: () => undefined,
       isSinglePartition: true,
       isFullKey: true,
+      usesIndex: false,
       restrictsClustering: table.clustering.length > 0,
       keys,
       ranges,

@@ -2,7 +2,9 @@
 import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import * as RoutingKey from "@effect-scylla/sharding/RoutingKey"
 import { internal, invalid } from "../failure.ts"
-import type { Clustering, Key } from "../storage/storage.ts"
+import type { Column } from "../schema/schema.ts"
+import type { Clustering } from "../storage/row.ts"
+import type { Key } from "../storage/storage.ts"
 import type { Variables } from "./variables.ts"
 
 /** ScyllaDB counts the lengths of the parts of a key, too. */
@@ -15,6 +17,23 @@ export const checkSize = (parts: Clustering): void => {
 export const checkLength = (parts: Clustering): void => {
   const size = parts.reduce((sum, part) => sum + part.length, 0)
   if (size > maxComponentLength) throw invalid(`Key length of ${size} is longer than maximum of ${maxComponentLength}`)
+}
+
+/** Refuses tuples in partition keys that end within a part, as Cassandra does where it writes. */
+export const checkTuples = (columns: ReadonlyArray<Column>, { components }: Key): void => {
+  for (let c = 0; c < columns.length; c++) {
+    const { cql } = columns[c]!.type
+    if (cql._tag !== "Tuple") continue
+    const bytes = components[c]!
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    for (let i = 0, at = 0; i < cql.elements.length && at < bytes.length; i++) {
+      if (bytes.length - at < 4) throw invalid(`Not enough bytes to read size of ${i}th component`)
+      const size = view.getInt32(at)
+      at += 4
+      if (size > bytes.length - at) throw invalid(`Not enough bytes to read ${i}th component`)
+      at += Math.max(0, size)
+    }
+  }
 }
 
 /** The key of a partition; throws for what no server stores. */

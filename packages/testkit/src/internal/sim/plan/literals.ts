@@ -240,7 +240,7 @@ const valueOf = (name: ScalarName, { kind, text }: Constant, product: Product): 
     case "bigint":
     case "counter":
     case "varint":
-      return BigInt(text)
+      return /^-?\d+$/.test(text) ? BigInt(text) : undefined
     case "int":
     case "smallint":
     case "tinyint":
@@ -248,7 +248,7 @@ const valueOf = (name: ScalarName, { kind, text }: Constant, product: Product): 
     case "blob":
       return text.length % 2 === 0 ? Buffer.from(text.slice(2), "hex") : undefined
     case "boolean":
-      return text === "true"
+      return /^true$/i.test(text) ? true : text === "" || /^false$/i.test(text) ? false : undefined
     case "decimal":
       return parseDecimal(text)
     case "double":
@@ -273,6 +273,7 @@ const valueOf = (name: ScalarName, { kind, text }: Constant, product: Product): 
       return day === undefined ? undefined : new LocalDate(day)
     }
     case "time": {
+      if (kind === "INTEGER" && !/^-?\d+$/.test(text)) return undefined
       const nanos = kind === "INTEGER" ? BigInt(text) : parseTime(text)
       return typeof nanos === "string" ? undefined : new LocalTime(nanos)
     }
@@ -306,6 +307,7 @@ export const wrongText = (name: ScalarName, { kind, text }: Constant, product: P
     case "bigint":
     case "counter": {
       if (!isScylla) return `Unable to make ${JAVA_NAMES[name]} from '${text}'`
+      if (!/^-?\d+$/.test(text)) return `Invalid number format '${text}'`
       const isLong = BigInt.asIntN(64, BigInt(text)) === BigInt(text)
       return isLong && name !== "bigint"
         ? `Value out of range for type ${className({ _tag: "Scalar", name })}: '${text}'`

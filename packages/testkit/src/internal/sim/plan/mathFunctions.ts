@@ -8,7 +8,7 @@ import { unsupported } from "../failure.ts"
 import { elements, entries } from "../storage/compare.ts"
 import { collection, int32, readInt32 } from "../storage/values.ts"
 import { aggregateOf } from "./aggregates.ts"
-import { isIntegral, readIntegral, writeIntegral } from "./numbers.ts"
+import { isIntegral, narrowed, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
@@ -51,10 +51,18 @@ const roundDecimal = (value: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
   return BigDecimal.make(value.value < 0n ? -rounded : rounded, 0)
 }
 
+/** Java rounds to whole numbers of 64 bits, 32 for floats; what is no number becomes 0. */
+const roundDouble = (value: number, type: "double" | "float"): number => {
+  if (Number.isNaN(value)) return 0
+  const most = type === "double" ? 2 ** 63 : 2 ** 31
+  // No zero below zero: that is none of whole numbers.
+  return Math.min(most, Math.max(-most, Math.floor(value + 0.5))) + 0
+}
+
 const ofNumber = (
   name: string,
   whole: (value: bigint) => bigint,
-  float: (value: number) => number,
+  float: (value: number, type: "double" | "float") => number,
   decimal: (value: BigDecimal.BigDecimal) => BigDecimal.BigDecimal
 ): ReadonlyArray<Definition> =>
   NUMERIC.map((each) => {
@@ -63,17 +71,22 @@ const ofNumber = (
       if (value!.length === 0) return null
       if (isIntegral(each)) return writeIntegral(each, whole(readIntegral(type, value!)))
       if (each === "decimal") return encode(type, decimal(decode(type, value!) as BigDecimal.BigDecimal))
-      return encode(type, float(decode(type, value!) as number))
+      return writeReal(
+        each as "double" | "float",
+        float(decode(type, value!) as number, each as "double" | "float")
+      )
     })
   })
 
-/** Of doubles and floats alone: what others come to depends on the digits of the server. */
+/** Not of decimal numbers and those without a bound: what they come to depends on the digits of the server. */
 const ofDouble = (name: string, compute: (value: number) => number): ReadonlyArray<Definition> =>
   NUMERIC.map((each) => {
     const type = CqlType.scalar(each)
     return define(name, [type], type, ([value]) => {
-      if (each !== "double" && each !== "float") throw unsupported(`${name} of the type ${each}`)
-      return value!.length === 0 ? null : encode(type, compute(decode(type, value!) as number))
+      if (value!.length === 0) return null
+      if (each === "varint" || each === "decimal") throw unsupported(`${name} of the type ${each}`)
+      if (isIntegral(each)) return writeIntegral(each, narrowed(compute(Number(readIntegral(type, value!))), each))
+      return writeReal(each as "double" | "float", compute(decode(type, value!) as number))
     })
   })
 
@@ -84,7 +97,7 @@ export const MATH: ReadonlyArray<Definition> = [
     Math.abs,
     BigDecimal.abs
   ),
-  ...ofNumber("round", (value) => value, (value) => Math.floor(value + 0.5), roundDecimal),
+  ...ofNumber("round", (value) => value, roundDouble, roundDecimal),
   ...ofDouble("exp", Math.exp),
   ...ofDouble("log", Math.log),
   ...ofDouble("log10", Math.log10)
@@ -161,17 +174,26 @@ const similarity = (
   return define(name, [type, type], float, ([x, y]) => encode(float, Math.fround(compute(numbers(x!), numbers(y!)))))
 }
 
-const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number =>
-  x.reduce((sum, each, i) => sum + each * y[i]!, 0)
+/** A sum with the digits of a float, as servers count it. */
+const total = (count: number, part: (index: number) => number): number => {
+  let sum = 0
+  for (let i = 0; i < count; i++) sum = Math.fround(sum + Math.fround(part(i)))
+  return sum
+}
+
+const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => total(x.length, (i) => x[i]! * y[i]!)
 
 /** How alike two vectors are, 0 to 1. */
 const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
-  similarity_cosine: similarity("similarity_cosine", (x, y) => (1 + dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))) / 2),
+  similarity_cosine: similarity(
+    "similarity_cosine",
+    (x, y) => Math.fround(1 + Math.fround(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)))) / 2
+  ),
   similarity_euclidean: similarity("similarity_euclidean", (x, y) => {
-    const apart = x.map((each, i) => each - y[i]!)
-    return 1 / (1 + dot(apart, apart))
+    const apart = x.map((each, i) => Math.fround(each - y[i]!))
+    return 1 / Math.fround(1 + dot(apart, apart))
   }),
-  similarity_dot_product: similarity("similarity_dot_product", (x, y) => (1 + dot(x, y)) / 2)
+  similarity_dot_product: similarity("similarity_dot_product", (x, y) => Math.fround(1 + dot(x, y)) / 2)
 }
 
 /** Those with more than one argument, by the type of the first. */

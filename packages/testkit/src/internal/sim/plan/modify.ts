@@ -1,20 +1,19 @@
 /** INSERT, UPDATE and DELETE, compiled to mutations that run alone or in a batch. */
-import * as CqlType from "@effect-scylla/protocol/CqlType"
-import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid, syntax } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { layoutOf } from "../storage/layout.ts"
-import { type Clustering, type Key, NEVER, type TableData } from "../storage/storage.ts"
-import { readInt32, readInt64 } from "../storage/values.ts"
+import type { Clustering } from "../storage/row.ts"
+import type { Bounds, Key, TableData } from "../storage/storage.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
 import { columnOf } from "./columns.ts"
 import { compileConditions, type RowCheck } from "./conditions.ts"
 import { checkIndexed } from "./indexedValues.ts"
 import { compileJson } from "./jsonInsert.ts"
 import { checkLength } from "./keys.ts"
-import { compile, textOf } from "./terms.ts"
-import type { Bound, Compiled, Variables } from "./variables.ts"
+import { textOf } from "./terms.ts"
+import { compileUsing } from "./using.ts"
+import type { Bound, Variables } from "./variables.ts"
 import { compileWhere, type Where } from "./where.ts"
 
 /** What a mutation does to the partitions it names; nothing happens before `apply`. */
@@ -39,100 +38,16 @@ export interface Mutation {
   readonly hasRowIn: boolean
   /** Whether it is of static columns alone, and of no row. */
   readonly isStatic: boolean
+  /** Whether it is of rows, and not of a partition as a whole. */
+  readonly isOfRows: boolean
+  /** Whether it deletes ranges of rows, or partitions. */
+  readonly deletesRange: boolean
   /** Whether it writes static columns. */
   readonly writesStatics: boolean
   /** `timestamp` is for a statement that names none. With a `ballot`, which is that of Paxos, only the ballot counts. */
   readonly stage: (values: Bound, timestamp: bigint, now: number, ballot?: bigint) => Staged
   /** The partitions alone, without anything else of the statement. */
   readonly keys: (values: Bound) => ReadonlyArray<Key>
-}
-
-/** What is said of the smallest number as a timestamp. */
-export const OUT_OF_BOUND = "Out of bound timestamp, must be in [-9223372036854775807, 9223372036854775807]"
-
-/** Longest time to live, seconds (20 years). */
-const MAX_TTL = 630_720_000
-
-/** How far ahead of its clock ScyllaDB lets a timestamp be, microseconds. */
-const MAX_AHEAD = 3n * 86_400n * 1_000_000n
-const TOO_FAR_AHEAD =
-  "Cannot provide a timestamp more than 3 days into the future. If this was not intended, make sure the timestamp is in " +
-  "microseconds. You can also disable this check by setting the restrict_future_timestamp configuration option to false."
-
-/** The last second that Cassandra can write down for an expiry. */
-const LAST_EXPIRY = 2 ** 31 - 2
-
-const checkExpiry = (table: Table, ttl: number, now: number): void => {
-  if (Math.floor(now / 1000) + ttl <= LAST_EXPIRY) return
-  throw invalid(
-    `Request on table ${table.keyspace.name}.${table.name} with ttl of ${ttl} seconds exceeds maximum supported expiration date of ` +
-      "2038-01-19T03:14:06+00:00. In order to avoid this use a lower TTL, change the expiration date overflow policy or " +
-      "upgrade to a version where this limitation is fixed. See CASSANDRA-14092 and CASSANDRA-14227 for more details."
-  )
-}
-
-const integer = (
-  compiled: Compiled,
-  what: string,
-  size: 4 | 8,
-  isNullable = false
-): (values: Bound) => bigint | undefined =>
-(values) => {
-  const bytes = compiled(values)
-  if (bytes === Unset) return undefined
-  if (bytes === null) {
-    if (isNullable) return 0n
-    throw invalid(`Invalid null value of ${what}`)
-  }
-  if ((bytes as Uint8Array).length !== size) throw invalid(`Invalid ${what} value`)
-  return size === 4 ? BigInt(readInt32(bytes as Uint8Array)) : readInt64(bytes as Uint8Array)
-}
-
-/** Compiles USING: the timestamp and the seconds to live, with what counts when they are not given. */
-export const compileUsing = (
-  using: Ast.Using,
-  table: Table | undefined,
-  variables: Variables
-): {
-  readonly timestamp: (values: Bound, fallback: bigint) => bigint
-  readonly ttl: (values: Bound) => number
-} => {
-  const timestamp = using.timestamp === undefined
-    ? undefined
-    : integer(compile(using.timestamp, CqlType.scalar("bigint"), "[timestamp]", variables), "timestamp", 8)
-  const ttl = using.ttl === undefined
-    ? undefined
-    : integer(
-      compile(using.ttl, CqlType.scalar("int"), "[ttl]", variables),
-      "TTL",
-      4,
-      variables.product === "cassandra"
-    )
-  if (using.timeout !== undefined) compile(using.timeout, CqlType.scalar("duration"), "[timeout]", variables)
-  const preset = Number(table?.options.get("default_time_to_live") ?? 0)
-  return {
-    timestamp: (values, fallback) => {
-      const given = timestamp?.(values)
-      if (given === undefined) return fallback
-      if (given === NEVER) throw invalid(OUT_OF_BOUND)
-      if (variables.product === "scylla" && given > BigInt(Math.floor(variables.now())) * 1000n + MAX_AHEAD) {
-        throw invalid(TOO_FAR_AHEAD)
-      }
-      return given
-    },
-    ttl: (values) => {
-      const given = ttl?.(values)
-      if (given === undefined) return preset
-      if (given < 0n) {
-        throw invalid(`A TTL must be greater or equal to 0${variables.say("", `, but was ${given}`)}`)
-      }
-      if (given > MAX_TTL) throw invalid(`ttl is too large. requested (${given}) maximum (${MAX_TTL})`)
-      if (variables.product === "cassandra" && given > 0n && table !== undefined) {
-        checkExpiry(table, Number(given), variables.now())
-      }
-      return Number(given)
-    }
-  }
 }
 
 /** When what is written now expires, milliseconds since 1970: servers count in whole seconds. */
@@ -199,6 +114,8 @@ const mutationOf = (
     partitionKey: where.partitionKey,
     ...common,
     isStatic: !writesRows,
+    isOfRows: writesRows,
+    deletesRange: false,
     writesStatics: statics.length > 0,
     keys: where.keys,
     stage: (values, fallback, now, ballot) => {
@@ -215,7 +132,10 @@ const mutationOf = (
         isGiven: common.hasTimestamp,
         place: () => table.data.nextPlace()
       }
-      const staticWrites = statics.map((assign) => assign.prepare(values, stamp))
+      // Cassandra writes static columns once for each row.
+      const times = isCassandra && writesRows ? rows.length : 1
+      const staticWrites = Array.from({ length: times }, () => statics.map((assign) => assign.prepare(values, stamp)))
+        .flat()
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
       checkIndexed(table, [...staticWrites, ...rowWrites], isCassandra)
       const marker = isInsert ? { value: present, timestamp, expires: stamp.expires, ttl } : undefined
@@ -373,17 +293,19 @@ const hasIn = (relations: ReadonlyArray<Ast.Relation>, columns: ReadonlyArray<Co
   )
 
 /** What a conditional statement is told that names rows by an IN. */
-export const rowIn = (): Error => invalid("IN on the clustering key columns is not supported with conditional updates")
+export const rowIn = (what = "updates"): Error =>
+  invalid(`IN on the clustering key columns is not supported with conditional ${what}`)
 
 const conditionalWhere = (
   relations: ReadonlyArray<Ast.Relation>,
   where: Where,
   table: Table,
-  condition: RowCheck | undefined
+  condition: RowCheck | undefined,
+  what = "updates"
 ): void => {
   if (condition === undefined) return
-  if (!where.isSinglePartition) throw invalid("IN on the partition key is not supported with conditional updates")
-  if (hasIn(relations, table.clustering)) throw rowIn()
+  if (!where.isSinglePartition) throw invalid(`IN on the partition key is not supported with conditional ${what}`)
+  if (hasIn(relations, table.clustering)) throw rowIn(what)
 }
 
 const assignmentOf = (assignment: Ast.Assignment, table: Table, variables: Variables): Assign => {
@@ -417,6 +339,11 @@ const checkTwice = (statement: Ast.Update, variables: Variables): void => {
   }
 }
 
+/** Whether IF asks for columns that are of a row. */
+const isAboutRows = (condition: Ast.Condition | undefined, table: Table): boolean =>
+  condition?._tag === "Columns" &&
+  condition.relations.some((relation) => "column" in relation && table.byName.get(relation.column)?.kind === "regular")
+
 const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables): Mutation => {
   // Variables of USING come first in the text of an UPDATE, and take their indices from it: order is of no matter here.
   const using = compileUsing(statement.using, table, variables)
@@ -430,10 +357,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
   }
   const where = modificationWhere(statement.where, table, variables, "UPDATE")
   const isStatic = assigns.every(({ column }) => column.kind === "static")
-  const asksRows = statement.condition?._tag === "Columns" &&
-    statement.condition.relations.some((relation) =>
-      "column" in relation && table.byName.get(relation.column)?.kind === "regular"
-    )
+  const asksRows = isAboutRows(statement.condition, table)
   if (isStatic && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the UPDATE statement modifies only static columns")
   }
@@ -472,6 +396,15 @@ const deletionOf = (deletion: Ast.Deletion, table: Table, variables: Variables):
   return assignField(column, deletion.field, undefined, variables)
 }
 
+const noRange = (): Error => invalid("Range deletions are not supported for specific columns")
+
+/** Whether a range ends before it begins. */
+const isNone = ({ lower, prefix, upper }: Bounds, table: Table): boolean => {
+  if (lower === undefined || upper === undefined) return false
+  const side = table.data.order[prefix.length]!(lower.value, upper.value)
+  return side > 0 || (side === 0 && !(lower.inclusive && upper.inclusive))
+}
+
 const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables): Mutation => {
   const assigns = statement.deletions.map((deletion) => deletionOf(deletion, table, variables))
   const using = compileUsing(statement.using, undefined, variables)
@@ -481,27 +414,33 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
   const where = modificationWhere(statement.where, table, variables, "DELETE")
   checkKey(where, false, variables)
   const regular = assigns.find(({ column }) => column.kind !== "static")
-  if (regular !== undefined && !where.isFullKey) {
-    if (where.restrictsClustering || variables.product === "cassandra") {
-      throw invalid("Range deletions are not supported for specific columns")
-    }
+  // Cassandra looks when it runs: of no rows there is nothing to be refused.
+  const isOfRange = regular !== undefined && !where.isFullKey
+  if (isOfRange && variables.product === "scylla") {
+    if (where.restrictsClustering) throw noRange()
     throw invalid(
       `Primary key column '${
         where.missing.clustering[0]!.name
       }' must be specified in order to modify column '${regular.column.name}'`
     )
   }
-  if (assigns.length > 0 && regular === undefined && where.restrictsClustering) {
+  const asksRows = variables.product === "cassandra" && isAboutRows(statement.condition, table)
+  if (assigns.length > 0 && regular === undefined && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the DELETE statement modifies only static columns")
   }
   const condition = compileConditions(statement.condition, table, variables)
   if (condition !== undefined && table.isCounter) {
     throw invalid("Conditional updates are not supported on counter tables")
   }
-  conditionalWhere(statement.where, where, table, condition)
+  conditionalWhere(statement.where, where, table, condition, variables.say("updates", "deletions"))
   if (condition !== undefined && !where.isFullKey && (assigns.length === 0 || regular !== undefined)) {
     throw invalid(
       "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to delete non static columns"
+    )
+  }
+  if (asksRows && !where.isFullKey) {
+    throw invalid(
+      "DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF condition on non static columns"
     )
   }
   const common = {
@@ -511,25 +450,41 @@ const compileDelete = (statement: Ast.Delete, table: Table, variables: Variables
     hasRowIn: hasIn(statement.where, table.clustering)
   }
   if (assigns.length > 0) {
-    return mutationOf(table, where, assigns, using, {
+    const made = mutationOf(table, where, assigns, using, {
       ...common,
       isInsert: false,
       isCassandra: variables.product === "cassandra"
     })
+    if (!isOfRange) return made
+    return {
+      ...made,
+      stage: (values, ...rest) => {
+        const staged = made.stage(values, ...rest)
+        return {
+          ...staged,
+          check: (of) => {
+            if (where.ranges(values).some((range) => !isNone(range, table))) throw noRange()
+            staged.check(of)
+          }
+        }
+      }
+    }
   }
   return {
     table,
     partitionKey: where.partitionKey,
     ...common,
     isStatic: false,
+    isOfRows: where.restrictsClustering || table.clustering.length === 0,
+    deletesRange: !where.isFullKey || table.clustering.length === 0,
     writesStatics: false,
     keys: where.keys,
     stage: (values, fallback, _now, ballot) => {
       const keys = where.keys(values)
       const ranges = where.ranges(values)
       if (variables.product === "cassandra") { for (const { prefix } of ranges) checkLength(prefix) }
-      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges that it deletes.
-      const isRange = !where.isFullKey && variables.product === "cassandra"
+      // Of what a conditional batch of Cassandra does, rows that it writes outlive ranges and partitions that it deletes.
+      const isRange = (!where.isFullKey || table.clustering.length === 0) && variables.product === "cassandra"
       const timestamp = ballot === undefined ? using.timestamp(values, fallback) : isRange ? ballot - 1n : ballot
       return {
         keys,

@@ -30,3 +30,22 @@ export const writeIntegral = (name: Integral, value: bigint): Uint8Array => {
   }
   return out
 }
+
+/** The whole number that Java makes of a double: 32 or 64 bits that hold the nearest, of which shorter types take the last. */
+export const narrowed = (value: number, type: string): bigint => {
+  if (Number.isNaN(value)) return 0n
+  const bits = type === "bigint" || type === "counter" || type === "varint" ? 64n : 32n
+  const most = (1n << (bits - 1n)) - 1n
+  if (value >= 2 ** Number(bits - 1n)) return most
+  if (value < -(2 ** Number(bits - 1n))) return -most - 1n
+  return BigInt(Math.trunc(value))
+}
+
+const NOT_A_NUMBER = {
+  double: Uint8Array.of(0x7f, 0xf8, 0, 0, 0, 0, 0, 0),
+  float: Uint8Array.of(0x7f, 0xc0, 0, 0)
+}
+
+/** The bytes of a float or a double. Which NaN JavaScript has in its hands is not to be known. */
+export const writeReal = (name: "double" | "float", value: number): Uint8Array =>
+  Number.isNaN(value) ? NOT_A_NUMBER[name] : encode({ _tag: "Scalar", name }, value)!

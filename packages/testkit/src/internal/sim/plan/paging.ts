@@ -4,7 +4,7 @@ import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { Writer } from "@effect-scylla/protocol/Writer"
 import { protocol } from "../failure.ts"
 import type { Table } from "../schema/schema.ts"
-import type { Clustering } from "../storage/storage.ts"
+import type { Clustering } from "../storage/row.ts"
 
 export interface Position {
   /** Partition of the last row. */

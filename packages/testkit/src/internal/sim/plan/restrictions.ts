@@ -5,7 +5,7 @@ import { internal, invalid, unsupported } from "../failure.ts"
 import type { Comparison, Term } from "../parse/ast.ts"
 import type { Column } from "../schema/schema.ts"
 import { type Comparator, elements } from "../storage/compare.ts"
-import type { Clustering } from "../storage/storage.ts"
+import type { Clustering } from "../storage/row.ts"
 import { compile, textOf } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
 

@@ -7,18 +7,29 @@ import { checkLevel } from "../cluster/topology.ts"
 import { invalid } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import type { Bounds, Key, Partition, Row, TableData } from "../storage/storage.ts"
+import { comparatorOf } from "../storage/compare.ts"
+import type { Row } from "../storage/row.ts"
+import type { Bounds, Key, Partition, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
 import { compileAnn } from "./ann.ts"
-import { columnOf, valueOf } from "./columns.ts"
+import { valueOf } from "./columns.ts"
 import * as Paging from "./paging.ts"
 import { type Call, checkPaxos, type Plan } from "./plan.ts"
-import { compileSelection, type Group, type Selection } from "./selection.ts"
+import { compileSelection, type Group } from "./selection.ts"
+import {
+  aggregationWarning,
+  checkDistinct,
+  checkRestricted,
+  columnsOf,
+  groupColumns,
+  isOfStatics,
+  isReversed
+} from "./selectRules.ts"
 import { compile } from "./terms.ts"
 import type { TokenBounds } from "./tokenRange.ts"
 import { type Bound, type Compiled, type Markers, Variables, type View } from "./variables.ts"
 import { viewRows } from "./viewRows.ts"
-import { compileWhere, type Where } from "./where.ts"
+import { compileWhere } from "./where.ts"
 
 /** A page ends here too, whatever the page size (`query_page_size_in_bytes`). */
 const PAGE_BYTES = 1024 * 1024
@@ -27,52 +38,6 @@ const PAGE_BYTES = 1024 * 1024
 type Data = Pick<TableData, "compare" | "contains" | "get" | "scan">
 
 type Cells = ReadonlyArray<Uint8Array | null>
-
-/** Whether rows come backwards: ORDER BY must be the clustering order or its exact opposite. */
-const isReversed = (statement: Ast.Select, table: Table, where: Where, variables: Variables): boolean => {
-  const { orderBy } = statement
-  if (orderBy.length === 0) return false
-  if (!where.hasKeys) {
-    throw invalid("ORDER BY is only supported when the partition key is restricted by an EQ or an IN.")
-  }
-  let reversed: boolean | undefined
-  let next = 0
-  for (const { column: name, descending } of orderBy) {
-    const column = columnOf(table, name, variables, (each) => `Order by on unknown column ${each}`)
-    if (column.kind !== "clustering") {
-      throw invalid(
-        `Order by is currently only supported on the clustered columns of the PRIMARY KEY, got ${column.name}`
-      )
-    }
-    // What an equality fixes needs no order of its own.
-    while (next < column.position && where.fixed.has(table.clustering[next]!)) next++
-    if (column.position !== next) {
-      if (variables.product === "cassandra" && column.position === next - 1) continue
-      throw invalid(
-        variables.say(
-          column.position < next
-            ? "Order by currently only supports the ordering of columns following their declared order in the PRIMARY KEY"
-            : `Unsupported order by relation - column ${
-              table.clustering[next]!.name
-            } doesn't have an ordering or EQ relation.`,
-          "Order by currently only supports the ordering of columns following their declared order in the PRIMARY KEY"
-        )
-      )
-    }
-    next++
-    const turned = descending !== column.descending
-    if (reversed !== undefined && reversed !== turned) {
-      throw invalid(
-        variables.say(
-          `Unsupported order by relation - only reversing all columns is supported, but column ${column.name} has opposite ordering`,
-          "Unsupported order by relation"
-        )
-      )
-    }
-    reversed = turned
-  }
-  return reversed === true
-}
 
 /** Index of the first and behind the last row of a range. */
 const span = (data: Data, partition: Partition, bounds: Bounds): readonly [number, number] => {
@@ -122,18 +87,19 @@ const walk = (
       if (!visit(partition, undefined)) return
       continue
     }
+    const { rows } = partition
     for (let r = 0; r < ranges.length; r++) {
       const bounds = ranges[reversed ? ranges.length - 1 - r : r]!
       let [start, end] = span(data, partition, bounds)
       if (resumed) {
         const at = partition.lowerBound(after.clustering)
-        const row = partition.rows[at]
+        const row = rows[at]
         const behind = row !== undefined && data.compare(row.clustering, after.clustering) === 0 ? at + 1 : at
         if (reversed) end = Math.min(end, at)
         else start = Math.max(start, behind)
       }
       for (let i = start; i < end; i++) {
-        const row = partition.rows[reversed ? end - 1 - (i - start) : i]!
+        const row = rows[reversed ? end - 1 - (i - start) : i]!
         if (bounds.test !== undefined && !bounds.test(row.clustering)) continue
         if (row.isLive(now) && !visit(partition, row)) return
       }
@@ -249,112 +215,14 @@ const route = (call: Call, table: Table, keys: ReadonlyArray<Key> | undefined): 
   }
 }
 
-/** The columns of a table that a relation is about. */
-const columnsOf = (table: Table) => (relation: Ast.Relation): ReadonlyArray<Column> =>
-  ("column" in relation ? [relation.column] : "columns" in relation ? relation.columns : [])
-    .flatMap((name) => table.byName.get(name) ?? [])
-
-/** What DISTINCT may ask for. */
-const checkRestricted = (columns: Iterable<Column>, variables: Variables): void => {
-  for (const column of columns) {
-    const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
-    if (!isAllowed) {
-      throw invalid(
-        `SELECT DISTINCT with WHERE clause only supports restriction by partition key${
-          variables.say("", " and/or static columns")
-        }.`
-      )
-    }
-  }
-}
-
-const checkDistinct = (
-  statement: Ast.Select,
-  { isAggregate, plain, used }: Selection,
-  table: Table,
-  where: Where,
-  variables: Variables
-): void => {
-  const wrong = used.find((column) => column.kind !== "partition_key" && column.kind !== "static")
-  if (wrong !== undefined) {
-    throw invalid(
-      `SELECT DISTINCT queries must only request partition key columns and/or static columns (not ${wrong.name})`
-    )
-  }
-  const isKeyed = isAggregate || where.isSinglePartition
-  for (const column of table.partitionKey) {
-    if (!isKeyed && !plain.includes(column)) {
-      throw invalid(
-        `SELECT DISTINCT queries must request all the partition key columns (missing ${column.name})`
-      )
-    }
-  }
-  checkRestricted(where.restricted, variables)
-  if (statement.perPartitionLimit !== undefined && variables.product === "cassandra") {
-    throw invalid("PER PARTITION LIMIT is not allowed with SELECT DISTINCT queries")
-  }
-}
-
-/** The columns that rows are grouped by: those of the key, from its front, but for those that are fixed. */
-const groupColumns = (
-  statement: Ast.Select,
-  table: Table,
-  where: Where,
-  variables: Variables
-): ReadonlyArray<Column> => {
-  const key = [...table.partitionKey, ...table.clustering]
-  let next = 0
-  const columns = statement.groupBy.map((name) => {
-    const column = columnOf(table, name, variables, (each) => `Group by unknown column ${each}`)
-    const at = key.indexOf(column)
-    if (at < 0) {
-      throw invalid(
-        variables.say(
-          `Group by non-primary-key column ${name}`,
-          `Group by is currently only supported on the columns of the PRIMARY KEY, got ${name}`
-        )
-      )
-    }
-    while (next < at && where.fixed.has(key[next]!)) next++
-    if (at !== next) {
-      throw invalid(
-        variables.say(
-          `Group by column ${name} is out of order`,
-          "Group by currently only support groups of columns following their declared order in the PRIMARY KEY"
-        )
-      )
-    }
-    next++
-    return column
-  })
-  if (variables.product === "cassandra" && columns.length > 0 && key[next]?.kind === "partition_key") {
-    throw invalid("Group by is not supported on only a part of the partition key")
-  }
-  return columns
-}
-
 const sameGroup = (columns: ReadonlyArray<Column>, a: View, b: View): boolean =>
   columns.every((column) => {
     const x = valueOf(column, a)
     const y = valueOf(column, b)
-    return x === null || y === null ? x === y : Buffer.compare(x, y) === 0
+    if (x === null || y === null) return x === y
+    // Numbers may be the same in other digits.
+    return column.kind === "clustering" ? comparatorOf(column.type.cql)!(x, y) === 0 : Buffer.compare(x, y) === 0
   })
-
-/** What Cassandra warns of: any relation of the partition key is one, and so is its token. */
-const aggregationWarning = (where: Where, table: Table, variables: Variables): ReadonlyArray<string> => {
-  if (variables.product === "scylla" || where.isSinglePartition) return []
-  if (where.listsKeys) return ["Aggregation query used on multiple partition keys (IN restriction)"]
-  return where.tokens !== undefined || table.partitionKey.some((column) => where.restricted.has(column))
-    ? []
-    : ["Aggregation query used without partition key"]
-}
-
-/** Whether static columns are asked for and no rows: Cassandra takes the partition key for part of them. */
-const isOfStatics = ({ allowFiltering }: Ast.Select, { used }: Selection, isScylla: boolean): boolean =>
-  isScylla
-    ? used.length > 0 && used.every((column) => column.kind === "static") && !allowFiltering
-    : used.some((column) => column.kind === "static") &&
-      used.every((column) => column.kind === "static" || column.kind === "partition_key")
 
 /** Where the rows of a table are. */
 const dataOf = (table: Table, call: Call): Data => {
@@ -388,6 +256,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const groupBy = groupColumns(statement, table, where, variables)
   const isGrouped = selection.isAggregate || groupBy.length > 0
   const reversed = isReversed(statement, table, where, variables)
+  if (where.late !== undefined) throw where.late
   const isSorted = statement.orderBy.length > 0 && !where.isSinglePartition
   if (selection.isAggregate && groupBy.length === 0 && statement.perPartitionLimit !== undefined && !isScylla) {
     throw invalid("PER PARTITION LIMIT is not allowed with aggregate queries.")
@@ -413,17 +282,26 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const execute = (call: Call): ReturnType<Plan["execute"]> => {
     const { options, values } = call
     where.check(values)
-    const keys = where.hasKeys ? where.keys(values) : undefined
+    selection.check(values)
+    const ranges = where.ranges(values)
+    // Cassandra looks at no key where no row is asked for.
+    const isOfNone = !isScylla && ranges.length === 0
+    const keys = !where.hasKeys ? undefined : isOfNone ? [] : where.keys(values)
     if (isUser) route(call, table, keys)
     else {
       checkReadable(call, table, keys)
-      call.topology.ensureAlive(table.keyspace, options.consistency, call.node, [call.node])
+      if (keys === undefined) call.topology.ensureAllAlive(table, options.consistency, call.node)
+      for (const key of keys ?? []) {
+        Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
+        const replicas = call.topology.holders(table, scratch.hi, scratch.lo, call.node)
+        call.topology.ensureAlive(table.keyspace, options.consistency, call.node, replicas)
+      }
     }
     call.warnings.push(...warnings)
     const data = dataOf(table, call)
     const state = options.pagingState ?? null
     const pageSize = options.pageSize !== undefined && options.pageSize > 0 ? options.pageSize : 0
-    if (isSorted && pageSize > 0) {
+    if (isSorted && pageSize > 0 && keys?.length !== 0) {
       throw invalid(
         "Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the " +
           "ORDER BY or the IN and sort client side, or disable paging for this query"
@@ -435,7 +313,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     const found: Walk = {
       data,
       partitions: isEmpty ? [] : partitionsOf(data, keys, tokens, after),
-      ranges: where.ranges(values),
+      ranges,
       reversed,
       now: call.now,
       after,
@@ -470,7 +348,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
     if (isGrouped) {
       let group: Group | undefined
       let last: View | undefined
-      let inPartition = after?.inPartition ?? 0
+      let inPartition = 0
       let lastPartition: Partition | undefined
       // The end of a group; false where no more are wanted.
       const finish = (): boolean => {
@@ -484,7 +362,8 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         group = undefined
         if (remaining === 0) return false
         if (pageSize > 0 && !isScylla && groupBy.length > 0 && rows.length === pageSize) {
-          if (!isLast(last!.partition, false)) position = at(last!, inPartition)
+          const isSpent = last!.row === undefined || (most >= 0 && inPartition >= most)
+          if (!isLast(last!.partition, isSpent)) position = at(last!, inPartition)
           return false
         }
         return true
@@ -501,7 +380,11 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
             isOver = true
             return false
           }
-          if (lastPartition !== partition && lastPartition !== undefined) inPartition = 0
+          if (lastPartition !== partition) {
+            inPartition = lastPartition === undefined && after !== undefined && same(after, partition)
+              ? after.inPartition
+              : 0
+          }
           lastPartition = partition
           group ??= selection.group()
           group.add(values, view)

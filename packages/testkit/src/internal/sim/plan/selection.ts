@@ -27,6 +27,8 @@ interface Compilation {
   readonly table: Table
   readonly variables: Variables
   readonly aggregates: Array<{ readonly make: () => Aggregator; readonly argument: Compiled }>
+  /** What is to be looked at before any row is. */
+  readonly checks: Array<(values: Bound) => void>
 }
 
 /** What Cassandra takes a constant for that stands beside another: the smallest type that holds it. */
@@ -67,6 +69,8 @@ export interface Selection {
   readonly plain: ReadonlyArray<Column>
   /** All columns that are looked at. */
   readonly used: ReadonlyArray<Column>
+  /** Refuses values that nothing can be selected by. */
+  readonly check: (values: Bound) => void
   readonly project: (values: Bound, view: View) => ReadonlyArray<Uint8Array | null>
   /** A new count of all aggregates. */
   readonly group: () => Group
@@ -204,6 +208,11 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       const keyType = type._tag === "Map" ? type.key : type.element
       const key = compile(expression.key, keyType, `${type._tag === "Map" ? "key" : "value"}(${of.text})`, variables)
       const compare = comparatorOf(keyType) ?? compareBytes
+      if (variables.product === "cassandra") {
+        c.checks.push((values) => {
+          if (key(values) === null) throw invalid(`Invalid null value for element selection on ${of.text}`)
+        })
+      }
       return {
         text,
         type: type._tag === "Map" ? type.value : type.element,
@@ -282,6 +291,17 @@ const aggregated = (
 
 const present = new Uint8Array(0)
 
+/** What functions of collections want. */
+const OF_COLLECTIONS: Partial<Record<string, string>> = {
+  collection_avg: "numeric set/list",
+  collection_count: "collection",
+  collection_max: "set or list",
+  collection_min: "set or list",
+  collection_sum: "numeric set/list",
+  map_keys: "map",
+  map_values: "map"
+}
+
 const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c: Compilation): Typed => {
   const { variables } = c
   const { keyspace, name } = expression
@@ -299,12 +319,20 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
     aggregateOf(name, type, variables)
     return aggregated(name, args, text, name === "count" ? CqlType.scalar("bigint") : type, c)
   }
+  const ofCollection = variables.product === "cassandra" ? OF_COLLECTIONS[name] : undefined
+  const first = args[0]?.column
+  // Cassandra does not see a collection in a column of descending order.
+  if (ofCollection !== undefined && first?.descending === true) {
+    throw invalid(
+      `Function system.${name} requires a ${ofCollection} argument, but found argument ${first.name} of type ${first.type.text}`
+    )
+  }
   const found = resolveFunction(
     { keyspace, name },
     args.map((arg): Argument => ({
       text: arg.text,
       type: arg.type,
-      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted),
+      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted, variables.product),
       compile: (wanted, argName) => arg.type === undefined ? arg.as!(wanted, argName) : arg.value
     })),
     variables
@@ -437,7 +465,7 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
 }
 
 export const compileSelection = (statement: Ast.Select, table: Table, variables: Variables): Selection => {
-  const c: Compilation = { table, variables, aggregates: [] }
+  const c: Compilation = { table, variables, aggregates: [], checks: [] }
   const selectors: ReadonlyArray<Ast.Selector> = statement.selectors.length > 0
     ? statement.selectors
     : table.columns.map((column) => ({ expression: { _tag: "Column", name: column.name }, alias: undefined }))
@@ -450,7 +478,9 @@ export const compileSelection = (statement: Ast.Select, table: Table, variables:
     }
     const isLegacy = variables.product === "cassandra" && expression._tag === "Call" &&
       /^(?:min|max|blobastimeuuid|blob_as_timeuuid)$/.test(expression.name) &&
-      part.type._tag === "Scalar" && part.type.name === "timeuuid"
+      part.type._tag === "Scalar" && part.type.name === "timeuuid" &&
+      // Of a column in descending order the type keeps its name.
+      !expression.args.some((arg) => arg._tag === "Column" && table.byName.get(arg.name)?.descending === true)
     return { ...part, name: alias ?? part.text, type: part.type, shown: isLegacy ? LEGACY_TIMEUUID : part.type }
   })
   const common = { keyspace: table.keyspace.name, table: table.name }
@@ -475,6 +505,9 @@ export const compileSelection = (statement: Ast.Select, table: Table, variables:
   }
   return {
     wire,
+    check: (values) => {
+      for (let i = 0; i < c.checks.length; i++) c.checks[i]!(values)
+    },
     isAggregate: c.aggregates.length > 0,
     plain: parts.flatMap((part) => part.column ?? []),
     used: selectors.flatMap(({ expression }) => columnsIn(expression, c)),

@@ -77,11 +77,15 @@ const nameOf = (node: TypeNode): string =>
     : `${node.name}<${node.args.map(nameOf).join(", ")}>`
 
 /** How well a value of one type serves where another is wanted: values of both are written the same way, or it is the type. */
-export const serves = (type: CqlType, wanted: CqlType): Fit => {
+export const serves = (type: CqlType, wanted: CqlType, product: Product = "scylla"): Fit => {
   if (isSame(type, wanted)) return "exact"
   if (wanted._tag !== "Scalar") return "no"
   if (wanted.name === "blob") return "weak"
-  return type._tag === "Scalar" && (SERVES[wanted.name] ?? []).includes(type.name) ? "weak" : "no"
+  if (type._tag !== "Scalar") return "no"
+  return (SERVES[wanted.name] ?? []).includes(type.name) ||
+      product === "cassandra" && type.name === OF_CASSANDRA[wanted.name] ?
+    "weak" :
+    "no"
 }
 
 const SERVES: Partial<Record<ScalarName, ReadonlyArray<ScalarName>>> = {
@@ -91,6 +95,9 @@ const SERVES: Partial<Record<ScalarName, ReadonlyArray<ScalarName>>> = {
   varint: ["int", "bigint", "timestamp"],
   uuid: ["timeuuid"]
 }
+
+/** What only Cassandra takes for a value of another type. */
+const OF_CASSANDRA: Partial<Record<ScalarName, ScalarName>> = { date: "int", time: "bigint" }
 
 /** Whether a term may be a value of a type, as far as its form shows. */
 export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
@@ -114,15 +121,15 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
         ? "weak"
         : "no"
     case "Hint":
-      return serves(variables.type(term.type), type)
+      return serves(variables.type(term.type), type, variables.product)
     case "Call": {
       if (isFromJson(term, variables)) return "weak"
       const found = resolveCall(term, variables)
-      return serves(found.type, type)
+      return serves(found.type, type, variables.product)
     }
     case "Arithmetic": {
       const of = typeOf(term, variables)
-      return of === undefined ? fits(term.left, type, variables) : serves(of, type)
+      return of === undefined ? fits(term.left, type, variables) : serves(of, type, variables.product)
     }
     case "List":
       if (type._tag === "Vector") {
@@ -185,7 +192,7 @@ const compileArithmetic = (
   const leftType = own ?? other ?? wanted
   const rightType = other ?? besideOf(leftType)
   const { run, type } = operationOf(term.op, leftType, rightType)
-  if (serves(type, wanted) === "no") {
+  if (serves(type, wanted, variables.product) === "no") {
     throw invalid(
       `Type error: cannot assign result of function ${textOf(term, variables.product)} (type ${
         format(type)
@@ -370,7 +377,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     }
     case "Hint": {
       const given = variables.type(term.type)
-      if (serves(given, type) === "no") {
+      if (serves(given, type, variables.product) === "no") {
         throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${format(type)}`)
       }
       const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
@@ -383,7 +390,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Call": {
       if (isFromJson(term, variables)) return compileFromJson(term, type, name, variables)
       const found = resolveCall(term, variables)
-      if (serves(found.type, type) === "no") {
+      if (serves(found.type, type, variables.product) === "no") {
         throw invalid(
           `Type error: cannot assign result of function ${found.name} (type ${format(found.type)}) to ${name} (type ${
             format(type)

@@ -7,7 +7,8 @@ import type { TypeNode } from "../parse/ast.ts"
 import type { Product } from "../parse/product.ts"
 import type { Table } from "../schema/schema.ts"
 import { resolve } from "../schema/types.ts"
-import type { Partition, Row } from "../storage/storage.ts"
+import type { Row } from "../storage/row.ts"
+import type { Partition } from "../storage/storage.ts"
 
 /** How well a value serves where one of a type is wanted. */
 export type Fit = "exact" | "weak" | "no"

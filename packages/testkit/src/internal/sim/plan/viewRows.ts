@@ -1,6 +1,8 @@
 /** The rows of a materialized view: made of its table's when they are read, so that they are in step at any time. */
 import type { Table } from "../schema/schema.ts"
-import { type Cell, Complex, type Partition, type Row, TableData, type Write } from "../storage/storage.ts"
+import { type Cell, Complex } from "../storage/cells.ts"
+import type { Row, Write } from "../storage/row.ts"
+import { type Partition, TableData } from "../storage/storage.ts"
 import { valueOf } from "./columns.ts"
 import { filterOf } from "./filters.ts"
 import { makeKey } from "./keys.ts"

@@ -4,9 +4,10 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { maxComponentLength } from "@effect-scylla/sharding/RoutingKey"
 import { invalid, unsupported } from "../failure.ts"
 import type { Relation, Term } from "../parse/ast.ts"
-import type { Column, Table } from "../schema/schema.ts"
+import type { Column, Index, Table } from "../schema/schema.ts"
 import { comparatorOf, elements } from "../storage/compare.ts"
-import type { Bounds, Clustering, Key } from "../storage/storage.ts"
+import type { Clustering } from "../storage/row.ts"
+import type { Bounds, Key } from "../storage/storage.ts"
 import { columnOf } from "./columns.ts"
 import { compares } from "./comparison.ts"
 import { type Filter, filterOf, isFound, isIndexed, likeFilter } from "./filters.ts"
@@ -55,6 +56,10 @@ export interface Where {
   readonly tokens: ((values: Bound) => TokenBounds | undefined) | undefined
   /** Refuses values that nothing can be compared with. */
   readonly check: (values: Bound) => void
+  /** What is told of it once all else is right. */
+  readonly late?: Error | undefined
+  /** Whether what is asked for is looked up in an index. */
+  readonly usesIndex: boolean
   /** What else rows must be. */
   readonly filters: ReadonlyArray<Filter>
   /** Columns that are restricted, for rules about them. */
@@ -69,13 +74,11 @@ export interface Where {
 }
 
 /** What is looked for in an index is no longer than what can be in it. */
-const sized = (holds: Filter, term: Compiled, variables: Variables): Filter => (values, view) => {
+const checkSized = (term: Compiled, variables: Variables) => (values: Bound): void => {
   const bytes = term(values)
-  if (bytes instanceof Uint8Array && bytes.length > maxComponentLength) {
-    if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
-    checkSize([bytes])
-  }
-  return holds(values, view)
+  if (!(bytes instanceof Uint8Array) || bytes.length <= maxComponentLength) return
+  if (variables.product === "cassandra") throw invalid("Index expression values may not be larger than 64K")
+  checkSize([bytes])
 }
 
 /** Positions of variables for the partition key: the last of each column, whatever it is compared by. */
@@ -117,7 +120,9 @@ export const compileWhere = (
       ))
     )
     : undefined
-  if (index?.kind === "CUSTOM" && index.column.type.cql._tag === "Vector") {
+  const isOnVector = ({ column }: Index): boolean =>
+    column.type.cql._tag === "Vector" && relations.some((each) => "column" in each && each.column === column.name)
+  if (variables.product === "cassandra" && verb === "SELECT" && table.indexes.some(isOnVector)) {
     throw invalid("Vector indexes only support ANN queries")
   }
   const ofKey = new Set(table.partitionKey.map(({ name }) => name))
@@ -392,9 +397,11 @@ export const compileWhere = (
   }
 
   const warnings: Array<string> = []
+  let late: Error | undefined
   if (!hasKeys && restrictsClustering && verb === "SELECT" && !isAllowed) {
-    if (variables.product === "cassandra" || scansPart) throw invalid(FILTERING)
-    warnings.push(SHOULD_FILTER)
+    if (variables.product === "cassandra") late = invalid(FILTERING)
+    else if (scansPart) throw invalid(FILTERING)
+    if (variables.product === "scylla") warnings.push(SHOULD_FILTER)
   }
   if (!hasKeys && restrictsClustering) needsFiltering = true
   const others = looked.filter((relation) => {
@@ -417,9 +424,13 @@ export const compileWhere = (
   }
   const checks: Array<(values: Bound) => void> = []
   const filters = [...looked, ...free].map((relation) => {
-    const { holds } = filterOf(relation, table, variables, verb, checks)
-    if (index === undefined || !isIndexed(relation, index) || relation._tag !== "Column") return holds
-    return sized(holds, compile(relation.term, index.column.type.cql, index.column.name, variables), variables)
+    const isExact = variables.product === "cassandra" && index?.kind === "COMPOSITES" &&
+      isFound(relation, index, relations, table, variables)
+    const { holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
+    if (index !== undefined && isIndexed(relation, index) && relation._tag === "Column") {
+      checks.push(checkSized(compile(relation.term, index.column.type.cql, index.column.name, variables), variables))
+    }
+    return holds
   })
 
   const isSinglePartition = hasKeys && partition.every((restriction) => restriction._tag === "One")
@@ -480,6 +491,8 @@ export const compileWhere = (
     check: (values) => {
       for (const check of checks) check(values)
     },
+    late,
+    usesIndex: index !== undefined && (!hasKeys || looked.length > 0),
     filters,
     restricted,
     fixed: new Set([

@@ -10,11 +10,17 @@ import { checkLevel } from "../cluster/topology.ts"
 import { invalid, protocol } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import { type Key, NEVER, type Partition, type Row } from "../storage/storage.ts"
+import { NEVER } from "../storage/cells.ts"
+import type { Row } from "../storage/row.ts"
+import type { Key, Partition } from "../storage/storage.ts"
+import { checkBatchSize } from "./batchSize.ts"
+import { judge, type Shown } from "./casCassandra.ts"
 import type { RowCheck } from "./conditions.ts"
 import { IndexFailure } from "./indexedValues.ts"
-import { compileMutation, compileUsing, type Mutation, OUT_OF_BOUND, rowIn, type Staged } from "./modify.ts"
+import { checkTuples } from "./keys.ts"
+import { compileMutation, type Mutation, rowIn, type Staged } from "./modify.ts"
 import { type Call, checkPaxos, type Plan, VOID } from "./plan.ts"
+import { compileUsing, OUT_OF_BOUND } from "./using.ts"
 import { type Bound, type Markers, Variables } from "./variables.ts"
 
 const scratch = new TokenWords()
@@ -24,7 +30,7 @@ const route = (call: Call, table: Table, key: Key, level = call.options.consiste
   Murmur3.hashInto(key.bytes, 0, key.bytes.length, scratch)
   call.hi = scratch.hi
   call.lo = scratch.lo
-  const replicas = table.keyspace.isSystem ? [call.node] : call.topology.replicas(table, scratch.hi, scratch.lo)
+  const replicas = call.topology.holders(table, scratch.hi, scratch.lo, call.node)
   call.topology.ensureAlive(table.keyspace, level, call.node, replicas)
 }
 
@@ -66,23 +72,14 @@ interface Checked {
   readonly row: Row | undefined
   /** Whether it is about static columns alone, or nothing of it is conditional. */
   readonly isStatic: boolean
-  /** The row that Cassandra shows of a partition that was asked for its static columns. */
-  readonly first?: Row | undefined
-  /** Whether static columns are written, so that they are shown without the row. */
-  readonly writesStatics?: boolean
-  /** Whether it is known that there is something of the partition, whose key is shown then. */
-  readonly showsKey?: boolean
-  /** Whether static columns are left out. */
-  readonly hidesStatics?: boolean
   readonly condition: RowCheck | undefined
 }
 
 const shown = (column: Column, checked: Checked, now: number): Uint8Array | null => {
-  const { condition, first, hidesStatics = false, isStatic, partition, row, writesStatics = false } = checked
-  if (partition === undefined || (hidesStatics && column.kind === "static")) return null
+  const { condition, isStatic, partition, row } = checked
+  if (partition === undefined) return null
   const isLive = row?.isLive(now) === true
   const isThere = isLive ||
-    writesStatics && partition.statics.isLive(now) ||
     isStatic && (partition.statics.isLive(now) || partition.rows.some((each) => each.isLive(now)))
   switch (column.kind) {
     case "static":
@@ -91,10 +88,9 @@ const shown = (column: Column, checked: Checked, now: number): Uint8Array | null
     case "regular":
       return isLive && !isStatic ? row!.value(column, now) : null
     case "clustering":
-      if (isStatic) return first?.clustering[column.position] ?? null
-      return isLive ? row!.clustering[column.position]! : null
+      return isLive && !isStatic ? row!.clustering[column.position]! : null
     default:
-      return isThere || checked.showsKey === true ? partition.components[column.position]! : null
+      return isThere ? partition.components[column.position]! : null
   }
 }
 
@@ -110,44 +106,12 @@ const outcome = (
 ]
 
 /** What Cassandra answers: of what was applied, and of rows that are not there, nothing but that. */
-const saidByCassandra = (
-  isApplied: boolean,
-  table: Table,
-  columns: ReadonlyArray<Column>,
-  checked: ReadonlyArray<Checked>,
-  now: number
-): ServerResponse => {
-  const asksStatics = columns.some((column) => column.kind === "static")
-  const seen = new Set<Row | undefined>()
-  const firstOf = (partition: Partition | undefined): Row | undefined => partition?.rows.find((row) => row.isLive(now))
-  const onlyExists = checked.length > 1 && checked.every(({ condition }) => condition?.kind === "Exists")
-  const there = isApplied ? [] : checked.filter(({ condition, isStatic, partition, row, writesStatics = false }) => {
-    const isLive = !isStatic && row?.isLive(now) === true ||
-      (isStatic && condition?.kind === "Exists" && firstOf(partition) !== undefined) ||
-      asksStatics && (isStatic || writesStatics || condition?.kind === "Columns") &&
-        partition?.statics.isLive(now) === true
-    const known = isStatic ? undefined : row
-    if (!isLive || seen.has(known)) return false
-    seen.add(known)
-    return true
-  })
-  const all = there.length === 0 ? [] : columns
-  return {
-    _tag: "Rows",
-    columns: [applied(table), ...all.map((column) => column.wire)],
-    rows: there.length === 0
-      ? [[isApplied ? TRUE : FALSE]]
-      : there.map((each) =>
-        outcome(false, all, {
-          ...each,
-          first: firstOf(each.partition),
-          showsKey: true,
-          hidesStatics: onlyExists || each.hidesStatics === true
-        }, now)
-      ),
-    globalSpec: false
-  }
-}
+const saidByCassandra = (table: Table, shown: Shown | undefined): ServerResponse => ({
+  _tag: "Rows",
+  columns: [applied(table), ...(shown?.columns ?? []).map((column) => column.wire)],
+  rows: shown === undefined ? [[TRUE]] : shown.rows.length === 0 ? [[FALSE]] : shown.rows.map((row) => [FALSE, ...row]),
+  globalSpec: false
+})
 
 /** What a mutation does; what an index does not take is told as a failure of the write. */
 const stage = (mutation: Mutation, call: Call, ...args: Parameters<Mutation["stage"]>): Staged => {
@@ -201,6 +165,7 @@ const executeOne = (mutation: Mutation, call: Call): ServerResponse => {
   call.table = mutation.table
   call.partitions = staged.keys.length
   for (const key of staged.keys) {
+    if (call.isCassandra) checkTuples(mutation.table.partitionKey, key)
     route(call, mutation.table, key)
     mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
   }
@@ -227,27 +192,41 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
   table.rateLimiter?.count("write", table, key.bytes, call)
   const partition = agreedOn(table, key, call)
+  if (call.isCassandra) {
+    return runByCassandra([{ mutation, values: call.values }], [staged], key, partition, call, false)
+  }
   const row = aboutOf(mutation, staged, partition)
   const isApplied = condition!.holds(call.values, partition, row, call.now)
-  const { isStatic } = mutation
-  const writesStatics = call.isCassandra && mutation.writesStatics
-  // Where the row is asked for as such Cassandra reads of static columns what is written.
-  const hidesStatics = call.isCassandra && condition!.kind !== "Columns" && !isStatic && !writesStatics
-  const checked: Checked = { partition, row, isStatic, writesStatics, hidesStatics, condition }
+  const checked: Checked = { partition, row, isStatic: mutation.isStatic, condition }
   const cells = outcome(isApplied, condition!.columns, checked, call.now)
-  const said = call.isCassandra
-    ? saidByCassandra(isApplied, table, condition!.asked, [checked], call.now)
-    : undefined
   // Nothing is committed where nothing is applied.
-  if (isApplied) route(call, table, key)
-  if (isApplied) staged.check(key)
-  if (isApplied) {
-    const failure = commit(mutation, staged, key, call, "CAS")
-    table.data.observer?.flush(call.now)
-    throwFirst([failure])
-  }
-  if (said !== undefined) return said
+  if (isApplied) commitAll([{ mutation, values: call.values }], [staged], key, call)
   return { _tag: "Rows", columns: result, rows: [cells], globalSpec: false, skipMetadata: call.options.skipMetadata }
+}
+
+/** Writes what conditions let through. */
+const commitAll = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>, key: Key, call: Call): void => {
+  const { table } = parts[0]!.mutation
+  route(call, table, key)
+  for (const each of staged) each.check(key)
+  const failures = staged.map((each, i) => commit(parts[i]!.mutation, each, key, call, "CAS"))
+  table.data.observer?.flush(call.now)
+  throwFirst(failures)
+}
+
+const runByCassandra = (
+  parts: ReadonlyArray<BatchPart>,
+  staged: ReadonlyArray<Staged>,
+  key: Key,
+  partition: Partition | undefined,
+  call: Call,
+  isBatch: boolean
+): ServerResponse => {
+  const { table } = parts[0]!.mutation
+  const asked = parts.map(({ mutation, values }, i) => ({ mutation, values, clustering: staged[i]!.clustering }))
+  const shown = judge(table, asked, partition, call.now, isBatch)
+  if (shown === undefined) commitAll(parts, staged, key, call)
+  return saidByCassandra(table, shown)
 }
 
 /** The plan of a single modification. */
@@ -312,42 +291,6 @@ const batchColumns = (parts: ReadonlyArray<BatchPart>): ReadonlyArray<Column> =>
   return table.columns.filter((column) => asked.has(column))
 }
 
-/** The key, then what is asked for in the order of the conditions; all columns as soon as one asks for a whole row. */
-const batchColumnsOfCassandra = (parts: ReadonlyArray<BatchPart>): ReadonlyArray<Column> => {
-  const table = parts[0]!.mutation.table
-  const conditions = parts.flatMap(({ mutation }) => mutation.condition ?? [])
-  if (conditions.some(({ asked }) => asked === table.columns)) return table.columns
-  return [
-    ...new Set([...table.partitionKey, ...table.clustering, ...conditions.flatMap(({ asked }) => asked)])
-  ]
-}
-
-/** Rows in the order of the partition, not of the conditions; that of the static columns first. */
-const inOrder = (checked: ReadonlyArray<Checked>): ReadonlyArray<Checked> => {
-  const place = ({ isStatic, partition, row }: Checked): number =>
-    isStatic || row === undefined ? -1 : partition!.rows.indexOf(row)
-  return checked.filter(({ condition }) => condition !== undefined).sort((a, b) => place(a) - place(b))
-}
-
-/** Cassandra asks one kind of thing of a row, and names each row by itself in all statements of such a batch. */
-const checkRows = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>): void => {
-  if (parts.some(({ mutation }) => mutation.hasRowIn)) throw rowIn()
-  const kinds = new Map<string, RowCheck["kind"]>()
-  for (const [i, { mutation: { condition } }] of parts.entries()) {
-    if (condition === undefined) continue
-    const row = (staged[i]!.clustering ?? []).map((value) => Buffer.from(value).toString("hex")).join()
-    const known = kinds.get(row)
-    if (known !== undefined && known !== condition.kind) {
-      throw invalid(
-        known !== "Columns" && condition.kind !== "Columns"
-          ? "Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row"
-          : "Cannot mix IF conditions and IF NOT EXISTS for the same row"
-      )
-    }
-    kinds.set(row, condition.kind)
-  }
-}
-
 const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): ServerResponse => {
   conditionalLevel(call)
   const table = parts[0]!.mutation.table
@@ -368,8 +311,10 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   call.partitions = 1
   route(call, table, key, call.options.serialConsistency ?? "SERIAL")
   const partition = agreedOn(table, key, call)
-  const columns = batchColumns(parts)
-  if (call.isCassandra) checkRows(parts, staged)
+  if (call.isCassandra) {
+    if (parts.some(({ mutation }) => mutation.hasRowIn)) throw rowIn()
+    return runByCassandra(parts, staged, key, partition, call, true)
+  }
   const all = parts.map(({ mutation }, i): Checked => {
     const { condition } = mutation
     const isStatic = mutation.isStatic || condition === undefined
@@ -378,6 +323,7 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
   const isApplied = parts.map(({ mutation: { condition }, values }, i) =>
     condition === undefined || condition.holds(values, partition, all[i]!.row, call.now)
   ).every((holds) => holds)
+  const columns = batchColumns(parts)
   // Of what is not conditional ScyllaDB shows the partition, if it found something there.
   const isFound = all.some(({ condition, row }) => condition !== undefined && row?.isLive(call.now) === true) ||
     partition?.statics.isLive(call.now) === true ||
@@ -385,30 +331,19 @@ const executeConditionalBatch = (parts: ReadonlyArray<BatchPart>, call: Call): S
       partition.rows.some((row) => row.isLive(call.now)))
   const rows = all.map((each) => {
     if (each.isStatic && isFound && partition !== undefined) {
-      return [
-        isApplied ? TRUE : FALSE,
-        ...columns.map((column) =>
-          column.kind === "partition_key"
-            ? partition.components[column.position]!
-            : column.kind === "static"
-            ? partition.statics.value(column, call.now)
-            : null
-        )
-      ]
+      const shared = columns.map((column) =>
+        column.kind === "partition_key"
+          ? partition.components[column.position]!
+          : column.kind === "static"
+          ? partition.statics.value(column, call.now)
+          : null
+      )
+      shared.unshift(isApplied ? TRUE : FALSE)
+      return shared
     }
     return outcome(isApplied, columns, each, call.now)
   })
-  const said = call.isCassandra
-    ? saidByCassandra(isApplied, table, batchColumnsOfCassandra(parts), inOrder(all), call.now)
-    : undefined
-  if (isApplied) {
-    route(call, table, key)
-    for (const each of staged) each.check(key)
-    const failures = staged.map((each, i) => commit(parts[i]!.mutation, each, key, call, "CAS"))
-    table.data.observer?.flush(call.now)
-    throwFirst(failures)
-  }
-  if (said !== undefined) return said
+  if (isApplied) commitAll(parts, staged, key, call)
   return { _tag: "Rows", columns: [applied(table), ...columns.map((column) => column.wire)], rows, globalSpec: false }
 }
 
@@ -437,6 +372,7 @@ export const executeBatch = (
     staged.push([mutation, each])
     call.table = mutation.table
     for (const key of each.keys) {
+      if (call.isCassandra) checkTuples(mutation.table.partitionKey, key)
       route(call, mutation.table, key)
       mutation.table.rateLimiter?.count("write", mutation.table, key.bytes, call)
       partitions.add(`${mutation.table.keyspace.name}/${Buffer.from(key.bytes).toString("latin1")}`)
@@ -444,6 +380,8 @@ export const executeBatch = (
   }
   call.partitions = partitions.size
   for (const [, each] of staged) for (const key of each.keys) each.check(key)
+  const large = call.isCassandra ? checkBatchSize(staged) : undefined
+  if (large !== undefined) call.warnings.push(large)
   const writeType = { logged: "BATCH", unlogged: "UNLOGGED_BATCH", counter: "COUNTER" }[kind]
   const failures = staged.flatMap(([mutation, each]) =>
     each.keys.map((key) => commit(mutation, each, key, call, writeType))
@@ -459,6 +397,12 @@ export const executeBatch = (
     )
   }
   return VOID
+}
+
+/** Cassandra takes the last variable of each column of the key, whichever statement it is of. */
+const keyAmong = (variables: ReadonlyArray<WireColumn>, table: Table | undefined): ReadonlyArray<number> => {
+  const found = (table?.partitionKey ?? []).map(({ name }) => variables.findLastIndex((each) => each.name === name))
+  return found.includes(-1) ? [] : found
 }
 
 /** The plan of `BEGIN BATCH … APPLY BATCH`. `find` looks tables up. */
@@ -486,9 +430,11 @@ export const compileBatch = (
   const conditional = mutations.some((mutation) => mutation.condition !== undefined)
   return {
     variables: variables.all,
-    partitionKey: tables.every((table) => table === first) && !(statement.using.timestamp?._tag === "Marker")
-      ? mutations[mutations.length - 1]?.partitionKey ?? []
-      : [],
+    partitionKey: !tables.every((table) => table === first) || statement.using.timestamp?._tag === "Marker"
+      ? []
+      : markers.product === "cassandra"
+      ? keyAmong(variables.all, first)
+      : mutations[mutations.length - 1]?.partitionKey ?? [],
     result: conditional
       ? [
         applied(first!),

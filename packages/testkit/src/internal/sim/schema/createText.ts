@@ -53,9 +53,10 @@ const primaryKey = ({ clustering, partitionKey }: Table): string => {
 }
 
 /** The options, the clustering order in front of them. */
-const options = (table: Table, product: Product): string => {
+const options = (table: Table, product: Product, hasInternals: boolean): string => {
   const order = table.clustering.map((column) => `${name(column.name)} ${column.descending ? "DESC" : "ASC"}`)
   return [
+    ...(hasInternals ? [`ID = ${table.id.toString()}`] : []),
     ...(order.length === 0 ? [] : [`CLUSTERING ORDER BY (${order.join(", ")})`]),
     ...optionTexts(table, product).filter(([key]) => !table.keyspace.isVirtual || key === "comment").map((
       [key, value]
@@ -66,26 +67,43 @@ const options = (table: Table, product: Product): string => {
 /** ScyllaDB ends what it shows with a line of its own. */
 const end = (product: Product): string => product === "scylla" ? ";\n" : ";"
 
-export const tableText = (table: Table, product: Product): string => {
+/** What a column is called that was dropped, and how it came to that. */
+const changes = ({ byName, dropped, keyspace, name: table }: Table): string =>
+  dropped.map((column) => {
+    const alter = `\nALTER TABLE ${full(keyspace, table)}`
+    const again = byName.get(column.name)
+    const added = again === undefined
+      ? ""
+      : `${alter} ADD ${name(column.name)} ${again.type.text}${again.kind === "static" ? " static" : ""};`
+    return `${alter} DROP ${name(column.name)} USING TIMESTAMP ${column.time * 1000};${added}`
+  }).join("")
+
+export const tableText = (table: Table, product: Product, hasInternals = false): string => {
   const isInline = product === "cassandra" && table.partitionKey.length === 1 && table.clustering.length === 0
   const lines = inOrder(table, product).map((column) => {
     const isStatic = column.kind === "static" ? (product === "scylla" ? " STATIC" : " static") : ""
     const key = isInline && column.kind === "partition_key" ? " PRIMARY KEY" : ""
     return `    ${name(column.name)} ${column.type.text}${isStatic}${key}`
   })
+  for (const column of hasInternals ? table.dropped : []) {
+    if (table.byName.has(column.name)) continue
+    lines.push(`    ${name(column.name)} ${column.type}${column.kind === "static" ? " static" : ""}`)
+  }
   if (!isInline) lines.push(`    ${primaryKey(table)}`)
   const shown = full(table.keyspace, table.name)
-  const text = ` (\n${lines.join(",\n")}\n) WITH ${options(table, product)}`
-  return table.keyspace.isVirtual ? virtual("Table", shown, text) : `CREATE TABLE ${shown}${text}${end(product)}`
+  const text = ` (\n${lines.join(",\n")}\n) WITH ${options(table, product, hasInternals)}`
+  return table.keyspace.isVirtual
+    ? virtual("Table", shown, text)
+    : `CREATE TABLE ${shown}${text}${end(product)}${hasInternals ? changes(table) : ""}`
 }
 
-export const viewText = (table: Table, product: Product): string => {
+export const viewText = (table: Table, product: Product, hasInternals = false): string => {
   const view = table.view!
   return `CREATE MATERIALIZED VIEW ${full(table.keyspace, table.name)} AS\n    SELECT ${
     view.includesAll ? "*" : names(table.columns)
   }\n    FROM ${full(table.keyspace, view.base)}\n    WHERE ${whereText(view.where, product)}\n    ${
     primaryKey(table)
-  }\n${product === "scylla" ? "    " : " "}WITH ${options(table, product)}${end(product)}`
+  }\n${product === "scylla" ? "    " : " "}WITH ${options(table, product, hasInternals)}${end(product)}`
 }
 
 export const indexText = (table: Table, index: Index, product: Product): string => {

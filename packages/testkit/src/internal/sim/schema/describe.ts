@@ -66,9 +66,12 @@ class Describer {
   /** The keyspace that the connection uses, "" for none. */
   private readonly current: string
 
-  constructor(input: DescribeInput, current: string) {
+  private readonly hasInternals: boolean
+
+  constructor(input: DescribeInput, current: string, hasInternals: boolean) {
     this.input = input
     this.current = current
+    this.hasInternals = hasInternals
   }
 
   private get product(): Product {
@@ -111,13 +114,13 @@ class Describer {
 
   viewRow(table: Table): Row {
     const kind = this.product === "scylla" ? "view" : "materialized_view"
-    return this.row(table.keyspace, kind, table.name, viewText(table, this.product))
+    return this.row(table.keyspace, kind, table.name, viewText(table, this.product, this.hasInternals))
   }
 
   /** A table with its indexes and views. */
   tableRows(table: Table): ReadonlyArray<Row> {
     return [
-      this.row(table.keyspace, "table", table.name, tableText(table, this.product)),
+      this.row(table.keyspace, "table", table.name, tableText(table, this.product, this.hasInternals)),
       ...byName(table.indexes).map((index) => this.indexRow(table, index)),
       ...viewsOf(table).map((view) => this.viewRow(view))
     ]
@@ -222,8 +225,13 @@ class Describer {
   /** Names of what is in the keyspace that is used, or in any. */
   names(kind: string, of: (keyspace: Keyspace) => ReadonlyArray<{ readonly name: string }>): ReadonlyArray<Row> {
     const all = this.current === "" ? this.keyspaces(true) : [this.keyspace(this.current)]
+    const caseless = (each: { readonly name: string }): string => each.name.toLowerCase()
+    const listed = (keyspace: Keyspace) =>
+      this.product === "scylla"
+        ? of(keyspace)
+        : of(keyspace).toSorted((a, b) => caseless(a) < caseless(b) ? -1 : caseless(a) > caseless(b) ? 1 : 0)
     return all.flatMap((keyspace) =>
-      of(keyspace).map((each): Row => [Identifier.format(keyspace.name), kind, Identifier.format(each.name)])
+      listed(keyspace).map((each): Row => [Identifier.format(keyspace.name), kind, Identifier.format(each.name)])
     )
   }
 
@@ -293,7 +301,7 @@ export const describe = (
   input: DescribeInput,
   current: string
 ): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
-  const describer = new Describer(input, current)
+  const describer = new Describer(input, current, statement.hasInternals)
   if (statement.what === "cluster") return describer.cluster()
   return rowsOf(statement, describer, current).map((row) => row.map((text) => Buffer.from(text)))
 }

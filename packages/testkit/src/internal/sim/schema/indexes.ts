@@ -1,4 +1,5 @@
 /** CREATE and DROP INDEX. What an index finds is found by looking at the rows: it changes what may be asked, not how fast. */
+import type { CqlType } from "@effect-scylla/protocol/CqlType"
 import * as Identifier from "@effect-scylla/protocol/Identifier"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { config, invalid, syntax, unsupported } from "../failure.ts"
@@ -68,6 +69,17 @@ const targetText = (column: Column, part: Index["part"], { product }: Environmen
 }
 
 const SAI = /(?:^|\.)(?:sai|StorageAttachedIndex)$/i
+
+/** What Cassandra's storage-attached indexes do not take. */
+const NOT_ATTACHED = new Set(["blob", "counter", "duration"])
+
+/** The types of what an index holds of a column. */
+const indexedTypes = ({ layout, type: { cql } }: Column, part: Index["part"]): ReadonlyArray<CqlType> => {
+  if (layout === undefined || part === "full") return [cql]
+  if (cql._tag === "List" || cql._tag === "Set") return [cql.element]
+  if (cql._tag !== "Map") return [cql]
+  return part === "keys" ? [cql.key] : part === "values" ? [cql.value] : [cql.key, cql.value]
+}
 
 export const createIndex = (env: Environment, current: string, statement: CreateIndex): Change => {
   const say = (scylla: string, cassandra: string): string => env.product === "scylla" ? scylla : cassandra
@@ -147,10 +159,10 @@ export const createIndex = (env: Environment, current: string, statement: Create
   if (env.product === "cassandra" && column.type.multiCell && column.type.cql._tag === "Udt") {
     throw invalid(`Cannot create index on non-frozen UDT column ${column.name}`)
   }
-  if (isSai && column.type.cql._tag === "Scalar" && column.type.cql.name === "blob") {
-    throw invalid("Unsupported type: blob")
-  }
   const part = partOf(column, target.part, say)
+  for (const type of isSai ? indexedTypes(column, part) : []) {
+    if (type._tag === "Scalar" && NOT_ATTACHED.has(type.name)) throw invalid(`Unsupported type: ${type.name}`)
+  }
   const taken = new Set([...keyspace.tables.values()].flatMap((each) => each.indexes.map((index) => index.name)))
   const base = `${tableName}_${column.name}_idx`.replaceAll(/\W/g, "")
   let name = statement.name

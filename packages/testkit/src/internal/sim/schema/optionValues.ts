@@ -73,8 +73,11 @@ const completed = (name: string, given: ReadonlyMap<string, string>): ReadonlyMa
   if (name === "compaction") {
     const type = qualified(given.get("class") ?? "", COMPACTIONS)
     out.set("class", type)
-    if (!out.has("max_threshold")) out.set("max_threshold", "32")
-    if (!out.has("min_threshold")) out.set("min_threshold", "4")
+    // How many tables are compacted at once is nothing to one that counts by their density.
+    if (type !== `${COMPACTIONS}UnifiedCompactionStrategy`) {
+      if (!out.has("max_threshold")) out.set("max_threshold", "32")
+      if (!out.has("min_threshold")) out.set("min_threshold", "4")
+    }
   }
   if (name === "compression" && given.get("enabled") !== "false") {
     const type = given.get("class") ?? given.get("sstable_compression") ?? "LZ4Compressor"
@@ -92,10 +95,18 @@ const completed = (name: string, given: ReadonlyMap<string, string>): ReadonlyMa
 const sorted = (entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
   new Map([...entries].sort(([a], [b]) => a < b ? -1 : 1))
 
+/** Cassandra takes more false positives where it compacts by levels. */
+const bloomOf = (table: Table): string => {
+  const compaction = table.options.get("compaction")
+  return typeof compaction === "object" && compaction.get("class")?.endsWith("LeveledCompactionStrategy") === true
+    ? "0.1"
+    : "0.01"
+}
+
 /** The value of an option. */
 const valueOf = (table: Table, [name, kind, preset]: Option, product: Product): Property => {
   const given = table.options.get(name)
-  if (given === undefined) return preset
+  if (given === undefined) return product === "cassandra" && name === "bloom_filter_fp_chance" ? bloomOf(table) : preset
   if (kind !== "map" || typeof given === "string") return given
   if (product === "cassandra") return sorted(completed(name, given))
   return sorted(name === "tombstone_gc" ? new Map([...(preset as Map<string, string>), ...given]) : given)

@@ -1,6 +1,8 @@
 /** Where the system tables of Cassandra 5.0.5 differ from those of ScyllaDB. */
 import type { Product } from "../server/flavour.ts"
+import { CLIENT_ROUTES } from "./clientRoutes.ts"
 import type { Table } from "./schema.ts"
+import { AUTH, DISTRIBUTED } from "./systemAuth.ts"
 import {
   clientRow,
   columnRow,
@@ -140,21 +142,63 @@ const COLUMNS: Readonly<Record<string, string>> = {
     "keyspace_name text | table_name text, column_name text | dropped_time timestamp, kind text, type text"
 }
 
+const COMMENTS: Readonly<Record<string, string>> = {
+  aggregates: "user defined aggregate definitions",
+  column_masks: "column dynamic data masks",
+  columns: "column definitions",
+  dropped_columns: "dropped column registry",
+  events: "tracing events",
+  functions: "user defined function definitions",
+  indexes: "secondary index definitions",
+  keyspaces: "keyspace definitions",
+  local: "information about the local node",
+  peers: "information about known peers in the cluster",
+  peers_v2: "information about known peers in the cluster",
+  sessions: "tracing sessions",
+  tables: "table definitions",
+  triggers: "trigger definitions",
+  types: "user defined type definitions",
+  views: "view definitions"
+}
+
+const GRACE: Readonly<Record<string, string>> = { system: "0", system_schema: "604800", system_traces: "0" }
+
+/** Options of the tables of Cassandra's own keyspaces. */
+const withOptions = (definition: Definition): Definition => {
+  const grace = GRACE[definition.keyspace]
+  const comment = COMMENTS[definition.name]
+  if (grace === undefined || comment === undefined) return definition
+  return {
+    ...definition,
+    comment,
+    options: {
+      gc_grace_seconds: grace,
+      ...(definition.keyspace === "system_traces" ? {} : { memtable_flush_period_in_ms: "3600000" })
+    }
+  }
+}
+
 const withOwnColumns = (definition: Definition): Definition => {
   const columns = COLUMNS[definition.name]
   return columns === undefined ? definition : { ...definition, columns }
 }
 
-const CASSANDRA: ReadonlyArray<Definition> = [
+const CASSANDRA: ReadonlyArray<Definition> = ([
   ...DEFINITIONS.filter(({ name }) => !FOREIGN.has(name)).map(withOwnColumns)
     .map((each) => each.name === "local" ? withPorts(each) : each),
   PEERS_V2,
   COLUMN_MASKS,
   ...VIRTUAL,
-  ...definitionsOfTraces("cassandra")
-]
+  ...definitionsOfTraces("cassandra"),
+  ...AUTH,
+  ...DISTRIBUTED
+] as ReadonlyArray<Definition>).map(withOptions)
 
-const SCYLLA: ReadonlyArray<Definition> = [...DEFINITIONS, ...definitionsOfTraces("scylla")]
+const SCYLLA: ReadonlyArray<Definition> = [
+  ...DEFINITIONS,
+  CLIENT_ROUTES,
+  ...definitionsOfTraces("scylla")
+]
 
 /** Keyspaces of the product's own, and whether what is in them is stored nowhere. */
 export const keyspacesOf = (product: Product): ReadonlyArray<readonly [name: string, isVirtual: boolean]> => {

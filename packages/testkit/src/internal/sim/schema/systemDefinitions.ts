@@ -6,6 +6,7 @@ import { whereText } from "../plan/relationText.ts"
 import type { Product } from "../server/flavour.ts"
 import type { Role } from "./access.ts"
 import { cdcOptionsOf, cdcText } from "./cdcOptions.ts"
+import { type ViewColumn, viewColumnsOf, viewIdOf, viewNameOf } from "./indexViews.ts"
 import { mapOf, numberOf, textOf } from "./optionValues.ts"
 import type { Column, Index, Keyspace, Schema, Table, View } from "./schema.ts"
 import type { Traces } from "./traces.ts"
@@ -22,6 +23,9 @@ export interface ClientRow {
   readonly protocolVersion: number
 }
 
+/** Pairs of a private link and a node that is on it. */
+export type ChangedRoutes = ReadonlyArray<readonly [connectionId: string, hostId: string]>
+
 export interface SystemInput {
   readonly product: Product
   /** What a node says of where clients reach it. */
@@ -37,6 +41,8 @@ export interface SystemInput {
   readonly traces: Traces
   /** Those that are strongly consistent. */
   readonly globalKeyspaces: ReadonlyArray<string>
+  /** Rows of `system.client_routes` were written or deleted. */
+  readonly onRoutes: (changed: ChangedRoutes) => void
   /** Names of the roles; none when nobody has to log in. */
   readonly roles: () => ReadonlyMap<string, Role>
 }
@@ -50,6 +56,9 @@ const FEATURES = "COUNTERS,LWT,NONFROZEN_UDTS,SCHEMA_TABLES_V3"
 const RELEASE = "3.0.8"
 const CASSANDRA_RELEASE = "5.0.5"
 
+/** What servers say of their language. */
+export const CQL_VERSIONS: Readonly<Record<Product, string>> = { cassandra: "3.4.7", scylla: "3.3.1" }
+
 export interface Definition {
   readonly keyspace: string
   readonly name: string
@@ -57,6 +66,10 @@ export interface Definition {
   readonly columns: string
   readonly comment?: string
   readonly rows: (input: SystemInput, node: SimNode) => ReadonlyArray<Values>
+  /** Whether its rows are what clients wrote, the same to all nodes. Default: they are made when they are read. */
+  readonly isStored?: boolean
+  /** What differs from the defaults of tables. */
+  readonly options?: Readonly<Record<string, string>>
   /** What TRUNCATE leaves. Default: nothing. */
   readonly remains?: ReadonlyArray<Values>
 }
@@ -142,7 +155,8 @@ const viewRow = (table: Table, view: View, product: Product): Values => ({
 /** Indexes of ScyllaDB are views. Those of collections have no condition that could be said. */
 const indexViewRow = (table: Table, index: Index): Values => ({
   ...tableRow(table, "scylla"),
-  view_name: `${index.name}_index`,
+  id: viewIdOf(table, index),
+  view_name: viewNameOf(index),
   base_table_id: table.id,
   base_table_name: table.name,
   include_all_columns: false,
@@ -164,6 +178,17 @@ export const columnRow = (table: Table, column: Column, product: Product): Value
   kind: column.kind,
   position: column.kind === "regular" || column.kind === "static" ? -1 : column.position,
   type: column.type.text
+})
+
+const indexColumnRow = (table: Table, index: Index, column: ViewColumn): Values => ({
+  keyspace_name: table.keyspace.name,
+  table_name: viewNameOf(index),
+  column_name: column.name,
+  clustering_order: column.kind === "clustering" ? (column.descending ? "DESC" : "ASC") : "NONE",
+  column_name_bytes: new TextEncoder().encode(column.name),
+  kind: column.kind,
+  position: column.position,
+  type: column.type
 })
 
 export const TABLE_OPTIONS = "bloom_filter_fp_chance double, caching frozen<map<text, text>>, comment text, " +
@@ -190,7 +215,7 @@ export const DEFINITIONS: ReadonlyArray<Definition> = [
       bootstrapped: "COMPLETED",
       broadcast_address: node.address,
       cluster_name: input.clusterName,
-      cql_version: "3.3.1",
+      cql_version: CQL_VERSIONS[input.product],
       gossip_generation: input.generation(node),
       listen_address: node.address,
       native_protocol_version: input.nativeProtocol,
@@ -284,7 +309,11 @@ export const DEFINITIONS: ReadonlyArray<Definition> = [
       "kind text, position int, type text",
     rows: (input) =>
       userAndSystemTables(input).flatMap((table) =>
-        table.columns.map((column) => columnRow(table, column, input.product))
+        table.columns.map((column) => columnRow(table, column, input.product)).concat(
+          (input.product === "scylla" ? table.indexes : []).flatMap((index) =>
+            viewColumnsOf(table, index).map((column) => indexColumnRow(table, index, column))
+          )
+        )
       )
   },
   {

@@ -4,7 +4,8 @@ import type * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Replication from "@effect-scylla/sharding/Replication"
 import { uuidOf } from "../cluster/topology.ts"
 import { makeKey } from "../plan/keys.ts"
-import { whole, type Write } from "../storage/storage.ts"
+import { whole, type Write } from "../storage/row.ts"
+import { CLIENT_ROUTES, observerOf } from "./clientRoutes.ts"
 import { Computed } from "./computed.ts"
 import { type Column, type ColumnInput, type Keyspace, makeTable, type Table } from "./schema.ts"
 import { definitionsOf, keyspacesOf } from "./systemCassandra.ts"
@@ -58,9 +59,19 @@ const fill = (table: Table, rows: ReadonlyArray<Values>): void => {
   }
 }
 
-/** Traces are stored as what users write, wherever they come from. */
-const TWICE = { class: "org.apache.cassandra.locator.SimpleStrategy", replication_factor: "2" }
 const LOCAL = { class: "org.apache.cassandra.locator.LocalStrategy" }
+
+const simple = (factor: number) => ({
+  class: "org.apache.cassandra.locator.SimpleStrategy",
+  replication_factor: String(factor)
+})
+
+/** Keyspaces of the system's that are stored as what users write. */
+const REPLICATED: Readonly<Record<string, Keyspace["replication"]>> = {
+  system_auth: simple(1),
+  system_distributed: simple(3),
+  system_traces: simple(2)
+}
 
 /** Newer servers say which keyspaces are strongly consistent; the one that answers were recorded from has no such column. */
 const shapeOf = ({ columns, name }: Definition, { globalKeyspaces }: SystemInput): string =>
@@ -69,14 +80,15 @@ const shapeOf = ({ columns, name }: Definition, { globalKeyspaces }: SystemInput
 /** Adds the system keyspaces to a schema. */
 export const install = (input: SystemInput): void => {
   for (const [name, isVirtual] of keyspacesOf(input.product)) {
+    const replication = REPLICATED[name] ?? LOCAL
     const keyspace: Keyspace = {
       name,
       isSystem: true,
       isVirtual,
       tables: new Map(),
       types: new Map(),
-      replication: name === "system_traces" ? TWICE : LOCAL,
-      strategy: Replication.parse(name === "system_traces" ? TWICE : LOCAL),
+      replication,
+      strategy: Replication.parse(replication),
       durableWrites: true,
       tablets: undefined,
       replicas: undefined
@@ -90,8 +102,11 @@ export const install = (input: SystemInput): void => {
         name: definition.name,
         id,
         version: id,
-        options: new Map(definition.comment === undefined ? [] : [["comment", definition.comment]]),
-        computed: new Computed(
+        options: new Map([
+          ...(definition.comment === undefined ? [] : [["comment", definition.comment] as const]),
+          ...Object.entries(definition.options ?? {})
+        ]),
+        computed: definition.isStored === true ? undefined : new Computed(
           (node) => {
             table.data.clear()
             fill(table, definition.rows(input, node))
@@ -103,6 +118,7 @@ export const install = (input: SystemInput): void => {
           }
         )
       }, columnsOf(shapeOf(definition, input)))
+      if (definition === CLIENT_ROUTES) table.data.observer = observerOf(input.onRoutes)
       keyspace.tables.set(definition.name, table)
     }
   }

@@ -25,8 +25,8 @@ export const definitionsOfTraces = (product: Product): ReadonlyArray<Definition>
             client: trace.client,
             command: "QUERY",
             coordinator: trace.coordinator.address,
-            // Time does not pass while a request is answered.
-            duration: 0,
+            // Time does not pass while a request is answered: it is counted, so that events are in order.
+            duration: trace.activities.length + 1,
             parameters: trace.parameters,
             request: trace.request,
             started_at: trace.startedAt
@@ -46,7 +46,7 @@ export const definitionsOfTraces = (product: Product): ReadonlyArray<Definition>
               event_id: Uuid.fromTimestamp(trace.startedAt, { node: BigInt(trace.coordinator.index), clock: i }),
               activity,
               source: trace.coordinator.address,
-              source_elapsed: i,
+              source_elapsed: i + 1,
               thread: product === "cassandra" ? "Native-Transport-Requests-1" : `shard ${trace.shard}`
             }, port("source"))
           )

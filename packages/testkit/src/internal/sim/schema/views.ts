@@ -247,7 +247,14 @@ export const createView = (env: Environment, current: string, statement: CreateV
       view: { base: base.name, includesAll: selected.length === 0, where: statement.where }
     }, [
       ...partitionKey.map((column) => input(column, "partition_key")),
-      ...clustering.map((column, i) => input(column, "clustering", order[i]?.descending)),
+      ...clustering.map((column, i) =>
+        input(
+          column,
+          "clustering",
+          // Of Cassandra an order that is not said is that of the table.
+          order[i]?.descending ?? (env.product === "cassandra" && base.byName.get(column)!.descending)
+        )
+      ),
       ...included.filter((column) => !keys.has(column.name)).map((column) => input(column.name, "regular"))
     ])
   )

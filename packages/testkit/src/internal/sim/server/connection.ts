@@ -23,6 +23,8 @@ import { traceOf } from "./tracing.ts"
 import type { Wire } from "./wire.ts"
 
 const EVENTS = new Set(["TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"])
+/** Only ScyllaDB has it. */
+const ROUTES_EVENT = "CLIENT_ROUTES_CHANGE"
 const LWT_MARK = 0x80000000 | 0
 const AUTHENTICATOR = "org.apache.cassandra.auth.PasswordAuthenticator"
 /** Statements that a node keeps prepared. */
@@ -341,7 +343,8 @@ export class Connection {
   private onRegister(events: ReadonlyArray<string>): Response.ServerResponse {
     for (const event of events) {
       // Those in front of an unknown one stay registered.
-      if (!EVENTS.has(event)) throw protocol(`Invalid value '${event}' for Event.Type`)
+      const isKnown = EVENTS.has(event) || (event === ROUTES_EVENT && this.host.flavour.product === "scylla")
+      if (!isKnown) throw protocol(`Invalid value '${event}' for Event.Type`)
       this.events.add(event)
     }
     return { _tag: "Ready" }

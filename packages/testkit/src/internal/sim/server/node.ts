@@ -6,7 +6,7 @@ import type { Counters } from "../cluster/stats.ts"
 import type { Engine } from "../engine.ts"
 import type { Plan } from "../plan/plan.ts"
 import { RATE_LIMIT_CODE } from "../schema/rateLimit.ts"
-import type { ClientRow } from "../schema/systemDefinitions.ts"
+import { type ClientRow, CQL_VERSIONS } from "../schema/systemDefinitions.ts"
 import type { Listener } from "./asked.ts"
 import { Connection } from "./connection.ts"
 import { type Flavour, versionNames } from "./flavour.ts"
@@ -105,12 +105,12 @@ export class NodeHost implements Host<Connection>, LineHost {
     if (flavour.product === "cassandra") {
       out.set("PROTOCOL_VERSIONS", versionNames(flavour))
       out.set("COMPRESSION", flavour.compression)
-      out.set("CQL_VERSION", ["3.4.7"])
+      out.set("CQL_VERSION", [CQL_VERSIONS.cassandra])
       return shared.forge(out)
     }
     // Without algorithms too: the Python driver takes the key for granted.
     out.set("COMPRESSION", flavour.compression)
-    out.set("CQL_VERSION", ["3.3.1"])
+    out.set("CQL_VERSION", [CQL_VERSIONS.scylla])
     // ScyllaDB has no v5 and no such key: a client that is to speak v5 with shards has to be told.
     if (flavour.versions.includes(5)) out.set("PROTOCOL_VERSIONS", versionNames(flavour))
     out.set("SCYLLA_LWT_ADD_METADATA_MARK", ["LWT_OPTIMIZATION_META_BIT_MASK=2147483648"])

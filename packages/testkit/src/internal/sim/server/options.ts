@@ -169,7 +169,7 @@ export const wrongIn = (options: Options, nodes: number): ReadonlyArray<string> 
     wrong.push(`zeroToken must be indexes of some of the ${nodes} nodes and not of all, got ${[...zero].join(", ")}`)
   }
   const joining = new Set(options.joining)
-  if ([...joining].some((node) => !between(node, 0, nodes - 1)) || joining.size >= nodes) {
+  if ([...joining].some((node) => !between(node, 0, nodes - 1)) || (joining.size > 0 && joining.size >= nodes)) {
     wrong.push(`joining must be indexes of some of the ${nodes} nodes and not of all, got ${[...joining].join(", ")}`)
   }
   for (const port of [options.port ?? 1, options.shardAwarePort || 1]) {

@@ -110,10 +110,11 @@ export const vectorParts = (
   bytes: Uint8Array
 ): Array<Uint8Array> => Array.from(decode(type, bytes) as Iterable<unknown>, (each) => encode(type.element, each)!)
 
-/** Compares lists part by part, the shorter one first; a null comes before any value. */
+/** Compares lists part by part, the shorter one first; a null comes before any value, and is what fields at the end are that are missing. */
 const byParts = (
   parts: (bytes: Uint8Array) => Array<Uint8Array | null>,
-  compare: (index: number) => Comparator
+  compare: (index: number) => Comparator,
+  isPadded = false
 ): Comparator =>
 (a, b) => {
   const x = parts(a)
@@ -128,7 +129,8 @@ const byParts = (
     const result = compare(i)(left, right)
     if (result !== 0) return result
   }
-  return Math.sign(x.length - y.length)
+  const rest = x.length < y.length ? y.slice(x.length) : x.slice(y.length)
+  return isPadded && rest.every((each) => each === null) ? 0 : Math.sign(x.length - y.length)
 }
 
 /** The order of a type, `undefined` for a type that has none. */
@@ -156,7 +158,7 @@ export const comparatorOf = (type: CqlType): Comparator | undefined => {
         if (compare === undefined) return undefined
         parts.push(compare)
       }
-      return byParts((bytes) => fieldsOf(bytes, types.length), (index) => parts[index]!)
+      return byParts((bytes) => fieldsOf(bytes, types.length), (index) => parts[index]!, true)
     }
     case "Vector": {
       const element = comparatorOf(type.element)

@@ -1,123 +1,15 @@
-/** Cells with timestamps: the last write wins, whatever the order in which writes arrive. One copy serves all replicas. */
+/** Partitions and their rows, in the order of the ring. One copy serves all replicas. */
 import * as Murmur3 from "@effect-scylla/sharding/Murmur3"
 import { TokenWords } from "@effect-scylla/sharding/Token"
 import { Buffer } from "node:buffer"
+import { type Cell, NEVER } from "./cells.ts"
 import type { Comparator } from "./compare.ts"
-import { type Element, type Layout, listPath } from "./layout.ts"
-import { kept } from "./pool.ts"
-
-/** Before every timestamp a client may send. */
-export const NEVER = -(2n ** 63n)
-
-export interface Cell {
-  /** `null` for a deleted one. */
-  readonly value: Uint8Array | null
-  /** Microseconds. */
-  readonly timestamp: bigint
-  /** Milliseconds since 1970 when it expires; 0 for never. */
-  readonly expires: number
-  /** Seconds to live that it was written with. */
-  readonly ttl: number
-}
-
-/** A column whose value lies in many cells. */
-export class Complex {
-  deletedAt = NEVER
-  /** In the order of the paths. */
-  readonly paths: Array<Uint8Array> = []
-  readonly cells: Array<Cell> = []
-
-  /** Where a path is, or belongs (as `-1 - index`). */
-  find(layout: Layout, path: Uint8Array): number {
-    let low = 0
-    let high = this.paths.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const side = layout.comparePaths(this.paths[middle]!, path)
-      if (side === 0) return middle
-      if (side < 0) low = middle + 1
-      else high = middle
-    }
-    return -1 - low
-  }
-
-  put(layout: Layout, path: Uint8Array, cell: Cell): void {
-    if (cell.timestamp <= this.deletedAt) return
-    const at = this.find(layout, path)
-    if (at >= 0) {
-      if (wins(cell, this.cells[at]!)) this.cells[at] = cell
-      return
-    }
-    this.paths.splice(-1 - at, 0, path)
-    this.cells.splice(-1 - at, 0, cell)
-  }
-
-  delete(timestamp: bigint): void {
-    if (timestamp <= this.deletedAt) return
-    this.deletedAt = timestamp
-    for (let i = this.cells.length - 1; i >= 0; i--) {
-      if (this.cells[i]!.timestamp > timestamp) continue
-      this.cells.splice(i, 1)
-      this.paths.splice(i, 1)
-    }
-  }
-
-  /** The elements that live, and their cells. */
-  living(now: number): ReadonlyArray<{ readonly path: Uint8Array; readonly cell: Cell; readonly value: Uint8Array }> {
-    const out = []
-    for (let i = 0; i < this.cells.length; i++) {
-      const cell = this.cells[i]!
-      if (live(cell, now)) out.push({ path: this.paths[i]!, cell, value: cell.value! })
-    }
-    return out
-  }
-}
-
-/** One thing that a statement does to one column of a row. */
-export type Write =
-  | { readonly slot: number; readonly cell: Cell }
-  | {
-    readonly slot: number
-    readonly layout: Layout
-    /** Deletes what was written up to then. */
-    readonly deleted?: bigint | undefined
-    readonly elements: ReadonlyArray<readonly [path: Uint8Array, cell: Cell]>
-  }
+import { type Clustering, Row, type Write } from "./row.ts"
 
 /** A partition key: the values of its columns, and the bytes that are hashed. */
 export interface Key {
   readonly components: ReadonlyArray<Uint8Array>
   readonly bytes: Uint8Array
-}
-
-export type Clustering = ReadonlyArray<Uint8Array>
-
-export const live = (cell: Cell, now: number): boolean =>
-  cell.value !== null && (cell.expires === 0 || now < cell.expires)
-
-/** The write of a whole value. What a column of many cells held before is deleted only by a caller who says so. */
-export const whole = (
-  column: Place,
-  value: Uint8Array,
-  { expires, timestamp, ttl }: Omit<Cell, "value">,
-  place: () => bigint,
-  deleted?: bigint
-): Write => {
-  const { layout, position: slot } = column
-  if (layout === undefined) return { slot, cell: { value: kept(value), timestamp, expires, ttl } }
-  const elements = layout.split(value, () => listPath(place()))
-  return {
-    slot,
-    layout,
-    deleted,
-    elements: elements.map(([path, each]) => [path, { value: each, timestamp, expires, ttl }] as const)
-  }
-}
-
-/** What a row knows of a column. */
-export interface Place {
-  readonly position: number
-  readonly layout: Layout | undefined
 }
 
 /** Who is told of all that is written to a table, before it is. */
@@ -135,97 +27,6 @@ export interface Observer {
   readonly deletedRange: (partition: Partition, bounds: Bounds, timestamp: bigint) => void
   /** A statement is done. */
   readonly flush: (now: number) => void
-}
-
-/** Never written to: a row that is makes room first. */
-const NO_CELLS: Array<Cell | Complex | undefined> = []
-
-export class Row {
-  readonly clustering: Clustering
-  /** By the places of columns, no longer than it has to be. */
-  cells: Array<Cell | Complex | undefined> = NO_CELLS
-  /** Set by INSERT: the row exists although all its columns may be null. */
-  marker: Cell | undefined = undefined
-  deletedAt = NEVER
-
-  constructor(clustering: Clustering) {
-    this.clustering = clustering
-  }
-
-  /** Makes room for a place. An array that grows by itself takes room for many more. */
-  reserve(slot: number): void {
-    const { cells } = this
-    if (slot < cells.length) return
-    this.cells = Array.from({ length: slot + 1 }, (_, i) => cells[i])
-  }
-
-  /** The value of a column; `null` when there is none. */
-  value(column: Place, now: number): Uint8Array | null {
-    const cell = this.cells[column.position]
-    if (cell === undefined) return null
-    if (!(cell instanceof Complex)) return live(cell, now) ? cell.value : null
-    return column.layout!.join(cell.living(now).map(({ path, value }): Element => [path, value]))
-  }
-
-  /** The cell of a column that is one, if it lives. */
-  cell(column: Place, now: number): Cell | undefined {
-    const cell = this.cells[column.position]
-    return cell === undefined || cell instanceof Complex || !live(cell, now) ? undefined : cell
-  }
-
-  /** The cells of a column that is made of many. */
-  complex(column: Place): Complex | undefined {
-    const cell = this.cells[column.position]
-    return cell instanceof Complex ? cell : undefined
-  }
-
-  isLive(now: number): boolean {
-    if (this.marker !== undefined && live(this.marker, now)) return true
-    const cells = this.cells
-    for (let i = 0; i < cells.length; i++) {
-      const cell = cells[i]
-      if (cell === undefined) continue
-      if (cell instanceof Complex ? cell.cells.some((each) => live(each, now)) : live(cell, now)) return true
-    }
-    return false
-  }
-
-  write(write: Write): void {
-    this.reserve(write.slot)
-    const old = this.cells[write.slot]
-    if ("cell" in write) {
-      if (old === undefined || old instanceof Complex || wins(write.cell, old)) this.cells[write.slot] = write.cell
-      return
-    }
-    const complex = old instanceof Complex ? old : new Complex()
-    this.cells[write.slot] = complex
-    if (write.deleted !== undefined) complex.delete(write.deleted)
-    for (const [path, cell] of write.elements) complex.put(write.layout, path, cell)
-  }
-
-  /** Deletes what was written up to `timestamp`. */
-  delete(timestamp: bigint): void {
-    if (timestamp > this.deletedAt) this.deletedAt = timestamp
-    if (this.marker !== undefined && this.marker.timestamp <= timestamp) this.marker = undefined
-    for (let i = 0; i < this.cells.length; i++) {
-      const cell = this.cells[i]
-      if (cell instanceof Complex) cell.delete(timestamp)
-      else if (cell !== undefined && cell.timestamp <= timestamp) this.cells[i] = undefined
-    }
-  }
-}
-
-/**
- * Of two writes with one timestamp the deletion wins, then what expires, the later the better, then the greater value: the
- * rule of all replicas.
- */
-const wins = (next: Cell, old: Cell): boolean => {
-  if (next.timestamp !== old.timestamp) return next.timestamp > old.timestamp
-  if (next.value === null || old.value === null) return next.value === null
-  if (next.expires !== old.expires) {
-    return next.expires !== 0 && (old.expires === 0 || next.expires > old.expires)
-  }
-  return Buffer.compare(next.value, old.value) >= 0
 }
 
 /** A deletion of rows between two clustering prefixes. */
@@ -246,71 +47,110 @@ export interface Bounds {
 const scratch = new TokenWords()
 
 const NO_CLUSTERING: Clustering = []
-const NO_ROWS: Array<Row> = []
+const NO_ROWS: ReadonlyArray<Row> = []
 const NO_RANGES: ReadonlyArray<RangeTombstone> = []
 const NO_STATICS = new Row([])
 
+/** What few partitions have. */
+interface Rare {
+  statics: Row | undefined
+  deletedAt: bigint
+  ranges: ReadonlyArray<RangeTombstone>
+}
+
 export class Partition {
   readonly table: TableData
-  /** Values of the partition key's columns. */
-  readonly components: ReadonlyArray<Uint8Array>
-  readonly key: Uint8Array
+  /** The bytes that are hashed, one character each. */
+  readonly id: string
   readonly hi: number
   readonly lo: number
-  /** Replaced by the first row, and then changed in place. */
-  rows: Array<Row> = NO_ROWS
-  private ownStatics: Row | undefined = undefined
-  private deletedAt = NEVER
-  private ranges: ReadonlyArray<RangeTombstone> = NO_RANGES
+  /** One row without an array around it: of most tables that is all that a partition has. */
+  private content: Row | Array<Row> | undefined = undefined
+  private rare: Rare | undefined = undefined
 
-  constructor(table: TableData, components: ReadonlyArray<Uint8Array>, key: Uint8Array, hi: number, lo: number) {
+  constructor(table: TableData, id: string, hi: number, lo: number) {
     this.table = table
-    this.components = components
-    this.key = key
+    this.id = id
     this.hi = hi
     this.lo = lo
   }
 
+  /** The bytes that are hashed. */
+  get key(): Uint8Array {
+    const bytes = Buffer.from(this.id, "latin1")
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  /** Values of the partition key's columns. */
+  get components(): ReadonlyArray<Uint8Array> {
+    return this.table.componentsOf(this)
+  }
+
+  /** To read; ask once for a walk. */
+  get rows(): ReadonlyArray<Row> {
+    const { content } = this
+    return content === undefined ? NO_ROWS : content instanceof Row ? [content] : content
+  }
+
   /** The row of the static columns, to read. */
   get statics(): Row {
-    return this.ownStatics ?? NO_STATICS
+    return this.rare?.statics ?? NO_STATICS
+  }
+
+  /** Ranges of rows that were deleted. */
+  get deletedRanges(): ReadonlyArray<Bounds> {
+    return this.rare?.ranges.map(({ bounds }) => bounds) ?? []
+  }
+
+  private obtainRare(): Rare {
+    return this.rare ??= { statics: undefined, deletedAt: NEVER, ranges: NO_RANGES }
+  }
+
+  private obtainStatics(): Row {
+    return this.obtainRare().statics ??= new Row(NO_CLUSTERING)
   }
 
   /** Index of the first row that is not before `clustering`, a whole key or a prefix. */
   lowerBound(clustering: Clustering): number {
+    const { rows } = this
     let low = 0
-    let high = this.rows.length
+    let high = rows.length
     // Keys that grow are the usual case.
-    if (high > 0 && this.table.compare(this.rows[high - 1]!.clustering, clustering) < 0) return high
+    if (high > 0 && this.table.compare(rows[high - 1]!.clustering, clustering) < 0) return high
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (this.table.compare(this.rows[middle]!.clustering, clustering) < 0) low = middle + 1
+      if (this.table.compare(rows[middle]!.clustering, clustering) < 0) low = middle + 1
       else high = middle
     }
     return low
   }
 
   find(clustering: Clustering): Row | undefined {
+    if (this.content instanceof Row && clustering.length === 0) return this.content
     const row = this.rows[this.lowerBound(clustering)]
     return row !== undefined && this.table.compare(row.clustering, clustering) === 0 ? row : undefined
   }
 
   private obtain(clustering: Clustering): Row {
+    const { content } = this
+    if (content === undefined) return this.content = new Row(clustering)
     const index = this.lowerBound(clustering)
     const found = this.rows[index]
     if (found !== undefined && this.table.compare(found.clustering, clustering) === 0) return found
-    const row = new Row(clustering.length === 0 ? NO_CLUSTERING : clustering.map(kept))
-    // An array that grows from nothing takes room for many.
-    if (this.rows.length === 0) this.rows = [row]
-    else this.rows.splice(index, 0, row)
+    const row = new Row(clustering)
+    if (content instanceof Row) this.content = index === 0 ? [row, content] : [content, row]
+    else content.splice(index, 0, row)
     return row
   }
 
   /** Whether something that was written at `timestamp` is deleted already. */
   private isDeleted(row: Row, timestamp: bigint): boolean {
-    if (timestamp <= row.deletedAt || timestamp <= this.deletedAt) return true
-    for (let i = 0; i < this.ranges.length; i++) {
-      const range = this.ranges[i]!
+    if (timestamp <= row.deletedAt) return true
+    if (this.rare === undefined) return false
+    const { deletedAt, ranges } = this.rare
+    if (timestamp <= deletedAt) return true
+    for (let i = 0; i < ranges.length; i++) {
+      const range = ranges[i]!
       if (timestamp <= range.timestamp && this.table.contains(range.bounds, row.clustering)) return true
     }
     return false
@@ -322,18 +162,15 @@ export class Partition {
     this.table.observer?.wrote(this, clustering, writes, timestamp, marker)
     const row = this.obtain(clustering)
     if (this.isDeleted(row, timestamp)) return
-    row.reserve(writes.reduce((most, { slot }) => Math.max(most, slot), -1))
-    for (let i = 0; i < writes.length; i++) row.write(writes[i]!)
-    if (marker !== undefined && (row.marker === undefined || wins(marker, row.marker))) row.marker = marker
+    row.write(writes, marker)
   }
 
   /** Writes static columns. */
   writeStatic(writes: ReadonlyArray<Write>, timestamp: bigint): void {
     this.table.version++
     this.table.observer?.wrote(this, undefined, writes, timestamp, undefined)
-    if (timestamp <= this.deletedAt) return
-    const statics = this.ownStatics ??= new Row([])
-    for (const write of writes) statics.write(write)
+    if (this.rare !== undefined && timestamp <= this.rare.deletedAt) return
+    this.obtainStatics().write(writes)
   }
 
   /** Adds to counters, static ones without a clustering key. A deleted counter starts again from nothing. */
@@ -344,25 +181,16 @@ export class Partition {
     timestamp: bigint
   ): void {
     this.table.version++
-    const row = clustering === undefined ? this.ownStatics ??= new Row([]) : this.obtain(clustering)
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!
-      row.reserve(slot)
-      const cell = row.cells[slot]
-      const old = cell instanceof Complex ? undefined : cell?.value
-      const value = new Uint8Array(8)
-      const view = new DataView(value.buffer)
-      const before = old === undefined || old === null ? 0n : new DataView(old.buffer, old.byteOffset).getBigInt64(0)
-      view.setBigInt64(0, before + deltas[i]!)
-      row.cells[slot] = { value, timestamp, expires: 0, ttl: 0 }
-    }
+    const row = clustering === undefined ? this.obtainStatics() : this.obtain(clustering)
+    for (let i = 0; i < slots.length; i++) row.add(slots[i]!, deltas[i]!, timestamp)
   }
 
   deleteAll(timestamp: bigint): void {
     this.table.version++
     this.table.observer?.deletedPartition(this, timestamp)
-    if (timestamp > this.deletedAt) this.deletedAt = timestamp
-    this.ownStatics?.delete(timestamp)
+    const rare = this.obtainRare()
+    if (timestamp > rare.deletedAt) rare.deletedAt = timestamp
+    rare.statics?.delete(timestamp)
     for (const row of this.rows) row.delete(timestamp)
   }
 
@@ -375,10 +203,9 @@ export class Partition {
   deleteRange(bounds: Bounds, timestamp: bigint): void {
     this.table.version++
     this.table.observer?.deletedRange(this, bounds, timestamp)
-    this.ranges = [...this.ranges, { bounds, timestamp }]
-    for (const row of this.rows) {
-      if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
-    }
+    const rare = this.obtainRare()
+    rare.ranges = [...rare.ranges, { bounds, timestamp }]
+    for (const row of this.rows) if (this.table.contains(bounds, row.clustering)) row.delete(timestamp)
   }
 }
 
@@ -386,7 +213,7 @@ const compareTokens = (a: Partition, b: Partition): number => {
   if (a.hi !== b.hi) return a.hi < b.hi ? -1 : 1
   const x = a.lo >>> 0
   const y = b.lo >>> 0
-  return x !== y ? (x < y ? -1 : 1) : Buffer.compare(a.key, b.key)
+  return x !== y ? (x < y ? -1 : 1) : a.id < b.id ? -1 : a.id > b.id ? 1 : 0
 }
 
 /** The rows of one table. */
@@ -400,6 +227,10 @@ export class TableData {
   private readonly copies = new Map<number, TableData>()
   private sorted: ReadonlyArray<Partition> | undefined = []
   private places = 0n
+  /** Columns of the partition key. */
+  private parts = 1
+  /** Rows of one partition come one behind the other, and each shows its key. */
+  private lastSplit: { readonly of: Partition; readonly components: ReadonlyArray<Uint8Array> } | undefined
   /** The order of each clustering column, its direction included. */
   readonly order: ReadonlyArray<Comparator>
 
@@ -460,13 +291,20 @@ export class TableData {
     let partition = this.partitions.get(id)
     if (partition === undefined) {
       Murmur3.hashInto(key, 0, key.length, scratch)
-      const own = kept(key)
-      const parts = components.length === 1 && Buffer.compare(components[0]!, key) === 0 ? [own] : components.map(kept)
-      partition = new Partition(this, parts, own, scratch.hi, scratch.lo)
+      this.parts = components.length
+      partition = new Partition(this, id, scratch.hi, scratch.lo)
       this.partitions.set(id, partition)
       this.sorted = undefined
     }
     return partition
+  }
+
+  componentsOf(partition: Partition): ReadonlyArray<Uint8Array> {
+    const known = this.lastSplit
+    if (known?.of === partition) return known.components
+    const components = split(partition.key, this.parts)
+    this.lastSplit = { of: partition, components }
+    return components
   }
 
   /** All partitions in ring order, which is the order of a full scan. */
@@ -485,11 +323,7 @@ export class TableData {
     this.version++
     for (const copy of this.copies.values()) copy.forget(slot, timestamp)
     for (const partition of this.partitions.values()) {
-      for (const row of [partition.statics, ...partition.rows]) {
-        const cell = row.cells[slot]
-        if (cell instanceof Complex) cell.delete(timestamp)
-        else if (cell !== undefined && cell.timestamp <= timestamp) row.cells[slot] = undefined
-      }
+      for (const row of [partition.statics, ...partition.rows]) row.forget(slot, timestamp)
     }
   }
 
@@ -503,3 +337,15 @@ export class TableData {
 
 /** A key as a string of one character per byte, which is what a `Map` finds fastest. */
 const name = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1")
+
+/** The parts of a key, each with its length before it and a byte behind it where there are several. */
+const split = (key: Uint8Array, parts: number): ReadonlyArray<Uint8Array> => {
+  if (parts === 1) return [key]
+  const out: Array<Uint8Array> = []
+  for (let at = 0; out.length < parts;) {
+    const length = (key[at]! << 8) | key[at + 1]!
+    out.push(key.subarray(at + 2, at + 2 + length))
+    at += length + 3
+  }
+  return out
+}
