@@ -580,6 +580,7 @@ describe("the schema", () => {
       delete client.metadata.keyspaces.ks
       await Effect.runPromise(cluster.start(0))
       await until("the keyspace is there again", () => client.metadata.keyspaces.ks !== undefined)
+      assert.isTrue(host.isUp())
     })
   )
 })
