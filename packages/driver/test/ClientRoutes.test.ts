@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import { RowDecoders } from "../../protocol/src/RowDecoder.ts"
 import * as Routes from "../src/internal/routes.ts"
 import { forwarding } from "./support/forwarding.ts"
-import { clientOf, type ClientOptions, passing } from "./support/world.ts"
+import { clientOf, type ClientOptions, passing, withoutEvents } from "./support/world.ts"
 
 const LINK = "10.9.9.9:5555"
 const TABLE = "system.client_routes"
