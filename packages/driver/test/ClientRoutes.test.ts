@@ -142,7 +142,15 @@ describe("client routes", () => {
             response: {
               _tag: "Rows",
               rows: [
-                { connection_id: "it's", host_id: "h1", address: "one.link", port: 1, tls_port: 2 },
+                {
+                  connection_id: "it's",
+                  host_id: "h1",
+                  address: "one.link",
+                  port: 1,
+                  tls_port: 2,
+                  alternator_port: 8_000,
+                  alternator_https_port: 8_043
+                },
                 { connection_id: "it's", host_id: "h2", address: "10.0.0.1", port: 3, tls_port: null },
                 { connection_id: "it's", host_id: "h3", address: null, port: 4, tls_port: 5 }
               ]
@@ -153,12 +161,19 @@ describe("client routes", () => {
       const routes: ClientRoutes.ClientRoutes = { connectionIds: ["it's"], isTransparent: true }
       const read = (isTls: boolean) =>
         Effect.map(Routes.read(connection, new RowDecoders(), routes, isTls), (found) => [...found])
+      const one = { host: "one.link", port: 8_000, httpsPort: 8_043 }
       assert.deepStrictEqual(yield* read(true), [
-        ["h1", { address: "one.link", port: 2, servername: "one.link", isIndirect: false }]
+        ["h1", { address: "one.link", port: 2, servername: "one.link", isIndirect: false, alternator: one }]
       ])
       assert.deepStrictEqual(yield* read(false), [
-        ["h1", { address: "one.link", port: 1, servername: "one.link", isIndirect: false }],
-        ["h2", { address: "10.0.0.1", port: 3, servername: undefined, isIndirect: false }]
+        ["h1", { address: "one.link", port: 1, servername: "one.link", isIndirect: false, alternator: one }],
+        ["h2", {
+          address: "10.0.0.1",
+          port: 3,
+          servername: undefined,
+          isIndirect: false,
+          alternator: { host: "10.0.0.1", port: undefined, httpsPort: undefined }
+        }]
       ])
       assert.include(texts[0]!, "WHERE connection_id IN ('it''s')")
     }))
