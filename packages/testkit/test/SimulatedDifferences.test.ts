@@ -221,4 +221,29 @@ describe("what differed from a Cassandra", () => {
       const large = yield* c.query(`BEGIN BATCH ${inserts(7, 9000).join("; ")}; APPLY BATCH`)
       assert.strictEqual(errorOf(large).message, "Batch too large")
     }))
+
+  it.effect("durations are equal or not, and have no order", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra(
+        "CREATE TABLE u (p int PRIMARY KEY, d duration, l list<duration>)",
+        "INSERT INTO u (p, d, l) VALUES (1, 1mo, [1d])"
+      )
+      const message = (query: string) => Effect.map(c.query(query), (answer) => errorOf(answer).message)
+      assert.strictEqual(
+        yield* message("SELECT * FROM u WHERE d > 1mo ALLOW FILTERING"),
+        "Slice restrictions are not supported on duration columns"
+      )
+      assert.strictEqual(
+        yield* message("UPDATE u SET d = 2mo WHERE p = 1 IF d > 1mo"),
+        "Slice conditions ( > ) are not supported on durations"
+      )
+      assert.strictEqual(
+        yield* message("UPDATE u SET d = 2mo WHERE p = 1 IF l > [1d]"),
+        "Slice conditions are not supported on collections containing durations"
+      )
+      for (const condition of ["d = 1mo", "d IN (2mo, 1mo)", "l = [1d]", "l[0] = 1d", "l CONTAINS 1d", "d != 2mo"]) {
+        const [row] = rowsOf(yield* c.query(`UPDATE u SET d = 1mo WHERE p = 1 IF ${condition}`))
+        assert.isTrue(row!["[applied]"], condition)
+      }
+    }))
 })
