@@ -53,6 +53,14 @@ const refused: ReadonlyArray<readonly [statement: string, message: string]> = [
     "SELECT st FROM t WHERE c = 1 ALLOW FILTERING",
     "Cannot restrict clustering columns when selecting only static columns"
   ],
+  [
+    "SELECT collection_sum(v) FROM t",
+    "Function system.collection_sum requires a numeric set/list argument, but found argument v of type int"
+  ],
+  [
+    "SELECT collection_min(m) FROM t",
+    "Function system.collection_min requires a set or list argument, but found argument m of type map<int, int>"
+  ],
   ["SELECT cast(v AS uuid) FROM t", "v cannot be cast to uuid"],
   [
     "SELECT cast(m AS date) FROM t",
