@@ -16,7 +16,7 @@ export const tiers = {
     testkit: "simulated",
     "integration-simulated": "simulated",
     differential: "none",
-    compat: "none",
+    compat: "simulated",
     "compat-beside": "simulated",
     chaos: "simulated"
   },

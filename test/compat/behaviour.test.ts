@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { type AddressInfo, connect, type Socket } from "node:net"
 import { createServer } from "node:tls"
+import { inherits } from "node:util"
 import { libraries, optionsFor } from "./support/beside.ts"
 
 const { Client, errors, policies, types } = libraries.ours as any
@@ -542,7 +543,73 @@ describe("shards and the wire", () => {
   )
 })
 
+describe("the schema", () => {
+  it(
+    "that other clients change is looked up again",
+    on(1, async ({ make }) => {
+      const [client, other] = [make(), make({}, libraries.theirs)]
+      const heard: Array<string> = []
+      client.on("log", (level: string, _: string, message: string) => {
+        if (message === "Schema change") heard.push(level)
+      })
+      await client.connect()
+      const columns = async () => (await client.metadata.getTable("ks", "t")).columns.map(({ name }: any) => name)
+      assert.deepStrictEqual((await columns()).sort(), ["k", "l", "v"])
+      await other.execute("ALTER TABLE ks.t ADD more int")
+      await until("the table has another column", () => heard.length === 1)
+      const end = Date.now() + 10_000
+      while ((await columns()).length < 4 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20))
+      assert.deepStrictEqual((await columns()).sort(), ["k", "l", "more", "v"])
+      await other.execute(
+        "CREATE KEYSPACE another WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+      )
+      await until("there is another keyspace", () => client.metadata.keyspaces.another !== undefined)
+      await other.execute("DROP KEYSPACE another")
+      await until("it is gone", () => client.metadata.keyspaces.another === undefined)
+    })
+  )
+
+  it(
+    "that was changed while there was no connection is read again with the next one",
+    on(1, async ({ cluster, make }) => {
+      const client = make()
+      await client.connect()
+      const [host] = client.hosts.values()
+      await Effect.runPromise(cluster.stop(0))
+      await until("the node is down", () => !host.isUp())
+      delete client.metadata.keyspaces.ks
+      await Effect.runPromise(cluster.start(0))
+      await until("the keyspace is there again", () => client.metadata.keyspaces.ks !== undefined)
+    })
+  )
+})
+
 describe("a client that is forgotten", () => {
+  it(
+    "classes from before there were any extend it",
+    on(1, async ({ cluster }) => {
+      const made: Array<any> = []
+      for (const library of [libraries.ours, libraries.theirs] as Array<any>) {
+        const Old: any = function(this: any, options: object) {
+          library.Client.call(this, options)
+        }
+        inherits(Old, library.Client)
+        class Young extends library.Client {}
+        for (const Kind of [Old, Young]) {
+          const client = new Kind(optionsFor({ contactPoints: cluster.contactPoints, datacenter: cluster.datacenter }))
+          try {
+            const { rows } = await client.execute("SELECT key FROM system.local")
+            assert.deepStrictEqual([rows.length, client instanceof library.Client], [1, true])
+            made.push([Object.keys(client).sort(), library.Client.name, library.Client.length])
+          } finally {
+            await client.shutdown()
+          }
+        }
+      }
+      assert.deepStrictEqual(made.slice(0, 2), made.slice(2))
+    })
+  )
+
   it("types are those of cassandra-driver", () => {
     assert.strictEqual(types, libraries.theirs.types)
     assert.isTrue(Client.prototype instanceof libraries.theirs.Client)

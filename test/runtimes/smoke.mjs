@@ -18,6 +18,29 @@ const smoke = {
     const ids = Array.from({ length: 100 }, () => Uuid.now())
     check("time UUIDs in order", ids.every((id, i) => i === 0 || Uuid.compareTime(ids[i - 1], id) < 0), true)
   },
+  compat: async () => {
+    const { Client, types } = await import("@effect-scylla/compat")
+    const { SimulatedCluster } = await import("@effect-scylla/testkit")
+    await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
+      const { contactPoints, datacenter } = yield* SimulatedCluster.make({ nodes: 1 })
+      yield* Effect.promise(async () => {
+        const client = new Client({
+          contactPoints: [contactPoints[0]],
+          localDataCenter: datacenter,
+          protocolOptions: { port: Number(contactPoints[0].split(":")[1]) }
+        })
+        await client.execute(
+          "CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+        )
+        await client.execute("CREATE TABLE k.t (id uuid PRIMARY KEY, n bigint)")
+        const id = types.Uuid.random()
+        await client.execute("INSERT INTO k.t (id, n) VALUES (?, ?)", [id, 7], { prepare: true })
+        const { rows } = await client.execute("SELECT * FROM k.t WHERE id = ?", [id], { prepare: true })
+        check("a row", [String(rows[0].id), rows[0].n instanceof types.Long], [String(id), true])
+        await client.shutdown()
+      })
+    })))
+  },
   sharding: async () => {
     const { Murmur3 } = await import("@effect-scylla/sharding")
     check("the token of the int 1", Murmur3.token(new Uint8Array([0, 0, 0, 1])), -4069959284402364209n)

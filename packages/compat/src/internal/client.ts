@@ -30,13 +30,7 @@ const later = (callback: Callback): Done => (error, result) => {
  * The client of `cassandra-driver` on another engine. What is not overridden is as it is there: `connect`, `eachRow`, `stream`, `batch`
  * and `shutdown` in both forms, `getReplicas`, `getState`, and the events.
  */
-export class Client extends TheirClient {
-  constructor(options: any) {
-    super(options)
-    Object.defineProperty(this, "_session", { value: new Session(this, options) })
-    Object.defineProperty(this, "_isStampedByUser", { value: this._session.generator !== undefined })
-  }
-
+class Methods extends TheirClient {
   /** Connects once, whoever asks for it meanwhile. */
   async _connect(): Promise<void> {
     if (this.connected) return
@@ -158,4 +152,15 @@ export class Client extends TheirClient {
   }
 }
 
-const ownExecute = Client.prototype._execute
+const ownExecute = Methods.prototype._execute
+
+/** A function, as theirs is: classes from before there were any call it on an instance of their own. */
+export const Client: any = function Client(this: any, options: any): void {
+  TheirClient.call(this, options)
+  const session = new Session(this, options)
+  Object.defineProperty(this, "_session", { value: session })
+  Object.defineProperty(this, "_isStampedByUser", { value: session.generator !== undefined })
+}
+Object.setPrototypeOf(Client, TheirClient)
+Client.prototype = Methods.prototype
+Object.defineProperty(Client.prototype, "constructor", { value: Client, writable: true, configurable: true })

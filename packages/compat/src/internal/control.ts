@@ -1,5 +1,6 @@
 import type { NodeChange } from "@effect-scylla/driver/CqlClient"
 import type { ResultSet } from "@effect-scylla/driver/ResultSet"
+import type * as Schema from "@effect-scylla/driver/Schema"
 import type { Node } from "@effect-scylla/driver/Snapshot"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
@@ -41,6 +42,15 @@ export const eventOf = ({ argTypes, change, keyspace, name, target }: SchemaChan
   else if (target === "FUNCTION") Object.assign(event, { functionName: name, signature: [...argTypes ?? []] })
   else if (target === "AGGREGATE") Object.assign(event, { aggregate: name, signature: [...argTypes ?? []] })
   return event
+}
+
+/** The same as a server said it. */
+const saidOf = ({ change, keyspace, name, target }: Schema.Change): SchemaChange => {
+  if (target === "KEYSPACE") return { change, target, keyspace }
+  if (target !== "FUNCTION" && target !== "AGGREGATE") return { change, target, keyspace, name }
+  const end = name.lastIndexOf("(")
+  const args = name.slice(end + 1, -1)
+  return { change, target, keyspace, name: name.slice(0, end), argTypes: args === "" ? [] : args.split(", ") }
 }
 
 /**
@@ -109,10 +119,12 @@ export class Control {
     engine.listen(engine.cql.nodeChanges, (change) => {
       if (engine === this.engine) this.changed(change)
     })
-    engine.listen((engine.cql as any).schemaChanges, (change: SchemaChange) => {
+    // No keyspace is asked for there, so that each is what a server says, as soon as it says it.
+    engine.listen(engine.cql.schema.changes, (change) => {
       if (engine !== this.engine || !this.options.isMetadataSyncEnabled) return
-      this.control.log("info", "Schema change", eventOf(change))
-      void this.refresh(change, false)
+      const said = saidOf(change)
+      this.control.log("info", "Schema change", eventOf(said))
+      void this.refresh(said, false)
     })
   }
 
@@ -124,6 +136,14 @@ export class Control {
     } catch (error) {
       this.control.log("warning", "the schema could not be read again", error)
     }
+  }
+
+  /** Keyspaces are read again, and what is in them when it is asked for. */
+  private forget(): void {
+    if (!this.options.isMetadataSyncEnabled) return
+    this.control.metadata.refreshKeyspacesInternal(false).catch((error: unknown) =>
+      this.control.log("warning", "the keyspaces could not be read again", error)
+    )
   }
 
   clear(): void {
@@ -181,8 +201,11 @@ export class Control {
       control.hosts.values().find((host: Host) => String((host as any).hostId) === hostId) ??
         control.hosts.get(addressOf({ address, port }))
     if (host === undefined) return
-    if (change._tag === "Up") host.setUp()
-    else if (change._tag === "Down") host.setDown()
+    if (change._tag === "Up") {
+      // What was changed while there was nobody to tell of it.
+      if (!host.isUp()) this.forget()
+      host.setUp()
+    } else if (change._tag === "Down") host.setDown()
   }
 
   /** Looks again until a node that has joined is there. */

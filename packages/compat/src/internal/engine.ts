@@ -95,7 +95,6 @@ export class Engine {
 
   /** Tells each element until the end of the client. */
   listen<A>(stream: Stream.Stream<A>, tell: (value: A) => void): void {
-    if (stream === undefined) return
     Effect.runForkWith(this.context)(
       Effect.forkIn(Stream.runForEach(stream, (value) => Effect.sync(() => tell(value))), this.scope)
     )

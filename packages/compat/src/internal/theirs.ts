@@ -11,7 +11,7 @@ const here = createRequire(import.meta.url)
  * program (an alias), and then it is found further up.
  */
 const find = (): string => {
-  for (const folder of here.resolve.paths(NAME) ?? []) {
+  for (const folder of here.resolve.paths?.(NAME) ?? []) {
     let manifest: { readonly name?: unknown }
     try {
       manifest = JSON.parse(readFileSync(join(folder, NAME, "package.json"), "utf8"))
