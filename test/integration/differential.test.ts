@@ -19,7 +19,7 @@ else {
           const [contactPoint] = (yield* CassandraServer.CassandraServer).contactPoints
           const { counts, differences } = yield* run({
             contactPoint: contactPoint!,
-            seed: 1,
+            seed: 11,
             schemas: 10,
             statements: STATEMENTS,
             tries: 40

@@ -16,6 +16,7 @@ import * as RaftClient from "@effect-scylla/raft-client/RaftClient"
 import type { RaftError } from "@effect-scylla/raft-client/RaftError"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -38,7 +39,10 @@ import type { FromConfig as CqlFromConfig, Options as CqlOptions } from "./Optio
  */
 export interface Options {
   readonly cql?: CqlOptions | undefined
-  /** Over the `AlternatorTransport` in the context, if there is one; else over connections of its own. */
+  /**
+   * Over the `AlternatorTransport` in the context, if there is one; else over connections of its own. Where `cql` has `clientRoutes`, the
+   * nodes that are listed are reached by the same routes (unless it has a `translate` of its own), as the same hosts.
+   */
   readonly alternator?: AlternatorClient.Options | undefined
   readonly raft?: RaftClient.RaftClientOptions | undefined
   /** A gate for the dials of these clients alone. Default: the `ConnectLimiter` in force, which is the process's. */
@@ -144,6 +148,20 @@ const configuration = (issues: ReadonlyArray<Issue>): Reason => {
   return { part: "configuration", error }
 }
 
+/** Where Alternator is reached of a node that is listed: by the client route that leads to the same host. */
+const byRoutes = (
+  cql: CqlClient.CqlClient,
+  { scheme, seeds }: AlternatorClient.Options
+): NonNullable<AlternatorClient.Options["translate"]> => {
+  const isHttps = (scheme ?? (typeof seeds === "string" ? [seeds] : seeds)[0] ?? "").startsWith("https")
+  return ({ host }) => {
+    const node = cql.cluster().nodes.find(({ peer, rpcAddress }) => host === rpcAddress || host === peer)
+    const route = node?.alternator
+    const port = isHttps ? route?.httpsPort : route?.port
+    return route === undefined || port === undefined ? undefined : { host: route.host, port }
+  }
+}
+
 /** One gate for all dials: Alternator's and Raft's take it as an option, CQL's find it in the context. */
 const partsOf = (
   { alternator, cql, raft }: Options,
@@ -151,8 +169,14 @@ const partsOf = (
   common: Duration.Input
 ): ReadonlyArray<Build> => {
   const parts: Array<Build> = []
+  /** The client of CQL, for those who want its routes. */
+  const built = Deferred.makeUnsafe<CqlClient.CqlClient>()
   if (cql !== undefined) {
-    parts.push(part("cql", CqlClient.layer({ ...cql, shutdownTimeout: cql.shutdownTimeout ?? common })))
+    const layer = CqlClient.layer({ ...cql, shutdownTimeout: cql.shutdownTimeout ?? common })
+    parts.push(part(
+      "cql",
+      Layer.tap(layer, (context) => Deferred.succeed(built, Context.get(context, CqlClient.CqlClient)))
+    ))
   }
   if (alternator !== undefined) {
     const { transport: options } = alternator
@@ -170,13 +194,18 @@ const partsOf = (
         })
       )
     )
-    parts.push(part(
-      "alternator",
+    const clientOf = (alternator: AlternatorClient.Options) =>
       AlternatorClient.layerClient(alternator).pipe(
         Layer.provideMerge(AlternatorNodes.layer(alternator)),
         Layer.provideMerge(transport)
       )
-    ))
+    // Nothing of it can be reached before the routes are known.
+    const layer = cql?.clientRoutes === undefined || alternator.translate !== undefined
+      ? clientOf(alternator)
+      : Layer.unwrap(
+        Effect.map(Deferred.await(built), (cql) => clientOf({ ...alternator, translate: byRoutes(cql, alternator) }))
+      )
+    parts.push(part("alternator", layer))
   }
   if (raft !== undefined) {
     parts.push(part(

@@ -13,6 +13,20 @@ import * as TokenRing from "@effect-scylla/sharding/TokenRing"
 import type { Coordinator } from "./ResultSet.ts"
 
 /**
+ * Where Alternator, the DynamoDB API of a node, is reached by a client route.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AlternatorRoute {
+  /** An address or a name. */
+  readonly host: string
+  /** `undefined`: it is not reached so. */
+  readonly port: number | undefined
+  readonly httpsPort: number | undefined
+}
+
+/**
  * A node of the cluster.
  *
  * @category models
@@ -33,6 +47,8 @@ export interface Node extends Coordinator {
   /** The address that gossip and ScyllaDB's events name it by. */
   readonly peer: string
   readonly releaseVersion: string
+  /** With `clientRoutes` only. */
+  readonly alternator?: AlternatorRoute | undefined
 }
 
 /**

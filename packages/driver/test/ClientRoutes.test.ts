@@ -8,22 +8,16 @@ import { TestClock } from "effect/testing"
 import { RowDecoders } from "../../protocol/src/RowDecoder.ts"
 import * as Routes from "../src/internal/routes.ts"
 import { forwarding } from "./support/forwarding.ts"
-import { clientOf, type ClientOptions, passing } from "./support/world.ts"
+import { clientOf, type ClientOptions, passing, withoutEvents } from "./support/world.ts"
 
 const LINK = "10.9.9.9:5555"
-const TABLE = "links.routes"
+const TABLE = "system.client_routes"
 
 /** Node `i` is at `n<i>.link:700<i>` by the link `a`, and nowhere else; routes are those of `routed`. */
 const setup = (routed: ReadonlyArray<number>, more: ClientOptions = {}) =>
   Effect.gen(function*() {
     const cluster = yield* SimulatedCluster.make({ nodes: 3, shards: 2, transport: "memory" })
     const admin = yield* passing(clientOf(cluster))
-    const ddl = (text: string) => passing(admin.execute(text))
-    yield* ddl("CREATE KEYSPACE links WITH replication = {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}")
-    yield* ddl(
-      `CREATE TABLE ${TABLE} (connection_id text, host_id uuid, address text, port int, tls_port int,
-        PRIMARY KEY (connection_id, host_id))`
-    )
     const route = (link: string, node: number, address: string, port: number | null, tlsPort: number | null = null) =>
       passing(admin.execute(
         `INSERT INTO ${TABLE} (connection_id, host_id, address, port, tls_port) VALUES (?, ?, ?, ?, ?)`,
@@ -42,7 +36,8 @@ const setup = (routed: ReadonlyArray<number>, more: ClientOptions = {}) =>
       CqlClient.make({
         contactPoints: [LINK],
         shutdownTimeout: 0,
-        clientRoutes: { connectionIds: ["a"], table: TABLE },
+        refreshInterval: false,
+        clientRoutes: { connectionIds: ["a"] },
         ...more
       }),
       Transport.Transport,
@@ -72,12 +67,31 @@ describe("client routes", () => {
       yield* TestClock.adjust("2 seconds")
       for (let i = 0; i < 20; i++) yield* TestClock.adjust("100 millis")
       assert.isTrue(dialled.some((to) => to.startsWith("n1.") || to.startsWith("n2.")))
-      yield* passing(cql.execute("CREATE TABLE links.other (id int PRIMARY KEY)"))
+      yield* passing(
+        cql.execute("CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+      )
     }))
 
-  it.effect("a link that is made anew is found by the next look at the cluster, and at every dial", () =>
+  it.effect("a link that is made anew is found when the server tells of it; links of others are nobody's business", () =>
     Effect.gen(function*() {
       const { connect, names, route } = yield* setup([0, 1, 2])
+      const cql = yield* passing(connect)
+      yield* passing(cql.awaitConnected)
+      names.set("new.link:7100", 1)
+      const before = cql.cluster()
+      yield* route("other", 1, "other.link", 7_300)
+      yield* passing(Effect.sleep("5 seconds"))
+      assert.strictEqual(cql.cluster(), before)
+      yield* route("a", 1, "new.link", 7_100)
+      yield* passing(Effect.sleep("5 seconds"))
+      yield* passing(cql.awaitConnected)
+      assert.deepStrictEqual(places(cql), ["n0.link:7000", "n2.link:7002", "new.link:7100"])
+    }))
+
+  it.effect("one of which nobody tells is found by the next look at the cluster", () =>
+    Effect.gen(function*() {
+      const { cluster, connect, names, route } = yield* setup([0, 1, 2], { refreshInterval: "1 minute" })
+      yield* withoutEvents(cluster)
       const cql = yield* passing(connect)
       yield* passing(cql.awaitConnected)
       names.set("new.link:7100", 1)
@@ -92,7 +106,7 @@ describe("client routes", () => {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => void lines.push(String(message)))
       const { connect, names, route } = yield* setup([0, 1], {
-        clientRoutes: { connectionIds: ["b", "a"], table: TABLE }
+        clientRoutes: { connectionIds: ["b", "a"] }
       })
       names.set("b1.link:7201", 1)
       yield* route("b", 1, "b1.link", 7_201)
@@ -104,13 +118,17 @@ describe("client routes", () => {
 
   it.effect("of links that lead to no node nothing can be had, and the error says where to look", () =>
     Effect.gen(function*() {
-      const { connect } = yield* setup([0, 1, 2], { clientRoutes: { connectionIds: ["other"], table: TABLE } })
+      const { connect } = yield* setup([0, 1, 2], { clientRoutes: { connectionIds: ["other"] } })
       const error = yield* passing(Effect.flip(connect))
       assert.strictEqual(error.reason._tag, "NoNodeAvailable")
-      assert.include(error.message, "no node of the datacenter datacenter1 has a route by other in links.routes")
-      const { connect: without } = yield* setup([0], { clientRoutes: { connectionIds: ["a"] } })
-      const missing = yield* passing(Effect.flip(without))
-      assert.include(missing.message, "system.client_routes: check clientRoutes.connectionIds")
+      assert.include(
+        error.message,
+        "no node of the datacenter datacenter1 has a route by other in system.client_routes"
+      )
+      // A server that has no such table, and another name for it.
+      const table = "ks.routes"
+      const { connect: without } = yield* setup([0], { clientRoutes: { connectionIds: ["a"], table } })
+      assert.include((yield* passing(Effect.flip(without))).message, "ks.routes: check clientRoutes.connectionIds")
     }))
 
   it.effect("the port is that for TLS where there is TLS, and the name is what a certificate is for", () =>
@@ -124,7 +142,15 @@ describe("client routes", () => {
             response: {
               _tag: "Rows",
               rows: [
-                { connection_id: "it's", host_id: "h1", address: "one.link", port: 1, tls_port: 2 },
+                {
+                  connection_id: "it's",
+                  host_id: "h1",
+                  address: "one.link",
+                  port: 1,
+                  tls_port: 2,
+                  alternator_port: 8_000,
+                  alternator_https_port: 8_043
+                },
                 { connection_id: "it's", host_id: "h2", address: "10.0.0.1", port: 3, tls_port: null },
                 { connection_id: "it's", host_id: "h3", address: null, port: 4, tls_port: 5 }
               ]
@@ -135,12 +161,19 @@ describe("client routes", () => {
       const routes: ClientRoutes.ClientRoutes = { connectionIds: ["it's"], isTransparent: true }
       const read = (isTls: boolean) =>
         Effect.map(Routes.read(connection, new RowDecoders(), routes, isTls), (found) => [...found])
+      const one = { host: "one.link", port: 8_000, httpsPort: 8_043 }
       assert.deepStrictEqual(yield* read(true), [
-        ["h1", { address: "one.link", port: 2, servername: "one.link", isIndirect: false }]
+        ["h1", { address: "one.link", port: 2, servername: "one.link", isIndirect: false, alternator: one }]
       ])
       assert.deepStrictEqual(yield* read(false), [
-        ["h1", { address: "one.link", port: 1, servername: "one.link", isIndirect: false }],
-        ["h2", { address: "10.0.0.1", port: 3, servername: undefined, isIndirect: false }]
+        ["h1", { address: "one.link", port: 1, servername: "one.link", isIndirect: false, alternator: one }],
+        ["h2", {
+          address: "10.0.0.1",
+          port: 3,
+          servername: undefined,
+          isIndirect: false,
+          alternator: { host: "10.0.0.1", port: undefined, httpsPort: undefined }
+        }]
       ])
       assert.include(texts[0]!, "WHERE connection_id IN ('it''s')")
     }))

@@ -1,5 +1,5 @@
 /** All parts in one layer, on simulated clusters in memory. */
-import { AlternatorClient } from "@effect-scylla/alternator"
+import { AlternatorClient, AlternatorNodes } from "@effect-scylla/alternator"
 import { CqlClient } from "@effect-scylla/driver"
 import * as Driver from "@effect-scylla/driver/Driver"
 import { ConnectLimiter, Transport as CqlTransport } from "@effect-scylla/pool"
@@ -23,7 +23,8 @@ import {
   Schema,
   Scope
 } from "effect"
-import { passing, settle } from "./support/world.ts"
+import { forwarding } from "./support/forwarding.ts"
+import { clientOf, passing, settle } from "./support/world.ts"
 
 const simulation = AlternatorSimulation.make({ nodes: [{ host: "10.9.0.1" }, { host: "10.9.0.2" }] })
 
@@ -64,6 +65,47 @@ describe("Driver", () => {
       yield* passing(leader.put("k", "v"))
       const value = yield* passing(leader.get("k"))
       assert.strictEqual(new TextDecoder().decode(Option.getOrThrow(value)), "v")
+    }))
+
+  it.effect("reaches Alternator by the client routes of CQL, as the same hosts", () =>
+    Effect.gen(function*() {
+      const links = AlternatorSimulation.make({ nodes: [{ host: "n0.link" }, { host: "n1.link" }] })
+      // What they list is how the nodes call themselves.
+      for (const node of links.nodes) {
+        node.localNodes = { status: 200, body: JSON.stringify(["127.0.0.1", "127.0.0.2"]) }
+      }
+      const cluster = yield* SimulatedCluster.make({ nodes: 2, shards: 1, transport: "memory" })
+      const admin = yield* passing(clientOf(cluster))
+      for (const { hostId, index } of cluster.nodes) {
+        yield* passing(admin.execute(
+          `INSERT INTO system.client_routes (connection_id, host_id, address, port, alternator_port) VALUES (?, ?, ?, ?, ?)`,
+          ["a", hostId, `n${index}.link`, 7_000, 8_100 + index]
+        ))
+      }
+      const transport = forwarding(cluster.transport, (to) => {
+        const name = /^n(\d)\.link:7000$/.exec(to)
+        return name === null ? to : `${cluster.nodes[Number(name[1])]!.address}:${cluster.port}`
+      })
+      const layer = Driver.layer({
+        cql: { contactPoints: cluster.contactPoints, clientRoutes: { connectionIds: ["a"] } },
+        alternator: { seeds: ["n0.link:8100"] },
+        shutdownTimeout: 0
+      })
+      const built = yield* passing(
+        build(Layer.provide(layer, Layer.merge(links.layer, Layer.succeed(CqlTransport.Transport, transport))))
+      )
+      const nodes = Context.get(built, AlternatorNodes.AlternatorNodes)
+      yield* passing(nodes.awaitReady)
+      yield* passing(Effect.sleep("3 seconds"))
+      assert.deepStrictEqual(nodes.current().nodes.map(({ url }) => url), [
+        "http://n0.link:8100",
+        "http://n1.link:8101"
+      ])
+      assert.deepStrictEqual(
+        Context.get(built, CqlClient.CqlClient).cluster().nodes.map(({ address }) => address).sort(),
+        ["n0.link", "n1.link"]
+      )
+      assert.deepStrictEqual(links.strangers, [])
     }))
 
   it.effect("builds what is configured and nothing else", () =>

@@ -51,7 +51,7 @@ describe("the control connection", () => {
       const cluster = yield* make({ nodes: 4 })
       const gone = new Set<string>()
       const dialled: Array<string> = []
-      const cql = yield* passing(clientOf(cluster, { refreshInterval: false }, hanging(cluster, gone, dialled)))
+      const cql = yield* passing(clientOf(cluster, {}, hanging(cluster, gone, dialled)))
       yield* passing(cql.awaitConnected)
       for (let round = 0; round < 6; round++) {
         const seen = yield* registered(cluster)
@@ -75,7 +75,7 @@ describe("the control connection", () => {
   it.effect("finds the nodes by the contact points when all of them have moved while it was away", () =>
     Effect.gen(function*() {
       const cluster = yield* make()
-      const cql = yield* passing(clientOf(cluster, { refreshInterval: false }))
+      const cql = yield* passing(clientOf(cluster))
       yield* passing(cql.awaitConnected)
       const hosts = new Map(cql.cluster().nodes.map(({ hostId, pool }) => [hostId, pool]))
       yield* withoutEvents(cluster)
@@ -122,7 +122,7 @@ describe("a look at the cluster", () => {
     Effect.gen(function*() {
       const cluster = yield* make()
       yield* withoutEvents(cluster)
-      const cql = yield* passing(clientOf(cluster))
+      const cql = yield* passing(clientOf(cluster, { refreshInterval: "1 minute" }))
       const other = yield* passing(clientOf(cluster, { refreshInterval: false }))
       yield* passing(cql.awaitConnected)
       yield* cluster.relocate(2, "127.0.1.3")

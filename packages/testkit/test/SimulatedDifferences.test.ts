@@ -53,6 +53,14 @@ const refused: ReadonlyArray<readonly [statement: string, message: string]> = [
     "SELECT st FROM t WHERE c = 1 ALLOW FILTERING",
     "Cannot restrict clustering columns when selecting only static columns"
   ],
+  [
+    "SELECT collection_sum(v) FROM t",
+    "Function system.collection_sum requires a numeric set/list argument, but found argument v of type int"
+  ],
+  [
+    "SELECT collection_min(m) FROM t",
+    "Function system.collection_min requires a set or list argument, but found argument m of type map<int, int>"
+  ],
   ["SELECT cast(v AS uuid) FROM t", "v cannot be cast to uuid"],
   [
     "SELECT cast(m AS date) FROM t",
@@ -220,5 +228,30 @@ describe("what differed from a Cassandra", () => {
       )
       const large = yield* c.query(`BEGIN BATCH ${inserts(7, 9000).join("; ")}; APPLY BATCH`)
       assert.strictEqual(errorOf(large).message, "Batch too large")
+    }))
+
+  it.effect("durations are equal or not, and have no order", () =>
+    Effect.gen(function*() {
+      const c = yield* cassandra(
+        "CREATE TABLE u (p int PRIMARY KEY, d duration, l list<duration>)",
+        "INSERT INTO u (p, d, l) VALUES (1, 1mo, [1d])"
+      )
+      const message = (query: string) => Effect.map(c.query(query), (answer) => errorOf(answer).message)
+      assert.strictEqual(
+        yield* message("SELECT * FROM u WHERE d > 1mo ALLOW FILTERING"),
+        "Slice restrictions are not supported on duration columns"
+      )
+      assert.strictEqual(
+        yield* message("UPDATE u SET d = 2mo WHERE p = 1 IF d > 1mo"),
+        "Slice conditions ( > ) are not supported on durations"
+      )
+      assert.strictEqual(
+        yield* message("UPDATE u SET d = 2mo WHERE p = 1 IF l > [1d]"),
+        "Slice conditions are not supported on collections containing durations"
+      )
+      for (const condition of ["d = 1mo", "d IN (2mo, 1mo)", "l = [1d]", "l[0] = 1d", "l CONTAINS 1d", "d != 2mo"]) {
+        const [row] = rowsOf(yield* c.query(`UPDATE u SET d = 1mo WHERE p = 1 IF ${condition}`))
+        assert.isTrue(row!["[applied]"], condition)
+      }
     }))
 })

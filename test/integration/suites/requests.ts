@@ -200,6 +200,22 @@ export const requests = (it: Vitest.MethodsNonLive<TestServer.TestServer>, provi
           assert.strictEqual(ran, 2)
         }))
 
+      it.effect("that change the schema end when the nodes agree on it, and say so", () =>
+        Effect.gen(function*() {
+          const cql = yield* setup()
+          const { schemaAgreement } = yield* cql.execute(`CREATE TABLE IF NOT EXISTS ${KS}.agreed (k int PRIMARY KEY)`)
+          assert.strictEqual(schemaAgreement?.agreed ?? true, true)
+          const now = yield* cql.schemaAgreement()
+          assert.isTrue(now.agreed)
+          assert.match(now.version!, /^[0-9a-f-]{36}$/)
+          assert.deepStrictEqual(now.others, [])
+          // Addresses, ports and tokens as the servers tell them; a look in which nothing is new keeps them.
+          const before = cql.cluster()
+          assert.isTrue(before.nodes.every(({ pool, tokens }) => pool?.isUp === true && tokens.length > 0))
+          const replicas = before.keyspaces.get(KS)!.replicas
+          if (replicas !== undefined) assert.isTrue(replicas.of(0).every((node) => before.nodes.includes(node)))
+        }))
+
       it.effect("never reach a node that is filtered out", () =>
         Effect.gen(function*() {
           const all = yield* setup()

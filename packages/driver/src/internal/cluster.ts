@@ -168,9 +168,13 @@ const isSameKeyspace = (a: Snapshot.KeyspaceRow, b: Snapshot.KeyspaceRow): boole
     options.every(([name, value]) => b.replication[name] === value)
 }
 
+const isSameRoute = (a: Snapshot.AlternatorRoute | undefined, b: Snapshot.AlternatorRoute | undefined): boolean =>
+  a?.host === b?.host && a?.port === b?.port && a?.httpsPort === b?.httpsPort
+
 const isSameNode = (a: Snapshot.Node, b: Snapshot.Node): boolean =>
   (Object.keys(a) as Array<keyof Snapshot.Node>).every((key) => {
     const [before, after] = [a[key], b[key]]
+    if (key === "alternator") return isSameRoute(a.alternator, b.alternator)
     return Array.isArray(before) ? Snapshot.isSameList(before, after as ReadonlyArray<unknown>) : before === after
   })
 
@@ -473,7 +477,7 @@ export class Cluster {
       const member = this.members.get(row.hostId)
       const place = places[i]
       if (place === undefined) this.core.warnings.warn(`route ${row.hostId}`, `${row.address} has no client route`)
-      const reached = place ??
+      const reached: Reached = place ??
         { address: row.address, port: this.options.port, servername: undefined, isIndirect: true }
       const isFiltered = this.isFiltered(row, reached)
       const isAsked = place !== undefined && !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
@@ -569,6 +573,7 @@ export class Cluster {
       tokens: row.tokens.tokens,
       tokenTexts: row.tokens.texts,
       releaseVersion: row.releaseVersion,
+      alternator: reached.alternator,
       isLocal,
       isFar: isLocal && localRack !== undefined && row.rack !== localRack,
       pool

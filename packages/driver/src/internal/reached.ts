@@ -1,3 +1,5 @@
+import type { AlternatorRoute } from "../Snapshot.ts"
+
 /** Where a node is dialled. */
 export interface Reached {
   readonly address: string
@@ -6,4 +8,6 @@ export interface Reached {
   readonly servername: string | undefined
   /** Not where it says: something lies in between, which is not known to pass on local ports. */
   readonly isIndirect: boolean
+  /** By a client route. */
+  readonly alternator?: AlternatorRoute | undefined
 }

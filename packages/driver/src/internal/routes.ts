@@ -18,9 +18,7 @@ export const read = (
   { connectionIds, isTransparent = false, table = "system.client_routes" }: ClientRoutes,
   isTls: boolean
 ): Effect.Effect<Routes, Problem> => {
-  const select = `SELECT connection_id, host_id, address, port, tls_port FROM ${table} WHERE connection_id IN (${
-    connectionIds.map(quoted).join(", ")
-  })`
+  const select = `SELECT * FROM ${table} WHERE connection_id IN (${connectionIds.map(quoted).join(", ")})`
   return Effect.map(
     Effect.catchTag(query(connection, decoders, select), "InvalidRequest", () => Effect.succeed([])),
     (rows) => {
@@ -32,7 +30,12 @@ export const read = (
         const port = portOf(isTls ? row["tls_port"] : row["port"])
         if (address === "" || port === undefined) continue
         const servername = isIP(address) === 0 ? address : undefined
-        routes.set(text(row["host_id"]), { address, port, servername, isIndirect: !isTransparent })
+        const alternator = {
+          host: address,
+          port: portOf(row["alternator_port"]),
+          httpsPort: portOf(row["alternator_https_port"])
+        }
+        routes.set(text(row["host_id"]), { address, port, servername, isIndirect: !isTransparent, alternator })
       }
       return routes
     }

@@ -23,14 +23,19 @@ export const passing = <A, E, R>(effect: Effect.Effect<A, E, R>, step = "100 mil
     return yield* Fiber.join(fiber)
   })
 
-/** A client of the cluster, by its transport or another one. */
+/** A client of the cluster, by its transport or another one. It looks at the cluster only when something happens, unless it is told to. */
 export const clientOf = (
   cluster: SimulatedCluster.SimulatedCluster,
   options: ClientOptions = {},
   transport: Transport.Transport = cluster.transport
 ) =>
   Effect.provideService(
-    CqlClient.make({ contactPoints: cluster.contactPoints, shutdownTimeout: 0, ...options }),
+    CqlClient.make({
+      contactPoints: cluster.contactPoints,
+      shutdownTimeout: 0,
+      refreshInterval: false,
+      ...options
+    }),
     Transport.Transport,
     transport
   )

@@ -3,7 +3,7 @@ import { decode, encode } from "@effect-scylla/protocol/Codec"
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
-import { invalid, unsupported } from "../failure.ts"
+import { internal, invalid, unsupported } from "../failure.ts"
 import { resolveFunction } from "./functions.ts"
 import { ofDouble } from "./javaDecimal.ts"
 import { toJson } from "./json.ts"
@@ -34,7 +34,15 @@ const numeric =
         }
         return writeIntegral(target, narrowed(value, target))
       }
-      if (!isCassandra || !Number.isFinite(value)) throw unsupported(`a cast from ${source} to ${target}`)
+      if (!isCassandra) throw unsupported(`a cast from ${source} to ${target}`)
+      if (!Number.isFinite(value)) {
+        throw internal(
+          `java.lang.NumberFormatException: Character ${
+            Number.isNaN(value) ? "N" : "I"
+          } is neither a decimal digit number, decimal point, ` +
+            'nor "e" notation exponential mark.'
+        )
+      }
       return encode(to, ofDouble(value, source === "float"))
     }
     if (isIntegral(target)) {

@@ -4,12 +4,13 @@ import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
-import { comparatorOf, elements, entries, fieldsOf } from "../storage/compare.ts"
+import { type Comparator, comparatorOf, compareBytes, elements, entries, fieldsOf } from "../storage/compare.ts"
 import type { Row } from "../storage/row.ts"
 import type { Partition } from "../storage/storage.ts"
 import { isNothing, readInt32 } from "../storage/values.ts"
 import { columnOf } from "./columns.ts"
 import { compares, likePattern } from "./comparison.ts"
+import { noSlice } from "./durations.ts"
 import { compile } from "./terms.ts"
 import type { Bound, Compiled, Variables } from "./variables.ts"
 
@@ -49,10 +50,25 @@ const wantedOf = (term: Ast.Term, compiled: Compiled, variables: Variables): Wan
   )
 }
 
-/** Null equals null and nothing else, and is neither smaller nor greater than anything. */
-const compareTest = (type: CqlType.CqlType, name: string, op: Ast.Comparison, wanted: Wanted): Test => {
+/** How values are compared; to Cassandra those without an order may be equal nevertheless. */
+const orderOf = (type: CqlType.CqlType, name: string, op: Ast.Comparison, variables: Variables): Comparator => {
   const compare = comparatorOf(type)
-  if (compare === undefined) throw unsupported(`a condition on ${name}, whose type has no order`)
+  if (compare !== undefined) return compare
+  const wrong = variables.product === "cassandra" ? noSlice(type, "conditions", op) : undefined
+  if (wrong === undefined) throw unsupported(`a condition on ${name}, whose type has no order`)
+  if (op !== "=" && op !== "!=") throw invalid(wrong)
+  return compareBytes
+}
+
+/** Null equals null and nothing else, and is neither smaller nor greater than anything. */
+const compareTest = (
+  type: CqlType.CqlType,
+  name: string,
+  op: Ast.Comparison,
+  wanted: Wanted,
+  variables: Variables
+): Test => {
+  const compare = orderOf(type, name, op, variables)
   return (values, actual) => {
     const to = wanted(values)
     if (to === null || actual === null) {
@@ -92,14 +108,13 @@ const inTest = (
     const itemName = variables.say(`value(${variables.inName}(${name}))`, name)
     const tests = (terms as ReadonlyArray<Ast.Term>).map((term) => {
       const compiled = compile(term, type, term._tag === "Marker" ? itemName : name, variables)
-      return compareTest(type, name, "=", prepare(wantedOf(term, compiled, variables)))
+      return compareTest(type, name, "=", prepare(wantedOf(term, compiled, variables)), variables)
     })
     return (values, actual) => tests.some((test) => test(values, actual))
   }
   const term = terms as Ast.Term
   const list = wantedOf(term, compile(term, CqlType.list(type), `${variables.inName}(${name})`, variables), variables)
-  const compare = comparatorOf(type)
-  if (compare === undefined) throw unsupported(`a condition on ${name}, whose type has no order`)
+  const compare = orderOf(type, name, "=", variables)
   return (values, actual) => {
     const bytes = list(values)
     if (bytes === null) {
@@ -143,7 +158,8 @@ const elementTest = (
       valueType,
       name,
       op,
-      wantedOf(terms as Ast.Term, compile(terms as Ast.Term, valueType, name, variables), variables)
+      wantedOf(terms as Ast.Term, compile(terms as Ast.Term, valueType, name, variables), variables),
+      variables
     )
   const compareKeys = comparatorOf(keyType)!
   const found: Test = (values, actual) => {
@@ -185,7 +201,8 @@ const fieldTest = (
       type,
       name,
       op,
-      wantedOf(terms as Ast.Term, compile(terms as Ast.Term, type, name, variables), variables)
+      wantedOf(terms as Ast.Term, compile(terms as Ast.Term, type, name, variables), variables),
+      variables
     )
   return (values, actual) => test(values, actual === null ? null : fieldsOf(actual, cql.fields.length)[at] ?? null)
 }
@@ -203,7 +220,7 @@ const containsTest = (
   const type = cql._tag === "Map" ? (relation.isKey ? cql.key : cql.value) : cql.element
   const name = `${relation.isKey ? "key" : "value"}(${column.name})`
   const wanted = wantedOf(relation.term, compile(relation.term, type, name, variables), variables)
-  const compare = comparatorOf(type)!
+  const compare = comparatorOf(type) ?? compareBytes
   return (values, actual) => {
     const to = wanted(values)
     if (to === null || actual === null) return false
@@ -231,7 +248,8 @@ const testOf = (relation: Ast.Relation, table: Table, variables: Variables): Con
           cql,
           column.name,
           relation.op,
-          emptied(column, wantedOf(relation.term, compiled, variables), variables, relation.op)
+          emptied(column, wantedOf(relation.term, compiled, variables), variables, relation.op),
+          variables
         )
       )
     }

@@ -7,6 +7,7 @@ import type { Column, Index, Table } from "../schema/schema.ts"
 import { type Comparator, comparatorOf, compareBytes, elements, entries } from "../storage/compare.ts"
 import { columnOf, valueOf } from "./columns.ts"
 import { compares, likePattern } from "./comparison.ts"
+import { noSlice } from "./durations.ts"
 import { inList, unsetOf, type Verb } from "./restrictions.ts"
 import { compile, textOf } from "./terms.ts"
 import type { Bound, Variables, View } from "./variables.ts"
@@ -66,6 +67,10 @@ export const filterOf = (
           `Unsupported "!=" relation: ${column.name} != ${textOf(relation.term, variables.product)}`
         )
       }
+      const wrong = relation.op !== "=" && variables.product === "cassandra"
+        ? noSlice(cql, "restrictions", relation.op)
+        : undefined
+      if (wrong !== undefined) throw invalid(wrong)
       const compare = relation.op === "=" ? equality(cql) : ordered(cql)
       const value = wanted(relation.term, cql, column.name)
       return {

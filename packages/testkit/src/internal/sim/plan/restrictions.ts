@@ -72,6 +72,8 @@ export const inList = (
   isFilter = false
 ): (values: Bound) => Array<Uint8Array> => {
   const skipsNull = verb === "SELECT" && (isFilter || variables.product === "scylla")
+  // What stands behind a null Cassandra does not find, where it filters.
+  const endsAtNull = skipsNull && variables.product === "cassandra"
   const { name } = column
   if (!Array.isArray(terms)) {
     const term = terms as Term
@@ -85,6 +87,7 @@ export const inList = (
       }
       const found = (bytes as Uint8Array).length === 0 ? [] : elements(bytes as Uint8Array)
       if (!(found as ReadonlyArray<Uint8Array | null>).includes(null)) return found
+      if (endsAtNull) return found.slice(0, (found as ReadonlyArray<Uint8Array | null>).indexOf(null))
       if (skipsNull) {
         return (found as ReadonlyArray<Uint8Array | null>).filter((each) => each !== null)
       }
@@ -102,11 +105,15 @@ export const inList = (
       skipsNull
     )
   )
-  return (values) =>
-    items.flatMap((item) => {
+  return (values) => {
+    const found: Array<Uint8Array> = []
+    for (const item of items) {
       const bytes = item(values)
-      return bytes === null ? [] : [bytes]
-    })
+      if (bytes !== null) found.push(bytes)
+      else if (endsAtNull) break
+    }
+    return found
+  }
 }
 
 /** Cassandra takes as many as it has memory for. */

@@ -291,6 +291,8 @@ const aggregated = (
 
 const present = new Uint8Array(0)
 
+const NUMBERS = new Set(["bigint", "counter", "decimal", "double", "float", "int", "smallint", "tinyint", "varint"])
+
 /** What functions of collections want. */
 const OF_COLLECTIONS: Partial<Record<string, string>> = {
   collection_avg: "numeric set/list",
@@ -300,6 +302,14 @@ const OF_COLLECTIONS: Partial<Record<string, string>> = {
   collection_sum: "numeric set/list",
   map_keys: "map",
   map_values: "map"
+}
+
+const isWanted = (what: string, type: CqlType.CqlType): boolean => {
+  if (type._tag === "Map") return what === "map" || what === "collection"
+  if (type._tag !== "List" && type._tag !== "Set") return false
+  const { element } = type
+  return what === "collection" || what === "set or list" ||
+    what === "numeric set/list" && element._tag === "Scalar" && NUMBERS.has(element.name)
 }
 
 const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c: Compilation): Typed => {
@@ -322,7 +332,9 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
   const ofCollection = variables.product === "cassandra" ? OF_COLLECTIONS[name] : undefined
   const first = args[0]?.column
   // Cassandra does not see a collection in a column of descending order.
-  if (ofCollection !== undefined && first?.descending === true) {
+  if (
+    ofCollection !== undefined && first !== undefined && (first.descending || !isWanted(ofCollection, first.type.cql))
+  ) {
     throw invalid(
       `Function system.${name} requires a ${ofCollection} argument, but found argument ${first.name} of type ${first.type.text}`
     )
