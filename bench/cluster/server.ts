@@ -8,6 +8,8 @@ export type Question =
   | { readonly do: "start" }
   /** So many events that say that something may have changed; nothing has. */
   | { readonly do: "announce"; readonly events: number }
+  /** How many looks at the cluster there were. */
+  | { readonly do: "count" }
 
 const [nodes = 3, shards = 1, vnodes = 16, keyspaces = 1] = process.argv.slice(2).map(Number)
 const scope = Scope.makeUnsafe()
@@ -29,8 +31,15 @@ const cluster = await Effect.runPromise(Scope.provide(
   scope
 ))
 
+let looks = 0
+await Effect.runPromise(cluster.intercept(({ request }) => {
+  if (request._tag === "Query" && request.query.startsWith("SELECT * FROM system.local")) looks++
+  return undefined
+}))
+
 await answer<Question>(async (question) => {
   if (question.do === "start") return cluster.contactPoints
+  if (question.do === "count") return looks
   for (let i = 0; i < question.events; i++) {
     // Of an address that nobody has: known nodes need no look at the cluster.
     await Effect.runPromise(

@@ -21,11 +21,13 @@ import * as Json from "@effect-scylla/protocol/Json"
 import * as Uuids from "@effect-scylla/protocol/Uuid"
 import * as Value from "@effect-scylla/protocol/Value"
 import * as BigDecimal from "effect/BigDecimal"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Hex from "effect/encoding/Hex"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fits, type Judge, judgeOf } from "./internal/cqlForm.ts"
@@ -168,8 +170,16 @@ export const Uuid = scalar(
 /** Timeuuid; its text in JSON. @category schemas @since 0.1.0 */
 export const TimeUuid = scalar(Uuid, "timeuuid")
 
-/** Timestamp as a Date; ISO 8601 in JSON. @category schemas @since 0.1.0 */
+/** Timestamp as a Date; ISO 8601 in JSON. As a DateTime.Utc: {@link TimestampUtc}. @category schemas @since 0.1.0 */
 export const Timestamp = scalar(Schema.Date, "timestamp")
+
+/** Timestamp as a DateTime.Utc of Effect; ISO 8601 in JSON. @category schemas @since 0.1.0 */
+export const TimestampUtc = Timestamp.pipe(
+  Schema.decodeTo(Schema.DateTimeUtc, {
+    decode: SchemaGetter.dateTimeUtcFromInput<globalThis.Date>(),
+    encode: SchemaGetter.transform(DateTime.toDateUtc)
+  })
+)
 
 /** Date as a LocalDate; its text in JSON. @category schemas @since 0.1.0 */
 export const Date = scalar(

@@ -1,8 +1,8 @@
 /** Statements with Schemas: compared with what servers say, and read without looking twice. */
-import { CqlSchema, CqlTypes } from "@effect-scylla/driver"
-import { Frame, Uuid, Value } from "@effect-scylla/protocol"
+import { type CqlError, CqlSchema, CqlTypes } from "@effect-scylla/driver"
+import { Frame, Json, Uuid, Value } from "@effect-scylla/protocol"
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
-import { BigDecimal, Effect, Exit, Option, Schema, SchemaTransformation } from "effect"
+import { BigDecimal, DateTime, Effect, Exit, Option, Schema, SchemaTransformation } from "effect"
 import * as SqlSchema from "effect/sql/SqlSchema"
 import { clientOf, passing, world } from "./support/world.ts"
 
@@ -239,5 +239,35 @@ describe("CqlTypes", () => {
     assert.deepStrictEqual(back, row)
     assert.include(text, '"9007199254740993"')
     assert.include(text, '"1.90"')
+    assert.deepStrictEqual(JSON.parse(text), Json.toJson(row))
   })
+
+  it.effect("have a timestamp as a DateTime.Utc, too, of columns that are timestamps and nothing else", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      yield* passing(cql.execute("CREATE TABLE ks.at (id int PRIMARY KEY, at timestamp, name text)"))
+      const at = DateTime.makeUnsafe("2026-12-01T01:02:03.004Z")
+      const insert = CqlSchema.void({
+        Request: Schema.Struct({ id: CqlTypes.Int, at: CqlTypes.TimestampUtc }),
+        execute: ({ at, id }) => cql`INSERT INTO ks.at (id, at) VALUES (${id}, ${at})`
+      })
+      yield* passing(insert({ id: 1, at }))
+      const find = CqlSchema.findOne({
+        Request: CqlTypes.Int,
+        Result: Schema.Struct({ at: Schema.NullOr(CqlTypes.TimestampUtc) }),
+        execute: (id) => cql`SELECT at FROM ks.at WHERE id = ${id}`
+      })
+      const found = yield* passing(find(1))
+      assert.isTrue(DateTime.isDateTime(found.at) && DateTime.isUtc(found.at))
+      assert.strictEqual(DateTime.toEpochMillis(found.at!), DateTime.toEpochMillis(at))
+      const text = Schema.encodeSync(Schema.toCodecJson(CqlTypes.TimestampUtc))(at)
+      assert.strictEqual(text, "2026-12-01T01:02:03.004Z")
+      const wrong = CqlSchema.findOne({
+        Request: CqlTypes.Int,
+        Result: Schema.Struct({ name: Schema.NullOr(CqlTypes.TimestampUtc) }),
+        execute: (id) => cql`SELECT name FROM ks.at WHERE id = ${id}`
+      })
+      const error = yield* passing(Effect.flip(wrong(1)))
+      assert.strictEqual((error as CqlError.CqlError).reason._tag, "SchemaMismatch")
+    }))
 })
