@@ -226,7 +226,9 @@ export const isIndexed = (relation: Relation, index: Index): boolean => {
   switch (relation._tag) {
     case "Column":
       if (index.kind === "CUSTOM" && relation.op !== "=" && relation.op !== "!=") {
-        return index.part === "values" && type.cql._tag === "Scalar" && !NOT_RANGED.has(type.cql.name)
+        // That a uuid has none is overlooked where the column is in descending order.
+        const isOverlooked = type.cql._tag === "Scalar" && type.cql.name === "uuid" && index.column.descending
+        return index.part === "values" && type.cql._tag === "Scalar" && (isOverlooked || !NOT_RANGED.has(type.cql.name))
       }
       return relation.op === "=" && (index.part === "full" || (!type.multiCell && index.part === "values"))
     case "Contains":
