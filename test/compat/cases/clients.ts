@@ -500,6 +500,38 @@ const options: ReadonlyArray<Case> = [
       errors: failing.errors.map((error) => error.constructor.name)
     }
   }),
+  a("what a client has", async ({ make }) => {
+    const client = make()
+    const before = Object.keys(client).sort()
+    await client.connect()
+    return [before, Object.keys(client).sort()]
+  }),
+  a("metadata: what another client changes", async ({ ks, make }) => {
+    const [client, other] = [make(), make()]
+    await client.connect()
+    const { metadata } = client
+    const until = async (isSo: () => Promise<boolean>) => {
+      for (const end = Date.now() + 15_000; !(await isSo());) {
+        if (Date.now() > end) throw new Error("never came true")
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    await other.execute(`CREATE TABLE ${ks}.seen (k int PRIMARY KEY)`)
+    await until(async () => (await metadata.getTable(ks, "seen")) !== null)
+    await other.execute(`ALTER TABLE ${ks}.seen ADD v text`)
+    await until(async () => (await metadata.getTable(ks, "seen")).columns.length === 2)
+    const table = await metadata.getTable(ks, "seen")
+    await other.execute(`CREATE TYPE ${ks}.of_another (a int)`)
+    await until(async () => (await metadata.getUdt(ks, "of_another")) !== null)
+    await other.execute(`ALTER TYPE ${ks}.of_another ADD b text`)
+    await until(async () => (await metadata.getUdt(ks, "of_another")).fields.length === 2)
+    const type = await metadata.getUdt(ks, "of_another")
+    await other.execute(`DROP TABLE ${ks}.seen`)
+    await other.execute(`DROP TYPE ${ks}.of_another`)
+    await until(async () => (await metadata.getTable(ks, "seen")) === null)
+    await until(async () => (await metadata.getUdt(ks, "of_another")) === null)
+    return { columns: table.columns.map(({ name }: any) => name), fields: type.fields.map(({ name }: any) => name) }
+  }),
   a("the mapper", async ({ client, lib, ks }) => {
     const mapper = new lib.mapping.Mapper(client, {
       models: {
