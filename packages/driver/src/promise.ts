@@ -45,7 +45,7 @@ import { note } from "./internal/unclosed.ts"
 import type { Options as ManyOptions, Summary } from "./Many.ts"
 import type * as Options from "./Options.ts"
 import type { Prepared } from "./Prepared.ts"
-import type { Coordinator, ResultSet } from "./ResultSet.ts"
+import type { Coordinator, ResultSet, SchemaAgreement } from "./ResultSet.ts"
 import type * as Schema from "./Schema.ts"
 import { type Fragment, type Identifier, type InValues, type Part as StatementPart, Statement } from "./Statement.ts"
 import type { Trace } from "./Trace.ts"
@@ -58,7 +58,7 @@ export type { Values } from "./Batch.ts"
 export { CqlError, type CqlReason, type Outcome } from "./CqlError.ts"
 export type { Profile } from "./ExecuteOptions.ts"
 export type { Prepared } from "./Prepared.ts"
-export type { Coordinator, ResultSet } from "./ResultSet.ts"
+export type { Coordinator, ResultSet, SchemaAgreement } from "./ResultSet.ts"
 export * as Schema from "./Schema.ts"
 
 /**
@@ -383,6 +383,13 @@ export interface Client extends AsyncDisposable {
   readonly events: (options?: CallOptions) => AsyncIterable<CqlClient.NodeChange>
   /** Waits until every shard of every local node has its connection. */
   readonly connected: (options?: CallOptions) => Promise<void>
+  /**
+   * Whether the nodes that are up have the same schema, asked until they do or the `timeout` is over. Statements that change the schema wait
+   * for it by themselves.
+   */
+  readonly schemaAgreement: (
+    options?: CallOptions & { readonly timeout?: Duration.Input | undefined }
+  ) => Promise<SchemaAgreement>
   /**
    * Refuses new calls, waits for those under way for `timeout` (default: `shutdownTimeout` of the options, 5 seconds), and closes
    * everything; what is left then fails. The second call waits for the same end.

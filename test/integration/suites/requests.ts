@@ -1,8 +1,19 @@
 /** Everything that may be said of a request, as far as any server can show it. */
-import { type Balancing, CqlClient, CqlMigrator, CqlSchema, CqlTypes, type RetryPolicy } from "@effect-scylla/driver"
+import {
+  type Balancing,
+  CqlClient,
+  type CqlError,
+  CqlMigrator,
+  CqlResolver,
+  CqlSchema,
+  CqlTypes,
+  Json,
+  type RetryPolicy
+} from "@effect-scylla/driver"
+import { connect } from "@effect-scylla/driver/promise"
 import { TestServer } from "@effect-scylla/testkit"
 import { assert, describe, type Vitest } from "@effect/vitest"
-import { Effect, Fiber, Layer, Metric, Result, Schema, Stream } from "effect"
+import { DateTime, Effect, Fiber, Layer, Metric, Result, Schema, Stream } from "effect"
 import { createKeyspace } from "../support/keyspaces.ts"
 import { optionsOf } from "../support/options.ts"
 
@@ -167,6 +178,68 @@ export const requests = (it: Vitest.MethodsNonLive<TestServer.TestServer>, provi
           assert.isTrue(
             error._tag === "CqlError" && error.reason._tag === "SchemaMismatch" && error.reason.issues.length === 2
           )
+        }))
+
+      it.effect("by key are asked of their partitions, written in parts, with codecs of one's own, and as JSON", () =>
+        Effect.gen(function*() {
+          const doubled = {
+            decode: (value: string | null) => `${value}!`,
+            encode: (value: string) => value.slice(0, -1)
+          }
+          const cql = yield* setup({ codec: { types: { [`${KS}.w.v`]: doubled } } })
+          yield* cql.execute(
+            `CREATE TABLE IF NOT EXISTS ${KS}.w (k int PRIMARY KEY, v text, at timestamp, big bigint, m map<int, text>)`
+          )
+          const at = DateTime.makeUnsafe("2026-12-01T01:02:03.004Z")
+          const row = {
+            k: 1,
+            v: "one!",
+            at: DateTime.toDateUtc(at),
+            big: 2n ** 60n + 1n,
+            m: new Map([[10, "x"], [9, "y"]])
+          }
+          yield* cql`INSERT INTO ${cql(KS, "w")} ${cql.insert(row)}`
+          yield* cql`UPDATE ${cql(KS, "w")} SET ${cql.update({ v: "two!" })} WHERE ${cql.and([cql`k = ${2}`])}`
+          const Row = Schema.Struct({
+            k: CqlTypes.Int,
+            v: Schema.NullOr(CqlTypes.Text),
+            at: Schema.NullOr(CqlTypes.TimestampUtc),
+            big: Schema.NullOr(CqlTypes.Bigint),
+            m: Schema.NullOr(CqlTypes.Map(CqlTypes.Int, CqlTypes.Text))
+          })
+          const resolver = CqlResolver.findById({
+            Id: CqlTypes.Int,
+            Result: Row,
+            execute: (k) => cql`SELECT k, v, at, big, m FROM ${cql(KS, "w")} WHERE k = ${k}`
+          })
+          const found = yield* Effect.forEach([1, 2, 1], (k) => CqlResolver.request(k, resolver), {
+            concurrency: "unbounded"
+          })
+          assert.deepStrictEqual(found.map(({ v }) => v), ["one!", "two!", "one!"])
+          assert.strictEqual(DateTime.toEpochMillis(found[0]!.at!), DateTime.toEpochMillis(at))
+          const [plain] = yield* cql`SELECT k, v, at, big, m FROM ${cql(KS, "w")} WHERE k = ${1}`
+          const back = Schema.decodeUnknownSync(Schema.toCodecJson(Row))(JSON.parse(Json.stringify(plain)))
+          assert.deepStrictEqual(back, found[0])
+        }))
+
+      it.effect("are the same by promises, to the end", () =>
+        Effect.gen(function*() {
+          yield* setup()
+          const server = yield* TestServer.TestServer
+          const { password, username, ...options } = optionsOf(server)
+          yield* Effect.promise(async () => {
+            const db = await connect({ ...options, username, password, stacks: true })
+            const rows: Array<unknown> = []
+            for await (const row of db.stream(SELECT, [1], { pageSize: 30 })) rows.push(row)
+            assert.strictEqual(rows.length, 100)
+            const [first] = await db<{ v: string }>`SELECT v FROM ${db(KS, "t")} WHERE k = ${1} LIMIT 1`
+            assert.strictEqual(first?.v, "v0")
+            assert.isTrue((await db.schemaAgreement()).agreed)
+            const wrong = await db.execute(`SELECT nothing FROM ${KS}.t`).catch((error: unknown) => error)
+            assert.strictEqual((wrong as CqlError.CqlError).reason._tag, "InvalidRequest")
+            assert.include((wrong as Error).stack, "suites/requests.ts")
+            await db.close()
+          })
         }))
 
       it.effect("two migrators at once run each step once, and one that is killed in the middle leaves a step that is resumed", () =>
