@@ -28,14 +28,19 @@ let keyspaces = 0
 const createKeyspace = () =>
   `CREATE KEYSPACE k${++keyspaces} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`
 
-/** Where the version of the schema stands in what a node says of itself; several frames may come together. */
-const ownVersion = (bytes: Buffer): number => {
-  for (let start = 0, end = 0; start + 9 <= bytes.length; start = end) {
-    end = start + 9 + bytes.readUInt32BE(start + 5)
-    const frame = bytes.subarray(start, end)
-    if (frame.includes("schema_version") && !frame.includes("peer") && !frame.includes("data_center")) return end - 16
+/** Where the version of the schema stands in what a node says of itself. */
+const ownVersion = (bytes: Buffer): number =>
+  bytes.includes("schema_version") && !bytes.includes("peer") && !bytes.includes("data_center") ? bytes.length - 16 : -1
+
+/** Several frames may come together. */
+const framesOf = (bytes: Buffer): ReadonlyArray<Buffer> => {
+  const frames: Array<Buffer> = []
+  for (let start = 0; start + 9 <= bytes.length;) {
+    const end = start + 9 + bytes.readUInt32BE(start + 5)
+    frames.push(bytes.subarray(start, end))
+    start = end
   }
-  return -1
+  return frames
 }
 
 /**
@@ -48,10 +53,12 @@ const disagreeing = Effect.fnUntraced(function*(peer: string, options: Simulated
   const cql = yield* passing(clientOf(
     cluster,
     { contactPoints: [cluster.contactPoints[0]!] },
-    changing(cluster.transport, (bytes, address) => {
-      const heard = state.heard ? versionOf(bytes, peer) : -1
-      const at = heard < 0 && state.says && address === peer ? ownVersion(bytes) : heard
-      if (at >= 0) bytes[at] = bytes[at]! ^ 0xff
+    changing(cluster.transport, (all, address) => {
+      for (const bytes of framesOf(all)) {
+        const heard = state.heard ? versionOf(bytes, peer) : -1
+        const at = heard < 0 && state.says && address === peer ? ownVersion(bytes) : heard
+        if (at >= 0) bytes[at] = bytes[at]! ^ 0xff
+      }
     })
   ))
   yield* passing(cql.awaitConnected)
