@@ -28,6 +28,7 @@ import { CqlError, type CqlReason, InvalidConfiguration, NoContactPoint, NoNodeA
 import type { SchemaAgreement } from "../ResultSet.ts"
 import * as Snapshot from "../Snapshot.ts"
 import { Addresses } from "./addresses.ts"
+import { agreement, INTERVAL } from "./agreement.ts"
 import * as ContactPoints from "./contactPoints.ts"
 import type { Core } from "./core.ts"
 import { paced } from "./paced.ts"
@@ -149,8 +150,6 @@ const RACE = {
 const isForAll = (error: Refused): boolean => error._tag === "PoolError" && error.reason._tag === "AuthenticationFailed"
 /** A name that leads nowhere; why was told. */
 const NOWHERE = new PoolError({ reason: new DialFailed({ message: "no address", kind: "Unreachable" }) })
-/** Milliseconds between looks at the schema versions: Java, Go and Rust take 200 from the start, when nodes often agree sooner. */
-const AGREEMENT_INTERVAL = { first: 25, longest: 200 }
 /** Milliseconds between looks for a cluster that is not there yet. */
 const WAIT_INTERVAL = 1_000
 
@@ -878,49 +877,15 @@ export class Cluster {
     }
   })
 
-  /** Nodes that have to know of a change: one of which nothing is heard just now will have to know the schema when it goes on. */
-  private readonly hasToAgree = (hostId: string): boolean => {
-    const node = this.core.snapshot.hosts.get(hostId)
-    return node !== undefined && (node.pool === undefined || node.pool.isOpen) && !this.down.has(node.address) &&
-      !this.down.has(node.peer)
-  }
-
-  private readonly connectionTo = (hostId: string): Connection | undefined =>
-    this.core.snapshot.hosts.get(hostId)?.pool?.pickReserved()
-
-  /**
-   * Whether the nodes have the same schema, asked again and again until they do or the time is over. `asked` is the node that made a
-   * change: any other may still be in agreement on how things were before.
-   */
-  readonly agreement = Effect.fnUntraced({ self: this }, function*(
-    this: Cluster,
+  /** Whether the nodes have the same schema. `asked` is the node that made a change, if one has just done so. */
+  agreement(
     asked: Connection | undefined,
     timeoutMillis = this.options.agreementMillis ?? 0
-  ) {
-    let interval = AGREEMENT_INTERVAL.first
-    const until = (yield* Clock.currentTimeMillis) + timeoutMillis
-    let agreement: SchemaAgreement = { agreed: false, version: undefined, others: [] }
-    while (!this.core.closed) {
-      const left = until - (yield* Clock.currentTimeMillis)
-      const { control } = this
-      const connection = asked?.isOpen === true ? asked : control?.connection
-      if (connection !== undefined) {
-        const told = SystemTables.schemaVersions(connection, this.decoders, this.hasToAgree, this.connectionTo)
-        // At least one look, however short the time.
-        const versions = Option.flatten(yield* Effect.timeoutOption(Effect.option(told), Math.max(left, interval)))
-        if (versions._tag === "Some") {
-          const { others, own } = versions.value
-          const nodes = others.flatMap((hostId) => this.core.snapshot.hosts.get(hostId) ?? [])
-          agreement = { agreed: others.length === 0, version: own, others: nodes }
-          if (agreement.agreed) break
-        }
-      }
-      if (left <= 0) break
-      yield* Effect.sleep(Math.min(interval, left))
-      interval = Math.min(2 * interval, AGREEMENT_INTERVAL.longest)
-    }
-    return agreement
-  })
+  ): Effect.Effect<SchemaAgreement> {
+    const { core, decoders, down } = this
+    const control = () => asked?.isOpen === true ? asked : this.control?.connection
+    return agreement({ core, decoders, down, control }, timeoutMillis)
+  }
 
   /** After a change of the schema: the nodes agree on it before the caller goes on, and routing knows it. */
   readonly schemaChanged = (
@@ -971,7 +936,7 @@ export class Cluster {
         SystemTables.schemaVersions(control.connection, this.decoders, () => true, () => undefined)
       )
       if (versions._tag === "Some" && versions.value.others.length === 0) break
-      yield* Effect.sleep(AGREEMENT_INTERVAL.longest)
+      yield* Effect.sleep(INTERVAL.longest)
     }
     for (const change of this.heard.values()) this.core.schema.add(change)
     this.heard.clear()
