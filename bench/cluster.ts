@@ -121,18 +121,22 @@ const looks = (client: Client) =>
     }
     const count = () => child.ask<number>({ do: "count" }, 60)
     await tell(1)()
-    const idle = await during(() => sleep(ROUNDS * EVERY))
     const before = await count()
+    const idle: Array<number> = []
+    const cpu: Array<number> = []
     const longest: Array<number> = []
-    const busy = await during(async () => {
-      for (let i = 0; i < ROUNDS; i++) longest.push((await during(tell(1, EVERY))).longest)
-    })
+    for (let i = 0; i < ROUNDS; i++) {
+      idle.push((await during(() => sleep(EVERY))).cpu)
+      const busy = await during(tell(1, EVERY))
+      cpu.push(busy.cpu)
+      longest.push(busy.longest)
+    }
     const looks = await count() - before
     const flood = await during(tell(10_000))
     await connected.close()
     return {
-      look: { cpu: (busy.cpu - idle.cpu) / looks, longest: median(longest), looks },
-      flood: { cpu: flood.cpu - idle.cpu * LOOKED / (ROUNDS * EVERY), longest: flood.longest }
+      look: { cpu: (median(cpu) - median(idle)) * ROUNDS / looks, longest: median(longest), looks },
+      flood: { cpu: flood.cpu - median(idle) * LOOKED / EVERY, longest: flood.longest }
     }
   })
 
