@@ -4,7 +4,7 @@ import type { Transport } from "@effect-scylla/pool"
 import { Frame, ServerError } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { staggered } from "../src/internal/staggered.ts"
 import { clientOf, passing, settle, withoutEvents, world } from "./support/world.ts"
@@ -161,6 +161,40 @@ describe("a look at the cluster", () => {
       for (let segment = 0; segment < replicas.size; segment++) {
         assert.isTrue(replicas.of(segment).every((node) => nodes.includes(node)))
       }
+    }))
+})
+
+describe("the end of a client", () => {
+  it.effect("in the midst of a look leaves no pool behind, not even of a node that has just left", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make()
+      const scope = yield* Scope.make()
+      const [first, second] = cluster.nodes.map(({ hostId }) => String(hostId))
+      let isArmed = false
+      const hostFilter = ({ hostId }: { readonly hostId: string }): boolean => !isArmed || hostId === first
+      const cql = yield* passing(Scope.provide(clientOf(cluster, { hostFilter }), scope))
+      yield* passing(cql.awaitConnected)
+      // Who hears that a node has left ends the client before the look is over, in which every step takes its time.
+      const { now } = performance
+      let time = 0
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void (performance.now = () => time += 10)),
+        () => Effect.sync(() => void (performance.now = now))
+      )
+      const closing = yield* Effect.forkChild(
+        cql.nodeChanges.pipe(
+          Stream.filter(({ change, hostId }) => change._tag === "Removed" && hostId === second),
+          Stream.take(1),
+          Stream.runDrain,
+          Effect.andThen(Scope.close(scope, Exit.void))
+        ),
+        { startImmediately: true }
+      )
+      isArmed = true
+      yield* cluster.announce({ type: "TOPOLOGY_CHANGE", change: "NEW_NODE", address: "127.0.0.9" })
+      yield* passing(Fiber.join(closing))
+      yield* settle
+      assert.deepStrictEqual(cluster.nodes.map(({ connections }) => connections.length), [0, 0, 0])
     }))
 })
 

@@ -200,6 +200,8 @@ export class Cluster {
   private placement: Snapshot.Snapshot["placement"] | undefined
   private readonly inbox: Queue.Queue<Message>
   private readonly members = new Map<string, Member>()
+  /** Those that are members no more and whose pools have not ended. */
+  private readonly leaving = new Set<Member>()
   private readonly published: PubSub.PubSub<NodeChange>
   private readonly scope: Scope.Scope
   private readonly context: Context.Context<never>
@@ -649,9 +651,11 @@ export class Cluster {
     const member = this.members.get(hostId)
     if (member === undefined) return Effect.void
     this.members.delete(hostId)
+    this.leaving.add(member)
     this.gone.delete(hostId)
     this.tell(member.node, { _tag: "Removed" })
-    return Effect.forkIn(Scope.close(member.scope, Exit.void), this.scope, { startImmediately: true })
+    const ending = Effect.andThen(Scope.close(member.scope, Exit.void), Effect.sync(() => this.leaving.delete(member)))
+    return Effect.forkIn(ending, this.scope, { startImmediately: true })
   }
 
   /** The members as they are now, and who owns what. */
@@ -945,7 +949,7 @@ export class Cluster {
   /** Closes everything, requests in flight drained. */
   get shutdown(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const members = [...this.members.values()]
+      const members = [...this.members.values(), ...this.leaving]
       const control = this.control?.connection
       this.control = undefined
       return Effect.andThen(
