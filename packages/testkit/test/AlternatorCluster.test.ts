@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { SignatureV4 } from "@smithy/signature-v4"
 import { Effect } from "effect"
 import { Sha256 } from "../../../test/support/sha256.ts"
+import * as DynaliteStore from "../src/internal/dynaliteStore.ts"
 import { verify } from "../src/internal/sigV4Verifier.ts"
 
 const now = Date.UTC(2026, 10, 21, 12)
@@ -90,5 +91,28 @@ describe("AlternatorCluster", () => {
       assert.isFalse(yield* alive())
       yield* node!.become("up")
       assert.isTrue(yield* alive())
+    }))
+})
+
+describe("the store", () => {
+  it.effect("has a table before it says that it was made, and has it no more before it says that it was dropped", () =>
+    Effect.gen(function*() {
+      const store = yield* DynaliteStore.make
+      const ask = (operation: string, request: object) =>
+        Effect.promise(async () => {
+          const { body, status } = await store(operation, JSON.stringify({ TableName: "things", ...request }))
+          return { status, body: JSON.parse(body) }
+        })
+      for (let i = 0; i < 20; i++) {
+        const created = yield* ask("CreateTable", {
+          BillingMode: "PAY_PER_REQUEST",
+          KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+          AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }]
+        })
+        assert.strictEqual(created.body.TableDescription.TableStatus, "ACTIVE")
+        assert.strictEqual((yield* ask("PutItem", { Item: { id: { S: "a" } } })).status, 200)
+        assert.strictEqual((yield* ask("DeleteTable", {})).status, 200)
+        assert.strictEqual((yield* ask("DescribeTable", {})).status, 400)
+      }
     }))
 })

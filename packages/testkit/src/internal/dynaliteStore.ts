@@ -49,11 +49,32 @@ const ask = (server: Dynalite): Store => (operation, body) =>
     listeners.get("end")?.()
   })
 
+/** What it does with a table after it has answered, on a timer of 0 ms. */
+const later = new Set(["CreateTable", "UpdateTable", "DeleteTable"])
+
+/** Asks until the table is as it was asked to be: Alternator answers no earlier, and whoever writes next relies on that. */
+const settled = (store: Store): Store => async (operation, body) => {
+  const answer = await store(operation, body)
+  if (!later.has(operation) || answer.status !== 200) return answer
+  const { TableName } = JSON.parse(body)
+  for (;;) {
+    const described = await store("DescribeTable", JSON.stringify({ TableName }))
+    if (described.status !== 200) return answer
+    const { Table } = JSON.parse(described.body)
+    const indexes: ReadonlyArray<{ readonly IndexStatus: string }> = Table.GlobalSecondaryIndexes ?? []
+    const isActive = Table.TableStatus === "ACTIVE" && indexes.every(({ IndexStatus }) => IndexStatus === "ACTIVE")
+    if (isActive) {
+      return operation === "DeleteTable" ? answer : { ...answer, body: JSON.stringify({ TableDescription: Table }) }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
 /** A store of its own. Tables are there at once. */
 export const make: Effect.Effect<Store, DynaliteMissing, Scope.Scope> = Effect.gen(function*() {
   const create = yield* Effect.try({
     try: () => createRequire(import.meta.url)("dynalite") as (options: object) => Dynalite,
     catch: (cause) => new DynaliteMissing({ cause, message: "dynalite is not installed: add it to devDependencies" })
   })
-  return ask(create({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 }))
+  return settled(ask(create({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 })))
 })
