@@ -1,7 +1,7 @@
 import type { Connection } from "@effect-scylla/pool/Connection"
 import type { PoolError } from "@effect-scylla/pool/PoolError"
 import type { CqlType } from "@effect-scylla/protocol/CqlType"
-import { type Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
+import type { Row, RowDecoders } from "@effect-scylla/protocol/RowDecoder"
 import type { ServerError } from "@effect-scylla/protocol/ServerError"
 import * as Partitioner from "@effect-scylla/sharding/Partitioner"
 import type { TabletInfo } from "@effect-scylla/sharding/TabletMap"
