@@ -269,7 +269,7 @@ export interface CqlClient {
     options?: { readonly timeout?: Duration.Input | undefined }
   ) => Effect.Effect<SchemaAgreement>
   /** Waits until every shard of every local node has its connection. */
-  readonly awaitConnected: Effect.Effect<void>
+  readonly awaitConnected: Effect.Effect<void, CqlError>
 }
 
 /**
@@ -376,6 +376,7 @@ export const make = (options: Options.Options): Effect.Effect<CqlClient, CqlErro
       allows: guarded(core, checked.schema.allows),
       wants: guarded(core, checked.schema.wants),
       timeoutMillis: checked.defaults.timeoutMillis,
+      whileOpen: (effect) => core.whileOpen(effect),
       source: { query: (text) => cluster.query(text), isScylla: () => cluster.isScyllaDB }
     })
     const cluster: Cluster.Cluster = yield* Cluster.make({
@@ -712,11 +713,13 @@ const fromCore = (
         undefined,
         options?.timeout === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(options.timeout))
       ),
-    awaitConnected: Effect.suspend(() =>
-      Effect.forEach(core.snapshot.local, (node) => node.pool?.awaitFull ?? Effect.void, {
-        concurrency: "unbounded",
-        discard: true
-      })
+    awaitConnected: core.whileOpen(
+      Effect.suspend(() =>
+        Effect.forEach(core.snapshot.local, (node) => node.pool?.awaitFull ?? Effect.void, {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
     )
   }) as CqlClient
   return client

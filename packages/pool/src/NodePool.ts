@@ -400,14 +400,14 @@ export class NodePool implements Host, Supervised, Tickable {
     return Stream.fromPubSub(this.published)
   }
 
-  /** Waits until the first dial has ended, well or badly. */
+  /** Waits until the first dial has ended, well or badly, or the pool has. */
   get awaitFirst(): Effect.Effect<void> {
-    return this.waiters.until(() => this.isUp || this.failures > 0)
+    return this.waiters.until(() => this.isUp || this.failures > 0 || this.hasEnded)
   }
 
-  /** Waits until every slot has its connection. */
+  /** Waits until every slot has its connection, or the pool has ended. */
   get awaitFull(): Effect.Effect<void> {
-    return this.waiters.until(() => this.isFull && this.started)
+    return this.waiters.until(() => (this.isFull && this.started) || this.hasEnded)
   }
 
   /** The node is said to be up: dial now instead of at the end of the delay. */
@@ -423,9 +423,11 @@ export class NodePool implements Host, Supervised, Tickable {
   /**
    * The node has another address from now on; it is the same node, as `expect.hostId` makes sure, and keeps its counters,
    * its keyspace and whoever waits. New dials go there, at the rate that all dials have; each connection to the old
-   * address serves until there is one in its place, and is drained then.
+   * address serves until there is one in its place, and is drained then. `servername` is what its certificate has to name from now on, as in
+   * {@link Options}, `null` for nothing but the address.
    */
-  moveTo(address: string, port = this.port): void {
+  moveTo(address: string, port = this.port, servername?: string | null): void {
+    if (servername !== undefined) this.dialer.rename(servername ?? undefined)
     if (address === this.address && port === this.port) return
     const from = this.where
     this.address = address
@@ -695,9 +697,13 @@ export class NodePool implements Host, Supervised, Tickable {
     this.publish({ _tag: "DialFailed", slot, shard: this.shardOf(slot), reason })
   }
 
+  private hasEnded = false
+
   /** Drains everything. @internal */
   get shutdown(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.hasEnded = true
+      this.waiters.signal()
       const connections = [...this.table.all, ...this.draining]
       return Effect.forEach(
         connections,

@@ -22,11 +22,12 @@ export interface Asked {
 
 /** Whether the nodes have the same schema, asked again and again until they do or the time is over. */
 export const agreement = Effect.fnUntraced(function*({ control, core, decoders, down }: Asked, timeoutMillis: number) {
-  /** One of which nothing is heard just now will have to know the schema when it goes on. */
+  /** One of which nothing is heard just now will have to know the schema when it goes on. That it is down is a hint, if it answers here. */
   const hasToAgree = (hostId: string): boolean => {
     const node = core.snapshot.hosts.get(hostId)
-    return node !== undefined && (node.pool === undefined || node.pool.isOpen) && !down.has(node.address) &&
-      !down.has(node.peer)
+    if (node === undefined) return false
+    const { address, peer, pool } = node
+    return pool?.isUp === true || (pool?.isOpen !== false && !down.has(address) && !down.has(peer))
   }
   const connectionTo = (hostId: string) => core.snapshot.hosts.get(hostId)?.pool?.pickReserved()
   let interval: number = INTERVAL.first

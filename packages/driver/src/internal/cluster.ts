@@ -11,6 +11,7 @@ import type { TabletInfo } from "@effect-scylla/sharding/TabletMap"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -129,6 +130,8 @@ interface Member {
   readonly scope: Scope.Closeable
   readonly node: Snapshot.Node
   readonly isFiltered: boolean
+  /** Whether there is a way to it: not where others have routes, and it has none. */
+  readonly isReachable: boolean
 }
 
 /** Changes of nodes that a subscriber may be behind; older ones are dropped for it. */
@@ -153,6 +156,9 @@ const NOWHERE = new PoolError({ reason: new DialFailed({ message: "no address", 
 /** Milliseconds between looks for a cluster that is not there yet. */
 const WAIT_INTERVAL = 1_000
 
+/** Looks at the cluster, where servers refuse to answer, and milliseconds of the first pause between them, at most. */
+const LOOKS = 6
+const LOOK_AGAIN = 1_000
 /** Looks at the schema versions after a change of somebody else's. */
 const HEARD_LOOKS = 25
 
@@ -213,6 +219,8 @@ export class Cluster {
   private readonly addresses: Addresses
   private control: Control | undefined
   private isLost = false
+  /** The loss of the control connection that there is. */
+  private loss = Deferred.makeUnsafe<void>()
   /** Addresses that events said are down. */
   private readonly down = new Set<string>()
   /** Nodes that take no requests, and since when. */
@@ -249,7 +257,13 @@ export class Cluster {
   private lost(): void {
     // A flag, because a flood of events may push the message out of the queue.
     this.isLost = true
+    Deferred.doneUnsafe(this.loss, Exit.void)
     Queue.offerUnsafe(this.inbox, { _tag: "Lost" })
+  }
+
+  /** For as long as the control connection is there: its loss is what to see to first. */
+  private whileControlled<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<unknown, E> {
+    return Effect.suspend(() => this.isLost ? Effect.void : Effect.raceFirst(effect, Deferred.await(this.loss)))
   }
 
   private get owner(): Owner {
@@ -298,7 +312,8 @@ export class Cluster {
         return error
       })
     const grade = ({ pool }: Snapshot.Node): number => pool === undefined ? 2 : pool.isUp ? 0 : 1
-    const known = (yield* Random.shuffle([...this.members.values()].filter(({ isFiltered }) => !isFiltered)))
+    const usable = [...this.members.values()].filter(({ isFiltered, isReachable }) => !isFiltered && isReachable)
+    const known = (yield* Random.shuffle(usable))
       .toSorted((a, b) => grade(a.node) - grade(b.node))
       .map(({ node, reached }) => {
         const { address, port } = node
@@ -326,6 +341,7 @@ export class Cluster {
     this.applied = undefined
     this.isScylla = connection.features.isScylla
     this.isLost = false
+    this.loss = Deferred.makeUnsafe()
     this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
     if (target.isContact && this.options.clientRoutes === undefined) this.addresses.reached(topology.local, target)
     // Its end is nobody's business as long as it is not the control connection.
@@ -393,7 +409,29 @@ export class Cluster {
     ], { concurrency: "unbounded" })
     yield* this.apply({ topology, keyspaces, routes })
     this.options.schema?.seen(topology.local.schemaVersion, false)
+    if (this.isRefused(topology.local.hostId)) return this.lost()
     this.learn(yield* this.readTablets(control.connection, keyspaces))
+  })
+
+  /** Whether the filter refuses the node, and has left another one that can be asked. */
+  private isRefused(hostId: string): boolean {
+    return this.members.get(hostId)?.isFiltered === true &&
+      [...this.members.values()].some(({ isFiltered, node }) => !isFiltered && node.pool?.isUp === true)
+  }
+
+  /**
+   * A look at the cluster. What is refused may be told a moment later; where no answer comes, though the connection seems to live, another
+   * node is asked.
+   */
+  private readonly look = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
+    for (let attempt = 0; attempt < LOOKS; attempt++) {
+      const looked = yield* Effect.result(this.refresh())
+      if (Result.isSuccess(looked)) return
+      const { failure } = looked
+      yield* Effect.logDebug(`the cluster could not be looked at: ${failure.message}`)
+      if (failure._tag === "PoolError") return this.lost()
+      yield* Effect.sleep((yield* Random.next) * LOOK_AGAIN * 2 ** attempt)
+    }
   })
 
   /** Reads a system table on the control connection, as it is at that moment; no statement of a user's goes there. */
@@ -475,13 +513,23 @@ export class Cluster {
     if (topology === this.applied && this.isSettled) return this.shown()
     this.applied = undefined
     this.isDoubted = false
-    const seen = new Set<string>()
     const places = yield* this.addresses.of(
       topology.nodes,
       this.portsOf(topology),
       routes,
-      (hostId) => this.members.get(hostId)?.node.pool?.isUp === true
+      // One that nobody dials is where it was.
+      (hostId) => this.members.get(hostId)?.node.pool?.isUp ?? true
     )
+    yield* Effect.uninterruptible(this.applyTo(topology, places))
+  })
+
+  /** In one piece: a member without its pool, or a pool without its member, would stay. */
+  private readonly applyTo = Effect.fnUntraced({ self: this }, function*(
+    this: Cluster,
+    topology: SystemTables.Topology,
+    places: ReadonlyArray<Reached | undefined>
+  ) {
+    const seen = new Set<string>()
     const ended: Array<Effect.Effect<unknown>> = []
     const away = this.away(
       topology.nodes.filter((row, i) => places[i] !== undefined && !this.isFiltered(row, places[i]))
@@ -496,12 +544,13 @@ export class Cluster {
       const isFiltered = this.isFiltered(row, reached)
       const isAsked = place !== undefined && !isFiltered && (row.datacenter === this.datacenter || away.has(row.hostId))
       const same = member !== undefined && member.row.datacenter === row.datacenter && member.row.rack === row.rack &&
-        member.reached.servername === reached.servername && member.reached.isIndirect === reached.isIndirect &&
+        member.reached.isIndirect === reached.isIndirect &&
         member.isFiltered === isFiltered && (member.node.pool !== undefined) === isAsked
       if (member !== undefined && !same) ended.push(this.remove(row.hostId))
       // The same node at another address keeps its pool.
-      if (same) member.node.pool?.moveTo(reached.address, reached.port)
-      yield* this.admit(row, reached, { isAsked, isFiltered }, same ? member : undefined)
+      if (same) member.node.pool?.moveTo(reached.address, reached.port, reached.servername ?? null)
+      const isReachable = place !== undefined
+      yield* this.admit(row, reached, { isAsked, isFiltered, isReachable }, same ? member : undefined)
     }
     for (const hostId of this.members.keys()) {
       if (seen.has(hostId)) continue
@@ -519,11 +568,9 @@ export class Cluster {
    * translator says now, and only the user knows what a filter depends on.
    */
   private get isSettled(): boolean {
-    const { addressTranslator, clientRoutes, hostFilter } = this.options
+    const { clientRoutes, hostFilter } = this.options
     if (this.isDoubted || hostFilter !== undefined || clientRoutes !== undefined) return false
-    for (const { node: { pool } } of this.members.values()) {
-      if (pool === undefined ? addressTranslator !== undefined : !pool.isUp) return false
-    }
+    for (const { node: { pool } } of this.members.values()) if (pool?.isUp === false) return false
     return true
   }
 
@@ -565,7 +612,11 @@ export class Cluster {
     this: Cluster,
     row: SystemTables.NodeRow,
     reached: Reached,
-    { isAsked, isFiltered }: { readonly isAsked: boolean; readonly isFiltered: boolean },
+    { isAsked, isFiltered, isReachable }: {
+      readonly isAsked: boolean
+      readonly isFiltered: boolean
+      readonly isReachable: boolean
+    },
     before: Member | undefined
   ) {
     const { address, isIndirect, port, servername } = reached
@@ -609,7 +660,7 @@ export class Cluster {
     }
     // The same object as long as nothing is new: whoever has it need not look again.
     const same = before !== undefined && isSameNode(before.node, node) ? before.node : node
-    this.members.set(row.hostId, { row, reached, scope, node: same, isFiltered })
+    this.members.set(row.hostId, { row, reached, scope, node: same, isFiltered, isReachable })
     if (before !== undefined) return
     this.tell(node, { _tag: "Added" })
     if (pool === undefined) return
@@ -852,18 +903,22 @@ export class Cluster {
 
   private readonly step = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const message = yield* Queue.take(this.inbox)
-    if (this.isLost) return yield* this.failOver()
-    if (message._tag === "Lost" || (message._tag === "Event" && this.hint(message.event))) return
-    let isRefreshed = !isOfTables(message)
-    // What arrives meanwhile is answered by the same refresh.
-    yield* Effect.sleep(DEBOUNCE.least + (yield* Random.next) * DEBOUNCE.spread)
-    for (const other of yield* Queue.clear(this.inbox)) {
-      if (other._tag === "Lost" || (other._tag === "Event" && this.hint(other.event))) continue
-      isRefreshed ||= !isOfTables(other)
+    if (!this.isLost) {
+      if (message._tag === "Lost" || (message._tag === "Event" && this.hint(message.event))) return
+      let isRefreshed = !isOfTables(message)
+      // What arrives meanwhile is answered by the same refresh.
+      yield* this.whileControlled(Effect.sleep(DEBOUNCE.least + (yield* Random.next) * DEBOUNCE.spread))
+      for (const other of yield* Queue.clear(this.inbox)) {
+        if (other._tag === "Lost" || (other._tag === "Event" && this.hint(other.event))) continue
+        isRefreshed ||= !isOfTables(other)
+      }
+      yield* this.whileControlled(this.settleHeard())
+      if (isRefreshed) yield* this.whileControlled(this.look())
     }
-    if (!this.isLost) yield* this.settleHeard()
-    if (isRefreshed) yield* Effect.ignore(this.refresh())
-    if (this.isLost) yield* this.failOver()
+    while (this.isLost) {
+      yield* this.failOver()
+      yield* this.whileControlled(this.settleHeard())
+    }
   })
 
   /** Lets the pool of a known node know; answers whether that is all there is to do. */
@@ -901,7 +956,8 @@ export class Cluster {
         const { tablets, topology } = opened.success
         // Events of what changed while there was no control connection went to nobody.
         if (topology.local.schemaVersion !== this.schemaVersion) this.core.schema.add(undefined)
-        yield* this.apply(opened.success)
+        yield* this.whileControlled(this.apply(opened.success))
+        if (this.isLost) return
         this.options.schema?.seen(topology.local.schemaVersion, true)
         return this.learn(tablets)
       }
@@ -996,7 +1052,8 @@ export class Cluster {
 export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.Scope> =>
   Effect.gen(function*() {
     const inbox = yield* Queue.sliding<Message>(1024)
-    const published = yield* PubSub.sliding<NodeChange>(CHANGES)
+    // Whoever listens is let go with the scope.
+    const published = yield* Effect.acquireRelease(PubSub.sliding<NodeChange>(CHANGES), PubSub.shutdown)
     const scope = yield* Effect.scope
     const cluster = new Cluster(options, inbox, published, scope, yield* Effect.context<never>())
     yield* Effect.addFinalizer(() => cluster.shutdown)

@@ -11,7 +11,7 @@ import type * as TabletMap from "@effect-scylla/sharding/TabletMap"
 import * as Token from "@effect-scylla/sharding/Token"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { CqlError } from "../CqlError.ts"
+import { ClientClosed, CqlError } from "../CqlError.ts"
 import type { Resolved, Resolver } from "../ExecuteOptions.ts"
 import type { Prepared } from "../Prepared.ts"
 import type { SchemaAgreement } from "../ResultSet.ts"
@@ -143,15 +143,33 @@ export class Core extends Router {
     this.closing.clear()
   }
 
-  /** A pause, which the end of the client ends. */
-  pause(millis: number): Effect.Effect<void> {
-    const closed = Effect.callback<void>((resume) => {
+  /** Ends with the client. */
+  get ended(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
       if (this.closed) return resume(Effect.void)
       const tell = (): void => resume(Effect.void)
       this.closing.add(tell)
       return Effect.sync(() => this.closing.delete(tell))
     })
-    return Effect.raceFirst(Effect.sleep(millis), closed)
+  }
+
+  /** A pause, which the end of the client ends. */
+  pause(millis: number): Effect.Effect<void> {
+    return Effect.raceFirst(Effect.sleep(millis), this.ended)
+  }
+
+  /** The same, which fails when the client ends before it does. */
+  whileOpen<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | CqlError> {
+    const ended = Effect.andThen(
+      this.ended,
+      Effect.fail(
+        new CqlError({
+          reason: new ClientClosed({ message: "the client is closed: its scope has ended" }),
+          attempts: []
+        })
+      )
+    )
+    return Effect.raceFirst(ended, effect)
   }
 
   /** Whether this client stamps such a statement: where the caller gives no time of its own. */

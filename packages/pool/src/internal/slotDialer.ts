@@ -72,7 +72,7 @@ export class SlotDialer {
   private readonly limiter: ConnectLimiter
   private readonly recorder: PoolRecorder
   private readonly belief: PortBelief
-  private readonly sessions = new TlsSessions()
+  private sessions = new TlsSessions()
   /** Local ports that may be in TIME_WAIT. */
   private readonly recentPorts = new RecentPorts()
 
@@ -97,6 +97,13 @@ export class SlotDialer {
   /** Dials go there from now on. */
   moveTo(address: string, port: number): void {
     this.target = { ...this.target, address, port }
+  }
+
+  /** The node's certificate has to name that from now on. */
+  rename(servername: string | undefined): void {
+    if (servername === this.target.servername) return
+    this.target = { ...this.target, servername }
+    this.sessions = new TlsSessions()
   }
 
   /** Milliseconds for a question of the handshake. */

@@ -10,6 +10,8 @@ const KEYSPACES = 64
 export interface Doubt {
   /** All of it: it is new, or gone, or there is much. */
   whole: boolean
+  /** It was dropped, whatever came after. */
+  gone: boolean
   own: boolean
   types: boolean
   functions: boolean
@@ -36,6 +38,7 @@ export class Heard {
     if (target === "KEYSPACE") {
       doubt.own = true
       doubt.whole ||= change !== "UPDATED"
+      doubt.gone ||= change === "DROPPED"
       doubt.said.set("", change !== "DROPPED")
     } else if (target === "TABLE") {
       doubt.tables.add(name)
@@ -55,6 +58,7 @@ export class Heard {
       const doubt = this.of(name)
       if (doubt === undefined) return
       doubt.whole ||= was.whole
+      doubt.gone ||= was.gone
       doubt.own ||= was.own
       doubt.types ||= was.types
       doubt.functions ||= was.functions
@@ -98,6 +102,7 @@ export class Heard {
     }
     const made: Doubt = {
       whole: false,
+      gone: false,
       own: false,
       types: false,
       functions: false,

@@ -28,6 +28,8 @@ export interface Settings {
   readonly wants: (keyspace: string) => boolean
   /** Milliseconds in which who asks has to have an answer. */
   readonly timeoutMillis: number
+  /** Fails when the client ends before what was asked does. */
+  readonly whileOpen?: <A>(effect: Effect.Effect<A, CqlError>) => Effect.Effect<A, CqlError>
   readonly source: Reading.Source
 }
 
@@ -44,6 +46,8 @@ const LOOKS = 3
 const AGREEMENT = { looks: 5, millis: 200 }
 /** Milliseconds between attempts while there is no control connection, for who asks. */
 const RETRY = 200
+/** Names of keyspaces that are not there, kept for those who ask at the same time. */
+const MISSED = 64
 /** Changes that a subscriber may be behind; older ones are dropped for it. */
 const CHANGES = 1_024
 const EMPTY: Schema.Snapshot = { version: "", keyspaces: new Map(), isComplete: false }
@@ -61,6 +65,10 @@ export class Store {
   private isReading = false
   /** All keyspaces are wanted, not only those that somebody has asked for. */
   private isWhole = false
+  /** Reads of keyspaces that somebody has asked for, counted. */
+  private reads = 0
+  /** The last of those that found no such keyspace. */
+  private readonly missed = new Map<string, number>()
   /** Those that somebody has asked for, and that were there. */
   private readonly followed = new Set<string>()
 
@@ -103,8 +111,9 @@ export class Store {
       const known = this.snapshot.keyspaces.get(name)
       if (known !== undefined) return Effect.succeedSome(known)
       if (!this.settings.allows(name)) return Effect.succeedNone
+      const asked = this.reads
       return Effect.map(
-        this.patient(this.alone(this.first(name))),
+        this.patient(this.alone(this.first(name, asked))),
         () => Option.fromUndefinedOr(this.snapshot.keyspaces.get(name))
       )
     })
@@ -115,17 +124,26 @@ export class Store {
       Option.flatMap(({ tables }) => Option.fromUndefinedOr(tables.get(name)))
     )
 
-  /** Reads a keyspace that somebody asks for, unless somebody else has been there first. Followed from before, so that no change is lost. */
-  private first(name: string): Effect.Effect<void, CqlError> {
+  /**
+   * Reads a keyspace that somebody asks for, unless somebody else has been there first: it is known then, or was not there when it was looked
+   * for after read number `asked`. Followed from before, so that no change is lost.
+   */
+  private first(name: string, asked: number): Effect.Effect<void, CqlError> {
     return Effect.suspend(() => {
-      if (this.snapshot.keyspaces.has(name)) return Effect.void
+      if (this.snapshot.keyspaces.has(name) || (this.missed.get(name) ?? 0) > asked) return Effect.void
       const isNew = !this.followed.has(name)
       this.followed.add(name)
-      return Effect.ensuring(
+      const read = ++this.reads
+      return Effect.onExit(
         this.consistent(this.whole([name]), () => this.heard.whole(name)),
-        Effect.sync(() => {
-          if (isNew && !this.snapshot.keyspaces.has(name)) this.followed.delete(name)
-        })
+        (exit) =>
+          Effect.sync(() => {
+            if (!isNew || this.snapshot.keyspaces.has(name)) return
+            this.followed.delete(name)
+            if (Exit.isFailure(exit)) return
+            if (this.missed.size >= MISSED) this.missed.clear()
+            this.missed.set(name, read)
+          })
       )
     })
   }
@@ -209,7 +227,7 @@ export class Store {
 
   /** Again for as long as who asks can wait: a control connection that is lost is replaced soon. */
   private patient<A>(effect: Effect.Effect<A, CqlError>): Effect.Effect<A, CqlError> {
-    return Effect.gen({ self: this }, function*() {
+    const asked = Effect.gen({ self: this }, function*() {
       const until = (yield* Clock.currentTimeMillis) + this.settings.timeoutMillis
       for (;;) {
         const result = yield* Effect.result(effect)
@@ -220,6 +238,7 @@ export class Store {
         yield* Effect.sleep(RETRY)
       }
     })
+    return this.settings.whileOpen?.(asked) ?? asked
   }
 
   /** Reads what was heard of; what cannot be read is kept for later. */
@@ -232,7 +251,8 @@ export class Store {
         Effect.suspend(() => this.doubted(taken)),
         () => this.heard.addAll(taken),
         // All that are wanted are among them.
-        taken.all && this.isWhole ? true : undefined
+        taken.all && this.isWhole ? true : undefined,
+        taken
       )
       return Effect.onExit(
         isOfOthers ? Effect.andThen(this.agreement, read) : read,
@@ -298,7 +318,8 @@ export class Store {
   private consistent(
     read: Effect.Effect<Keyspaces, CqlError>,
     again: () => void,
-    isComplete?: true
+    isComplete?: true,
+    heard?: Heard
   ): Effect.Effect<void, CqlError> {
     const { source } = this.settings
     return Effect.gen({ self: this }, function*() {
@@ -307,7 +328,7 @@ export class Store {
         const found = yield* read
         const version = yield* Reading.version(source)
         if (version !== before && race < RACES) continue
-        yield* this.apply(found, version, isComplete)
+        yield* this.apply(found, version, isComplete, heard)
         if (version === before) return
         again()
         return this.due.openUnsafe()
@@ -319,7 +340,8 @@ export class Store {
   private apply(
     found: Keyspaces,
     version: string,
-    isComplete: boolean = this.snapshot.isComplete
+    isComplete: boolean = this.snapshot.isComplete,
+    heard?: Heard
   ): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       const keyspaces = new Map(this.snapshot.keyspaces)
@@ -327,7 +349,12 @@ export class Store {
       for (const [name, after] of found) {
         const isKnown = keyspaces.has(name)
         const made: Array<Schema.Change> = []
-        const now = yield* paced(between(keyspaces.get(name), after, made))
+        let before = keyspaces.get(name)
+        // Made again: a keyspace has no id by which it would be another one.
+        if (before !== undefined && after !== undefined && heard?.keyspaces.get(name)?.gone === true) {
+          before = yield* paced(between(before, undefined, made))
+        }
+        const now = yield* paced(between(before, after, made))
         if (now === undefined) keyspaces.delete(name)
         else keyspaces.set(name, now)
         // What is read for the first time is no change, unless all of them are known.
