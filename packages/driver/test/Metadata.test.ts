@@ -1,12 +1,15 @@
 /** What the control connection reads and hears of the cluster, where servers say it in their own ways. */
 import type { Connection } from "@effect-scylla/pool"
-import { Codec, CqlType, Frame, type Request, ServerError, Uuid } from "@effect-scylla/protocol"
+import { Codec, CqlType, Frame, Reader, type Request, ServerError, Uuid, Writer } from "@effect-scylla/protocol"
+import { emptyPage } from "@effect-scylla/protocol/RowDecoder"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { Buffer } from "node:buffer"
+import { SamePages } from "../src/internal/samePages.ts"
 import * as SystemTables from "../src/internal/systemTables.ts"
+import * as Tokens from "../src/internal/tokens.ts"
 import { RawTokens } from "../src/internal/tokens.ts"
 import { changing } from "./support/changing.ts"
 import { clientOf, passing, settle, world } from "./support/world.ts"
@@ -291,6 +294,78 @@ describe("system tables", () => {
       assert.deepStrictEqual(nodes.map(({ address }) => address), ["10.0.0.1", "10.0.0.5"])
       assert.deepStrictEqual(nodes.map(({ tokens }) => tokens.tokens), [[1n, -5n], []])
       assert.strictEqual(skipped.length, 3)
+    }))
+
+  /** What a node answers, as bytes that the driver's decoder reads. */
+  const page = (...versions: ReadonlyArray<string>): Buffer => {
+    const w = new Writer.Writer()
+    w.i32(1)
+    w.i32(2)
+    for (const name of ["ks", "t", "v", "tokens"]) {
+      w.string(name)
+      if (name === "v") w.u16(0x000d)
+    }
+    w.u16(0x0022)
+    w.u16(0x000d)
+    w.i32(versions.length)
+    for (const version of versions) {
+      w.bytesValue(Buffer.from(version))
+      w.bytesValue(Codec.encode(texts, new Set(["1", "2"])))
+    }
+    return Buffer.from(w.toUint8Array())
+  }
+
+  it("that come byte for byte as the last time are the same rows; others are not, nor are those of a buffer that is used again", () => {
+    const codecOf = (type: CqlType.CqlType) => type._tag === "Set" ? Tokens.codec : undefined
+    const pages = new SamePages({ codecOf })
+    // One buffer, as a connection has.
+    const buffer = Buffer.alloc(1_000)
+    const read = (bytes: Buffer) => {
+      buffer.fill(0xff)
+      bytes.copy(buffer, 7)
+      const reader = new Reader.Reader(
+        buffer,
+        new DataView(buffer.buffer, buffer.byteOffset, buffer.length),
+        7,
+        7 + bytes.length
+      )
+      const out = emptyPage()
+      const rows = pages.read(reader, undefined, out)
+      assert.strictEqual(reader.remaining, 0)
+      assert.isNull(out.pagingState)
+      assert.deepStrictEqual(out.decoder?.columns.map(({ name }) => name), ["v", "tokens"])
+      return rows
+    }
+    const first = read(page("a", "b"))
+    assert.strictEqual(read(page("a", "b")), first)
+    const other = read(page("a", "c"))
+    assert.notStrictEqual(other, first)
+    assert.notStrictEqual(read(page("a")), other)
+    read(page("x", "y"))
+    assert.deepStrictEqual([first, other].map((rows) => rows.map((row) => row["v"])), [["a", "b"], ["a", "c"]])
+    const raw = first[1]!["tokens"] as RawTokens
+    const known = raw.read(true, undefined)
+    assert.deepStrictEqual(known.tokens, [1n, 2n])
+    // The same list, of other bytes: those of the page before need not stay for it.
+    const again = (other[1]!["tokens"] as RawTokens).read(true, known)
+    assert.strictEqual(again.tokens, known.tokens)
+    assert.notStrictEqual(again.raw, raw)
+  })
+
+  it.effect("in which nothing is new are the same topology, and are looked at by the filter all the same", () =>
+    Effect.gen(function*() {
+      let refused: string | undefined
+      const { cluster, cql } = yield* world({ shards: 1 }, {
+        refreshInterval: "10 seconds",
+        hostFilter: ({ address }) => address !== refused
+      })
+      const before = cql.cluster()
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(cql.cluster(), before)
+      refused = cluster.nodes[1]!.address
+      yield* TestClock.adjust("30 seconds")
+      const left = cql.cluster().nodes.filter(({ pool }) => pool === undefined).map(({ address }) => address)
+      assert.deepStrictEqual(left, [refused])
     }))
 
   it.effect("are read with a time limit that ScyllaDB is told", () =>

@@ -1,7 +1,7 @@
 import type * as NodePool from "@effect-scylla/pool/NodePool"
 import * as Tls from "@effect-scylla/pool/Tls"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Stream } from "effect"
+import { Effect, Exit, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type FakeNode, PLAIN_PORT, SHARD_AWARE_PORT } from "./support/node.ts"
 import { assertFull, setup, sharded } from "./support/pool.ts"
@@ -35,6 +35,19 @@ describe("NodePool: options", () => {
 })
 
 describe("NodePool: filling", () => {
+  it.effect("who waits for its connections does not wait for a pool that has ended", () =>
+    Effect.gen(function*() {
+      const { close, network, start } = yield* setup(sharded)
+      network.judge = () => "hang"
+      const pool = yield* start
+      const waiting = yield* Effect.forkChild(Effect.all([pool.awaitFirst, pool.awaitFull]), { startImmediately: true })
+      yield* turns()
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* close
+      yield* Fiber.join(waiting)
+      yield* pool.awaitFull
+    }))
+
   it.effect("one plain connection first, then the missing shards in parallel through the shard-aware port", () =>
     Effect.gen(function*() {
       const { aware, network, node, plain, start } = yield* setup(sharded)

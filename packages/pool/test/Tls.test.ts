@@ -241,6 +241,14 @@ describe("TLS: names, and what goes wrong in words", () => {
       const checkServerIdentity = (name: string): undefined => void checked.push(name)
       yield* (yield* pool(port, { ca: cert, checkServerIdentity }, { servername: "db.example.org" })).awaitFull
       assert.strictEqual(checked.at(-1), ADDRESS)
+      // A way by another name, from the next dial on.
+      const moved = yield* pool(port, { ca: cert }, { servername: "db.example.org" })
+      yield* moved.awaitFirst
+      assert.isFalse(moved.isUp)
+      moved.moveTo(ADDRESS, port, "localhost")
+      moved.nodeUp()
+      yield* moved.awaitFull
+      assert.strictEqual(seen.at(-1)!.servername, "localhost")
       // Certificates that are renewed, and a name that is none.
       const renewed = yield* Tls.make(Effect.succeed({ ca: cert }))
       yield* (yield* pool(port, renewed, { servername: "localhost" })).awaitFull
