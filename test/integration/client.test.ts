@@ -5,6 +5,7 @@ import { client } from "./suites/client.ts"
 import { interop } from "./suites/interop.ts"
 import { requests } from "./suites/requests.ts"
 import { schema } from "./suites/schema.ts"
+import { ways } from "./suites/ways.ts"
 import { writes } from "./suites/writes.ts"
 
 layer(SimulatedServer.layer({ nodes: 3, shards: 4 }), { excludeTestServices: true })("", (it) => {
@@ -13,4 +14,5 @@ layer(SimulatedServer.layer({ nodes: 3, shards: 4 }), { excludeTestServices: tru
   writes(it, "simulated")
   requests(it, "simulated")
   schema(it, "simulated")
+  ways(it, "simulated")
 })

@@ -8,6 +8,7 @@ import { faults } from "./suites/faults.ts"
 import { interop } from "./suites/interop.ts"
 import { requests } from "./suites/requests.ts"
 import { schema } from "./suites/schema.ts"
+import { ways } from "./suites/ways.ts"
 import { writes } from "./suites/writes.ts"
 import { cassandraNodes } from "./support/faultyClusters.ts"
 import { instead } from "./support/instead.ts"
@@ -25,6 +26,7 @@ for (const { isRequired, missing, provider } of providers) {
       interop(it, provider)
       writes(it, provider)
       requests(it, provider)
+      ways(it, provider)
       faults(it, "Cassandra")
       deaths(it, "Cassandra")
     })
