@@ -159,6 +159,57 @@ const connecting = (client: Client) =>
     return { millis, cpu, longest, connections, heapMib: grown / 2 ** 20, kibOfOne: grown / 1024 / connections }
   })
 
+/** Bytes that a client takes which has connected to each node once, those of buffers included. */
+const heapOf = (nodes: number, vnodes: number, keyspaces: number): Promise<number> =>
+  server([nodes, 1, vnodes, keyspaces], async (_, points) => {
+    const sizes: Array<number> = []
+    const used = async (): Promise<number> => {
+      await sleep(1_000)
+      collect()
+      const { external, heapUsed } = process.memoryUsage()
+      return heapUsed + external
+    }
+    // What a first client makes for all that come after it is not counted.
+    await (await clients[0]!.connect(points, false)).close()
+    for (let i = 0; i < 3; i++) {
+      const before = await used()
+      const connected = await clients[0]!.connect(points, false)
+      sizes.push(await used() - before)
+      await connected.close()
+    }
+    return median(sizes)
+  })
+
+/** Bytes of a keyspace in a snapshot, as it was read. */
+const ofKeyspaces = (count: number): number => {
+  const used = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const make = () => Snapshot.make("c", "dc1", [], rowsOf(count))
+  make()
+  const before = used()
+  const snapshot = make()
+  return (used() - before) / snapshot.keyspaces.size
+}
+
+const rowsOf = (count: number): ReadonlyArray<Snapshot.KeyspaceRow> =>
+  Array.from({ length: count }, (_, i) => ({
+    name: `ks${i}`,
+    replication: { class: "NetworkTopologyStrategy", dc1: String(i % 5 + 1) },
+    hasTablets: false
+  }))
+
+/** Bytes that one more of something takes: a node of 16 tokens with its pool of one connection, a token, a keyspace. */
+const memory = async () => {
+  const least = await heapOf(40, 16, 1)
+  return {
+    node: (await heapOf(140, 16, 1) - least) / 100,
+    token: (await heapOf(40, 256, 1) - least) / (40 * 240),
+    keyspace: ofKeyspaces(10_000)
+  }
+}
+
 const texts = CqlType.set(CqlType.scalar("text"))
 
 /** Every token of 300 nodes is another one: read, put in order, published. */
@@ -177,11 +228,7 @@ const changed = async (nodes: number, vnodes: number, keyspaces: number) => {
     cluster_name: "c",
     tokens: new RawTokens(Codec.encode(texts, new Set(Array.from({ length: vnodes }, () => String(token()))))!)
   })
-  const rows = Array.from({ length: keyspaces }, (_, i) => ({
-    name: `ks${i}`,
-    replication: { class: "NetworkTopologyStrategy", dc1: String(i % 5 + 1) },
-    hasTablets: false
-  }))
+  const rows = rowsOf(keyspaces)
   const reader = new TopologyReader()
   let placement: Snapshot.Snapshot["placement"] | undefined
   const figures: Array<During> = []
@@ -229,11 +276,16 @@ const changed = async (nodes: number, vnodes: number, keyspaces: number) => {
 
 export const run = async (options: { readonly json: boolean }): Promise<void> => {
   const all = await changed(300, 256, 50)
-  const figures: Record<string, unknown> = { budget, changed: all }
+  const { keyspace, node, token } = await memory()
+  const figures: Record<string, unknown> = { budget, changed: all, memory: { keyspace, node, token } }
   if (!options.json) {
     head("ms", "ours", "goal")
     row("all tokens new, 300 x 256 x 50: CPU", all.cpu)
     row("  longest stall", all.longest, budget.longest)
+    head("heap, bytes", "ours", "goal")
+    row("one more node, with its pool of one connection", node)
+    row("one more token", token)
+    row("one more keyspace", keyspace)
   }
   for (const client of clients) {
     const { flood, look } = await looks(client)
