@@ -31,7 +31,7 @@ const faults: Readonly<Record<string, (cluster: SimulatedCluster.SimulatedCluste
   "graceful-shutdown": (cluster) =>
     cluster.intercept(({ request }) =>
       request._tag === "Query" && /(FROM|INTO) depot.slow/.test(request.query)
-        ? { _tag: "Delay", millis: 400 }
+        ? { _tag: "Delay", millis: 2_000 }
         : undefined
     )
 }

@@ -351,7 +351,8 @@ export class Store {
         const made: Array<Schema.Change> = []
         let before = keyspaces.get(name)
         // Made again: a keyspace has no id by which it would be another one.
-        if (before !== undefined && after !== undefined && heard?.keyspaces.get(name)?.gone === true) {
+        const doubt = heard?.keyspaces.get(name)
+        if (before !== undefined && after !== undefined && doubt?.gone === true && doubt.said.get("") === true) {
           before = yield* paced(between(before, undefined, made))
         }
         const now = yield* paced(between(before, after, made))
