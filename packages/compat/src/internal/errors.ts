@@ -6,10 +6,15 @@ const { ArgumentError, AuthenticationError, BusyConnectionError, DriverInternalE
   .errors as any
 const { OperationTimedOutError, ResponseError } = theirs.errors as any
 
+/** Whether a retry policy wants the next node of the plan, and whether there is one. */
+export type Next = "unwanted" | "wanted" | "nobody"
+
 /** What a request's error is told of besides the reason. */
 export interface Context {
   /** The text of a single statement. */
   readonly query?: string | undefined
+  /** What a policy has said of the next node. */
+  readonly next?: Next | undefined
 }
 
 /** The reason why, without being shown among the properties: that is how `new Error(message, { cause })` has it. */
@@ -166,7 +171,7 @@ const isNobody = ({ attempts = [], reason: { _tag } }: CqlError): boolean =>
   (PASSING.has(_tag) && attempts.at(-1)?.decision === "NextNode")
 
 /** The error of `cassandra-driver` that says the same, with ours as its `cause`. */
-export const fromCqlError = (error: CqlError, { query }: Context = {}): Error => {
+export const fromCqlError = (error: CqlError, { next, query }: Context = {}): Error => {
   const { attempts = [], reason } = error
   if (reason._tag === "NoContactPoint") {
     const inner: Record<string, Error> = {}
@@ -175,7 +180,10 @@ export const fromCqlError = (error: CqlError, { query }: Context = {}): Error =>
     }
     return because(new NoHostAvailableError(inner), error)
   }
-  if (isNobody(error)) return because(new NoHostAvailableError(byNode(attempts)), error)
+  const isGoingOn = next === "nobody" || (next === "wanted" && attempts.at(-1)?.decision === "NextNode")
+  if (isNobody(error) || isGoingOn) {
+    return because(new NoHostAvailableError(byNode(attempts)), error)
+  }
   const last = attempts.at(-1)
   const made = attemptError(reason, last?.node, last?.sent ?? false)
   // What a caller's value made an encoder throw is the caller's error: it stays as it is.

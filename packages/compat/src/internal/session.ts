@@ -15,6 +15,9 @@ const { distance, responseErrorCodes } = theirs.types as any
 /** Statements that are known by their texts, for values by name and other things that need their columns. */
 const KEPT = 500
 
+/** How the engine says, once in a while, what servers warn of. */
+const SERVER_WARNS = /^\S+:\d+ warns: /
+
 /** What a client has behind what its users see. */
 export class Session {
   readonly client: any
@@ -118,7 +121,10 @@ export class Session {
       (node) => this.isWanted(node)
     )
     try {
-      return await open(options, (level, message) => client.log(level, message))
+      return await open(options, (level, message) => {
+        // What servers warn of is told with each answer.
+        if (level !== "warning" || !SERVER_WARNS.test(message)) client.log(level, message)
+      })
     } catch (error) {
       const { _tag } = (error as CqlError).reason ?? {}
       if (_tag === "AuthenticationFailed" || _tag === "BadCredentials") client.metrics.onAuthenticationError(error)
