@@ -2,9 +2,9 @@ import type { Attempt, CqlError, CqlReason } from "@effect-scylla/driver/CqlErro
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import { theirs } from "./theirs.ts"
 
-const { ArgumentError, AuthenticationError, BusyConnectionError, DriverInternalError, NoHostAvailableError } = theirs
+const { ArgumentError, AuthenticationError, BusyConnectionError, DriverError, DriverInternalError } = theirs
   .errors as any
-const { OperationTimedOutError, ResponseError } = theirs.errors as any
+const { NoHostAvailableError, OperationTimedOutError, ResponseError } = theirs.errors as any
 
 /** Whether a retry policy wants the next node of the plan, and whether there is one. */
 export type Next = "unwanted" | "wanted" | "nobody"
@@ -32,8 +32,22 @@ const LOST: ReadonlySet<string> = new Set([
   "ProtocolViolation"
 ])
 
-const socketError = (reason: CqlReason, sent: boolean): Error =>
-  Object.assign(new Error(reason.message), { isSocketError: true, ...(sent ? {} : { requestNotWritten: true }) })
+/** `ECONNREFUSED` and the like, where the system has said so. */
+const systemCode = (reason: CqlReason): object => {
+  for (let cause: any = reason; cause instanceof Error || cause === reason; cause = cause.cause) {
+    if (typeof cause?.code === "string") return { code: cause.code }
+    if (cause?.cause === undefined) break
+  }
+  return {}
+}
+
+/** A connection that ends is told by the driver, one that is not made by the system: with its code. */
+const socketError = (reason: CqlReason, sent: boolean): Error => {
+  const error = LOST.has(reason._tag)
+    ? new DriverError(reason.message)
+    : Object.assign(new Error(reason.message), systemCode(reason))
+  return Object.assign(error, { isSocketError: true, ...(sent ? {} : { requestNotWritten: true }) })
+}
 
 /** What a server answered, with the numbers that came with it under the names that programs look for. */
 const responseError = (reason: CqlReason & { readonly code: number }): Error => {
