@@ -2,7 +2,6 @@ import { type Attempt, CqlError, type CqlReason } from "@effect-scylla/driver/Cq
 import type { Prepared } from "@effect-scylla/driver/Prepared"
 import type { ResultSet } from "@effect-scylla/driver/ResultSet"
 import { attemptError, byNode, fromCqlError, type Next } from "./errors.ts"
-import { addressOf } from "./hosts.ts"
 import { stateOf, type Wanted } from "./requestOptions.ts"
 import type { Session } from "./session.ts"
 import { adaptNamedParamsPrepared, adaptNamedParamsWithHints, theirs } from "./theirs.ts"
@@ -256,11 +255,15 @@ export class Call {
     coordinator: { address: string; port: number },
     result: ResultSet<any> | undefined
   ): any {
-    const address = addressOf(coordinator)
     const attempts = result?.attempts ?? []
-    const tried: Record<string, Error | null> = attempts.length === 0 ? {} : byNode(attempts)
-    // The last failure of a node stays with it where the same one was asked again.
-    if (!(address in tried)) tried[address] = null
+    const { address, alone } = this.session.answerers.of(coordinator)
+    let tried: Record<string, Error | null>
+    if (attempts.length === 0) tried = { ...alone }
+    else {
+      tried = byNode(attempts)
+      // The last failure of a node stays with it where the same one was asked again.
+      if (!(address in tried)) tried[address] = null
+    }
     // Of a batch cassandra-driver does not tell it.
     const level = typeof this.query === "string" ? this.consistency : undefined
     return new TheirResultSet(response, address, tried, result?.speculations ?? 0, level, true)

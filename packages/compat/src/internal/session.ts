@@ -1,5 +1,6 @@
 import type { CqlError } from "@effect-scylla/driver/CqlError"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
+import { Answerers } from "./answerers.ts"
 import { check, engineOptions, generatorOf, type Given } from "./clientOptions.ts"
 import { Control } from "./control.ts"
 import { type Engine, open } from "./engine.ts"
@@ -26,6 +27,7 @@ export class Session {
   readonly bindings: Bindings
   readonly control: Control
   readonly requests: RequestOptions
+  readonly answerers = new Answerers()
   /** A user's own, that has to be asked for the time of each request. */
   readonly generator: { next(client: unknown): unknown } | undefined
   engine: Engine | undefined = undefined
