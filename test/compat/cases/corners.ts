@@ -55,25 +55,18 @@ const forms: ReadonlyArray<Case> = [
     await shown((done) => client.execute("SELECT * FROM kv WHERE k = :k", { x: 1 }, { prepare: true }, done))
   ]),
   a("forms: a callback that is no function", async ({ client }) => {
-    const wait = () => new Promise((resolve) => setTimeout(resolve, 50))
     const answers = []
     for (const callback of [5, "x", {}]) {
       const listeners = process.listeners("uncaughtException")
       process.removeAllListeners("uncaughtException")
-      const caught: Array<string> = []
-      const hear = (error: Error) => caught.push(error.constructor.name)
-      process.on("uncaughtException", hear)
+      const caught = new Promise<string>((resolve) =>
+        process.once("uncaughtException", (error) => resolve(error.constructor.name))
+      )
       try {
-        const answer = client.execute("SELECT key FROM system.local", [], {}, callback)
-        answers.push(typeof answer)
-        await wait()
-      } catch (error) {
-        answers.push((error as Error).constructor.name)
+        answers.push(typeof client.execute("SELECT key FROM system.local", [], {}, callback), await caught)
       } finally {
-        process.off("uncaughtException", hear)
         for (const listener of listeners) process.on("uncaughtException", listener)
       }
-      answers.push(caught)
     }
     return answers
   }),
@@ -820,7 +813,7 @@ const streams: ReadonlyArray<Case> = [
       stream.on(name, (error?: Error) => events.push([name, error?.message]))
     }
     stream.once("data", () => stream.destroy(new Error("enough")))
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await new Promise((resolve) => stream.once("close", () => setImmediate(resolve)))
     return events
   }),
   a("streams: destroyed before there are rows", async ({ client }) => {

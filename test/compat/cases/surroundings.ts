@@ -514,7 +514,8 @@ const metadata: ReadonlyArray<Case> = [
       keys: Object.keys(host).sort(),
       methods: methods.map((name) => [name, typeof host[name], host[name].length]),
       versions: [host.getCassandraVersion(), host.getDseVersion(), host.dseVersion, host.workloads],
-      up: [host.isUp(), host.canBeConsideredAsUp(), host.isUpSince, host.setDownAt],
+      // Since when is of what has happened before, on a busy machine.
+      up: [host.isUp(), host.canBeConsideredAsUp(), "isUpSince" in host, typeof host.setDownAt],
       types: [
         host.hostId.constructor.name,
         typeof host.rack,
@@ -522,7 +523,7 @@ const metadata: ReadonlyArray<Case> = [
         Array.isArray(host.tokens),
         typeof host.tokens[0]
       ],
-      inFlight: host.getInFlight()
+      inFlight: typeof host.getInFlight()
     })
   }),
   a("getState: as text, and while something is under way", async ({ client }) => {
