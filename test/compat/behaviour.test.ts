@@ -422,6 +422,24 @@ describe("connections", () => {
   )
 
   it(
+    "hold when a retry policy throws: its own request fails with that, and no other",
+    on(1, async (place) => {
+      const boom = new Error("boom")
+      class Own extends policies.retry.RetryPolicy {
+        onUnavailable(): never {
+          throw boom
+        }
+      }
+      const client = place.make({ policies: { retry: new Own() } })
+      await client.connect()
+      await answer(place, (count) => count === 1 ? { _tag: "Error", error: unavailable } : undefined)
+      const error = await client.execute("SELECT * FROM ks.t WHERE k = 'a'").catch((error: any) => error)
+      assert.strictEqual(error, boom)
+      assert.strictEqual((await client.execute("SELECT key FROM system.local")).rowLength, 1)
+    })
+  )
+
+  it(
     "hold when a callback for rows throws: its own request fails with that, and no other",
     on(1, async (place) => {
       const client = place.make()
