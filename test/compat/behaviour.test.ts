@@ -389,6 +389,73 @@ describe("nodes", () => {
   )
 })
 
+describe("connections", () => {
+  it(
+    "that are silent are asked after pooling.heartBeatInterval",
+    on(1, async ({ cluster, make }) => {
+      for (const library of [libraries.theirs, libraries.ours]) {
+        const client = make({ pooling: { heartBeatInterval: 150 } }, library)
+        await client.connect()
+        let asked = 0
+        await Effect.runPromise(cluster.intercept(({ opcode }) => {
+          if (opcode === Frame.Opcode.OPTIONS) asked++
+          return undefined
+        }))
+        await until("it was asked again and again", () => asked >= 3)
+        await client.shutdown()
+        assert.isAtLeast(asked, 3)
+      }
+    })
+  )
+
+  it(
+    "hold when what is asked is nonsense: a state of pages that is none harms no other request",
+    on(1, async (place) => {
+      const client = place.make()
+      await client.connect()
+      for (const pageState of [5, {}, true]) {
+        const error = await client.execute("SELECT * FROM ks.t", [], { pageState }).catch((error: any) => error)
+        assert.instanceOf(error, errors.ArgumentError)
+      }
+      assert.strictEqual((await client.execute("SELECT key FROM system.local")).rowLength, 1)
+    })
+  )
+
+  it(
+    "hold when a retry policy throws: its own request fails with that, and no other",
+    on(1, async (place) => {
+      const boom = new Error("boom")
+      class Own extends policies.retry.RetryPolicy {
+        onUnavailable(): never {
+          throw boom
+        }
+      }
+      const client = place.make({ policies: { retry: new Own() } })
+      await client.connect()
+      await answer(place, (count) => count === 1 ? { _tag: "Error", error: unavailable } : undefined)
+      const error = await client.execute("SELECT * FROM ks.t WHERE k = 'a'").catch((error: any) => error)
+      assert.strictEqual(error, boom)
+      assert.strictEqual((await client.execute("SELECT key FROM system.local")).rowLength, 1)
+    })
+  )
+
+  it(
+    "hold when a callback for rows throws: its own request fails with that, and no other",
+    on(1, async (place) => {
+      const client = place.make()
+      await client.connect()
+      const boom = new Error("boom")
+      const error = await new Promise((resolve) =>
+        client.eachRow("SELECT key FROM system.local", [], {}, () => {
+          throw boom
+        }, resolve)
+      )
+      assert.strictEqual(error, boom)
+      assert.strictEqual((await client.execute("SELECT key FROM system.local")).rowLength, 1)
+    })
+  )
+})
+
 describe("trackers and metrics", () => {
   it(
     "hear of each attempt, as with cassandra-driver",

@@ -25,7 +25,7 @@ const refused: ReadonlyArray<readonly [name: string, options: object]> = [
   ["socketOptions.tcpNoDelay", { socketOptions: { tcpNoDelay: false } }],
   ["socketOptions.coalescingThreshold", { socketOptions: { coalescingThreshold: 8_000 } }],
   ["socketOptions.defunctReadTimeoutThreshold", { socketOptions: { defunctReadTimeoutThreshold: 1 } }],
-  ["pooling.heartBeatInterval", { pooling: { heartBeatInterval: 1_000 } }],
+  ["pooling.heartBeatInterval", { pooling: { heartBeatInterval: "often" } }],
   ["pooling.coreConnectionsPerHost", { pooling: { coreConnectionsPerHost: { [types.distance.local]: 0 } } }],
   ["pooling.maxRequestsPerConnection", { pooling: { maxRequestsPerConnection: 40_000 } }],
   ["protocolOptions.noCompact", { protocolOptions: { noCompact: true } }],
@@ -54,7 +54,7 @@ describe("options", () => {
         coalescingThreshold: 65_536,
         defunctReadTimeoutThreshold: 64
       },
-      pooling: { heartBeatInterval: 30_000 },
+      pooling: { heartBeatInterval: 10_000 },
       protocolOptions: { noCompact: false, maxSchemaAgreementWaitSeconds: 3 },
       prepareOnAllHosts: true,
       rePrepareOnUp: true

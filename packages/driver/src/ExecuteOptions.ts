@@ -88,8 +88,8 @@ export interface ExecuteOptions {
    * arrays, as the one element of `rows`.
    */
   readonly rows?: RowForm | undefined
-  /** Microseconds since 1970 that a write is stamped with. Default: now, never the same twice. */
-  readonly timestamp?: bigint | undefined
+  /** Microseconds since 1970 that a write is stamped with, or `"server"`: whoever coordinates it stamps it. Default: now, never the same twice. */
+  readonly timestamp?: bigint | "server" | undefined
   /** Bytes for extensions of the server, by name. Needs protocol v4. What a server gives back is in the result. */
   readonly customPayload?: Readonly<Record<string, Uint8Array | null>> | undefined
   /** Asks this node, and no other. */
@@ -137,6 +137,8 @@ export interface Retrying {
 export interface Resolved {
   /** All but the keyspace, which a prepared statement was given when it was prepared. */
   readonly request: Request.Options
+  /** Not stamped by this client, whatever it does with others. */
+  readonly isServerStamped: boolean
   readonly keyspace: string | undefined
   /** What was said; `undefined`: the statement's text decides. */
   readonly idempotent: boolean | undefined
@@ -319,9 +321,10 @@ export const resolve = (
       ...(options.serialConsistency === undefined ? {} : { serialConsistency: options.serialConsistency }),
       ...(pageSize === undefined ? {} : { pageSize }),
       ...(options.pagingState === undefined ? {} : { pagingState: options.pagingState }),
-      ...(options.timestamp === undefined ? {} : { timestamp: options.timestamp }),
+      ...(options.timestamp === undefined || options.timestamp === "server" ? {} : { timestamp: options.timestamp }),
       ...(options.nowInSeconds === undefined ? {} : { nowInSeconds: options.nowInSeconds })
     },
+    isServerStamped: options.timestamp === "server",
     keyspace: options.keyspace ?? defaults.keyspace,
     idempotent: options.idempotent ?? defaults.idempotent,
     timeoutMillis: millis ?? defaults.timeoutMillis,

@@ -173,6 +173,8 @@ export interface Options {
   readonly connectTimeout?: Duration.Input | undefined
   /** For the handshake after it. Default 5 seconds. */
   readonly handshakeTimeout?: Duration.Input | undefined
+  /** How long a connection may be silent before its node is asked whether it lives. Default 30 seconds. */
+  readonly heartbeatInterval?: Duration.Input | undefined
   /** How long requests in flight hold up the end of the client. Default 5 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
   /** Rows of a page. Default 5000. */
@@ -578,9 +580,12 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
         ...(options.applicationName === undefined ? {} : { APPLICATION_NAME: options.applicationName }),
         ...(options.applicationVersion === undefined ? {} : { APPLICATION_VERSION: options.applicationVersion })
       },
-      limits: { maxInFlight: whole("maxInFlight", options.maxInFlight, Limits.defaults.maxInFlight, 1, 32_766) },
       connectTimeout: timeout("connectTimeout", options.connectTimeout, 5_000),
-      handshakeTimeout: timeout("handshakeTimeout", options.handshakeTimeout, 5_000)
+      handshakeTimeout: timeout("handshakeTimeout", options.handshakeTimeout, 5_000),
+      limits: {
+        maxInFlight: whole("maxInFlight", options.maxInFlight, Limits.defaults.maxInFlight, 1, 32_766),
+        heartbeatInterval: timeout("heartbeatInterval", options.heartbeatInterval, Limits.defaults.heartbeatInterval)
+      }
     },
     pool: {
       tls: tls === true ? {} : tls === false ? undefined : tls,
@@ -598,6 +603,7 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
         serialConsistency,
         pageSize: whole("pageSize", options.pageSize, 5_000, 1, 2 ** 31 - 1)
       },
+      isServerStamped: false,
       keyspace: undefined,
       idempotent: undefined,
       ...levelsOf(Consistency.isConsistency(consistency) ? consistency : "LOCAL_QUORUM"),

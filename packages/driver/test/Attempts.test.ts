@@ -68,6 +68,18 @@ describe("attempts", () => {
       assert.strictEqual(stamped.length, 2)
     }))
 
+  it.effect("are not made of a write that is left to the servers' clocks", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world()
+      const insert = yield* passing(cql.prepare(INSERT))
+      yield* passing(Effect.forEach(Array.from({ length: 30 }), () => cql.execute(insert, [Uuid.random(), 1])))
+      const seen = yield* executes(cluster, close)
+      const error = yield* passing(
+        Effect.flip(cql.execute(insert, [Uuid.random(), 1], { timestamp: "server" }))
+      )
+      assert.deepStrictEqual([error.outcome, seen.length], ["Ambiguous", 1])
+    }))
+
   it.effect("have the gravest outcome of them all, not the last", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* world()

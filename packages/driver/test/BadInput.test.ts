@@ -184,8 +184,14 @@ describe("bad input", () => {
         "hunter2"
       )
       assert.deepStrictEqual(
-        yield* issues({ requestTimeout: -5, schemaTimeout: 0, connectTimeout: "0 seconds", handshakeTimeout: -1 }),
-        ["connectTimeout", "handshakeTimeout", "requestTimeout", "schemaTimeout"]
+        yield* issues({
+          requestTimeout: -5,
+          schemaTimeout: 0,
+          connectTimeout: "0 seconds",
+          handshakeTimeout: -1,
+          heartbeatInterval: 0
+        }),
+        ["connectTimeout", "handshakeTimeout", "heartbeatInterval", "requestTimeout", "schemaTimeout"]
       )
       // Nothing is waited for, which is what tests want.
       yield* passing(

@@ -1,6 +1,6 @@
 /** Who stamps writes, and that the last one that was acknowledged is there. */
 import type { CqlClient } from "@effect-scylla/driver"
-import { Frame } from "@effect-scylla/protocol"
+import { Frame, Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
@@ -123,6 +123,24 @@ describe("what is stamped", () => {
       "a batch of counters",
       "none",
       (cql) => cql.execute("BEGIN COUNTER BATCH UPDATE ks.c SET n = n + 1 WHERE id = 1; APPLY BATCH")
+    ],
+    [
+      "a request that is left to the servers",
+      "none",
+      (cql) => cql.execute("UPDATE ks.t SET v = ? WHERE id = ?", [1, Uuid.random()], { timestamp: "server" })
+    ],
+    [
+      "a text that is left to the servers",
+      "none",
+      (cql) =>
+        cql.execute("INSERT INTO ks.t (id, v) VALUES (01020304-0506-4708-8910-111200000000, 1)", [], {
+          timestamp: "server"
+        })
+    ],
+    [
+      "a batch that is left to the servers",
+      "none",
+      (cql) => cql.batch([["UPDATE ks.t SET v = ? WHERE id = ?", [1, Uuid.random()]]], { timestamp: "server" })
     ],
     [
       "everything, where the servers stamp",

@@ -23,7 +23,7 @@ export const checkQueries = (queries: unknown): void => {
 
 const textOf = (item: Given, i: number): string => {
   const text = typeof item === "string" ? item : item?.query
-  if (typeof text !== "string" || text === "") throw new ArgumentError(`the query at ${i} of the batch is no text`)
+  if (typeof text !== "string") throw new ArgumentError(`the query at ${i} of the batch is no text`)
   return text
 }
 
@@ -61,19 +61,28 @@ const prepared = async ({ session, wanted }: Call, queries: ReadonlyArray<Given>
 
 const plain = async ({ session, wanted }: Call, queries: ReadonlyArray<Given>): Promise<Made> => {
   const { bindings, client } = session
-  const hints: ReadonlyArray<any> = Array.isArray(wanted.hints) ? wanted.hints : NOTHING
-  for (const each of hints) await client.metadata.adaptUserHints(client.keyspace, each)
-  const described = queries.map((item, i) => ({ query: textOf(item, i), params: paramsOf(item) ?? NOTHING }))
+  const hints = (wanted.hints ?? NOTHING) as ReadonlyArray<any>
+  for (const each of Array.isArray(hints) ? hints : NOTHING) await client.metadata.adaptUserHints(client.keyspace, each)
+  const described = queries.map((item, i) => {
+    const query = textOf(item, i)
+    if (query === "") throw new ArgumentError(`the query at ${i} of the batch is empty`)
+    return { query, params: paramsOf(item) ?? NOTHING }
+  })
   const items = described.map(({ params, query }, i): Item => {
     const values: Array<unknown> = []
     ;(params as ReadonlyArray<unknown>).forEach((value) => values.push(value))
-    return [query, bindings.encoded(values, (at) => hints[i]?.[at])]
+    // What has no length has no values.
+    return [
+      query,
+      bindings.encoded((params as ReadonlyArray<unknown>).length > 0 ? values : NOTHING, (at) => hints[i]?.[at])
+    ]
   })
   return { items, described, first: undefined }
 }
 
 /** Begins a batch. */
 export const start = (call: Call, queries: ReadonlyArray<Given>): void => {
+  call.begin()
   send(call, queries).catch((error: unknown) => call.refuse(error))
 }
 

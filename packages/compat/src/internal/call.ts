@@ -1,8 +1,7 @@
 import { type Attempt, CqlError, type CqlReason } from "@effect-scylla/driver/CqlError"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
 import type { ResultSet } from "@effect-scylla/driver/ResultSet"
-import { attemptError, byNode, fromCqlError } from "./errors.ts"
-import { addressOf } from "./hosts.ts"
+import { attemptError, byNode, fromCqlError, type Next } from "./errors.ts"
 import { stateOf, type Wanted } from "./requestOptions.ts"
 import type { Session } from "./session.ts"
 import { adaptNamedParamsPrepared, adaptNamedParamsWithHints, theirs } from "./theirs.ts"
@@ -10,7 +9,7 @@ import { columnsOf, typeInfoOf } from "./typeInfo.ts"
 import * as Watched from "./watched.ts"
 
 const TheirResultSet = (theirs.types as any).ResultSet
-const { DriverInternalError } = theirs.errors as any
+const { DriverInternalError, NoHostAvailableError } = theirs.errors as any
 
 const NO_VALUES: ReadonlyArray<unknown> = []
 /** What came with most answers. */
@@ -61,12 +60,14 @@ export class Call {
   /** As they were given. */
   readonly given: any
   wanted: Wanted
-  readonly rowCallback: ((n: number, row: unknown) => void) | undefined
+  readonly rowCallback: ((n: number, row: unknown, rowLength: number) => void) | undefined
   private readonly done: Done
   /** What a retry policy has chosen last. */
   consistency: number
   /** A retry policy wants no error, and no rows. */
   isIgnored = false
+  /** What a retry policy has said last of the next node. */
+  next: Next = "unwanted"
   /** Asked before it was known how many values there are. */
   private isExact = false
   /** When it was begun, where somebody wants to know how long it takes. */
@@ -79,7 +80,7 @@ export class Call {
     params: any,
     given: any,
     wanted: Wanted,
-    rowCallback: ((n: number, row: unknown) => void) | undefined,
+    rowCallback: ((n: number, row: unknown, rowLength: number) => void) | undefined,
     done: Done
   ) {
     this.session = session
@@ -92,12 +93,19 @@ export class Call {
     this.consistency = wanted.consistency
   }
 
+  /** From now on it takes its time. */
+  begin(): void {
+    if (this.session.isMeasured) this.begun = process.hrtime()
+  }
+
   /** Begins: what is wrong is told, never thrown. */
   start(): void {
     try {
-      if (this.session.isMeasured) this.begun = process.hrtime()
+      this.begin()
       if (typeof this.query !== "string") {
-        throw new (theirs.errors as any).ArgumentError(`a query is a text, got ${String(this.query)}`)
+        throw Object.assign(new TypeError(`a query is a text, got ${String(this.query)}`), {
+          code: "ERR_INVALID_ARG_TYPE"
+        })
       }
       if (this.wanted.isWatched) {
         if (!this.startUse()) Watched.start(this)
@@ -230,7 +238,7 @@ export class Call {
       meta: { columns: columnsOf(columns), pageState: pagingState === null ? undefined : bufferOf(pagingState) },
       flags: flagsOf(result)
     }
-    if (rowCallback !== undefined) { for (let i = 0; i < rows.length; i++) rowCallback(i, rows[i]) }
+    if (rowCallback !== undefined) { for (let i = 0; i < rows.length; i++) rowCallback(i, rows[i], rows.length) }
     const made = this.resultOf(response, result.coordinator, result)
     if (pagingState !== null) made.nextPageAsync = (state: unknown) => this.page(state)
     if (this.begun !== undefined || this.watched !== undefined || result.attempts.length > 0) this.measured(result)
@@ -247,11 +255,15 @@ export class Call {
     coordinator: { address: string; port: number },
     result: ResultSet<any> | undefined
   ): any {
-    const address = addressOf(coordinator)
     const attempts = result?.attempts ?? []
-    const tried: Record<string, Error | null> = attempts.length === 0 ? {} : byNode(attempts)
-    // The last failure of a node stays with it where the same one was asked again.
-    if (!(address in tried)) tried[address] = null
+    const { address, alone } = this.session.answerers.of(coordinator)
+    let tried: Record<string, Error | null>
+    if (attempts.length === 0) tried = { ...alone }
+    else {
+      tried = byNode(attempts)
+      // The last failure of a node stays with it where the same one was asked again.
+      if (!(address in tried)) tried[address] = null
+    }
     // Of a batch cassandra-driver does not tell it.
     const level = typeof this.query === "string" ? this.consistency : undefined
     return new TheirResultSet(response, address, tried, result?.speculations ?? 0, level, true)
@@ -280,7 +292,7 @@ export class Call {
         this.session,
         this.query,
         this.params,
-        { ...this.given, pageState: state },
+        this.given,
         wanted,
         this.rowCallback,
         (error, result) => error === null ? resolve(result) : reject(error)
@@ -302,7 +314,10 @@ export class Call {
       return this.exactly()
     }
     const made = error instanceof CqlError
-      ? fromCqlError(error, typeof this.query === "string" ? { query: this.query } : {})
+      ? fromCqlError(error, {
+        query: typeof this.query === "string" ? this.query : undefined,
+        next: this.next
+      })
       : error
     if (this.isIgnored && error instanceof CqlError) {
       const [host = ""] = error.attempts?.slice(-1).map(({ node }) => node) ?? []
@@ -320,9 +335,14 @@ export class Call {
     this.noteRetried(attempts.slice(0, -1))
     const { metrics } = this.session.client
     const latency = process.hrtime(this.begun)
-    countError(metrics, reason, made)
+    const last = attempts.at(-1)
+    // Nobody was left to be asked after it: it is told like those before it.
+    const isGoing = last !== undefined && made instanceof NoHostAvailableError
+    const own = isGoing ? attemptError(reason, last.node, last.sent) : made
+    countError(metrics, reason, own)
+    if (isGoing) countRetry(metrics, reason, own)
     if ("code" in reason) metrics.onResponse(latency)
-    this.watched?.failed(attempts.at(-1)?.node, made, latency)
+    this.watched?.failed(last?.node, own, latency)
   }
 
   /** Attempts that failed before the request went on. */
@@ -369,5 +389,4 @@ export class Call {
 }
 
 /** No engine: the client was shut down meanwhile. */
-export const notConnected = (): Error =>
-  new (theirs.errors as any).NoHostAvailableError(null, "the client is not connected, or was shut down")
+export const notConnected = (): Error => new NoHostAvailableError(null, "the client is not connected, or was shut down")

@@ -1,5 +1,6 @@
 import * as Batch from "./batch.ts"
 import { Call, type Done } from "./call.ts"
+import { unknownProfile } from "./requestOptions.ts"
 import { Session } from "./session.ts"
 import { theirs } from "./theirs.ts"
 
@@ -20,9 +21,10 @@ const placed = (done: Done): Done => {
   }
 }
 
-/** Told in a turn of its own, so that what it throws is nobody else's. */
+/** Told in a turn of its own, so that what it throws is nobody else's; so is what is no function. */
 const later = (callback: Callback): Done => (error, result) => {
-  if (error === null) process.nextTick(callback, null, result)
+  if (typeof callback !== "function") process.nextTick(() => (callback as Callback)(error, result))
+  else if (error === null) process.nextTick(callback, null, result)
   else process.nextTick(callback, error)
 }
 
@@ -70,6 +72,8 @@ class Methods extends TheirClient {
     }
     // Somebody wants to see every execution: instrumentations put themselves there.
     if (this._execute !== ownExecute) return super.execute(query, params, options, callback)
+    const odd = this._unknownProfile(options)
+    if (odd !== undefined) return callback ? callback(odd) : Promise.reject(odd)
     if (callback) return void this._begin(query, params, options, undefined, later(callback))
     return new Promise((resolve, reject) => {
       this._begin(query, params, options, undefined, (error: Error | null, result: any) => {
@@ -85,24 +89,31 @@ class Methods extends TheirClient {
     const pageState = executionOptions.getPageState()
     const rowCallback = executionOptions.getRowCallback() ?? undefined
     return new Promise((resolve, reject) => {
-      const options = pageState === undefined || pageState === null ? given : { ...given, pageState }
-      this._begin(query, params, options, rowCallback, (error: Error | null, result: any) => {
-        if (error === null) resolve(result)
-        else reject(error)
-      })
+      const done = (error: Error | null, result: any): void => error === null ? resolve(result) : reject(error)
+      this._begin(query, params, given, rowCallback, done, pageState)
     })
   }
 
+  /** Said at once, whether it is connected or not. */
+  _unknownProfile(options: any): Error | undefined {
+    if (!options || options.executionProfile === undefined) return undefined
+    return this.profileManager.getProfile(options.executionProfile) ? undefined : unknownProfile(options)
+  }
+
   /** A call, once there is a connection. */
-  _begin(query: string, params: any, options: any, rowCallback: any, done: Done): void {
+  _begin(query: string, params: any, options: any, rowCallback: any, done: Done, pageState?: unknown): void {
     if (!this.connected) {
-      this._connect().then(() => this._begin(query, params, options, rowCallback, done), done)
+      this._connect().then(() => this._begin(query, params, options, rowCallback, done, pageState), done)
       return
     }
     const session: Session = this._session
     let call: Call
     try {
-      const wanted = session.requests.of(options)
+      const wanted = session.requests.of(
+        pageState === undefined || pageState === null
+          ? options
+          : Object.create(options, { pageState: { value: pageState } })
+      )
       call = new Call(session, query, params, options, wanted, rowCallback, wanted.isCapturing ? placed(done) : done)
     } catch (error) {
       return done(error as Error)
@@ -144,11 +155,11 @@ class Methods extends TheirClient {
     await this._session.shutdown()
   }
 
-  executeGraph(...args: ReadonlyArray<any>): any {
+  executeGraph(_query: unknown, parameters: unknown, options: unknown, callback: unknown): any {
     const error = new NotSupportedError("graphs are of DataStax Enterprise, which @effect-scylla/compat does not speak")
-    const callback = args.find((arg) => typeof arg === "function")
+    callback = [callback, options, parameters].find((arg) => typeof arg === "function")
     if (callback === undefined) return Promise.reject(error)
-    process.nextTick(callback, error)
+    process.nextTick(callback as Callback, error)
   }
 }
 

@@ -59,7 +59,10 @@ export const check = ({ given, filled }: Given): void => {
       ]
     ] as const
   ) only(`socketOptions.${name}`, value, usual, why)
-  only("pooling.heartBeatInterval", pooling.heartBeatInterval, 30_000, "idle connections are probed every 30 seconds")
+  const { heartBeatInterval = 0 } = pooling
+  if (heartBeatInterval !== null && !(Number(heartBeatInterval) >= 0)) {
+    refuse("pooling.heartBeatInterval", `milliseconds, or 0 for none, got ${String(heartBeatInterval)}`)
+  }
   only("protocolOptions.noCompact", protocolOptions.noCompact, false, "the NO_COMPACT startup option is not sent")
   const { maxVersion } = protocolOptions
   if (maxVersion === 1 || maxVersion === 2) {
@@ -126,7 +129,10 @@ const datacenterOf = (filled: any): string | undefined => {
 const FOREVER = 2_000_000_000
 
 /** Milliseconds of a request, of which none means that there is no end. */
-export const timeoutOf = (millis: number): number => millis > 0 ? millis : FOREVER
+export const timeoutOf = (millis: number): number => millis > 0 ? Math.min(millis, FOREVER) : FOREVER
+
+/** Milliseconds of silence before a node is asked whether it lives; 0: it is not asked. */
+const heartbeatOf = ({ pooling: { heartBeatInterval } }: any): number => timeoutOf(Number(heartBeatInterval ?? 0))
 
 const poolingOf = ({ pooling = {} }: any): Pick<Options, "connections" | "maxInFlight"> => {
   const count = pooling.coreConnectionsPerHost?.[0]
@@ -160,6 +166,7 @@ export const engineOptions = (
     // cassandra-driver verifies no certificate unless it is told to.
     ...(sslOptions === undefined || sslOptions === null ? {} : { tls: { rejectUnauthorized: false, ...sslOptions } }),
     ...poolingOf(given),
+    heartbeatInterval: heartbeatOf(filled),
     addressTranslator: translatorOf(policies.addressResolution),
     ...(isOwnReconnection && policies.reconnection instanceof reconnection.ReconnectionPolicy
       ? { reconnect: scheduleOf(policies.reconnection) }

@@ -2,14 +2,19 @@ import type { Attempt, CqlError, CqlReason } from "@effect-scylla/driver/CqlErro
 import * as Consistency from "@effect-scylla/protocol/Consistency"
 import { theirs } from "./theirs.ts"
 
-const { ArgumentError, AuthenticationError, BusyConnectionError, DriverInternalError, NoHostAvailableError } = theirs
+const { ArgumentError, AuthenticationError, BusyConnectionError, DriverError, DriverInternalError } = theirs
   .errors as any
-const { OperationTimedOutError, ResponseError } = theirs.errors as any
+const { NoHostAvailableError, OperationTimedOutError, ResponseError } = theirs.errors as any
+
+/** Whether a retry policy wants the next node of the plan, and whether there is one. */
+export type Next = "unwanted" | "wanted" | "nobody"
 
 /** What a request's error is told of besides the reason. */
 export interface Context {
   /** The text of a single statement. */
   readonly query?: string | undefined
+  /** What a policy has said of the next node. */
+  readonly next?: Next | undefined
 }
 
 /** The reason why, without being shown among the properties: that is how `new Error(message, { cause })` has it. */
@@ -27,8 +32,22 @@ const LOST: ReadonlySet<string> = new Set([
   "ProtocolViolation"
 ])
 
-const socketError = (reason: CqlReason, sent: boolean): Error =>
-  Object.assign(new Error(reason.message), { isSocketError: true, ...(sent ? {} : { requestNotWritten: true }) })
+/** `ECONNREFUSED` and the like, where the system has said so. */
+const systemCode = (reason: CqlReason): object => {
+  for (let cause: any = reason; cause instanceof Error || cause === reason; cause = cause.cause) {
+    if (typeof cause?.code === "string") return { code: cause.code }
+    if (cause?.cause === undefined) break
+  }
+  return {}
+}
+
+/** A connection that ends is told by the driver, one that is not made by the system: with its code. */
+const socketError = (reason: CqlReason, sent: boolean): Error => {
+  const error = LOST.has(reason._tag)
+    ? new DriverError(reason.message)
+    : Object.assign(new Error(reason.message), systemCode(reason))
+  return Object.assign(error, { isSocketError: true, ...(sent ? {} : { requestNotWritten: true }) })
+}
 
 /** What a server answered, with the numbers that came with it under the names that programs look for. */
 const responseError = (reason: CqlReason & { readonly code: number }): Error => {
@@ -166,7 +185,7 @@ const isNobody = ({ attempts = [], reason: { _tag } }: CqlError): boolean =>
   (PASSING.has(_tag) && attempts.at(-1)?.decision === "NextNode")
 
 /** The error of `cassandra-driver` that says the same, with ours as its `cause`. */
-export const fromCqlError = (error: CqlError, { query }: Context = {}): Error => {
+export const fromCqlError = (error: CqlError, { next, query }: Context = {}): Error => {
   const { attempts = [], reason } = error
   if (reason._tag === "NoContactPoint") {
     const inner: Record<string, Error> = {}
@@ -175,7 +194,10 @@ export const fromCqlError = (error: CqlError, { query }: Context = {}): Error =>
     }
     return because(new NoHostAvailableError(inner), error)
   }
-  if (isNobody(error)) return because(new NoHostAvailableError(byNode(attempts)), error)
+  const isGoingOn = next === "nobody" || (next === "wanted" && attempts.at(-1)?.decision === "NextNode")
+  if (isNobody(error) || isGoingOn) {
+    return because(new NoHostAvailableError(byNode(attempts)), error)
+  }
   const last = attempts.at(-1)
   const made = attemptError(reason, last?.node, last?.sent ?? false)
   // What a caller's value made an encoder throw is the caller's error: it stays as it is.

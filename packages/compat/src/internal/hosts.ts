@@ -51,7 +51,7 @@ export class Host extends TheirHost {
     this["emit"]("down")
   }
 
-  setUp(): void {
+  setUp(_clearReconnection?: unknown): void {
     if (this["setDownAt"] === 0) return
     this["setDownAt"] = 0
     this["isUpSince"] = Date.now()
@@ -73,7 +73,7 @@ export class Host extends TheirHost {
   getActiveConnection(): null {
     return null
   }
-  borrowConnection(): never {
+  borrowConnection(_previous?: unknown): never {
     throw new theirs.errors.NotSupportedError(
       "connections of @effect-scylla/compat are the engine's: none can be borrowed"
     )

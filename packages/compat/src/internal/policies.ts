@@ -1,8 +1,9 @@
 import type * as Balancing from "@effect-scylla/driver/Balancing"
 import type { Attempted, Policy as RetryPolicy, Verdict } from "@effect-scylla/driver/RetryPolicy"
+import type * as Snapshot from "@effect-scylla/driver/Snapshot"
 import * as Consistency from "@effect-scylla/protocol/Consistency"
-import { attemptError } from "./errors.ts"
-import type { Host } from "./hosts.ts"
+import { attemptError, type Next } from "./errors.ts"
+import { addressOf, type Host } from "./hosts.ts"
 import { theirs } from "./theirs.ts"
 
 const { loadBalancing, retry } = theirs.policies as any
@@ -52,6 +53,10 @@ export interface Asking {
   /** Told of another level of consistency, by its code. */
   readonly onLevel: (consistency: number) => void
   readonly onIgnore: (error: Error) => void
+  /** The nodes that may be asked; `undefined` where a plan says which, and when there are no more. */
+  readonly nodes: (() => ReadonlyArray<Snapshot.Node>) | undefined
+  /** Told of the next node of the plan each time that the policy is asked. */
+  readonly onNext: (next: Next) => void
 }
 
 const LOST: ReadonlySet<string> = new Set([
@@ -99,24 +104,38 @@ const asked = ({ executionOptions, policy, query }: Asking, attempted: Attempted
 }
 
 /** A retry policy of `cassandra-driver`, or of a user, for one request. */
-export const retryOf = (asking: Asking): RetryPolicy => ({
-  decide: (attempted): Verdict => {
-    const { reason, sent } = attempted
-    // What was not sent is for nobody to decide: it goes on where there is somebody.
-    if (!sent) return { decision: attempted.proposed }
-    const error = attemptError(reason, undefined, sent)
-    const { decision, consistency, useCurrentHost } = asked(asking, attempted, error) ?? { decision: 0 }
-    if (decision === retry.RetryPolicy.retryDecision.ignore) {
-      asking.onIgnore(error)
-      return { decision: "Fail" }
-    }
-    if (decision !== retry.RetryPolicy.retryDecision.retry) return { decision: "Fail" }
-    if (typeof consistency === "number") asking.onLevel(consistency)
-    return {
-      decision: useCurrentHost === false ? "NextNode" : "SameNode",
-      delay: 0,
-      ...(typeof consistency === "number" ? { consistency: Consistency.fromCode(consistency) } : {}),
-      ...(asking.isUnsafe ? { evenIfItIsAppliedTwice: true } : {})
+export const retryOf = (asking: Asking): RetryPolicy => {
+  const tried = new Set<string>()
+  /** A plan has each node once: the engine by itself would begin anew. */
+  const isLast = ({ address, port }: { readonly address: string; readonly port: number }): boolean => {
+    tried.add(addressOf({ address, port }))
+    return asking.nodes?.().every((node) => tried.has(addressOf(node)) || node.pool?.isUp !== true) === true
+  }
+  return {
+    decide: (attempted): Verdict => {
+      const { node, reason, sent } = attempted
+      asking.onNext("unwanted")
+      // What was not sent is for nobody to decide: it goes on where there is somebody.
+      if (!sent) return { decision: attempted.proposed }
+      const error = attemptError(reason, undefined, sent)
+      const { decision, consistency, useCurrentHost } = asked(asking, attempted, error) ?? { decision: 0 }
+      if (decision === retry.RetryPolicy.retryDecision.ignore) {
+        asking.onIgnore(error)
+        return { decision: "Fail" }
+      }
+      if (decision !== retry.RetryPolicy.retryDecision.retry) return { decision: "Fail" }
+      if (useCurrentHost === false) {
+        const isDone = isLast(node)
+        asking.onNext(isDone ? "nobody" : "wanted")
+        if (isDone) return { decision: "Fail" }
+      }
+      if (typeof consistency === "number") asking.onLevel(consistency)
+      return {
+        decision: useCurrentHost === false ? "NextNode" : "SameNode",
+        delay: 0,
+        ...(typeof consistency === "number" ? { consistency: Consistency.fromCode(consistency) } : {}),
+        ...(asking.isUnsafe ? { evenIfItIsAppliedTwice: true } : {})
+      }
     }
   }
-})
+}

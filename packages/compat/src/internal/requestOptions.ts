@@ -34,9 +34,12 @@ const levelOf = (code: unknown, what: string): Consistency.Consistency => {
   }
 }
 
+export const unknownProfile = ({ executionProfile }: { readonly executionProfile?: unknown }): Error =>
+  new ArgumentError(`Execution profile "${String(executionProfile)}" not found`)
+
 /** Microseconds as the engine takes them. */
 export const microsOf = (timestamp: unknown): bigint => {
-  if (typeof timestamp === "number") return BigInt(Math.trunc(timestamp))
+  if (typeof timestamp === "number" && Number.isFinite(timestamp)) return BigInt(Math.trunc(timestamp))
   if (timestamp instanceof Long) return BigInt((timestamp as any).toString())
   throw new ArgumentError(`timestamp is a Number or a Long of microseconds, got ${String(timestamp)}`)
 }
@@ -47,13 +50,29 @@ const payloadOf = (payload: any): NonNullable<ExecuteOptions["customPayload"]> =
   return found
 }
 
-/** Bytes of a state, which may come as the text of `result.pageState`. */
-export const stateOf = (state: unknown): Uint8Array | undefined =>
-  state === undefined || state === null
-    ? undefined
-    : typeof state === "string"
-    ? Buffer.from(state, "hex")
-    : state as Uint8Array
+/** Bytes of a state, which may come as the text of `result.pageState`. Throws for what servers would choke on. */
+export const stateOf = (state: unknown): Uint8Array | undefined => {
+  if (state === undefined || state === null) return undefined
+  if (typeof state === "string") return Buffer.from(state, "hex")
+  if (state instanceof Uint8Array) return state
+  throw new ArgumentError(`pageState is a text or a Buffer, got ${String(state)}`)
+}
+
+/** The node that is to be asked. */
+const targetOf = (host: any): NonNullable<ExecuteOptions["target"]> => {
+  if (host.hostId === undefined) throw new ArgumentError(`host is one of client.hosts, got ${String(host)}`)
+  return { hostId: String(host.hostId) }
+}
+
+/** What a call may be given; by the way of an object, a getter of a class as well. */
+const isUsual = (given: any): boolean =>
+  given.consistency === undefined && given.fetchSize === undefined && given.isIdempotent === undefined &&
+  given.hints === undefined && given.pageState === undefined && given.readTimeout === undefined &&
+  given.serialConsistency === undefined && given.timestamp === undefined && given.executionProfile === undefined &&
+  given.keyspace === undefined && given.host === undefined && given.retry === undefined &&
+  given.routingKey === undefined && given.routingIndexes === undefined && given.routingNames === undefined &&
+  given.traceQuery === undefined && given.customPayload === undefined && given.captureStackTrace === undefined &&
+  given.executeAs === undefined && given.graphOptions === undefined
 
 /** What a client's defaults are, which do not change once it is connected. */
 export class RequestOptions {
@@ -71,7 +90,7 @@ export class RequestOptions {
   of(given: any): Wanted {
     const usual = this.usual ??= [this.read({ prepare: false }), this.read({ prepare: true })]
     if (given === undefined || given === null) return usual[this.client.options.queryOptions.prepare === true ? 1 : 0]
-    for (const name in given) if (name !== "prepare") return this.read(given)
+    if (!isUsual(given)) return this.read(given)
     return usual[first(given.prepare, this.client.options.queryOptions.prepare) ? 1 : 0]
   }
 
@@ -79,7 +98,7 @@ export class RequestOptions {
     const { options, profileManager } = this.client
     const defaults = options.queryOptions
     const profile = profileManager.getProfile(given.executionProfile)
-    if (!profile) throw new ArgumentError(`Execution profile "${given.executionProfile}" not found`)
+    if (!profile) throw unknownProfile(given)
     if (given.graphOptions !== undefined || given.executeAs !== undefined) {
       throw new NotSupportedError(
         `${
@@ -101,18 +120,14 @@ export class RequestOptions {
     }
     if (serial) engine.serialConsistency = levelOf(serial, "serialConsistency") as Consistency.SerialConsistency
     if (idempotent !== undefined && idempotent !== null) engine.idempotent = Boolean(idempotent)
-    if (readTimeout !== undefined && readTimeout !== null) engine.timeout = timeoutOf(readTimeout)
+    if (readTimeout !== undefined && readTimeout !== null) engine.timeout = timeoutOf(Number(readTimeout))
     if (customPayload) engine.customPayload = payloadOf(customPayload)
     if (first(given.traceQuery, defaults.traceQuery)) engine.tracing = true
-    if (given.host) engine.target = { hostId: String(given.host.hostId) }
+    if (given.host) engine.target = targetOf(given.host)
     const state = stateOf(given.pageState)
     if (state !== undefined) engine.pagingState = state
-    if (given.timestamp === null && options.policies.timestampGeneration !== null) {
-      throw new NotSupportedError(
-        "timestamp: null, for the server's own time, is of a whole client here: policies.timestampGeneration: null"
-      )
-    }
-    if (given.timestamp !== undefined && given.timestamp !== null) engine.timestamp = microsOf(given.timestamp)
+    if (given.timestamp === null) engine.timestamp = "server"
+    else if (given.timestamp !== undefined) engine.timestamp = microsOf(given.timestamp)
     // Before v5 it is for routing alone, which knows the keyspace of a prepared statement.
     if (given.keyspace && this.client.controlConnection.protocolVersion >= 5) engine.keyspace = given.keyspace
     const speculation = options.policies.speculativeExecution

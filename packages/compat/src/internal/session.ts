@@ -1,5 +1,6 @@
 import type { CqlError } from "@effect-scylla/driver/CqlError"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
+import { Answerers } from "./answerers.ts"
 import { check, engineOptions, generatorOf, type Given } from "./clientOptions.ts"
 import { Control } from "./control.ts"
 import { type Engine, open } from "./engine.ts"
@@ -15,6 +16,9 @@ const { distance, responseErrorCodes } = theirs.types as any
 /** Statements that are known by their texts, for values by name and other things that need their columns. */
 const KEPT = 500
 
+/** How the engine says, once in a while, what servers warn of. */
+const SERVER_WARNS = /^\S+:\d+ warns: /
+
 /** What a client has behind what its users see. */
 export class Session {
   readonly client: any
@@ -23,6 +27,7 @@ export class Session {
   readonly bindings: Bindings
   readonly control: Control
   readonly requests: RequestOptions
+  readonly answerers = new Answerers()
   /** A user's own, that has to be asked for the time of each request. */
   readonly generator: { next(client: unknown): unknown } | undefined
   engine: Engine | undefined = undefined
@@ -118,7 +123,10 @@ export class Session {
       (node) => this.isWanted(node)
     )
     try {
-      return await open(options, (level, message) => client.log(level, message))
+      return await open(options, (level, message) => {
+        // What servers warn of is told with each answer.
+        if (level !== "warning" || !SERVER_WARNS.test(message)) client.log(level, message)
+      })
     } catch (error) {
       const { _tag } = (error as CqlError).reason ?? {}
       if (_tag === "AuthenticationFailed" || _tag === "BadCredentials") client.metrics.onAuthenticationError(error)

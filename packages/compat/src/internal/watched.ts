@@ -1,6 +1,7 @@
 import type { ExecuteOptions } from "@effect-scylla/driver/ExecuteOptions"
 import type { Prepared } from "@effect-scylla/driver/Prepared"
 import type { Coordinator } from "@effect-scylla/driver/ResultSet"
+import type { Next } from "./errors.ts"
 import { addressOf } from "./hosts.ts"
 import { balancingOf, isDefaultBalancing, isDefaultRetry, retryOf } from "./policies.ts"
 import { microsOf, type Wanted } from "./requestOptions.ts"
@@ -39,6 +40,7 @@ export interface Watchable {
   wanted: Wanted
   consistency: number
   isIgnored: boolean
+  next: Next
   watched: Watched | undefined
   readonly guessed: () => unknown
   readonly send: (statement: Prepared | string, values: any) => void
@@ -65,8 +67,9 @@ const planOf = (session: Session, policy: any, executionOptions: any): Promise<a
 const stamp = (session: Session, executionOptions: any, engine: Mutable<ExecuteOptions>): void => {
   const { client, generator } = session
   const given = executionOptions.getTimestamp()
-  const made = given !== undefined && given !== null ? given : generator?.next(client)
-  if (made !== undefined && made !== null) engine.timestamp = microsOf(made)
+  const made = given === undefined ? generator?.next(client) : given
+  if (made === null) engine.timestamp = "server"
+  else if (made !== undefined) engine.timestamp = microsOf(made)
   // Asked once for each request.
   executionOptions.getOrGenerateTimestamp = () =>
     made ?? (client.options.policies.timestampGeneration === null ? null : (theirs.types as any).Long.ZERO)
@@ -97,9 +100,15 @@ const judge = (call: Watchable, executionOptions: any, engine: Mutable<ExecuteOp
   const { metrics } = client
   engine.retry = retryOf({
     policy,
-    query: call.query,
+    query: typeof call.query === "string" ? call.query : undefined,
     executionOptions,
     isUnsafe: given.compat?.unsafeRetries === true,
+    nodes: engine.balancing === undefined && engine.target === undefined
+      ? () => call.session.engine?.cql.cluster().local ?? []
+      : undefined,
+    onNext: (next) => {
+      call.next = next
+    },
     onLevel: (consistency) => {
       call.consistency = consistency
     },
@@ -130,12 +139,21 @@ const speculate = (session: Session, query: unknown, engine: Mutable<ExecuteOpti
 const describe = (item: any): object =>
   typeof item === "string" ? { query: item, params: undefined } : { query: item.query, params: item.params }
 
+/** None where it cannot be written: the tracker hears of that as well. */
+const lengthOf = (length: () => number): number => {
+  try {
+    return length()
+  } catch {
+    return 0
+  }
+}
+
 /** The tracker of the client, if it has one. */
 const watch = (call: Watchable, executionOptions: any, params: unknown, length: () => number): void => {
   const { client } = call.session
   const tracker = client.options.requestTracker
   if (tracker === null) return
-  const requestLength = length()
+  const requestLength = lengthOf(length)
   const query = typeof call.query === "string" ? call.query : call.query.map(describe)
   const hostOf = (address: string | undefined) => client.hosts.get(address) ?? client.controlConnection.host
   call.watched = {
@@ -146,7 +164,8 @@ const watch = (call: Watchable, executionOptions: any, params: unknown, length: 
         params,
         executionOptions,
         requestLength,
-        bytes,
+        // An answer without anything in it says that it is one.
+        Math.max(4, bytes),
         latency
       ),
     failed: (node, made, latency) =>
@@ -220,6 +239,8 @@ const startPlain = async (call: Watchable, executionOptions: any, engine: Mutabl
 export const start = (call: Watchable): void => {
   const executionOptions = TheirExecutionOptions.create(call.given, call.session.client, call.rowCallback)
   const engine: Mutable<ExecuteOptions> = { ...call.wanted.engine }
+  // What was given stays as it was, page after page.
+  if (engine.pagingState) executionOptions.setPageState(Buffer.from(engine.pagingState))
   const begin = call.wanted.isPrepared ? startPrepared : startPlain
   begin(call, executionOptions, engine).catch((error: unknown) => call.refuse(error))
 }

@@ -174,7 +174,8 @@ export class Core extends Router {
 
   /** Whether this client stamps such a statement: where the caller gives no time of its own. */
   stamps(kind: StatementKind.StatementKind, options: Resolved): boolean {
-    return this.clientTimestamps && StatementKind.takesTimestamp(kind) && options.request.timestamp === undefined
+    return this.clientTimestamps && !options.isServerStamped && StatementKind.takesTimestamp(kind) &&
+      options.request.timestamp === undefined
   }
 
   /**

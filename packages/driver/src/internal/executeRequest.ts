@@ -236,7 +236,8 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
     if (subject.form === "batch" && subject.isAllowed) return true
     // Servers of a strongly consistent keyspace stamp writes themselves, each time anew.
     if (subject.form === "batch" ? subject.isGlobal : this.prepared?.isGlobal === true) return false
-    return (core.clientTimestamps || options.request.timestamp !== undefined) && subject.isCertain
+    const isStamped = options.request.timestamp !== undefined || (core.clientTimestamps && !options.isServerStamped)
+    return isStamped && subject.isCertain
   }
 
   /** Also when it is evaluated again: what its text says holds for one timestamp only, and that draws another. */
