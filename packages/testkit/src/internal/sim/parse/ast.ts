@@ -39,6 +39,15 @@ export type Expression =
   | { readonly _tag: "Term"; readonly term: Term }
   | Call<Expression>
   | Arithmetic<Expression>
+  /** `[a, b]`, `(a, 1)`, `{a: b}` of what is not constant alone; `names` of what may be fields of a user-defined type. */
+  | {
+    readonly _tag: "Literal"
+    readonly of: "List" | "Set" | "Map" | "Tuple"
+    readonly items: ReadonlyArray<Expression>
+    readonly names?: ReadonlyArray<string | undefined>
+  }
+  /** `(list<int>) [a, b]` */
+  | { readonly _tag: "Typed"; readonly type: TypeNode; readonly of: Expression }
   /** `count(*)`, `count(1)`. */
   | { readonly _tag: "CountRows" }
   /** `-v`, of Cassandra. */

@@ -92,7 +92,7 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
   let keys = 0
   c.expectOp("(")
   do {
-    if (c.isKeyword("primary") && c.isKeyword("key", 1) && c.isOp("(", 2)) {
+    if (c.isKeyword("primary") && c.isKeyword("key", 1) && (c.isOp("(", 2) || c.product === "cassandra")) {
       keys++
       const key = primaryKey(c)
       partitionKey.push(...key.partitionKey)
@@ -103,6 +103,7 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
     // A word that is no name ends the columns, behind the first of them.
     if (columns.length > 0 && kind === "ident" && (isReserved(text) || c.isReservedColumn(text))) c.expectOp(")")
     const type = c.peek(1)
+    if (c.product === "cassandra" && type.text === "primary" && c.isKeyword("key", 2)) return c.fail(type)
     const column = definition(c)
     if (isOver(type) && !endsColumn(c)) return c.product === "scylla" ? c.fail(type) : c.fail(c.token, type)
     columns.push(column)

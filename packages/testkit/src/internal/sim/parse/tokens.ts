@@ -357,6 +357,9 @@ export class Cursor {
       case "int":
         return { _tag: "Constant", kind: "INTEGER", text: token.text }
       case "float":
+        if (/^-(?:nan|infinity)$/i.test(token.text)) {
+          return { _tag: "Constant", kind: "FLOAT", text: /nan/i.test(token.text) ? "NaN" : "-Infinity" }
+        }
         // Cassandra makes doubles of them as soon as it reads them.
         if (this.product === "cassandra" && !Number.isFinite(Number(token.text))) {
           throw syntax(

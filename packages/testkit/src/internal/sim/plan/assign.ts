@@ -30,6 +30,8 @@ export interface Assigned {
   /** Throws for a row that does not take it. */
   readonly check?: ((row: Row | undefined) => void) | undefined
   readonly writes: (row: Row | undefined) => ReadonlyArray<Write>
+  /** Whether what is written depends on the row as it is. */
+  readonly reads?: true
   readonly counter?: { readonly slot: number; readonly delta: bigint } | undefined
 }
 
@@ -177,6 +179,8 @@ export const addTo = (
     throw invalid(
       cql._tag === "List" || cql._tag === "Set" || cql._tag === "Map"
         ? `Invalid operation (${text(column, term, how, variables)}) for frozen collection column ${name}`
+        : variables.product === "cassandra" && how === "+" && (cql._tag === "Tuple" || cql._tag === "Udt")
+        ? `Invalid operation (${text(column, term, how, variables)}) for tuple column ${name}`
         : `Invalid operation (${text(column, term, how, variables)}) for non counter column ${name}`
     )
   }
@@ -243,6 +247,7 @@ const removeByValue = (column: Column, layout: Layout, bytes: Uint8Array, stamp:
   const compare = (cql._tag === "List" ? comparatorOf(cql.element) : undefined) ?? compareBytes
   const gone = elements(bytes)
   return {
+    reads: true,
     writes: (row) => {
       const living = row?.complex(column)?.living(stamp.now) ?? []
       const paths = living.filter(({ value }) => gone.some((each) => compare(each, value) === 0))
@@ -321,6 +326,7 @@ export const assignElement = (
             throw invalid(`List index ${place} out of bound, list has size ${length}`)
           }
         },
+        reads: true,
         writes: (row) => {
           const found = living(row)[place]
           if (found === undefined) return []

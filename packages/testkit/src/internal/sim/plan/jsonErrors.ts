@@ -115,6 +115,11 @@ const reasonOf = (type: CqlType.CqlType, json: Json): string | undefined => {
         ? `Tuple contains extra items (expected ${length}): ${shown(json as Json)}`
         : undefined
     }
+    case "Udt": {
+      if (!(json instanceof Map)) return got("a map")
+      const unknown = [...json.keys()].find((key) => !type.fields.some(({ name }) => name === key))
+      return unknown === undefined ? undefined : `Unknown field '${unknown}' in value of user defined type ${type.name}`
+    }
     case "Vector":
       if (!Array.isArray(json)) return got("a list")
       return json.includes(null)

@@ -44,7 +44,8 @@ const NUMERIC: ReadonlyArray<CqlType.ScalarName> = [
 
 /** Half to the greater side, as Java rounds doubles; half away from zero, as it rounds decimals. */
 const roundDecimal = (value: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
-  if (value.scale <= 0) return value
+  // It is a whole number afterwards, with all its digits.
+  if (value.scale <= 0) return BigDecimal.make(value.value * 10n ** BigInt(-value.scale), 0)
   const size = 10n ** BigInt(value.scale)
   const magnitude = value.value < 0n ? -value.value : value.value
   const rounded = (magnitude + size / 2n) / size

@@ -2,12 +2,13 @@
 import { decode, encode } from "@effect-scylla/protocol/Codec"
 import { type CqlType, format, isSame, scalar, type ScalarName } from "@effect-scylla/protocol/CqlType"
 import type { RawValue } from "@effect-scylla/protocol/Request"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid } from "../failure.ts"
 import type { Term, TypeNode } from "../parse/ast.ts"
 import type { Product } from "../parse/product.ts"
 import { checkOf, collection, int64, normalize, record } from "../storage/values.ts"
-import { besideOf, operationOf } from "./arithmetic.ts"
+import { type Operand, type Resolved as Operation, resolveOperation } from "./arithmetic.ts"
 import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
 import { encodeConstant, fitsConstant } from "./literals.ts"
 import { readJson } from "./readJson.ts"
@@ -67,7 +68,8 @@ export const textOf = (term: Term, product: Product): string => {
   }
 }
 
-const nameOf = (node: TypeNode): string =>
+/** A type as it is written. */
+export const nameOf = (node: TypeNode): string =>
   node._tag === "Name"
     ? node.name
     : node._tag === "Vector"
@@ -127,10 +129,14 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
       const found = resolveCall(term, variables)
       return serves(found.type, type, variables.product)
     }
-    case "Arithmetic": {
-      const of = typeOf(term, variables)
-      return of === undefined ? fits(term.left, type, variables) : serves(of, type, variables.product)
-    }
+    case "Arithmetic":
+      try {
+        return serves(operationOf(term, variables, type).type, type, variables.product)
+      } catch (thrown) {
+        // What is wrong with it is said where it is computed.
+        if (thrown instanceof ServerError.InvalidRequest) return "weak"
+        throw thrown
+      }
     case "List":
       if (type._tag === "Vector") {
         return term.items.length === type.dimension && all(term.items, type.element) !== "no" ? "weak" : "no"
@@ -162,45 +168,42 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
   }
 }
 
-/** The type that a term has by itself. */
-const typeOf = (term: Term, variables: Variables): CqlType | undefined => {
-  switch (term._tag) {
-    case "Hint":
-      return variables.type(term.type)
-    case "Call":
-      return isFromJson(term, variables) ? undefined : resolveCall(term, variables).type
-    case "Arithmetic": {
-      const left = typeOf(term.left, variables)
-      const right = typeOf(term.right, variables)
-      if (left === undefined && right === undefined) return undefined
-      return operationOf(term.op, left ?? right!, right ?? besideOf(left!)).type
-    }
-    default:
-      return undefined
-  }
-}
+const operandOf = (term: Term, variables: Variables): Operand => ({
+  text: textOf(term, variables.product),
+  fits: (type) => fits(term, type, variables)
+})
 
-/** What two terms come to. Those without a type are of that of the other one, or of the one that is wanted. */
+/** The operation of two terms, whose result may have to be of a type. */
+const operationOf = (
+  { left, op, right }: Extract<Term, { readonly _tag: "Arithmetic" }>,
+  variables: Variables,
+  wanted?: CqlType
+): Operation =>
+  resolveOperation(
+    op,
+    operandOf(left, variables),
+    operandOf(right, variables),
+    wanted === undefined ? undefined : {
+      type: wanted,
+      takes: (returned) => serves(returned, wanted, variables.product) !== "no",
+      hasMarkers: left._tag === "Marker" || right._tag === "Marker"
+    }
+  )
+
+/** What Cassandra calls its functions. */
+const FUNCTIONS = { "+": "_add", "-": "_substract", "*": "_multiply", "/": "_divide", "%": "_modulo" }
+
+/** What two terms come to. */
 const compileArithmetic = (
   term: Extract<Term, { readonly _tag: "Arithmetic" }>,
   wanted: CqlType,
   name: string,
   variables: Variables
 ): Compiled => {
-  const own = typeOf(term.left, variables)
-  const other = typeOf(term.right, variables)
-  const leftType = own ?? other ?? wanted
-  const rightType = other ?? besideOf(leftType)
-  const { run, type } = operationOf(term.op, leftType, rightType)
-  if (serves(type, wanted, variables.product) === "no") {
-    throw invalid(
-      `Type error: cannot assign result of function ${textOf(term, variables.product)} (type ${
-        format(type)
-      }) to ${name} (type ${format(wanted)})`
-    )
-  }
-  const left = compile(term.left, leftType, name, variables)
-  const right = compile(term.right, rightType, name, variables)
+  const { left: leftType, right: rightType, run } = operationOf(term, variables, wanted)
+  const nameOf = (side: number): string => name === "[selection]" ? name : `arg${side}(system.${FUNCTIONS[term.op]})`
+  const left = compile(term.left, leftType, nameOf(0), variables)
+  const right = compile(term.right, rightType, nameOf(1), variables)
   return (values, view) => {
     const x = left(values, view)
     const y = right(values, view)
@@ -246,8 +249,25 @@ const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: 
     variables
   )
 
+/** A type inside of one that is frozen. */
+const shownInside = (type: CqlType): string => {
+  switch (type._tag) {
+    case "List":
+    case "Set":
+      return `frozen<${type._tag.toLowerCase()}<${shownInside(type.element)}>>`
+    case "Map":
+      return `frozen<map<${shownInside(type.key)}, ${shownInside(type.value)}>>`
+    case "Tuple":
+      return `frozen<tuple<${type.elements.map(shownInside).join(", ")}>>`
+    case "Udt":
+      return `frozen<${format(type)}>`
+    default:
+      return format(type)
+  }
+}
+
 /** A type in a message: what is always frozen is said to be. */
-const shownType = (type: CqlType): string => type._tag === "Tuple" ? `frozen<${format(type)}>` : format(type)
+const shownType = (type: CqlType): string => type._tag === "Tuple" ? shownInside(type) : format(type)
 
 const wrongKind = (kind: string, name: string, type: CqlType, variables: Variables): never => {
   // A column may say more of its type than the type itself.
@@ -471,6 +491,14 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Udt": {
       if (type._tag !== "Udt") return wrongKind("user type", name, type, variables)
       const given = new Map(term.fields)
+      for (const field of type.fields) {
+        const value = given.get(field.name)
+        if (value !== undefined && fits(value, field.type, variables) === "no") {
+          throw invalid(
+            `Invalid user type literal for ${name}: field ${field.name} is not of type ${shownInside(field.type)}`
+          )
+        }
+      }
       for (const field of given.keys()) {
         if (!type.fields.some((known) => known.name === field)) {
           throw invalid(`Unknown field '${field}' in value of user defined type ${type.name}`)

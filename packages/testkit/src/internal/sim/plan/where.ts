@@ -12,7 +12,7 @@ import { columnOf } from "./columns.ts"
 import { compares } from "./comparison.ts"
 import { type Filter, filterOf, isFound, isIndexed, likeFilter } from "./filters.ts"
 import { checkSize, makeKey } from "./keys.ts"
-import { asCassandraTakes } from "./relationRules.ts"
+import { asCassandraTakes, wrongByItself } from "./relationRules.ts"
 import {
   collect,
   type Collected,
@@ -95,13 +95,27 @@ const boundKey = (relations: ReadonlyArray<Relation>, { partitionKey }: Table): 
 
 /** Compiles a WHERE clause; throws INVALID for what the statement cannot ask for. */
 export const compileWhere = (
-  given: ReadonlyArray<Relation>,
+  relations: ReadonlyArray<Relation>,
   table: Table,
   variables: Variables,
   verb: Verb,
   allowFiltering = false
 ): Where => {
-  const relations = variables.product === "cassandra" ? asCassandraTakes(given, table, variables) : given
+  if (variables.product === "scylla") return whereOf(relations, table, variables, verb, allowFiltering)
+  try {
+    return whereOf(asCassandraTakes(relations, table, variables), table, variables, verb, allowFiltering)
+  } catch (thrown) {
+    throw wrongByItself(relations, table, variables) ?? thrown
+  }
+}
+
+const whereOf = (
+  relations: ReadonlyArray<Relation>,
+  table: Table,
+  variables: Variables,
+  verb: Verb,
+  allowFiltering: boolean
+): Where => {
   const byColumn = new Map<Column, Collected>()
   const restricted = new Set<Column>()
   const tokens: Array<Extract<Relation, { readonly _tag: "Token" }>> = []
@@ -258,7 +272,18 @@ export const compileWhere = (
   let restrictsClustering = false
 
   if (multis.length > 0) {
-    const names = multis[0]!.columns.map((column) => column.name).join(" ,")
+    const shared = multis[0]!.columns.filter((column) => multis.every(({ columns }) => columns.includes(column)))
+    const names = (shared.length > 0 ? shared : multis[0]!.columns).map((column) => column.name).join(" ,")
+    for (const column of variables.product === "cassandra" ? multis.flatMap(({ columns }) => columns) : []) {
+      const found = byColumn.get(column)
+      if ((found?.equal ?? found?.list) !== undefined) {
+        throw invalid(
+          `${column.name} cannot be restricted by more than one relation if it includes a${
+            found?.equal === undefined ? " IN" : "n Equal"
+          }`
+        )
+      }
+    }
     if (variables.product === "scylla" && table.clustering.some((column) => byColumn.has(column))) {
       throw invalid("Mixing single column relations and multi column relations on clustering columns is not allowed")
     }

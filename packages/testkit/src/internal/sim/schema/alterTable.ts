@@ -16,7 +16,7 @@ import {
   viewsOf
 } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
-import { checkCounterTtl, isCounterTable } from "./tableColumns.ts"
+import { checkCounterTtl, checkNested, isCounterTable } from "./tableColumns.ts"
 import { checkTableOptions } from "./tableOptions.ts"
 import { resolve, type SimType } from "./types.ts"
 import { addToViews, checkDrop, renameInViews } from "./views.ts"
@@ -160,6 +160,7 @@ export const alterTableStatement = (
     if (before !== undefined) checkAgain(before, kind, type, env)
     return [{ name: column.name, kind, type, again: before }]
   })
+  checkNested(add, keyspace)
   const drop = statement.drop.filter((name) => !statement.ifColumns || table.byName.has(name))
   if (statement.ifColumns && add.length === 0 && drop.length === 0) return UNCHANGED
   for (const name of drop) {

@@ -6,7 +6,7 @@ import type * as Ast from "../parse/ast.ts"
 import { checkCdc, keepLog } from "./cdc.ts"
 import { type ColumnInput, keyspaceOf, makeTable } from "./schema.ts"
 import { type Change, changed, type Environment, existing, lookup, sayOf, touch } from "./schemaChange.ts"
-import { checkCounterTtl, checkOrder, checkTableName, isCounterTable } from "./tableColumns.ts"
+import { checkCounterTtl, checkNested, checkOrder, checkTableName, isCounterTable } from "./tableColumns.ts"
 import { checkTableOptions } from "./tableOptions.ts"
 import { resolve, type SimType } from "./types.ts"
 
@@ -85,6 +85,7 @@ export const createTable = (
       type: types.get(column.name)!
     }))
   ]
+  checkNested(inputs, keyspace)
   isCounterTable(inputs, env.product)
   if (env.tabletLimits && keyspace.tablets !== undefined && inputs.some((column) => column.type.text === "counter")) {
     throw invalid(

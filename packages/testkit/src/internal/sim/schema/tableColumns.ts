@@ -1,7 +1,7 @@
 /** What columns and names of tables may be. */
 import { config, invalid, unsupported } from "../failure.ts"
 import type { ColumnOrder, Property } from "../parse/ast.ts"
-import type { ColumnInput, Table } from "./schema.ts"
+import type { ColumnInput, Keyspace, Table } from "./schema.ts"
 import type { Environment } from "./schemaChange.ts"
 
 /** Counters and other columns do not go together; `owner` is the table that columns are added to. */
@@ -53,6 +53,16 @@ export const isCounterTable = (
           ? `duration type is not supported for PRIMARY KEY part ${column.name}`
           : `duration type is not supported for PRIMARY KEY column '${column.name}'`
       )
+    }
+  }
+}
+
+/** A user-defined type whose fields are cells has no field that is of several. */
+export const checkNested = (columns: ReadonlyArray<ColumnInput>, keyspace: Keyspace): void => {
+  for (const { type } of columns) {
+    if (!type.multiCell || type.cql._tag !== "Udt") continue
+    if (keyspace.types.get(type.cql.name)?.fields.some(({ type }) => /^(?:list|map|set)</.test(type.text)) === true) {
+      throw invalid("Non-frozen UDTs with nested non-frozen collections are not supported")
     }
   }
 }
