@@ -147,6 +147,12 @@ export interface ColumnDefinition {
   readonly type: TypeNode
 }
 
+export interface DefinedColumn extends ColumnDefinition {
+  readonly isStatic: boolean
+  /** Whether Cassandra is to show something else of it. */
+  readonly isMasked: boolean
+}
+
 /** A direction, of ORDER BY or of CLUSTERING ORDER. */
 export interface ColumnOrder {
   readonly column: string
@@ -254,7 +260,7 @@ export type SchemaStatement =
     readonly _tag: "CreateTable"
     readonly table: TableName
     readonly ifNotExists: boolean
-    readonly columns: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
+    readonly columns: ReadonlyArray<DefinedColumn>
     readonly partitionKey: ReadonlyArray<string>
     readonly clustering: ReadonlyArray<string>
     readonly order: ReadonlyArray<ColumnOrder>
@@ -267,7 +273,9 @@ export type SchemaStatement =
     /** Columns that are there already, or not there, are left as they are. */
     readonly ifColumns: boolean
     readonly rename: ReadonlyArray<readonly [from: string, to: string]>
-    readonly add: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
+    readonly add: ReadonlyArray<DefinedColumn>
+    /** What is shown of a column: something else, or its values again. */
+    readonly mask: { readonly column: string; readonly isMasked: boolean } | undefined
     readonly drop: ReadonlyArray<string>
     /** Until when what was written to dropped columns is gone, microseconds; `undefined` for now. */
     readonly dropTimestamp: bigint | undefined

@@ -67,6 +67,13 @@ export const checkNested = (columns: ReadonlyArray<ColumnInput>, keyspace: Keysp
   }
 }
 
+/** A Cassandra that is not configured to mask columns does not. */
+export const notMasked = (): Error =>
+  invalid(
+    "Cannot mask columns because dynamic data masking is not enabled. You can enable it with the " +
+      "dynamic_data_masking_enabled property on cassandra.yaml"
+  )
+
 export const checkTableName = (name: string, keyspace: string, product: Environment["product"]): void => {
   if (!/^\w+$/.test(name)) {
     throw product === "scylla"
@@ -82,20 +89,31 @@ export const checkTableName = (name: string, keyspace: string, product: Environm
   if (name.length > 222) throw unsupported("a table with a name of more than 222 characters")
 }
 
-/** CLUSTERING ORDER names all clustering columns, as they stand in the key. */
-export const checkOrder = (order: ReadonlyArray<ColumnOrder>, clustering: ReadonlyArray<string>): void => {
-  order.forEach(({ column }, i) => {
-    if (clustering[i] !== column) {
-      throw invalid(
-        clustering.includes(column)
-          ? "The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key"
-          : `Missing CLUSTERING ORDER for column ${clustering[i] ?? column}`
-      )
-    }
-  })
-  if (order.length > 0 && order.length < clustering.length) {
-    throw invalid(`Missing CLUSTERING ORDER for column ${clustering[order.length]!}`)
+/** CLUSTERING ORDER names clustering columns, as they stand in the key: the first of them, or all. */
+export const checkOrder = (
+  order: ReadonlyArray<ColumnOrder>,
+  clustering: ReadonlyArray<string>,
+  product: Environment["product"]
+): void => {
+  const isCassandra = product === "cassandra"
+  const others = order.filter(({ column }) => !clustering.includes(column))
+  if (isCassandra ? others.length > 0 : order.length > clustering.length) {
+    throw invalid(
+      "Only clustering key columns can be defined in CLUSTERING ORDER directive" +
+        (isCassandra ? `: [${others.map(({ column }) => column).join(", ")}] are not clustering columns` : "")
+    )
   }
+  order.forEach(({ column }, i) => {
+    const wanted = clustering[i]!
+    if (wanted === column) return
+    throw invalid(
+      !order.some((each) => each.column === wanted)
+        ? `Missing CLUSTERING ORDER for column ${wanted}`
+        : isCassandra
+        ? `The order of columns in the CLUSTERING ORDER directive must match that of the clustering columns (${wanted} must appear before ${column})`
+        : `The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key (${wanted} must appear before ${column})`
+    )
+  })
 }
 
 /** Counters do not expire. */

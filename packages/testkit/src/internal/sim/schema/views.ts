@@ -3,6 +3,7 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { config, invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { optionTexts } from "./optionValues.ts"
 import {
   alterTable,
   type Column,
@@ -18,7 +19,7 @@ import {
 } from "./schema.ts"
 import { type Change, changed, type Environment, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
 import { checkOrder, checkTableName } from "./tableColumns.ts"
-import { checkTableOptions } from "./tableOptions.ts"
+import { tableOptions } from "./tableOptions.ts"
 
 type CreateView = Extract<Ast.SchemaStatement, { readonly _tag: "CreateView" }>
 
@@ -209,7 +210,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
       `Cannot set ${say("or alter ", "")}default_time_to_live for a materialized view. ${TTL_OF_BASE}`
     )
   }
-  checkTableOptions(properties, env)
+  const options = tableOptions(properties, env)
   const selected = selectedOf(statement, base, env)
   const included = selected.length === 0 ? base.columns : selected
   const shared = included.find((column) => column.kind === "static")
@@ -226,7 +227,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
   if (statement.where.some(({ _tag }) => _tag === "Multi" || _tag === "MultiIn" || _tag === "Token")) {
     throw unsupported("a view of relations over several columns, or of tokens")
   }
-  checkOrder(order, clustering)
+  checkOrder(order, clustering, env.product)
   if (existing) return { ...UNCHANGED, answer: { change: "CREATED", target: "TABLE", keyspace: keyspaceName, name } }
   const keys = new Set([...partitionKey, ...clustering])
   const input = (column: string, kind: ColumnInput["kind"], descending = false): ColumnInput => ({
@@ -243,7 +244,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
       name,
       id,
       version: id,
-      options: properties,
+      options,
       view: { base: base.name, includesAll: selected.length === 0, where: statement.where }
     }, [
       ...partitionKey.map((column) => input(column, "partition_key")),
@@ -286,8 +287,9 @@ export const alterView = (
       `Cannot set${sayOf(env)(" or alter", "")} default_time_to_live for a materialized view. ${TTL_OF_BASE}`
     )
   }
-  checkTableOptions(properties, env)
-  setOptions(found, Uuid.fromTimestamp(env.now), properties)
+  const before = String(optionTexts(found, env.product))
+  setOptions(found, Uuid.fromTimestamp(env.now), tableOptions(properties, env, found.options))
+  if (env.product === "cassandra" && String(optionTexts(found, env.product)) === before) return UNCHANGED
   touch(env)
   return changed({ change: "UPDATED", target: "TABLE", keyspace: found.keyspace.name, name: found.name })
 }
