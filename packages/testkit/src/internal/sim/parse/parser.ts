@@ -28,9 +28,13 @@ const insert = (c: Cursor): Ast.Insert => {
   c.expect("into")
   const table = c.qualified()
   if (c.accept("json")) {
+    const isText = c.token.kind === "string" || c.token.kind === "marker" || c.isOp(":")
+    if (c.product === "cassandra" && !isText) return c.fail()
     const term = c.product === "cassandra" ? c.bareTerm() : c.term()
     const defaultUnset = c.accept("default", "unset")
-    if (!defaultUnset) c.accept("default", "null")
+    if (!defaultUnset && !c.accept("default", "null") && c.product === "cassandra" && c.accept("default")) {
+      return c.fail()
+    }
     const found = ifNotThere(c)
     return {
       _tag: "Insert",

@@ -147,6 +147,7 @@ const primary = (c: Cursor): Ast.Expression => {
     c.at += 2
     const of = expression(c)
     c.expect("as")
+    if (c.product === "cassandra" && (c.token.kind !== "ident" || !c.isNativeType())) return c.fail()
     const type = c.type()
     c.expectOp(")")
     return { _tag: "Cast", of, type }

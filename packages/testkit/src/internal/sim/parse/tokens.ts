@@ -555,6 +555,11 @@ export class Cursor {
     return { keyspace: undefined, name: kind === "quoted" ? this.name() : this.userTypeName() }
   }
 
+  /** Whether a scalar type stands here. */
+  isNativeType(): boolean {
+    return this.token.kind === "ident" && isScalar(this.token.text)
+  }
+
   private checkTypeName(name: string): void {
     if (RESERVED_TYPES.has(name) || (name === "empty" && this.product === "scylla")) {
       throw syntax(`Invalid (reserved) user type name ${name}`)

@@ -33,7 +33,7 @@ export const compileAnn = (
     )
   }
   const option = index.options.get("similarity_function")?.toLowerCase() ?? "cosine"
-  const similarity = OF_SEVERAL[`similarity_${option}`]?.(cql)
+  const similarity = OF_SEVERAL[`similarity_${option}`]?.(cql, 2)
   if (similarity === undefined) throw invalid("ANN ordering is only supported on float vector indexes")
   const wanted = compile(term, cql, column.name, variables)
   return (values, views, most) => {

@@ -421,6 +421,8 @@ const scalarOf = (
         : undefined
     }
     case "timestamp":
+      // To Cassandra a number is one of 64 bits only where 32 do not hold it.
+      if (isNumber(json) && product === "cassandra" && Math.abs(Number(json.number)) < 2 ** 31) return undefined
       return isNumber(json) ? constant("INTEGER") : constant("STRING")
     case "date":
     case "time":

@@ -1,13 +1,12 @@
-/** Functions that only Cassandra has: of numbers, of collections, and masks of values. */
+/** Functions that only Cassandra has: of numbers, of collections, of vectors. */
 import { decode, encode } from "@effect-scylla/protocol/Codec"
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as BigDecimal from "effect/BigDecimal"
-import { Buffer } from "node:buffer"
-import { createHash } from "node:crypto"
-import { unsupported } from "../failure.ts"
+import { invalid, unsupported } from "../failure.ts"
 import { elements, entries } from "../storage/compare.ts"
 import { collection, int32, readInt32 } from "../storage/values.ts"
 import { aggregateOf } from "./aggregates.ts"
+import { MASKS, MASKS_OF_ONE } from "./masks.ts"
 import { isIntegral, narrowed, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
@@ -20,6 +19,8 @@ export interface Definition {
   readonly returns: Type
   /** `null` for a null argument is answered without asking. */
   readonly run: (args: ReadonlyArray<Uint8Array>, variables: Variables) => Uint8Array | null
+  /** Of one that is asked about nulls, too. */
+  readonly runWithNulls?: (args: ReadonlyArray<Uint8Array | null>) => Uint8Array | null
 }
 
 export const define = (
@@ -139,29 +140,8 @@ export const GENERIC: Record<string, (type: Type, variables: Variables) => Defin
   collection_max: folded("collection_max", "max"),
   collection_sum: folded("collection_sum", "sum"),
   collection_avg: folded("collection_avg", "avg"),
-  mask_null: (type) => define("mask_null", [type], type, () => null),
-  mask_default: (type) => isText(type) ? define("mask_default", [type], type, () => Buffer.from("****")) : undefined,
-  mask_hash: (type) =>
-    define(
-      "mask_hash",
-      [type],
-      CqlType.scalar("blob"),
-      ([value]) => Uint8Array.from(createHash("sha256").update(value!).digest())
-    )
+  ...MASKS_OF_ONE
 }
-
-const isText = (type: Type): boolean => type._tag === "Scalar" && (type.name === "text" || type.name === "ascii")
-
-const int = CqlType.scalar("int")
-
-/** Masks of a text but for what is inside of it, or outside, so many characters from its ends. */
-const maskParts = (name: string, isInner: boolean, type: Type): Definition =>
-  define(name, [type, int, int], type, ([value, begin, end]) => {
-    const chars = [...Buffer.from(value!).toString("utf8")]
-    const from = readInt32(begin!)
-    const to = chars.length - readInt32(end!)
-    return Buffer.from(chars.map((char, i) => ((i >= from && i < to) === isInner ? "*" : char)).join(""))
-  })
 
 const similarity = (
   name: string,
@@ -188,7 +168,12 @@ const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => tota
 const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
   similarity_cosine: similarity(
     "similarity_cosine",
-    (x, y) => Math.fround(1 + Math.fround(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)))) / 2
+    (x, y) => {
+      if (dot(x, x) === 0 || dot(y, y) === 0) {
+        throw invalid("Function system.similarity_cosine doesn't support all-zero vectors.")
+      }
+      return Math.fround(1 + Math.fround(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)))) / 2
+    }
   ),
   similarity_euclidean: similarity("similarity_euclidean", (x, y) => {
     const apart = x.map((each, i) => Math.fround(each - y[i]!))
@@ -198,9 +183,7 @@ const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
 }
 
 /** Those with more than one argument, by the type of the first. */
-export const OF_SEVERAL: Record<string, (type: Type) => Definition | undefined> = {
+export const OF_SEVERAL: Record<string, (type: Type, count: number) => Definition | undefined> = {
   ...SIMILARITIES,
-  mask_replace: (type) => define("mask_replace", [type, type], type, ([, by]) => by!),
-  mask_inner: (type) => isText(type) ? maskParts("mask_inner", true, type) : undefined,
-  mask_outer: (type) => isText(type) ? maskParts("mask_outer", false, type) : undefined
+  ...MASKS
 }

@@ -10,7 +10,7 @@ import type { Product } from "../parse/product.ts"
 import { checkOf, collection, int64, normalize, record } from "../storage/values.ts"
 import { type Operand, type Resolved as Operation, resolveOperation } from "./arithmetic.ts"
 import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
-import { encodeConstant, fitsConstant } from "./literals.ts"
+import { encodeConstant, fitsConstant, preferredType } from "./literals.ts"
 import { readJson } from "./readJson.ts"
 import type { Bound, Compiled, Fit, Variables, View } from "./variables.ts"
 
@@ -126,7 +126,7 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
       return serves(variables.type(term.type), type, variables.product)
     case "Call": {
       if (isFromJson(term, variables)) return "weak"
-      const found = resolveCall(term, variables)
+      const found = resolveCall(term, variables, type)
       return serves(found.type, type, variables.product)
     }
     case "Arithmetic":
@@ -225,6 +225,14 @@ const compileFromJson = (
   name: string,
   variables: Variables
 ): Compiled => {
+  const [given] = term.args
+  if (variables.product === "cassandra" && given!._tag === "Constant" && given!.kind !== "STRING") {
+    throw invalid(
+      `Function system.from_json requires an argument of type text, but found argument ${
+        textOf(given!, "cassandra")
+      } of type ${preferredType(given!, "cassandra")}`
+    )
+  }
   const text = compile(term.args[0]!, scalar("text"), `arg0(system.${term.name})`, variables)
   return (values, view) => {
     const bytes = text(values, view)
@@ -233,8 +241,15 @@ const compileFromJson = (
 }
 
 /** A call of a function with terms, as a value. */
-const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: Variables): Resolved =>
-  resolveFunction(
+const resolveCall = (
+  term: Extract<Term, { readonly _tag: "Call" }>,
+  variables: Variables,
+  wanted?: CqlType
+): Resolved => {
+  if (variables.product === "cassandra" && AGGREGATES.test(term.name)) {
+    throw invalid("Aggregation function are not supported in the where clause")
+  }
+  return resolveFunction(
     term,
     term.args.map((arg): Argument => ({
       text: textOf(arg, variables.product),
@@ -246,8 +261,14 @@ const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: 
         : undefined,
       compile: (type, name) => compile(arg, type, name, variables)
     })),
-    variables
+    variables,
+    variables.product === "cassandra" && wanted !== undefined
+      ? (returned) => serves(returned, wanted, "cassandra") !== "no"
+      : undefined
   )
+}
+
+const AGGREGATES = /^(?:min|max|sum|avg)$/
 
 /** A type inside of one that is frozen. */
 const shownInside = (type: CqlType): string => {
@@ -409,7 +430,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       return compileArithmetic(term, type, name, variables)
     case "Call": {
       if (isFromJson(term, variables)) return compileFromJson(term, type, name, variables)
-      const found = resolveCall(term, variables)
+      const found = resolveCall(term, variables, type)
       if (serves(found.type, type, variables.product) === "no") {
         throw invalid(
           `Type error: cannot assign result of function ${found.name} (type ${format(found.type)}) to ${name} (type ${

@@ -28,29 +28,29 @@ const DOUBLES = new Set([
 const TEXTS = new Set(["comment", "speculative_retry"])
 const MAPS = new Set(["caching", "compaction", "compression", "tombstone_gc"])
 
-const STRATEGIES = [
+const STRATEGIES = new Set([
   "IncrementalCompactionStrategy",
   "LeveledCompactionStrategy",
   "NullCompactionStrategy",
   "SizeTieredCompactionStrategy",
   "TimeWindowCompactionStrategy"
-]
+])
 
-const COMPRESSORS = ["DeflateCompressor", "LZ4Compressor", "SnappyCompressor", "ZstdCompressor"]
+const COMPRESSORS = new Set(["DeflateCompressor", "LZ4Compressor", "SnappyCompressor", "ZstdCompressor"])
 
 /** What ScyllaDB looks at in maps. */
 const checkMap = (key: string, value: ReadonlyMap<string, string>): void => {
   if (key === "compaction" && value.size > 0) {
     const type = value.get("class")
     if (type === undefined) throw config("Missing sub-option 'class' for the 'compaction' option.")
-    if (!STRATEGIES.includes(type.slice(type.lastIndexOf(".") + 1))) {
+    if (!STRATEGIES.has(type.slice(type.lastIndexOf(".") + 1))) {
       throw config(`Unable to find compaction strategy class '${type}'`)
     }
   }
   if (key === "compression" && value.size > 0) {
     const type = value.get("sstable_compression")
     if (type === undefined) throw config("Missing sub-option 'sstable_compression' for the 'compression' option.")
-    const isKnown = type === "" || COMPRESSORS.includes(type.slice(type.lastIndexOf(".") + 1))
+    const isKnown = type === "" || COMPRESSORS.has(type.slice(type.lastIndexOf(".") + 1))
     if (!isKnown || !/^\d+$/.test(value.get("chunk_length_in_kb") ?? "4")) {
       throw unsupported("what ScyllaDB says of this compression")
     }
