@@ -325,7 +325,12 @@ export type SchemaStatement =
     readonly order: ReadonlyArray<ColumnOrder>
     readonly properties: ReadonlyMap<string, Property>
   }
-  | { readonly _tag: "AlterView"; readonly view: TableName; readonly properties: ReadonlyMap<string, Property> }
+  | {
+    readonly _tag: "AlterView"
+    readonly ifExists: boolean
+    readonly view: TableName
+    readonly properties: ReadonlyMap<string, Property>
+  }
   | { readonly _tag: "DropView"; readonly view: TableName; readonly ifExists: boolean }
 
 export type Statement =

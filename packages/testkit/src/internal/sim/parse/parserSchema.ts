@@ -325,7 +325,8 @@ const alter = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
   if (c.accept("type")) return alterType(c)
   if (c.accept("materialized", "view")) {
-    return { _tag: "AlterView", view: c.qualified(), properties: requiredProperties(c) }
+    const exists = c.product === "cassandra" && ifExists(c)
+    return { _tag: "AlterView", ifExists: exists, view: c.qualified(), properties: requiredProperties(c) }
   }
   return refuseOther(c, "ALTER")
 }

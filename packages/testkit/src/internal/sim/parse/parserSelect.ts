@@ -251,7 +251,7 @@ export const select = (c: Cursor): Ast.Select => {
     groupBy,
     ann,
     where,
-    orderBy: ann === undefined ? orderBy : [],
+    orderBy: ann === undefined ? orderBy : orderBy.slice(1),
     limit,
     perPartitionLimit,
     allowFiltering,

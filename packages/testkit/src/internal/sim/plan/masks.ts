@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { invalid } from "../failure.ts"
 import { readInt32 } from "../storage/values.ts"
-import type { Definition } from "./mathFunctions.ts"
+import type { Definition } from "./definition.ts"
 
 type Type = CqlType.CqlType
 type Nullable = ReadonlyArray<Uint8Array | null>

@@ -6,29 +6,12 @@ import { invalid, unsupported } from "../failure.ts"
 import { elements, entries } from "../storage/compare.ts"
 import { collection, int32, readInt32 } from "../storage/values.ts"
 import { aggregateOf } from "./aggregates.ts"
+import { define, type Definition } from "./definition.ts"
 import { MASKS, MASKS_OF_ONE } from "./masks.ts"
 import { isIntegral, narrowed, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
-
-/** A function and what it is of. */
-export interface Definition {
-  readonly name: string
-  readonly args: ReadonlyArray<Type>
-  readonly returns: Type
-  /** `null` for a null argument is answered without asking. */
-  readonly run: (args: ReadonlyArray<Uint8Array>, variables: Variables) => Uint8Array | null
-  /** Of one that is asked about nulls, too. */
-  readonly runWithNulls?: (args: ReadonlyArray<Uint8Array | null>) => Uint8Array | null
-}
-
-export const define = (
-  name: string,
-  args: ReadonlyArray<Type>,
-  returns: Type,
-  run: Definition["run"]
-): Definition => ({ name, args, returns, run })
 
 /** In the order that Cassandra lists them in. */
 const NUMERIC: ReadonlyArray<CqlType.ScalarName> = [

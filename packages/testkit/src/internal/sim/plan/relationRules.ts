@@ -3,7 +3,7 @@ import { invalid } from "../failure.ts"
 import type { Relation, Term } from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { columnOf } from "./columns.ts"
-import { compile } from "./terms.ts"
+import { compile, textOf } from "./terms.ts"
 import { Variables } from "./variables.ts"
 
 /** One value in a list is an equality. */
@@ -112,6 +112,9 @@ export const wrongByItself = (
       checkWhole(given, column)
       checkElement(relation, column)
       checkTerms(relation, column, scratch)
+      if (relation._tag === "Column" && relation.op === "!=") {
+        return invalid(`Unsupported "!=" relation: ${column.name} != ${textOf(relation.term, "cassandra")}`)
+      }
       if (kindOf(relation) === undefined) continue
       const before = byColumn.get(column.name) ?? []
       checkTogether(column.name, before, relation)

@@ -11,7 +11,7 @@ import { comparatorOf } from "../storage/compare.ts"
 import type { Row } from "../storage/row.ts"
 import type { Bounds, Key, Partition, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
-import { compileAnn } from "./ann.ts"
+import { checkAnn, compileAnn } from "./ann.ts"
 import { valueOf } from "./columns.ts"
 import * as Paging from "./paging.ts"
 import { type Call, checkPaxos, type Plan } from "./plan.ts"
@@ -266,6 +266,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   if (!isScylla && statement.selectors.length > 0 && isOfStatics(statement, selection, isScylla)) {
     checkOfStatics(statement, table, variables)
   }
+  if (statement.ann !== undefined) checkAnn(statement, table, selection.isAggregate)
   const where = compileWhere(statement.where, table, variables, "SELECT", statement.allowFiltering)
   if (statement.distinct) checkDistinct(statement, selection, table, where, variables)
   const groupBy = groupColumns(statement, table, where, variables)
@@ -422,7 +423,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         if (row !== undefined && passes(view)) views.push(view)
         return true
       })
-      for (const view of ann(values, views, remaining)) rows.push(selection.project(values, view))
+      for (const view of ann(values, views, remaining, call)) rows.push(selection.project(values, view))
       return answer()
     }
 

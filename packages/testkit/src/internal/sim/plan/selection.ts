@@ -238,7 +238,7 @@ const typeName = (type: CqlType.CqlType | undefined, isFrozen: boolean): string 
   type === undefined ? "unknown" : isFrozen ? `frozen<${CqlType.format(type)}>` : CqlType.format(type)
 
 const noElement = ({ text, type }: Typed): Error =>
-  type?._tag === "Tuple" || type?._tag === "Scalar"
+  type?._tag === "Tuple" || type?._tag === "Scalar" || type?._tag === "Vector"
     ? invalid(
       `Invalid element selection: ${text} is of type ${typeName(type, type._tag === "Tuple")} is not a collection`
     )

@@ -146,6 +146,9 @@ const whereOf = (
   ) {
     throw invalid("Select on indexed columns and with IN clause for the PRIMARY KEY are not supported")
   }
+  const analyzed = ["normalize", "ascii"].some((each) => index?.options.get(each) === "true") ||
+    index?.options.get("case_sensitive") === "false"
+  if (analyzed) throw unsupported("an index that takes several texts for one")
   const isAllowed = allowFiltering || index !== undefined
 
   for (const relation of relations) {

@@ -112,7 +112,15 @@ const renameColumns = (
     if (column.kind !== "partition_key" && column.kind !== "clustering") {
       throw invalid(`Cannot rename non PRIMARY KEY ${env.product === "scylla" ? "part" : "column"} ${from}`)
     }
-    if (table.indexes.some((index) => index.column === column)) {
+    const indexes = table.indexes.filter((index) => index.column === column)
+    if (indexes.length > 0 && env.product === "cassandra") {
+      throw invalid(
+        `Can't rename column ${from} because it has dependent secondary indexes (${
+          indexes.map(({ name }) => name).join(", ")
+        })`
+      )
+    }
+    if (indexes.length > 0) {
       throw unsupported(`renaming ${from}, which is indexed`)
     }
     names.set(from, to)

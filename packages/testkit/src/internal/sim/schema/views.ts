@@ -89,7 +89,14 @@ const selectedOf = (statement: CreateView, base: Table, env: Environment): Reado
         )
       )
     }
-    if (alias !== undefined) throw invalid("Cannot use alias when defining a materialized view")
+    if (alias !== undefined) {
+      throw invalid(
+        sayOf(env)(
+          "Cannot use alias when defining a materialized view",
+          "Cannot use aliases when defining a materialized view (got org.apache.cassandra.cql3.selection.RawSelector@<hash>)"
+        )
+      )
+    }
     return columnOf(expression.name, base, env)
   })
 
@@ -100,7 +107,15 @@ const staticIn = (column: Column, name: string): Error =>
 const checkKey = (statement: CreateView, base: Table, env: Environment): void => {
   const { clustering, partitionKey, view: { name } } = statement
   const say = sayOf(env)
-  const keys = [...partitionKey, ...clustering].map((each) => columnOf(each, base, env))
+  const names = [...partitionKey, ...clustering]
+  const selected = statement.selectors.flatMap(({ expression }) =>
+    expression._tag === "Column" ? [expression.name] : []
+  )
+  const unknown = names.find((each) => !base.byName.has(each) || (selected.length > 0 && !selected.includes(each)))
+  if (unknown !== undefined && env.product === "cassandra") {
+    throw invalid(`Unknown column '${unknown}' referenced in PRIMARY KEY for materialized view '${name}'`)
+  }
+  const keys = names.map((each) => columnOf(each, base, env))
   const twice = keys.find((column, i) => keys.indexOf(column) < i)
   if (twice !== undefined) {
     throw invalid(
@@ -279,12 +294,21 @@ const findView = (env: Environment, current: string, { keyspace: given, name }: 
 export const alterView = (
   env: Environment,
   current: string,
-  { properties, view }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterView" }>
+  { ifExists, properties, view }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterView" }>
 ): Change => {
+  if (ifExists && env.schema.keyspaces.get(keyspaceOf(view.keyspace, current))?.tables.has(view.name) !== true) {
+    return UNCHANGED
+  }
   const found = findView(env, current, view, "ALTER")
   if (hasTtl(properties, env)) {
     throw invalid(
       `Cannot set${sayOf(env)(" or alter", "")} default_time_to_live for a materialized view. ${TTL_OF_BASE}`
+    )
+  }
+  if (env.product === "cassandra" && Number(properties.get("gc_grace_seconds") ?? 1) === 0) {
+    throw invalid(
+      "Cannot alter gc_grace_seconds of a materialized view to 0, since this value is used to TTL undelivered updates. " +
+        "Setting gc_grace_seconds too low might cause undelivered updates to expire before being replayed."
     )
   }
   const before = String(optionTexts(found, env.product))
@@ -321,6 +345,14 @@ const needs = (view: Table, column: Column, base: Table): boolean =>
 /** Throws for a column that cannot be dropped for a view's sake. */
 export const checkDrop = (base: Table, column: Column, env: Environment): void => {
   const views = viewsOf(base)
+  const indexes = base.indexes.filter((index) => index.column === column)
+  if (env.product === "cassandra" && indexes.length > 0) {
+    throw invalid(
+      `Cannot drop column ${column.name} because it has dependent secondary indexes (${
+        indexes.map(({ name }) => name).join(", ")
+      })`
+    )
+  }
   if (env.product === "cassandra" && views.length > 0) {
     throw invalid(`Cannot drop column ${column.name} on base table ${base.name} with materialized views`)
   }
