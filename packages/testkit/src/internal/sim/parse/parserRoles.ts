@@ -20,7 +20,7 @@ const passwordOf = (c: Cursor): string => {
 const flag = (c: Cursor): boolean => {
   c.expectOp("=")
   if (c.accept("true")) return true
-  if (!c.accept("false")) c.fail()
+  if (!c.accept("false")) c.product === "cassandra" ? c.failExpecting("BOOLEAN", () => false) : c.fail()
   return false
 }
 

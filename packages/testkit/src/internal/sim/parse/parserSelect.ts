@@ -156,7 +156,8 @@ const primary = (c: Cursor): Ast.Expression => {
     if (c.product === "scylla" && !c.isOp("(")) return c.fail()
     return functionCall(c, undefined, "token")
   }
-  const isWord = isName(c) && !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")
+  const isWord = isName(c) && !c.isNamedDuration() &&
+    !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")
   if (c.token.kind === "marker" && c.product === "scylla") {
     throw syntax("Bind variables cannot be used for keyspace names")
   }

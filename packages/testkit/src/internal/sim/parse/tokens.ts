@@ -555,6 +555,11 @@ export class Cursor {
     return { keyspace: undefined, name: kind === "quoted" ? this.name() : this.userTypeName() }
   }
 
+  /** Whether a duration stands here that looks like a name. */
+  isNamedDuration(): boolean {
+    return this.product === "cassandra" && this.token.kind === "ident" && ISO_DURATION.test(this.token.raw)
+  }
+
   /** Whether a scalar type stands here. */
   isNativeType(): boolean {
     return this.token.kind === "ident" && isScalar(this.token.text)

@@ -285,5 +285,5 @@ export const negationOf = (
   const one = name === "decimal" ? BigDecimal.make(-1n, 0) : name === "bigint" || name === "varint" ? -1n : -1
   const minusOne = encode(own, one)!
   const { run } = ofNumbers("*", own, own, name)
-  return { type: own, run: (bytes) => run(bytes, minusOne) }
+  return { type, run: (bytes) => run(bytes, minusOne) }
 }

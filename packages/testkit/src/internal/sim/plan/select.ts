@@ -296,7 +296,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const { distinct } = statement
   const isUser = !table.keyspace.isSystem
   const { wire } = selection
-  const warnings = [...where.warnings, ...(isGrouped && isUser ? aggregationWarning(where, table, variables) : [])]
+  const warnings = [
+    ...where.warnings,
+    ...(isGrouped && (isUser || !isScylla) ? aggregationWarning(where, table, variables) : [])
+  ]
 
   const execute = (call: Call): ReturnType<Plan["execute"]> => {
     const { options, values } = call

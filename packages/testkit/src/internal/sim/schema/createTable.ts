@@ -37,6 +37,9 @@ export const createTable = (
       )
     )
   }
+  if (env.product === "cassandra" && /^system_(?:auth|distributed|traces)$/.test(keyspaceName)) {
+    throw unauthorized(`Cannot CREATE <all tables in ${keyspaceName}>`)
+  }
   if (keyspace.isSystem) throw unauthorized(`${keyspaceName} keyspace is not user-modifiable.`)
   checkTableName(name, keyspaceName, env.product)
   const say = sayOf(env)
