@@ -20,8 +20,8 @@ const passwordOf = (c: Cursor): string => {
 const flag = (c: Cursor): boolean => {
   c.expectOp("=")
   if (c.accept("true")) return true
-  if (!c.accept("false")) c.product === "cassandra" ? c.failExpecting("BOOLEAN", () => false) : c.fail()
-  return false
+  if (c.accept("false")) return false
+  return c.product === "cassandra" ? c.failExpecting("BOOLEAN", () => false) : c.fail()
 }
 
 const roleOption = (c: Cursor, out: { -readonly [K in keyof Ast.RoleOptions]: Ast.RoleOptions[K] }): void => {

@@ -557,7 +557,8 @@ export class Cursor {
 
   /** Whether a duration stands here that looks like a name. */
   isNamedDuration(): boolean {
-    return this.product === "cassandra" && this.token.kind === "ident" && ISO_DURATION.test(this.token.raw)
+    return this.product === "cassandra" && this.token.kind === "ident" && ISO_DURATION.test(this.token.raw) &&
+      this.token.raw === this.token.raw.toUpperCase()
   }
 
   /** Whether a scalar type stands here. */
