@@ -250,7 +250,7 @@ const selector = (draw: Draw, table: Table): Part => {
     [1, () => `- ${name}`],
     [2, () => composedOf(draw, name, draw.pick(allOf(table)).name)],
     [2, () => `${draw.pick(["mask_default", "mask_null", "mask_hash"])}(${name})`],
-    [1, () => [`mask_replace(${name}, `, valueOf(draw, type), ")"]],
+    [1, () => table.isCounter ? name : [`mask_replace(${name}, `, valueOf(draw, type), ")"]],
     [
       1,
       () =>

@@ -1,7 +1,7 @@
 /** What SET, and the values of INSERT, do to a column: its value, an element of it, a field, more of it or less. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { Unset } from "@effect-scylla/protocol/Value"
-import { internal, invalid } from "../failure.ts"
+import { internal, invalid, unsupported } from "../failure.ts"
 import type { Term } from "../parse/ast.ts"
 import type { Column } from "../schema/schema.ts"
 import type { Cell } from "../storage/cells.ts"
@@ -100,7 +100,17 @@ export const assignWhole = (column: Column, term: Term | undefined, variables: V
         ])
     }
   }
-  return assignValue(column, compile(term, column.type.cql, column.name, variables), variables)
+  const value = compile(term, column.type.cql, column.name, variables)
+  // Cassandra falls over it where it is written.
+  if (variables.product === "cassandra" && term._tag === "Tuple" && column.type.cql._tag === "Udt") {
+    return {
+      column,
+      prepare: () => {
+        throw unsupported("a tuple for a user-defined type")
+      }
+    }
+  }
+  return assignValue(column, value, variables)
 }
 
 /** The same of a value that is compiled already. */

@@ -1,6 +1,6 @@
 /** Terms of statements, compiled once into functions of the bound values. */
 import { decode, encode } from "@effect-scylla/protocol/Codec"
-import { type CqlType, format, isSame, scalar, type ScalarName } from "@effect-scylla/protocol/CqlType"
+import { type CqlType, format, isSame, scalar, type ScalarName, tuple } from "@effect-scylla/protocol/CqlType"
 import type { RawValue } from "@effect-scylla/protocol/Request"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { Unset } from "@effect-scylla/protocol/Value"
@@ -151,6 +151,7 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
       return keys === "no" ? "no" : all(term.entries.map(([, value]) => value), type.value)
     }
     case "Tuple":
+      if (type._tag === "Udt" && variables.product === "cassandra") return fits(term, asTuple(type), variables)
       if (type._tag !== "Tuple") return term.items.length === 1 ? fits(term.items[0]!, type, variables) : "no"
       return term.items.length <= type.elements.length &&
           term.items.every((each, i) => fits(each, type.elements[i]!, variables) !== "no") ?
@@ -269,6 +270,9 @@ const resolveCall = (
 }
 
 const AGGREGATES = /^(?:min|max|sum|avg)$/
+
+const asTuple = (type: Extract<CqlType, { readonly _tag: "Udt" }>): CqlType =>
+  tuple(...type.fields.map((field) => field.type))
 
 /** A type inside of one that is frozen. */
 const shownInside = (type: CqlType): string => {
@@ -484,6 +488,17 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         normalize(type, collection(items.length / 2, items.map((item) => item(values, view))), keep)
     }
     case "Tuple": {
+      // To Cassandra a user-defined type is a tuple with names.
+      if (type._tag === "Udt" && variables.product === "cassandra") {
+        if (term.items.length > type.fields.length) {
+          throw invalid(
+            `Invalid tuple literal for ${name}: too many elements. Type ${
+              shownInside(type)
+            } expects ${type.fields.length} but got ${term.items.length}`
+          )
+        }
+        return compileDynamic(term, asTuple(type), name, variables)
+      }
       // `(1)` in brackets is the term itself.
       if (type._tag !== "Tuple") {
         const isNested = term.items[0]!._tag === "Tuple" && variables.product === "scylla"
