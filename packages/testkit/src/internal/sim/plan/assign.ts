@@ -196,6 +196,11 @@ export const addTo = (
   }
   const type = cql._tag === "Map" && how === "-" ? CqlType.set(cql.key) : cql
   checkOperand(term, type, how, column, variables)
+  const inner = term._tag === "Set" ? term.items : term._tag === "Map" ? term.entries.flat() : []
+  if (variables.product === "cassandra" && cql._tag === "Map" && inner.some(({ _tag }) => _tag === "Marker")) {
+    const [what, kind] = how === "-" ? ["substraction", "set"] : ["addition", "map"]
+    throw invalid(`Value for a map ${what} has to be a ${kind}, but was: '${textOf(term, variables.product)}'`)
+  }
   const compiled = compile(term, type, name, variables)
   const operandLayout = layoutOf(type)!
   return {

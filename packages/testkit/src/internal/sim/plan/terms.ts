@@ -294,11 +294,14 @@ const shownInside = (type: CqlType): string => {
 /** A type in a message: what is always frozen is said to be. */
 const shownType = (type: CqlType): string => type._tag === "Tuple" ? shownInside(type) : format(type)
 
-const wrongKind = (kind: string, name: string, type: CqlType, variables: Variables): never => {
-  // A column may say more of its type than the type itself.
+/** A column may say more of its type than the type itself. */
+const shownFor = (name: string, type: CqlType, variables: Variables): string => {
   const column = variables.table?.byName.get(name)
-  const shown = column?.type.cql === type ? column.type.text : shownType(type)
-  throw invalid(`Invalid ${kind} literal for ${name} of type ${shown}`)
+  return column?.type.cql === type ? column.type.text : shownType(type)
+}
+
+const wrongKind = (kind: string, name: string, type: CqlType, variables: Variables): never => {
+  throw invalid(`Invalid ${kind} literal for ${name} of type ${shownFor(name, type, variables)}`)
 }
 
 /** What ScyllaDB says of a variable without a value, where one is needed. */
@@ -416,6 +419,11 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Null":
       return constant(null)
     case "Constant": {
+      if (variables.product === "cassandra" && ["List", "Set", "Map", "Udt"].includes(type._tag)) {
+        throw invalid(
+          `Invalid ${term.kind} constant (${term.text}) for "${name}" of type ${shownFor(name, type, variables)}`
+        )
+      }
       if (isNow(term, type)) return () => int64(BigInt(Math.floor(variables.now())))
       const bytes = encodeConstant(type, term, name, variables.product)
       return constant(bytes)
@@ -423,7 +431,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Hint": {
       const given = variables.type(term.type)
       if (serves(given, type, variables.product) === "no") {
-        throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${format(type)}`)
+        const shown = variables.product === "cassandra" ? shownFor(name, type, variables) : format(type)
+        throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${shown}`)
       }
       const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
       // What a constant is called makes no value of it that is none of what is wanted, to Cassandra.
@@ -457,7 +466,9 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       if (type._tag === "Vector") return vectorOf(term.items, type, name, variables)
       if (type._tag !== "List") {
         if (variables.product === "scylla") return wrongKind("list", name, type, variables)
-        throw invalid(`Unexpected receiver type '${shownType(type)}'; only list and vector are expected`)
+        throw invalid(
+          `Unexpected receiver type '${shownFor(name, type, variables)}'; only list and vector are expected`
+        )
       }
       checkMarkers("list", term.items, name, variables)
       checkParts("list", "value", term.items, type.element, name, variables)
