@@ -30,10 +30,13 @@ const checkWhole = (relation: Relation, { name, type }: Column): void => {
   )
 }
 
-const checkElement = (relation: Relation, { type }: Column): void => {
+const checkElement = (relation: Relation, { name, type }: Column): void => {
   if (relation._tag !== "Element") return
   if (type.cql._tag === "List") {
     throw invalid("Indexes on list entries (l[index] = value) are not currently supported.")
+  }
+  if (type.cql._tag === "Map" && !type.multiCell) {
+    throw invalid(`Map-entry equality predicates on frozen map column ${name} are not supported`)
   }
   if (relation.op !== "=") throw invalid("Only EQ relations are supported on map entries")
 }

@@ -454,7 +454,11 @@ const whereOf = (
   const filters = [...looked, ...free].map((relation) => {
     const isExact = variables.product === "cassandra" && index?.kind === "COMPOSITES" &&
       isFound(relation, index, relations, table, variables)
-    const { holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
+    const { column, holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
+    // Beside a storage-attached index Cassandra looks at what is frozen as a whole, and finds no part of it.
+    const isBlind = index?.kind === "CUSTOM" && relation._tag === "Contains" && !column.type.multiCell &&
+      (column.kind === "regular" || column.kind === "static")
+    if (isBlind) return () => false
     if (index !== undefined && isIndexed(relation, index) && relation._tag === "Column") {
       checks.push(checkSized(compile(relation.term, index.column.type.cql, index.column.name, variables), variables))
     }
