@@ -138,10 +138,9 @@ export const tokenize = (source: string, product: Product): ReadonlyArray<Token>
     if (SKIP.test(source)) at = SKIP.lastIndex
     if (at >= source.length) break
     if (UNFINISHED.test(source.slice(at, at + 2))) throw wrongAt(source, at, product)
-    if (product === "cassandra" && /^-[ni](?!nfinity|an)/i.test(source.slice(at, at + 9))) {
-      throw wrongAt(source, at, product)
-    }
-    for (const [kind, rule] of product === "cassandra" ? OF_CASSANDRA : RULES) {
+    const isSigned = product === "cassandra" && source[at] === "-"
+    if (isSigned && /^-[ni](?!nfinity|an)/i.test(source.slice(at, at + 9))) throw wrongAt(source, at, product)
+    for (const [kind, rule] of isSigned ? OF_CASSANDRA : RULES) {
       rule.lastIndex = at
       if (!rule.test(source)) continue
       // ScyllaDB has no letter for what is no ASCII.

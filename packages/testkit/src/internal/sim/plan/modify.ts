@@ -141,17 +141,13 @@ const mutationOf = (
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
       checkIndexed(table, [...staticWrites, ...rowWrites], isCassandra)
       const marker = isInsert ? { value: present, timestamp, expires: stamp.expires, ttl } : undefined
-      const read = new Map<
-        Key,
-        { readonly statics: ReadonlyArray<Write>; readonly rows: ReadonlyArray<ReadonlyArray<Write>> }
-      >()
       const writesFor = (writes: ReadonlyArray<Assigned>, row: Parameters<Assigned["writes"]>[0]) =>
         writes.flatMap((assigned) => assigned.writes(row))
-      const reads = [...staticWrites, ...rowWrites].some((assigned) => assigned.reads)
+      const read: ReadBefore | undefined = staticWrites.some(reads) || rowWrites.some(reads) ? new Map() : undefined
       return {
         keys,
         clustering: rows[0]?.prefix,
-        read: !reads ? undefined : (key) => {
+        read: read === undefined ? undefined : (key) => {
           const partition = table.data.get(key.bytes)
           read.set(key, {
             statics: writesFor(staticWrites, partition?.statics),
@@ -168,12 +164,13 @@ const mutationOf = (
         },
         apply: (key, data = table.data) => {
           const partition = data.obtain(key.bytes, key.components)
-          const known = data === table.data ? read.get(key) : undefined
+          const known = data === table.data ? read?.get(key) : undefined
           if (staticWrites.length > 0) {
             partition.writeStatic(known?.statics ?? writesFor(staticWrites, partition.statics), timestamp)
             addCounters(staticWrites, (slots, deltas) => partition.add(undefined, slots, deltas, timestamp))
           }
-          for (const [i, { prefix }] of rows.entries()) {
+          for (let i = 0; i < rows.length; i++) {
+            const { prefix } = rows[i]!
             const writes = known?.rows[i] ?? writesFor(rowWrites, partition.find(prefix))
             if (writes.length > 0 || marker !== undefined) partition.write(prefix, writes, timestamp, marker)
             addCounters(rowWrites, (slots, deltas) => partition.add(prefix, slots, deltas, timestamp))
@@ -183,6 +180,14 @@ const mutationOf = (
     }
   }
 }
+
+/** What the writes of a statement came to before others of the same batch were there. */
+type ReadBefore = Map<Key, {
+  readonly statics: ReadonlyArray<Write>
+  readonly rows: ReadonlyArray<ReadonlyArray<Write>>
+}>
+
+const reads = (assigned: Assigned): boolean => assigned.reads === true
 
 const addCounters = (
   writes: ReadonlyArray<Assigned>,
