@@ -89,7 +89,8 @@ const hasColumns = (c: Cursor, from = 0): boolean => {
       return isName(c, ahead + 1) && !c.isOp("(", ahead + 2) && !CONSTANTS.test(c.peek(ahead + 1).text)
     }
     if (!isHint && (kind === "quoted" || (kind === "ident" && !CONSTANTS.test(text))) && !c.isOp("(", ahead + 1)) {
-      if (!c.isOp(":", ahead + 1) || c.isOp("{", ahead - 1) || c.isOp(",", ahead - 1)) return true
+      // In front of a colon it may be a field.
+      if (!c.isOp(":", ahead + 1)) return true
     }
   }
 }
