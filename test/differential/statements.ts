@@ -207,6 +207,14 @@ const batch = (draw: Draw, tables: ReadonlyArray<Table>): Part => {
 
 const AGGREGATES = ["count", "min", "max", "sum", "avg"]
 
+const OPERATORS = ["+", "-", "*", "/", "%"]
+
+const isText = ({ name }: Type): boolean => name === "text" || name === "ascii"
+
+/** Literals of columns: what they are of is known, or said. */
+const composedOf = (draw: Draw, name: string, other: string): string =>
+  draw.pick([`(${name}, ${other})`, `[${name}, ${name}]`, `(${name})`, `[${name}]`, `((${name}), ${other})`])
+
 const selector = (draw: Draw, table: Table): Part => {
   const column = draw.pick(allOf(table))
   const { name, type } = column
@@ -233,7 +241,21 @@ const selector = (draw: Draw, table: Table): Part => {
       type.element === undefined
         ? `${type.name.includes("<") ? "text" : type.name}asblob(${name})`
         : `${draw.pick(["collection_count", "collection_min", "collection_max", "collection_sum"])}(${name})`],
-    [2, () => type.key === undefined ? name : `${draw.pick(["map_keys", "map_values"])}(${name})`]
+    [2, () => type.key === undefined ? name : `${draw.pick(["map_keys", "map_values"])}(${name})`],
+    [
+      3,
+      () => [`${name} ${draw.pick(OPERATORS)} `, draw.chance(50) ? draw.pick(allOf(table)).name : valueOf(draw, type)]
+    ],
+    [1, () => `(${name} ${draw.pick(OPERATORS)} 1) ${draw.pick(OPERATORS)} 2`],
+    [1, () => `- ${name}`],
+    [2, () => composedOf(draw, name, draw.pick(allOf(table)).name)],
+    [2, () => `${draw.pick(["mask_default", "mask_null", "mask_hash"])}(${name})`],
+    [1, () => table.isCounter ? name : [`mask_replace(${name}, `, valueOf(draw, type), ")"]],
+    [
+      1,
+      () =>
+        isText(type) ? `${draw.pick(["mask_inner", "mask_outer"])}(${name}, 1, ${draw.pick(["0", "1", "null"])})` : name
+    ]
   )
 }
 

@@ -212,7 +212,12 @@ export class Engine {
           return { _tag: "SetKeyspace", keyspace: statement.keyspace }
         })
       default:
-        if (names.length > 0) throw invalid("Bind variables are not allowed in schema statements")
+        if (names.length > 0) {
+          const isView = statement._tag === "CreateView" && this.product === "cassandra"
+          throw invalid(
+            `Bind variables are not allowed in ${isView ? "CREATE MATERIALIZED VIEW" : "schema"} statements`
+          )
+        }
         return plain((call) => this.changeSchema(statement, keyspace, call.user))
     }
   }

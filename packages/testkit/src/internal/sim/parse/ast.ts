@@ -39,6 +39,15 @@ export type Expression =
   | { readonly _tag: "Term"; readonly term: Term }
   | Call<Expression>
   | Arithmetic<Expression>
+  /** `[a, b]`, `(a, 1)`, `{a: b}` of what is not constant alone; `names` of what may be fields of a user-defined type. */
+  | {
+    readonly _tag: "Literal"
+    readonly of: "List" | "Set" | "Map" | "Tuple"
+    readonly items: ReadonlyArray<Expression>
+    readonly names?: ReadonlyArray<string | undefined>
+  }
+  /** `(list<int>) [a, b]` */
+  | { readonly _tag: "Typed"; readonly type: TypeNode; readonly of: Expression }
   /** `count(*)`, `count(1)`. */
   | { readonly _tag: "CountRows" }
   /** `-v`, of Cassandra. */
@@ -136,6 +145,12 @@ export type Property = string | ReadonlyMap<string, string>
 export interface ColumnDefinition {
   readonly name: string
   readonly type: TypeNode
+}
+
+export interface DefinedColumn extends ColumnDefinition {
+  readonly isStatic: boolean
+  /** Whether Cassandra is to show something else of it. */
+  readonly isMasked: boolean
 }
 
 /** A direction, of ORDER BY or of CLUSTERING ORDER. */
@@ -245,7 +260,7 @@ export type SchemaStatement =
     readonly _tag: "CreateTable"
     readonly table: TableName
     readonly ifNotExists: boolean
-    readonly columns: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
+    readonly columns: ReadonlyArray<DefinedColumn>
     readonly partitionKey: ReadonlyArray<string>
     readonly clustering: ReadonlyArray<string>
     readonly order: ReadonlyArray<ColumnOrder>
@@ -258,7 +273,9 @@ export type SchemaStatement =
     /** Columns that are there already, or not there, are left as they are. */
     readonly ifColumns: boolean
     readonly rename: ReadonlyArray<readonly [from: string, to: string]>
-    readonly add: ReadonlyArray<ColumnDefinition & { readonly isStatic: boolean }>
+    readonly add: ReadonlyArray<DefinedColumn>
+    /** What is shown of a column: something else, or its values again. */
+    readonly mask: { readonly column: string; readonly isMasked: boolean } | undefined
     readonly drop: ReadonlyArray<string>
     /** Until when what was written to dropped columns is gone, microseconds; `undefined` for now. */
     readonly dropTimestamp: bigint | undefined
@@ -308,7 +325,12 @@ export type SchemaStatement =
     readonly order: ReadonlyArray<ColumnOrder>
     readonly properties: ReadonlyMap<string, Property>
   }
-  | { readonly _tag: "AlterView"; readonly view: TableName; readonly properties: ReadonlyMap<string, Property> }
+  | {
+    readonly _tag: "AlterView"
+    readonly ifExists: boolean
+    readonly view: TableName
+    readonly properties: ReadonlyMap<string, Property>
+  }
   | { readonly _tag: "DropView"; readonly view: TableName; readonly ifExists: boolean }
 
 export type Statement =

@@ -43,6 +43,15 @@ const RULES: ReadonlyArray<readonly [TokenKind, RegExp]> = [
   ["op", /<=|>=|!=|\+=|-=|[()[\]{},;.=<>+\-*:/%]/y]
 ]
 
+/** To Cassandra a sign in front of a number is a part of it, and a letter behind one the beginning of `-NaN` or `-Infinity`. */
+const OF_CASSANDRA: typeof RULES = [
+  ["duration", new RegExp(`-(?:\\d+${UNIT}(?:\\d+${UNIT})*|${DATED})(?!\\w)`, "iy")],
+  ["float", /-\d+(?:\.(?!\.)\d*(?:e[+-]?\d+)?|e[+-]?\d+)(?!\w)/iy],
+  ["float", /-(?:nan|infinity)(?!\w)/iy],
+  ["int", /-\d+(?![\da-f]|\.(?!\.))/iy],
+  ...RULES
+]
+
 /** `line:column` of an offset, as ANTLR counts them: lines from 1, columns from 0. */
 export const position = (source: string, at: number): string => {
   let line = 1
@@ -111,6 +120,7 @@ const wrongAt = (source: string, at: number, product: Product): Error => {
     default:
   }
   // A number that goes on with a letter of hexadecimal ones is the beginning of a UUID, but for that of an exponent.
+  if (/^-[ni]/i.test(rest)) return broken(source, at + 2, "set", product)
   const hex = /^\d+[a-f][0-9a-f]*/i.exec(source.slice(at, at + 64))?.[0]
   if (hex === undefined) return unknown(source, at, product)
   return /^\d+e$/i.test(hex)
@@ -128,7 +138,9 @@ export const tokenize = (source: string, product: Product): ReadonlyArray<Token>
     if (SKIP.test(source)) at = SKIP.lastIndex
     if (at >= source.length) break
     if (UNFINISHED.test(source.slice(at, at + 2))) throw wrongAt(source, at, product)
-    for (const [kind, rule] of RULES) {
+    const isSigned = product === "cassandra" && source[at] === "-"
+    if (isSigned && /^-[ni](?!nfinity|an)/i.test(source.slice(at, at + 9))) throw wrongAt(source, at, product)
+    for (const [kind, rule] of isSigned ? OF_CASSANDRA : RULES) {
       rule.lastIndex = at
       if (!rule.test(source)) continue
       // ScyllaDB has no letter for what is no ASCII.

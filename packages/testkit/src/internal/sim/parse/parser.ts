@@ -10,6 +10,10 @@ import { using } from "./parserUsing.ts"
 import type { Product } from "./product.ts"
 import { Cursor } from "./tokens.ts"
 
+/** What may stand behind USING: timeouts are ScyllaDB's. */
+const WRITTEN = { scylla: ["timestamp", "ttl", "timeout"], cassandra: ["timestamp", "ttl"] } as const
+const DELETED = { scylla: ["timestamp", "timeout"], cassandra: ["timestamp"] } as const
+
 /** Behind INSERT: the only condition that it may have. */
 const ifNotThere = (c: Cursor): Ast.Condition | undefined =>
   c.clause("if", "not", "exists") ? { _tag: "NotExists" } : undefined
@@ -24,9 +28,13 @@ const insert = (c: Cursor): Ast.Insert => {
   c.expect("into")
   const table = c.qualified()
   if (c.accept("json")) {
+    const isText = c.token.kind === "string" || c.token.kind === "marker" || c.isOp(":")
+    if (c.product === "cassandra" && !isText) return c.fail()
     const term = c.product === "cassandra" ? c.bareTerm() : c.term()
     const defaultUnset = c.accept("default", "unset")
-    if (!defaultUnset) c.accept("default", "null")
+    if (!defaultUnset && !c.accept("default", "null") && c.product === "cassandra" && c.accept("default")) {
+      return c.fail()
+    }
     const found = ifNotThere(c)
     return {
       _tag: "Insert",
@@ -35,7 +43,7 @@ const insert = (c: Cursor): Ast.Insert => {
       values: [],
       json: { term, defaultUnset },
       condition: found,
-      using: using(c, "timestamp", "ttl", "timeout")
+      using: using(c, ...WRITTEN[c.product])
     }
   }
   if (c.product === "scylla" && !c.isOp("(")) return c.fail()
@@ -52,7 +60,7 @@ const insert = (c: Cursor): Ast.Insert => {
     values,
     json: undefined,
     condition: found,
-    using: using(c, "timestamp", "ttl", "timeout")
+    using: using(c, ...WRITTEN[c.product])
   }
 }
 
@@ -80,6 +88,13 @@ const assignment = (c: Cursor): Ast.Assignment => {
   // A name that nothing is added to is named by ScyllaDB itself.
   const goesOn = ["(", "+", "-", "."].some((op) => c.isOp(op, 1))
   if (isName && c.product === "scylla" && !goesOn && !/^p[\dt]/i.test(token.raw)) return c.fail(token)
+  // `n = n -1`: to Cassandra the sign is a part of the number.
+  if (isName && c.product === "cassandra" && c.peek(1).kind === "int" && c.peek(1).text.startsWith("-")) {
+    c.at++
+    const term = c.bareTerm()
+    if (token.text !== column) throw syntax("Only expressions of the form X = X +<value> are supported.")
+    return { _tag: "Add", column, term, negative: false }
+  }
   const operand = isName && (c.isOp("+", 1) || c.isOp("-", 1))
   if (operand) {
     c.at++
@@ -104,7 +119,7 @@ const assignment = (c: Cursor): Ast.Assignment => {
 
 const update = (c: Cursor): Ast.Update => {
   const table = c.qualified()
-  const options = using(c, "timestamp", "ttl", "timeout")
+  const options = using(c, ...WRITTEN[c.product])
   c.expect("set")
   const assignments = c.list(() => assignment(c))
   c.expect("where")
@@ -131,7 +146,7 @@ const remove = (c: Cursor): Ast.Delete => {
   }
   c.expect("from")
   const table = c.qualified()
-  const options = using(c, "timestamp", "timeout")
+  const options = using(c, ...DELETED[c.product])
   c.expect("where")
   const where = relations(c)
   return { _tag: "Delete", table, deletions, where, condition: condition(c), using: options }
@@ -147,7 +162,7 @@ const modification = (c: Cursor): Ast.Modification => {
 const batch = (c: Cursor): Ast.Batch => {
   const kind = c.accept("unlogged") ? "unlogged" : c.accept("counter") ? "counter" : "logged"
   c.expect("batch")
-  const options = using(c, "timestamp", "ttl", "timeout")
+  const options = using(c, ...WRITTEN[c.product])
   if (options.ttl !== undefined) throw invalid("Global TTL on the BATCH statement is not supported.")
   const statements: Array<Ast.Modification> = []
   while (c.isKeyword("insert") || c.isKeyword("update") || c.isKeyword("delete")) {
@@ -172,7 +187,7 @@ const statement = (c: Cursor): Ast.Statement => {
   if (c.accept("truncate")) {
     if (!c.accept("table")) c.accept("columnfamily")
     const table = c.qualified()
-    using(c, "timeout")
+    if (c.product === "scylla") using(c, "timeout")
     return { _tag: "Truncate", table }
   }
   const roles = parseRoles(c)

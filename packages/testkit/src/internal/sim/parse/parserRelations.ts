@@ -35,6 +35,8 @@ const inValues = (c: Cursor, start: Token | undefined): ReadonlyArray<Ast.Term> 
 }
 
 const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
+  // A condition of Cassandra is about one column, or a part of it.
+  if (isCondition && c.product === "cassandra" && (c.isOp("(") || c.isKeyword("token"))) return c.fail()
   if (c.isOp("(") && (c.isOp("(", 1) || !(c.isOp(",", 2) || c.isOp(")", 2)))) {
     c.at++
     const inner = c.nested(() => relation(c, isCondition))
@@ -76,6 +78,7 @@ const relation = (c: Cursor, isCondition: boolean): Ast.Relation => {
   if (c.accept("in")) return { _tag: "In", column, terms: inValues(c, start) }
   // Each product has one of these two in conditions.
   if (isCondition && c.isKeyword(c.product === "scylla" ? "contains" : "like")) return c.fail()
+  if (isCondition && c.product === "cassandra" && c.isKeyword("is")) return c.fail()
   if (c.accept("contains")) {
     const isKey = c.accept("key")
     return { _tag: "Contains", column, isKey, term: c.term() }

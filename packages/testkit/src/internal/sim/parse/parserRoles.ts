@@ -20,8 +20,8 @@ const passwordOf = (c: Cursor): string => {
 const flag = (c: Cursor): boolean => {
   c.expectOp("=")
   if (c.accept("true")) return true
-  if (!c.accept("false")) c.fail()
-  return false
+  if (c.accept("false")) return false
+  return c.product === "cassandra" ? c.failExpecting("BOOLEAN", () => false) : c.fail()
 }
 
 const roleOption = (c: Cursor, out: { -readonly [K in keyof Ast.RoleOptions]: Ast.RoleOptions[K] }): void => {
@@ -119,7 +119,7 @@ const NONE = { ifExists: false, options: {}, permissions: undefined, resource: u
 const granting = (c: Cursor, what: "GRANT" | "REVOKE"): Roles => {
   const behind = what === "GRANT" ? "to" : "from"
   // The end of the text is nothing that could follow.
-  if (c.token.kind === "eof") c.fail(c.tokens[0])
+  if (c.token.kind === "eof") c.fail(c.product === "scylla" ? c.tokens[0] : c.token)
   const granted = permissions(c)
   if (granted === undefined) {
     const role = roleName(c)
@@ -161,7 +161,11 @@ const list = (c: Cursor): Ast.Statement => {
     }
   }
   const listing = permissions(c)
-  if (listing === undefined) return c.product === "scylla" ? c.fail(first) : c.fail(listed, first)
+  if (listing === undefined) {
+    return c.product === "scylla"
+      ? c.fail(first)
+      : c.fail(listed, listed.kind === "eof" ? listed : first)
+  }
   const on = c.accept("on") ? resource(c) : undefined
   const role = c.accept("of") ? roleName(c) : undefined
   c.accept("norecursive")
@@ -179,7 +183,7 @@ const serviceLevel = (c: Cursor, what: "CREATE" | "ALTER" | "DROP"): Ast.Stateme
 export const parseRoles = (c: Cursor): Ast.Statement | undefined => {
   if (c.accept("grant")) return granting(c, "GRANT")
   if (c.accept("revoke")) return granting(c, "REVOKE")
-  if (c.isKeyword("list") && c.peek(1).kind !== "eof") {
+  if (c.isKeyword("list") && (c.peek(1).kind !== "eof" || c.product === "cassandra")) {
     c.at++
     return list(c)
   }

@@ -23,11 +23,24 @@ const refuseOther = (c: Cursor, verb: string): never => {
   return c.product === "scylla" ? c.fail(c.tokens[0]) : c.fail(c.token, c.tokens[0])
 }
 
-const definition = (c: Cursor): Ast.ColumnDefinition & { readonly isStatic: boolean } => {
+const definition = (c: Cursor): Ast.DefinedColumn => {
   const name = c.name()
   const type = c.type()
   c.ahead = c.at
-  return { name, type, isStatic: c.accept("static") }
+  const isStatic = c.accept("static")
+  return { name, type, isStatic, isMasked: mask(c) }
+}
+
+/** What Cassandra shows instead of the values of a column. */
+const mask = (c: Cursor): boolean => {
+  if (c.product === "scylla" || !c.accept("masked")) return false
+  c.expect("with")
+  if (c.accept("default")) return true
+  c.qualified()
+  c.expectOp("(")
+  if (!c.isOp(")")) c.list(() => c.term())
+  c.expectOp(")")
+  return true
 }
 
 const requiredProperties = (c: Cursor): Map<string, Ast.Property> => {
@@ -79,20 +92,21 @@ const tableProperties = (c: Cursor): Pick<CreateTable, "order" | "properties"> =
 const isOver = ({ kind, text }: Token): boolean => kind === "ident" && typeof CqlType.parse(text) !== "string"
 
 const endsColumn = (c: Cursor): boolean =>
-  c.isOp(",") || c.isOp(")") || c.isKeyword("primary") || c.token.kind === "eof"
+  c.isOp(",") || c.isOp(")") || c.isKeyword("primary") || c.token.kind === "eof" || c.tokens[c.at - 1]?.text === ")" ||
+  c.tokens[c.at - 1]?.text === "default"
 
 type CreateTable = Extract<Ast.SchemaStatement, { readonly _tag: "CreateTable" }>
 
 const createTable = (c: Cursor): Ast.SchemaStatement => {
   const exists = ifNotExists(c)
   const table = c.qualified()
-  const columns: Array<Ast.ColumnDefinition & { readonly isStatic: boolean }> = []
+  const columns: Array<Ast.DefinedColumn> = []
   const partitionKey: Array<string> = []
   const clustering: Array<string> = []
   let keys = 0
   c.expectOp("(")
   do {
-    if (c.isKeyword("primary") && c.isKeyword("key", 1) && c.isOp("(", 2)) {
+    if (c.isKeyword("primary") && c.isKeyword("key", 1) && (c.isOp("(", 2) || c.product === "cassandra")) {
       keys++
       const key = primaryKey(c)
       partitionKey.push(...key.partitionKey)
@@ -103,6 +117,7 @@ const createTable = (c: Cursor): Ast.SchemaStatement => {
     // A word that is no name ends the columns, behind the first of them.
     if (columns.length > 0 && kind === "ident" && (isReserved(text) || c.isReservedColumn(text))) c.expectOp(")")
     const type = c.peek(1)
+    if (c.product === "cassandra" && type.text === "primary" && c.isKeyword("key", 2)) return c.fail(type)
     const column = definition(c)
     if (isOver(type) && !endsColumn(c)) return c.product === "scylla" ? c.fail(type) : c.fail(c.token, type)
     columns.push(column)
@@ -156,6 +171,7 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
     ifExists,
     ifColumns: false,
     add: [],
+    mask: undefined,
     drop: [],
     dropTimestamp: undefined,
     retype: undefined,
@@ -194,7 +210,13 @@ const alterTable = (c: Cursor): Ast.SchemaStatement => {
   }
   if (c.accept("with")) return { _tag: "AlterTable", table, ...none, properties: c.properties() }
   if (c.accept("alter")) {
+    const ifColumns = isIf("exists")
     const column = c.name()
+    const isMasked = mask(c)
+    if (isMasked || (c.product === "cassandra" && c.accept("drop", "masked"))) {
+      return { _tag: "AlterTable", table, ...none, ifColumns, mask: { column, isMasked } }
+    }
+    if (ifColumns) return c.fail()
     c.expect("type")
     return { _tag: "AlterTable", table, ...none, retype: { column, type: c.type() } }
   }
@@ -303,7 +325,8 @@ const alter = (c: Cursor): Ast.SchemaStatement => {
   if (c.accept("table") || c.accept("columnfamily")) return alterTable(c)
   if (c.accept("type")) return alterType(c)
   if (c.accept("materialized", "view")) {
-    return { _tag: "AlterView", view: c.qualified(), properties: requiredProperties(c) }
+    const exists = c.product === "cassandra" && ifExists(c)
+    return { _tag: "AlterView", ifExists: exists, view: c.qualified(), properties: requiredProperties(c) }
   }
   return refuseOther(c, "ALTER")
 }

@@ -55,6 +55,8 @@ const functionCall = (c: Cursor, keyspace: string | undefined, name: string): As
     }
   }
   const args: Array<Ast.Expression> = []
+  // Nothing else can be asked of all columns.
+  if (c.product === "cassandra" && c.isOp("*")) c.expectOp(")")
   if (c.product === "scylla" && c.isKeyword("from")) return c.fail(c.tokens[open - 1])
   if (!c.isOp(")")) {
     args.push(...c.list(() => {
@@ -69,6 +71,76 @@ const functionCall = (c: Cursor, keyspace: string | undefined, name: string): As
   return { _tag: "Call", keyspace, name, args }
 }
 
+const CONSTANTS = /^(?:true|false|null|nan|infinity)$/
+
+/** Whether there is a column between the brackets that open here, or behind a type in them. */
+const hasColumns = (c: Cursor, from = 0): boolean => {
+  const isHint = c.isOp("(", from) && c.isTypeHint(from + 1)
+  let depth = 0
+  for (let ahead = from;; ahead++) {
+    const { kind, text } = c.peek(ahead)
+    if (kind === "eof") return false
+    if (kind === "op") {
+      if (text === "(" || text === "[" || text === "{") depth++
+      else if (text === ")" || text === "]" || text === "}") depth--
+      if (depth > 0) continue
+      if (!isHint) return false
+      if (["(", "[", "{"].some((open) => c.isOp(open, ahead + 1))) return hasColumns(c, ahead + 1)
+      return isName(c, ahead + 1) && !c.isOp("(", ahead + 2) && !CONSTANTS.test(c.peek(ahead + 1).text)
+    }
+    if (!isHint && (kind === "quoted" || (kind === "ident" && !CONSTANTS.test(text))) && !c.isOp("(", ahead + 1)) {
+      // In front of a colon it may be a field.
+      if (!c.isOp(":", ahead + 1)) return true
+    }
+  }
+}
+
+/** A literal of expressions, or a type in front of one. */
+const composed = (c: Cursor): Ast.Expression => {
+  if (c.isOp("(") && c.isTypeHint(1)) {
+    c.at++
+    const type = c.type()
+    c.expectOp(")")
+    const of = primary(c)
+    return of._tag === "Term"
+      ? { _tag: "Term", term: { _tag: "Hint", type, term: of.term } }
+      : { _tag: "Typed", type, of }
+  }
+  if (c.acceptOp("(")) {
+    const items = c.list(() => expression(c))
+    c.expectOp(")")
+    return literal("Tuple", items)
+  }
+  if (c.acceptOp("[")) {
+    const items = c.isOp("]") ? [] : c.list(() => expression(c))
+    c.expectOp("]")
+    return literal("List", items)
+  }
+  c.expectOp("{")
+  const first = expression(c)
+  if (!c.acceptOp(":")) {
+    const items = c.acceptOp(",") ? [first, ...c.list(() => expression(c))] : [first]
+    c.expectOp("}")
+    return literal("Set", items)
+  }
+  const items = [first, expression(c)]
+  while (c.acceptOp(",")) {
+    items.push(expression(c))
+    c.expectOp(":")
+    items.push(expression(c))
+  }
+  c.expectOp("}")
+  const names = items.flatMap((each, i) => i % 2 > 0 ? [] : [each._tag === "Column" ? each.name : undefined])
+  return { ...literal("Map", items), names } as Ast.Expression
+}
+
+const literal = (of: "List" | "Set" | "Map" | "Tuple", items: ReadonlyArray<Ast.Expression>): Ast.Expression => {
+  const terms = items.flatMap((each) => each._tag === "Term" ? [each.term] : [])
+  return terms.length === items.length && of !== "Map"
+    ? { _tag: "Term", term: { _tag: of, items: terms } }
+    : { _tag: "Literal", of, items }
+}
+
 const primary = (c: Cursor): Ast.Expression => {
   const cell = cellOf(c)
   if (cell !== undefined) return cell
@@ -76,6 +148,7 @@ const primary = (c: Cursor): Ast.Expression => {
     c.at += 2
     const of = expression(c)
     c.expect("as")
+    if (c.product === "cassandra" && (c.token.kind !== "ident" || !c.isNativeType())) return c.fail()
     const type = c.type()
     c.expectOp(")")
     return { _tag: "Cast", of, type }
@@ -84,17 +157,13 @@ const primary = (c: Cursor): Ast.Expression => {
     if (c.product === "scylla" && !c.isOp("(")) return c.fail()
     return functionCall(c, undefined, "token")
   }
-  const isWord = isName(c) && !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")
+  const isWord = isName(c) && !c.isNamedDuration() &&
+    !/^(?:true|false|null|nan|infinity)$/.test(c.token.kind === "ident" ? c.token.text : "")
   if (c.token.kind === "marker" && c.product === "scylla") {
     throw syntax("Bind variables cannot be used for keyspace names")
   }
   if (c.isOp("(") && c.product === "scylla") return c.fail()
-  if (c.isOp("(") && isName(c, 1) && !c.isTypeHint(1)) {
-    c.at++
-    const inner = expression(c)
-    c.expectOp(")")
-    return inner
-  }
+  if (c.product === "cassandra" && ["(", "[", "{"].some((open) => c.isOp(open)) && hasColumns(c)) return composed(c)
   if (c.isOp("-") && c.product === "cassandra" && (isName(c, 1) || c.isOp("(", 1))) {
     c.at++
     return { _tag: "Negation", of: primary(c) }
@@ -184,10 +253,10 @@ export const select = (c: Cursor): Ast.Select => {
     groupBy,
     ann,
     where,
-    orderBy: ann === undefined ? orderBy : [],
+    orderBy: ann === undefined ? orderBy : orderBy.slice(1),
     limit,
     perPartitionLimit,
     allowFiltering,
-    using: using(c, "timeout")
+    using: c.product === "scylla" ? using(c, "timeout") : {}
   }
 }

@@ -357,6 +357,9 @@ export class Cursor {
       case "int":
         return { _tag: "Constant", kind: "INTEGER", text: token.text }
       case "float":
+        if (/^-(?:nan|infinity)$/i.test(token.text)) {
+          return { _tag: "Constant", kind: "FLOAT", text: /nan/i.test(token.text) ? "NaN" : "-Infinity" }
+        }
         // Cassandra makes doubles of them as soon as it reads them.
         if (this.product === "cassandra" && !Number.isFinite(Number(token.text))) {
           throw syntax(
@@ -550,6 +553,17 @@ export class Cursor {
       return { keyspace, name: this.userTypeName() }
     }
     return { keyspace: undefined, name: kind === "quoted" ? this.name() : this.userTypeName() }
+  }
+
+  /** Whether a duration stands here that looks like a name. */
+  isNamedDuration(): boolean {
+    return this.product === "cassandra" && this.token.kind === "ident" && ISO_DURATION.test(this.token.raw) &&
+      this.token.raw === this.token.raw.toUpperCase()
+  }
+
+  /** Whether a scalar type stands here. */
+  isNativeType(): boolean {
+    return this.token.kind === "ident" && isScalar(this.token.text)
   }
 
   private checkTypeName(name: string): void {

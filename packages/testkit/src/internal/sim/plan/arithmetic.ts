@@ -7,8 +7,10 @@ import * as BigDecimal from "effect/BigDecimal"
 import { invalid } from "../failure.ts"
 import type { ArithmeticOperator } from "../parse/ast.ts"
 import { int64, readInt64 } from "../storage/values.ts"
+import { durationText } from "./durations.ts"
 import * as Decimal from "./javaDecimal.ts"
 import { isIntegral, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
+import type { Fit } from "./variables.ts"
 
 type Type = CqlType.CqlType
 
@@ -138,16 +140,16 @@ const DAY = 86_400_000
 
 /** A time so many months, days and nanoseconds later; the day of the month is kept where the month has it. */
 const later = (millis: number, { days, months, nanos }: CqlDuration, sign: 1 | -1): number => {
+  const rest = sign * (days * DAY + Number(nanos / 1_000_000n))
+  if (months === 0) return millis + rest
   const at = new Date(millis)
   const day = at.getUTCDate()
   at.setUTCDate(1)
   at.setUTCMonth(at.getUTCMonth() + sign * months)
   const last = new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 0)).getUTCDate()
   at.setUTCDate(Math.min(day, last))
-  return at.getTime() + sign * (days * DAY + Number(nanos / 1_000_000n))
+  return at.getTime() + rest
 }
-
-const duration = CqlType.scalar("duration")
 
 const ofTimes = (op: "+" | "-", type: Extract<Type, { readonly _tag: "Scalar" }>): Operation => {
   const sign = op === "+" ? 1 : -1
@@ -157,7 +159,7 @@ const ofTimes = (op: "+" | "-", type: Extract<Type, { readonly _tag: "Scalar" }>
       const by = decode(duration, y) as CqlDuration
       if (type.name === "timestamp") return int64(BigInt(later(Number(readInt64(x)), by, sign)))
       if (by.nanos !== 0n) {
-        throw failed(op, type, duration, `The duration must have a day precision. Was: ${String(by)}`)
+        throw failed(op, type, duration, `The duration must have a day precision. Was: ${durationText(by)}`)
       }
       const days = new DataView(x.buffer, x.byteOffset).getUint32(0) - 2 ** 31
       const out = new Uint8Array(4)
@@ -167,14 +169,110 @@ const ofTimes = (op: "+" | "-", type: Extract<Type, { readonly _tag: "Scalar" }>
   }
 }
 
-/** The operation of two types; throws for those that there is none of. */
-export const operationOf = (op: ArithmeticOperator, left: Type, right: Type): Operation => {
+/** Texts behind one another: of what is one of them at least they are text. */
+const joined = (type: Type): Operation => ({
+  type,
+  run: (x, y) => {
+    const out = new Uint8Array(x.length + y.length)
+    out.set(x)
+    out.set(y, x.length)
+    return out
+  }
+})
+
+/** One side of an operation: as messages show it, and how well it serves where a type is wanted. */
+export interface Operand {
+  readonly text: string
+  readonly fits: (type: Type) => Fit
+}
+
+/** What is known of the value that is wanted. */
+export interface Wanted {
+  readonly type: Type
+  readonly takes: (returned: Type) => boolean
+  /** Whether a side is a variable, of which nothing is known. */
+  readonly hasMarkers: boolean
+}
+
+/** An operation, with the types that its sides are taken for. */
+export interface Resolved extends Operation {
+  readonly left: Type
+  readonly right: Type
+}
+
+const ofName = (name: CqlType.ScalarName): Type => CqlType.scalar(name)
+const NUMBERS: ReadonlyArray<Type> = (
+  ["tinyint", "smallint", "int", "bigint", "float", "double", "decimal", "varint", "counter"] as const
+).map(ofName)
+const [ascii, text, timestamp, date, duration] = (["ascii", "text", "timestamp", "date", "duration"] as const).map(
+  ofName
+) as [Type, Type, Type, Type, Type]
+const NUMBER_PAIRS = NUMBERS.flatMap((left) => NUMBERS.map((right): readonly [Type, Type] => [left, right]))
+const TEXT_PAIRS: ReadonlyArray<readonly [Type, Type]> = [[ascii, ascii], [ascii, text], [text, ascii], [text, text]]
+const TIME_PAIRS: ReadonlyArray<readonly [Type, Type]> = [[timestamp, duration], [date, duration]]
+
+/** What each operator is there for. */
+const PAIRS: Record<ArithmeticOperator, ReadonlyArray<readonly [Type, Type]>> = {
+  "+": [...NUMBER_PAIRS, ...TIME_PAIRS, ...TEXT_PAIRS],
+  "-": [...NUMBER_PAIRS, ...TIME_PAIRS],
+  "*": NUMBER_PAIRS,
+  "/": NUMBER_PAIRS,
+  "%": NUMBER_PAIRS
+}
+
+/** What two types come to. */
+const typeOf = (left: Type, right: Type): Type => {
+  const [a, b] = [numberName(left), numberName(right)]
+  if (a !== undefined && b !== undefined) return ofName(wider(a, b))
+  return right === duration ? left : left === ascii && right === ascii ? ascii : text
+}
+
+const operationOf = (op: ArithmeticOperator, left: Type, right: Type): Operation => {
   const [a, b] = [numberName(left), numberName(right)]
   if (a !== undefined && b !== undefined) return ofNumbers(op, left, right, wider(a, b))
-  const isTime = left._tag === "Scalar" && (left.name === "timestamp" || left.name === "date")
-  const isDuration = right._tag === "Scalar" && right.name === "duration"
-  if (isTime && isDuration && (op === "+" || op === "-")) return ofTimes(op, left)
-  throw invalid(`the '${op}' operation is not supported between ${CqlType.format(left)} and ${CqlType.format(right)}`)
+  return right === duration
+    ? ofTimes(op as "+" | "-", left as Extract<Type, { readonly _tag: "Scalar" }>)
+    : joined(typeOf(left, right))
+}
+
+/** The operation of two sides: the one whose types they are, or the only one that they can be taken for. */
+export const resolveOperation = (
+  op: ArithmeticOperator,
+  left: Operand,
+  right: Operand,
+  wanted?: Wanted
+): Resolved => {
+  const fitsOf = ({ fits }: Operand) => {
+    const known = new Map<Type, Fit>()
+    return (type: Type): Fit => {
+      const fit = known.get(type) ?? fits(type)
+      known.set(type, fit)
+      return fit
+    }
+  }
+  const [a, b] = [fitsOf(left), fitsOf(right)]
+  const resolved = ([x, y]: readonly [Type, Type]): Resolved => ({ ...operationOf(op, x, y), left: x, right: y })
+  const weak: Array<readonly [Type, Type]> = []
+  for (const pair of PAIRS[op]) {
+    const [x, y] = pair
+    const fit = a(x)
+    if (fit === "no") continue
+    const other = b(y)
+    if (other === "no" || (wanted !== undefined && !wanted.takes(typeOf(x, y)))) continue
+    if (fit === "exact" && other === "exact") return resolved(pair)
+    weak.push(pair)
+  }
+  if (weak.length === 0) {
+    throw invalid(`the '${op}' operation is not supported between ${left.text} and ${right.text}`)
+  }
+  if (weak.length === 1) return resolved(weak[0]!)
+  const own = wanted === undefined || wanted.hasMarkers
+    ? undefined
+    : weak.find(([x, y]) => CqlType.isSame(x, wanted.type) && CqlType.isSame(y, wanted.type))
+  if (own !== undefined) return resolved(own)
+  throw invalid(
+    `Ambiguous '${op}' operation with args ${left.text} and ${right.text}: use type hint to disambiguate, example '(int) ?'`
+  )
 }
 
 /** The sign in front of a number, which keeps its type. */
@@ -187,9 +285,5 @@ export const negationOf = (
   const one = name === "decimal" ? BigDecimal.make(-1n, 0) : name === "bigint" || name === "varint" ? -1n : -1
   const minusOne = encode(own, one)!
   const { run } = ofNumbers("*", own, own, name)
-  return { type: own, run: (bytes) => run(bytes, minusOne) }
+  return { type, run: (bytes) => run(bytes, minusOne) }
 }
-
-/** What an operand without a type of its own is taken for, beside one that has one. */
-export const besideOf = (other: Type): Type =>
-  other._tag === "Scalar" && (other.name === "timestamp" || other.name === "date") ? duration : other

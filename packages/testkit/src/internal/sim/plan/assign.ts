@@ -1,7 +1,7 @@
 /** What SET, and the values of INSERT, do to a column: its value, an element of it, a field, more of it or less. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { Unset } from "@effect-scylla/protocol/Value"
-import { internal, invalid } from "../failure.ts"
+import { internal, invalid, unsupported } from "../failure.ts"
 import type { Term } from "../parse/ast.ts"
 import type { Column } from "../schema/schema.ts"
 import type { Cell } from "../storage/cells.ts"
@@ -30,6 +30,8 @@ export interface Assigned {
   /** Throws for a row that does not take it. */
   readonly check?: ((row: Row | undefined) => void) | undefined
   readonly writes: (row: Row | undefined) => ReadonlyArray<Write>
+  /** Whether what is written depends on the row as it is. */
+  readonly reads?: true
   readonly counter?: { readonly slot: number; readonly delta: bigint } | undefined
 }
 
@@ -98,7 +100,17 @@ export const assignWhole = (column: Column, term: Term | undefined, variables: V
         ])
     }
   }
-  return assignValue(column, compile(term, column.type.cql, column.name, variables), variables)
+  const value = compile(term, column.type.cql, column.name, variables)
+  // Cassandra falls over it where it is written.
+  if (variables.product === "cassandra" && term._tag === "Tuple" && column.type.cql._tag === "Udt") {
+    return {
+      column,
+      prepare: () => {
+        throw unsupported("a tuple for a user-defined type")
+      }
+    }
+  }
+  return assignValue(column, value, variables)
 }
 
 /** The same of a value that is compiled already. */
@@ -177,11 +189,18 @@ export const addTo = (
     throw invalid(
       cql._tag === "List" || cql._tag === "Set" || cql._tag === "Map"
         ? `Invalid operation (${text(column, term, how, variables)}) for frozen collection column ${name}`
+        : variables.product === "cassandra" && how === "+" && (cql._tag === "Tuple" || cql._tag === "Udt")
+        ? `Invalid operation (${text(column, term, how, variables)}) for tuple column ${name}`
         : `Invalid operation (${text(column, term, how, variables)}) for non counter column ${name}`
     )
   }
   const type = cql._tag === "Map" && how === "-" ? CqlType.set(cql.key) : cql
   checkOperand(term, type, how, column, variables)
+  const inner = term._tag === "Set" ? term.items : term._tag === "Map" ? term.entries.flat() : []
+  if (variables.product === "cassandra" && cql._tag === "Map" && inner.some(({ _tag }) => _tag === "Marker")) {
+    const [what, kind] = how === "-" ? ["substraction", "set"] : ["addition", "map"]
+    throw invalid(`Value for a map ${what} has to be a ${kind}, but was: '${textOf(term, variables.product)}'`)
+  }
   const compiled = compile(term, type, name, variables)
   const operandLayout = layoutOf(type)!
   return {
@@ -243,6 +262,7 @@ const removeByValue = (column: Column, layout: Layout, bytes: Uint8Array, stamp:
   const compare = (cql._tag === "List" ? comparatorOf(cql.element) : undefined) ?? compareBytes
   const gone = elements(bytes)
   return {
+    reads: true,
     writes: (row) => {
       const living = row?.complex(column)?.living(stamp.now) ?? []
       const paths = living.filter(({ value }) => gone.some((each) => compare(each, value) === 0))
@@ -321,6 +341,7 @@ export const assignElement = (
             throw invalid(`List index ${place} out of bound, list has size ${length}`)
           }
         },
+        reads: true,
         writes: (row) => {
           const found = living(row)[place]
           if (found === undefined) return []

@@ -4,6 +4,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as BigDecimal from "effect/BigDecimal"
 import { Buffer } from "node:buffer"
 import { internal, invalid, unsupported } from "../failure.ts"
+import { readInt64 } from "../storage/values.ts"
 import { resolveFunction } from "./functions.ts"
 import { ofDouble } from "./javaDecimal.ts"
 import { toJson } from "./json.ts"
@@ -84,6 +85,16 @@ const noCast = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variab
   )
 }
 
+/** A time as Cassandra writes it there: years of four digits, those before the first counted like those after it. */
+const isoText = (millis: bigint): string => {
+  const date = new Date(Number(millis))
+  if (Number.isNaN(date.getTime()) || date.getUTCFullYear() > 9999) throw unsupported("a cast of a time so far away")
+  const text = date.toISOString()
+  const year = date.getUTCFullYear()
+  const rest = text.slice(text.indexOf("-", 1))
+  return `${String(year < 1 ? 1 - year : year).padStart(4, "0")}${rest}`
+}
+
 export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string, variables: Variables): Cast => {
   if (CqlType.isSame(from, to)) {
     // Cassandra asks for a cast only where a column is in descending order, and has none.
@@ -96,7 +107,7 @@ export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string,
   // A time is the number of its milliseconds, to those of Cassandra's casts that take numbers of that size.
   if (variables.product === "cassandra" && from.name === "timestamp" && isNumeric(to.name)) {
     if (to.name === "varint") return numeric(CqlType.scalar("bigint"), "bigint", to, to.name, true)
-    if (to.name === "bigint") throw unsupported("a cast from timestamp to bigint")
+    if (to.name === "bigint") return (bytes) => bytes.length === 0 ? null : bytes
     const name = `system.cast_as_${to.name}`
     const fitting = SOURCES[to.name]!.split(" ").filter((source) => source === "varint" || source === "bigint")
     const known = fitting.map((source) => `${name} : (${source}) -> ${to.name}`).join(", ")
@@ -113,7 +124,10 @@ export const castOf = (from: CqlType.CqlType, to: CqlType.CqlType, text: string,
     }
     if (to.name === "ascii" && from.name === "text") throw unsupported("a cast from text to ascii")
     if (from.name === "blob" && variables.product === "cassandra") throw noCast(from, to, text, variables)
-    if (["blob", "duration", "timestamp", "counter"].includes(from.name) && from.name !== "counter") {
+    if (from.name === "timestamp" && variables.product === "cassandra") {
+      return (bytes) => bytes.length === 0 ? null : Buffer.from(isoText(readInt64(bytes)))
+    }
+    if (["blob", "duration", "timestamp"].includes(from.name)) {
       throw unsupported(`a cast from ${from.name} to text`)
     }
     return (bytes) => {

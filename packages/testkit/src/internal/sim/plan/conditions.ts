@@ -121,7 +121,9 @@ const inTest = (
       if (variables.product === "scylla") return false
       throw invalid("Invalid null list in IN condition")
     }
-    return actual !== null && elements(bytes).some((each) => compare(each, actual) === 0)
+    return (elements(bytes) as ReadonlyArray<Uint8Array | null>).some((each) =>
+      each === null || actual === null ? each === actual : compare(each, actual) === 0
+    )
   }
 }
 

@@ -1,5 +1,34 @@
-/** Durations have no order: what Cassandra says of relations that would need one. */
+/** Durations as servers write them. They have no order: what Cassandra says of relations that would need one. */
 import type { CqlType } from "@effect-scylla/protocol/CqlType"
+import type { CqlDuration } from "@effect-scylla/protocol/Value"
+
+const DURATION_UNITS: ReadonlyArray<readonly [unit: string, nanos: bigint]> = [
+  ["h", 3_600_000_000_000n],
+  ["m", 60_000_000_000n],
+  ["s", 1_000_000_000n],
+  ["ms", 1_000_000n],
+  ["us", 1000n],
+  ["ns", 1n]
+]
+
+/** A duration as servers write it, in all units that it has some of. */
+export const durationText = ({ days, months, nanos }: CqlDuration): string => {
+  const isNegative = months < 0 || days < 0 || nanos < 0n
+  const out: Array<string> = []
+  const add = (count: number | bigint, unit: string): void => {
+    if (Number(count) !== 0) out.push(`${count}${unit}`)
+  }
+  const whole = Math.abs(months)
+  add(Math.floor(whole / 12), "y")
+  add(whole % 12, "mo")
+  add(Math.abs(days), "d")
+  let rest = nanos < 0n ? -nanos : nanos
+  for (const [unit, size] of DURATION_UNITS) {
+    add(rest / size, unit)
+    rest %= size
+  }
+  return `${isNegative ? "-" : ""}${out.join("")}`
+}
 
 const hasDuration = (type: CqlType): boolean => {
   switch (type._tag) {

@@ -94,13 +94,10 @@ export const filterOf = (
       }
     }
     case "Contains": {
-      if (cql._tag !== "List" && cql._tag !== "Set" && cql._tag !== "Map") {
-        throw invalid(
-          variables.say(
-            `Cannot use CONTAINS${relation.isKey ? " KEY" : ""} on non-collection column ${column.name}`,
-            `Cannot use CONTAINS${relation.isKey ? " KEY" : ""} on non-collection column ${column.name}`
-          )
-        )
+      // Cassandra does not see a collection in a column of descending order.
+      const isHidden = column.descending && variables.product === "cassandra"
+      if (isHidden || (cql._tag !== "List" && cql._tag !== "Set" && cql._tag !== "Map")) {
+        throw invalid(`Cannot use CONTAINS${relation.isKey ? " KEY" : ""} on non-collection column ${column.name}`)
       }
       if (relation.isKey && cql._tag !== "Map") {
         throw invalid(`Cannot use CONTAINS KEY on non-map column ${column.name}`)

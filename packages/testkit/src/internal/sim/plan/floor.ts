@@ -4,7 +4,7 @@ import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { CqlDuration } from "@effect-scylla/protocol/Value"
 import { invalid, unsupported } from "../failure.ts"
 import { int64, readInt64 } from "../storage/values.ts"
-import { define, type Definition } from "./mathFunctions.ts"
+import { define, type Definition } from "./definition.ts"
 import { GREGORIAN } from "./timeuuid.ts"
 
 type Type = CqlType.CqlType

@@ -8,9 +8,10 @@ import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type { Product } from "../parse/product.ts"
 import { checkOf, int64, readInt64 } from "../storage/values.ts"
+import { define, type Definition } from "./definition.ts"
 import { FLOORS } from "./floor.ts"
 import { toJson } from "./json.ts"
-import { define, type Definition, GENERIC, MATH, OF_SEVERAL } from "./mathFunctions.ts"
+import { GENERIC, MATH, OF_SEVERAL } from "./mathFunctions.ts"
 import { GREGORIAN, timeuuidOf } from "./timeuuid.ts"
 import type { Compiled, Fit, Variables } from "./variables.ts"
 
@@ -145,17 +146,18 @@ const BLOBS: ReadonlyArray<CqlType.ScalarName | "varchar"> = [
   "varint"
 ]
 
-const blobs = (product: Product): ReadonlyArray<Definition> =>
+const blobs = (product: Product, separator = ""): ReadonlyArray<Definition> =>
   BLOBS.flatMap((name) => {
     const type = scalar(name === "varchar" ? "text" : name)
+    const from = `blob${separator}as${separator}${name}`
     return [
-      define(`${name}asblob`, [type], blob, ([value]) => value!),
-      define(`blobas${name}`, [blob], type, ([value]) => {
+      define(`${name}${separator}as${separator}blob`, [type], blob, ([value]) => value!),
+      define(from, [blob], type, ([value]) => {
         try {
           return checkOf(type, name, product)(value!)
         } catch {
           throw invalid(
-            `In call to function ${product === "scylla" ? "" : "system."}blobas${name}, value 0x${
+            `In call to function ${product === "scylla" ? "" : "system."}${from}, value 0x${
               Buffer.from(value!).toString("hex")
             } is not a valid binary representation for type ${name === "varchar" ? "text" : name}`
           )
@@ -174,16 +176,18 @@ const UNDERSCORES: ReadonlyArray<readonly [plain: string, name: string]> = [
   ["tounixtimestamp", "to_unix_timestamp"],
   ["mintimeuuid", "min_timeuuid"],
   ["maxtimeuuid", "max_timeuuid"],
-  ["counterasblob", "counter_as_blob"],
-  ...BLOBS.flatMap((name): ReadonlyArray<readonly [string, string]> => [
-    [`${name}asblob`, `${name}_as_blob`],
-    [`blobas${name}`, `blob_as_${name}`]
-  ])
+  ["counterasblob", "counter_as_blob"]
 ]
 
 const tableOf = (product: Product): ReadonlyMap<string, ReadonlyArray<Definition>> => {
   const out = new Map<string, Array<Definition>>()
-  for (const each of [...times(product), ...blobs(product), ...(product === "cassandra" ? [...MATH, ...FLOORS] : [])]) {
+  for (
+    const each of [
+      ...times(product),
+      ...blobs(product),
+      ...(product === "cassandra" ? [...blobs(product, "_"), ...MATH, ...FLOORS] : [])
+    ]
+  ) {
     const known = out.get(each.name)
     if (known === undefined) out.set(each.name, [each])
     else known.push(each)
@@ -226,14 +230,50 @@ const signature = ({ args, name, returns }: Definition): string =>
 /** Functions as messages list them. */
 const listed = (all: ReadonlyArray<Definition>): string => all.map(signature).join(", ")
 
-export const unknownFunction = ({ keyspace, name }: Call, variables: Variables): Error => {
+/** Cassandra has other words for one among values than for one of what is selected. */
+export const unknownFunction = ({ keyspace, name }: Call, variables: Variables, isTerm = false): Error => {
   const full = keyspace === undefined ? name : `${keyspace}.${name}`
-  return invalid(variables.say(`Unknown function ${full} called`, `Unknown function '${full}'`))
+  return invalid(
+    variables.say(
+      `Unknown function ${full} called`,
+      isTerm ? `Unknown function ${full} called` : `Unknown function '${full}'`
+    )
+  )
 }
 
-const candidatesOf = (call: Call, args: ReadonlyArray<Argument>, variables: Variables): ReadonlyArray<Definition> => {
+/** How alike two vectors are, which have to be of the same length. */
+const similarityOf = (name: string, args: ReadonlyArray<Argument>): Definition => {
+  if (args.length !== 2) {
+    throw invalid(
+      `Invalid number of arguments for function system.${name}(vector<float, n>, vector<float, n>)`
+    )
+  }
+  for (const { text, type } of args) {
+    const isFloats = type?._tag === "Vector" && type.element._tag === "Scalar" && type.element.name === "float"
+    if (type !== undefined && !isFloats) {
+      throw invalid(
+        `Function system.${name} requires a float vector argument, but found argument ${text} of type ${
+          CqlType.format(type)
+        }`
+      )
+    }
+  }
+  const type = args[0]!.type ?? args[1]!.type
+  if (type === undefined) throw unsupported(`the function ${name}() of these arguments`)
+  if (args.some((arg) => arg.fits(type) === "no")) {
+    throw invalid("All arguments must have the same vector dimensions")
+  }
+  return OF_SEVERAL[name]!(type, 2)!
+}
+
+const candidatesOf = (
+  call: Call,
+  args: ReadonlyArray<Argument>,
+  variables: Variables,
+  isTerm: boolean
+): ReadonlyArray<Definition> => {
   const { keyspace, name } = call
-  if (keyspace !== undefined && keyspace !== "system") throw unknownFunction(call, variables)
+  if (keyspace !== undefined && keyspace !== "system") throw unknownFunction(call, variables, isTerm)
   if (name === "token") return [tokenOf(variables)]
   const isCassandra = variables.product === "cassandra"
   if (name === "tojson" || (isCassandra && name === "to_json")) {
@@ -253,32 +293,47 @@ const candidatesOf = (call: Call, args: ReadonlyArray<Argument>, variables: Vari
         } in call to function system.${name}(any): use type casts to disambiguate`
       )
     }
+    // Which of both names is shown is that which a real server was first asked by.
     return [define(name, [type], scalar("text"), ([value]) => Buffer.from(toJson(type, value!, variables.product)))]
   }
   const found = TABLES[variables.product].get(name)
   if (found !== undefined) return found
+  if (isCassandra && !isTerm && (name === "from_json" || name === "fromjson")) {
+    throw invalid("from_json() cannot be used in the selection clause of a SELECT statement")
+  }
   if (name === "fromjson" || (isCassandra && NOT_SIMULATED.has(name))) throw unsupported(`the function ${name}()`)
+  if (isCassandra && name.startsWith("similarity_") && name in OF_SEVERAL) return [similarityOf(name, args)]
   const first = args[0]?.type
   const generic = !isCassandra || first === undefined
     ? undefined
     : args.length === 1
     ? GENERIC[name]?.(first, variables)
-    : OF_SEVERAL[name]?.(first)
+    : OF_SEVERAL[name]?.(first, args.length)
   if (generic !== undefined) return [generic]
+  const isMask = name === "mask_inner" || name === "mask_outer"
+  if (isCassandra && isMask && first !== undefined && args.length > 1) {
+    throw invalid(
+      `Function system.${name} requires an argument of type [text|varchar|ascii], but found argument ${
+        args[0]!.text
+      } of type ${CqlType.format(first)}`
+    )
+  }
   if (isCassandra && (name in GENERIC || name in OF_SEVERAL)) {
     throw unsupported(`the function ${name}() of these arguments`)
   }
-  throw unknownFunction(call, variables)
+  throw unknownFunction(call, variables, isTerm)
 }
 
 /** Finds the function of a call and compiles it; throws INVALID as the product does. */
 export const resolveFunction = (
   call: Call,
   args: ReadonlyArray<Argument>,
-  variables: Variables
+  variables: Variables,
+  wanted?: (returned: Type) => boolean
 ): Resolved => {
-  const candidates = candidatesOf(call, args, variables)
-  const chosen = choose(call, candidates, args)
+  const candidates = candidatesOf(call, args, variables, wanted !== undefined)
+  const wantedOnes = wanted === undefined ? candidates : candidates.filter(({ returns }) => wanted(returns))
+  const chosen = choose(call, wantedOnes.length > 0 ? wantedOnes : candidates, args)
   const name = `system.${chosen.name}`
   const compiled = args.map((arg, i) => arg.compile(chosen.args[i]!, `arg${i}(${name})`))
   return {
@@ -289,7 +344,7 @@ export const resolveFunction = (
       for (const arg of compiled) {
         const bytes = arg(values, view)
         if (bytes === Unset) throw invalid(`Invalid unset value for argument in call to function ${chosen.name}`)
-        if (bytes === null) {
+        if (bytes === null && chosen.runWithNulls === undefined) {
           if (chosen.name === "tojson" || chosen.name === "to_json") return Buffer.from("null")
           return null
         }

@@ -8,6 +8,7 @@ import { internal, unsupported } from "../failure.ts"
 import type { Product } from "../parse/product.ts"
 import { elements, entries, fieldsOf, vectorParts } from "../storage/compare.ts"
 import { collection, normalize, readInt64, record } from "../storage/values.ts"
+import { durationText } from "./durations.ts"
 import { encodeConstant } from "./literals.ts"
 
 type Type = CqlType.CqlType
@@ -176,34 +177,6 @@ const dayText = (days: number): string => {
   return `${sign}${String(Math.abs(year)).padStart(4, "0")}-${two(month)}-${
     two(dayOfYear - Math.floor((153 * part + 2) / 5) + 1)
   }`
-}
-
-const DURATION_UNITS: ReadonlyArray<readonly [unit: string, nanos: bigint]> = [
-  ["h", 3_600_000_000_000n],
-  ["m", 60_000_000_000n],
-  ["s", 1_000_000_000n],
-  ["ms", 1_000_000n],
-  ["us", 1000n],
-  ["ns", 1n]
-]
-
-/** A duration as servers write it, in all units that it has some of. */
-const durationText = ({ days, months, nanos }: CqlDuration): string => {
-  const isNegative = months < 0 || days < 0 || nanos < 0n
-  const out: Array<string> = []
-  const add = (count: number | bigint, unit: string): void => {
-    if (Number(count) !== 0) out.push(`${count}${unit}`)
-  }
-  const whole = Math.abs(months)
-  add(Math.floor(whole / 12), "y")
-  add(whole % 12, "mo")
-  add(Math.abs(days), "d")
-  let rest = nanos < 0n ? -nanos : nanos
-  for (const [unit, size] of DURATION_UNITS) {
-    add(rest / size, unit)
-    rest %= size
-  }
-  return `${isNegative ? "-" : ""}${out.join("")}`
 }
 
 /** An IPv6 address as Java writes it: all eight groups. */
@@ -448,6 +421,8 @@ const scalarOf = (
         : undefined
     }
     case "timestamp":
+      // To Cassandra a number is one of 64 bits only where 32 do not hold it.
+      if (isNumber(json) && product === "cassandra" && Math.abs(Number(json.number)) < 2 ** 31) return undefined
       return isNumber(json) ? constant("INTEGER") : constant("STRING")
     case "date":
     case "time":

@@ -1,6 +1,8 @@
 /** What Cassandra says of values of JSON that are none of a type. */
 import type * as CqlType from "@effect-scylla/protocol/CqlType"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { invalid, unsupported } from "../failure.ts"
+import { brokenJson, noObject } from "./brokenJson.ts"
 import { isNumber, type Json } from "./json.ts"
 import { wrongText } from "./literals.ts"
 
@@ -115,6 +117,11 @@ const reasonOf = (type: CqlType.CqlType, json: Json): string | undefined => {
         ? `Tuple contains extra items (expected ${length}): ${shown(json as Json)}`
         : undefined
     }
+    case "Udt": {
+      if (!(json instanceof Map)) return got("a map")
+      const unknown = [...json.keys()].find((key) => !type.fields.some(({ name }) => name === key))
+      return unknown === undefined ? undefined : `Unknown field '${unknown}' in value of user defined type ${type.name}`
+    }
     case "Vector":
       if (!Array.isArray(json)) return got("a list")
       return json.includes(null)
@@ -133,9 +140,39 @@ export const wrongJson = (type: CqlType.CqlType, json: Json, name: string): Erro
   return invalid(isBare ? reason : `Error decoding JSON value for ${name}: ${reason}`)
 }
 
-/** What is said of a row that is no object; the server adds what its parser made of it. */
-export const notAnObject = (text: string): Error =>
-  invalid(`Could not decode JSON string as a map: it is not a JSON object. (String was: ${text})`)
+/** The same for a value of `from_json()`. */
+export const wrongOfFunction = (type: CqlType.CqlType, json: Json, name: string): Error => {
+  const reason = reasonOf(type, json)
+  if (reason === undefined) return unsupported(`what a server says of this JSON value of ${name}`)
+  return failedFunction(`org.apache.cassandra.serializers.MarshalException: ${reason}`)
+}
+
+const failedFunction = (message: string): Error =>
+  new ServerError.FunctionFailure({
+    code: 0x1400,
+    message,
+    keyspace: "system",
+    function: "from_json",
+    argTypes: ["text"]
+  })
+
+/** What is said of a row that is no object. */
+export const notAnObject = (text: string): Error => {
+  if (text.trim() === "null") return invalid("Got null for INSERT JSON values")
+  const said = brokenJson(text) ?? noObject(text)
+  return said === undefined
+    ? unsupported("what a server says of text that is not a JSON object")
+    : invalid(`Could not decode JSON string as a map: ${said}. (String was: ${text})`)
+}
+
+/** What is said of a value of `from_json()` that is no JSON. */
+export const notJson = (text: string): Error => {
+  const said = brokenJson(text)
+  if (said === undefined) return unsupported("what a server says of text that is no JSON")
+  return failedFunction(
+    `execution of 'system.from_json[text]' failed: Could not decode JSON string '${text}': ${said}`
+  )
+}
 
 /** What is said of a text with a word that JSON does not have; `undefined` for what else is wrong with it. */
 export const undecodable = (text: string): Error | undefined => {

@@ -59,16 +59,15 @@ export const compileJson = (
   const read = (column: Column, values: Bound): Uint8Array | null =>
     valueOfJson(column.type.cql, fields(values).get(column.name) ?? null, column.name, variables.product)
   const key = (column: Column, values: Bound): Uint8Array => {
-    const isThere = fields(values).has(column.name)
     const bytes = read(column, values)
     if (bytes !== null) return bytes
-    const isPartition = column.kind === "partition_key"
+    const isUnset = json.defaultUnset && !fields(values).has(column.name)
     throw invalid(
       variables.say(
         `Missing mandatory PRIMARY KEY part ${column.name}`,
-        isThere
-          ? `Invalid null value in condition for column ${column.name}`
-          : `Some ${isPartition ? "partition key parts" : "clustering keys"} are missing: ${column.name}`
+        isUnset
+          ? `Invalid unset value for column ${column.name}`
+          : `Invalid null value in condition for column ${column.name}`
       )
     )
   }

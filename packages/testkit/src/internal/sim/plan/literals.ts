@@ -43,19 +43,37 @@ const isAccepted = (type: ScalarName, kind: ConstantKind, product: Product): boo
   (product === "cassandra" || !OF_CASSANDRA.some((each) => each[0] === type && each[1] === kind))
 
 /** The type that a constant is of by itself. */
-const PREFERRED: Record<ConstantKind, ReadonlyArray<ScalarName>> = {
-  STRING: ["text", "ascii"],
-  INTEGER: ["int", "bigint", "varint"],
-  FLOAT: ["double", "float", "decimal"],
-  BOOLEAN: ["boolean"],
-  UUID: ["uuid", "timeuuid"],
-  HEX: ["blob"],
-  DURATION: ["duration"]
+const PREFERRED: Record<ConstantKind, ScalarName> = {
+  STRING: "text",
+  INTEGER: "int",
+  FLOAT: "double",
+  BOOLEAN: "boolean",
+  UUID: "uuid",
+  HEX: "blob",
+  DURATION: "duration"
+}
+
+/** Of Cassandra it is the smallest one that holds it. */
+export const preferredType = ({ kind, text }: Constant, product: Product): ScalarName => {
+  if (product === "cassandra" && kind === "INTEGER") {
+    const value = BigInt(text)
+    return BigInt.asIntN(32, value) === value ? "int" : BigInt.asIntN(64, value) === value ? "bigint" : "varint"
+  }
+  // eslint-disable-next-line no-control-regex
+  if (product === "cassandra" && kind === "STRING" && /^[\0-\x7f]*$/.test(text)) return "ascii"
+  if (product === "cassandra" && kind === "FLOAT" && /\d/.test(text)) {
+    const isDouble = BigDecimal.equals(
+      BigDecimal.fromStringUnsafe(text),
+      BigDecimal.fromStringUnsafe(String(Number(text)))
+    )
+    return isDouble ? "double" : "decimal"
+  }
+  return PREFERRED[kind]
 }
 
 /** How well a constant serves as a value of a type, as far as its form shows. */
-export const fitsConstant = (type: ScalarName, { kind }: Constant, product: Product): "exact" | "weak" | "no" =>
-  !isAccepted(type, kind, product) ? "no" : PREFERRED[kind][0] === type ? "exact" : "weak"
+export const fitsConstant = (type: ScalarName, constant: Constant, product: Product): "exact" | "weak" | "no" =>
+  !isAccepted(type, constant.kind, product) ? "no" : preferredType(constant, product) === type ? "exact" : "weak"
 
 /** Days since 1970-01-01 of a proleptic Gregorian date, for any year (`Date` knows only ±271 821). */
 const epochDay = (year: number, month: number, day: number): number => {

@@ -1,33 +1,17 @@
-/** Functions that only Cassandra has: of numbers, of collections, and masks of values. */
+/** Functions that only Cassandra has: of numbers, of collections, of vectors. */
 import { decode, encode } from "@effect-scylla/protocol/Codec"
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import * as BigDecimal from "effect/BigDecimal"
-import { Buffer } from "node:buffer"
-import { createHash } from "node:crypto"
-import { unsupported } from "../failure.ts"
+import { invalid, unsupported } from "../failure.ts"
 import { elements, entries } from "../storage/compare.ts"
 import { collection, int32, readInt32 } from "../storage/values.ts"
 import { aggregateOf } from "./aggregates.ts"
+import { define, type Definition } from "./definition.ts"
+import { MASKS, MASKS_OF_ONE } from "./masks.ts"
 import { isIntegral, narrowed, readIntegral, writeIntegral, writeReal } from "./numbers.ts"
 import type { Variables } from "./variables.ts"
 
 type Type = CqlType.CqlType
-
-/** A function and what it is of. */
-export interface Definition {
-  readonly name: string
-  readonly args: ReadonlyArray<Type>
-  readonly returns: Type
-  /** `null` for a null argument is answered without asking. */
-  readonly run: (args: ReadonlyArray<Uint8Array>, variables: Variables) => Uint8Array | null
-}
-
-export const define = (
-  name: string,
-  args: ReadonlyArray<Type>,
-  returns: Type,
-  run: Definition["run"]
-): Definition => ({ name, args, returns, run })
 
 /** In the order that Cassandra lists them in. */
 const NUMERIC: ReadonlyArray<CqlType.ScalarName> = [
@@ -44,7 +28,8 @@ const NUMERIC: ReadonlyArray<CqlType.ScalarName> = [
 
 /** Half to the greater side, as Java rounds doubles; half away from zero, as it rounds decimals. */
 const roundDecimal = (value: BigDecimal.BigDecimal): BigDecimal.BigDecimal => {
-  if (value.scale <= 0) return value
+  // It is a whole number afterwards, with all its digits.
+  if (value.scale <= 0) return BigDecimal.make(value.value * 10n ** BigInt(-value.scale), 0)
   const size = 10n ** BigInt(value.scale)
   const magnitude = value.value < 0n ? -value.value : value.value
   const rounded = (magnitude + size / 2n) / size
@@ -138,29 +123,8 @@ export const GENERIC: Record<string, (type: Type, variables: Variables) => Defin
   collection_max: folded("collection_max", "max"),
   collection_sum: folded("collection_sum", "sum"),
   collection_avg: folded("collection_avg", "avg"),
-  mask_null: (type) => define("mask_null", [type], type, () => null),
-  mask_default: (type) => isText(type) ? define("mask_default", [type], type, () => Buffer.from("****")) : undefined,
-  mask_hash: (type) =>
-    define(
-      "mask_hash",
-      [type],
-      CqlType.scalar("blob"),
-      ([value]) => Uint8Array.from(createHash("sha256").update(value!).digest())
-    )
+  ...MASKS_OF_ONE
 }
-
-const isText = (type: Type): boolean => type._tag === "Scalar" && (type.name === "text" || type.name === "ascii")
-
-const int = CqlType.scalar("int")
-
-/** Masks of a text but for what is inside of it, or outside, so many characters from its ends. */
-const maskParts = (name: string, isInner: boolean, type: Type): Definition =>
-  define(name, [type, int, int], type, ([value, begin, end]) => {
-    const chars = [...Buffer.from(value!).toString("utf8")]
-    const from = readInt32(begin!)
-    const to = chars.length - readInt32(end!)
-    return Buffer.from(chars.map((char, i) => ((i >= from && i < to) === isInner ? "*" : char)).join(""))
-  })
 
 const similarity = (
   name: string,
@@ -187,7 +151,12 @@ const dot = (x: ReadonlyArray<number>, y: ReadonlyArray<number>): number => tota
 const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
   similarity_cosine: similarity(
     "similarity_cosine",
-    (x, y) => Math.fround(1 + Math.fround(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)))) / 2
+    (x, y) => {
+      if (dot(x, x) === 0 || dot(y, y) === 0) {
+        throw invalid("Function system.similarity_cosine doesn't support all-zero vectors.")
+      }
+      return Math.fround(1 + Math.fround(dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y)))) / 2
+    }
   ),
   similarity_euclidean: similarity("similarity_euclidean", (x, y) => {
     const apart = x.map((each, i) => Math.fround(each - y[i]!))
@@ -197,9 +166,7 @@ const SIMILARITIES: Record<string, (type: Type) => Definition | undefined> = {
 }
 
 /** Those with more than one argument, by the type of the first. */
-export const OF_SEVERAL: Record<string, (type: Type) => Definition | undefined> = {
+export const OF_SEVERAL: Record<string, (type: Type, count: number) => Definition | undefined> = {
   ...SIMILARITIES,
-  mask_replace: (type) => define("mask_replace", [type, type], type, ([, by]) => by!),
-  mask_inner: (type) => isText(type) ? maskParts("mask_inner", true, type) : undefined,
-  mask_outer: (type) => isText(type) ? maskParts("mask_outer", false, type) : undefined
+  ...MASKS
 }

@@ -3,7 +3,7 @@ import { invalid, syntax } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { layoutOf } from "../storage/layout.ts"
-import type { Clustering } from "../storage/row.ts"
+import type { Clustering, Write } from "../storage/row.ts"
 import type { Bounds, Key, TableData } from "../storage/storage.ts"
 import { addTo, type Assign, type Assigned, assignElement, assignField, assignWhole, type Stamp } from "./assign.ts"
 import { columnOf } from "./columns.ts"
@@ -23,6 +23,8 @@ export interface Staged {
   readonly clustering: Clustering | undefined
   /** Throws for what the partition as it is does not take. */
   readonly check: (key: Key) => void
+  /** Reads what its writes depend on, before others of the same batch are there; absent where they depend on nothing. */
+  readonly read?: ((key: Key) => void) | undefined
   /** Writes to the data of the table, or to what a node has of it. */
   readonly apply: (key: Key, data?: TableData) => void
 }
@@ -139,9 +141,19 @@ const mutationOf = (
       const rowWrites = regular.map((assign) => assign.prepare(values, stamp))
       checkIndexed(table, [...staticWrites, ...rowWrites], isCassandra)
       const marker = isInsert ? { value: present, timestamp, expires: stamp.expires, ttl } : undefined
+      const writesFor = (writes: ReadonlyArray<Assigned>, row: Parameters<Assigned["writes"]>[0]) =>
+        writes.flatMap((assigned) => assigned.writes(row))
+      const read: ReadBefore | undefined = staticWrites.some(reads) || rowWrites.some(reads) ? new Map() : undefined
       return {
         keys,
         clustering: rows[0]?.prefix,
+        read: read === undefined ? undefined : (key) => {
+          const partition = table.data.get(key.bytes)
+          read.set(key, {
+            statics: writesFor(staticWrites, partition?.statics),
+            rows: rows.map(({ prefix }) => writesFor(rowWrites, partition?.find(prefix)))
+          })
+        },
         check: (key) => {
           const partition = table.data.get(key.bytes)
           for (const assigned of staticWrites) assigned.check?.(partition?.statics)
@@ -152,14 +164,14 @@ const mutationOf = (
         },
         apply: (key, data = table.data) => {
           const partition = data.obtain(key.bytes, key.components)
-          const writesFor = (writes: ReadonlyArray<Assigned>, row: Parameters<Assigned["writes"]>[0]) =>
-            writes.flatMap((assigned) => assigned.writes(row))
+          const known = data === table.data ? read?.get(key) : undefined
           if (staticWrites.length > 0) {
-            partition.writeStatic(writesFor(staticWrites, partition.statics), timestamp)
+            partition.writeStatic(known?.statics ?? writesFor(staticWrites, partition.statics), timestamp)
             addCounters(staticWrites, (slots, deltas) => partition.add(undefined, slots, deltas, timestamp))
           }
-          for (const { prefix } of rows) {
-            const writes = writesFor(rowWrites, partition.find(prefix))
+          for (let i = 0; i < rows.length; i++) {
+            const { prefix } = rows[i]!
+            const writes = known?.rows[i] ?? writesFor(rowWrites, partition.find(prefix))
             if (writes.length > 0 || marker !== undefined) partition.write(prefix, writes, timestamp, marker)
             addCounters(rowWrites, (slots, deltas) => partition.add(prefix, slots, deltas, timestamp))
           }
@@ -168,6 +180,14 @@ const mutationOf = (
     }
   }
 }
+
+/** What the writes of a statement came to before others of the same batch were there. */
+type ReadBefore = Map<Key, {
+  readonly statics: ReadonlyArray<Write>
+  readonly rows: ReadonlyArray<ReadonlyArray<Write>>
+}>
+
+const reads = (assigned: Assigned): boolean => assigned.reads === true
 
 const addCounters = (
   writes: ReadonlyArray<Assigned>,
@@ -328,8 +348,18 @@ const assignmentOf = (assignment: Ast.Assignment, table: Table, variables: Varia
 /** A column may be set once; parts of it may be changed several times. */
 const checkTwice = (statement: Ast.Update, variables: Variables): void => {
   const whole = new Map<string, number>()
-  for (const { _tag, column } of statement.assignments) {
+  const fields = new Set<string>()
+  for (const assignment of statement.assignments) {
+    const { _tag, column } = assignment
     const isWhole = _tag === "Set"
+    if (_tag === "Field") {
+      const field = JSON.stringify([column, assignment.field])
+      if (fields.has(field)) {
+        const message = `Multiple incompatible setting of column ${column}`
+        throw variables.product === "scylla" ? invalid(message) : syntax(message)
+      }
+      fields.add(field)
+    }
     const before = whole.get(column)
     if (before !== undefined && (isWhole || before === 1)) {
       const message = `Multiple incompatible setting of column ${column}`
@@ -351,15 +381,23 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
   checkTwice(statement, variables)
   const assigns = statement.assignments.map((assignment) => assignmentOf(assignment, table, variables))
   const counters = assigns.filter(({ column }) => column.type.text === "counter")
-  if (table.isCounter) {
+  const checkUsing = (): void => {
+    if (!table.isCounter) return
     if (statement.using.timestamp !== undefined) throw invalid("Cannot provide custom timestamp for counter updates")
     if (statement.using.ttl !== undefined) throw invalid("Cannot provide custom TTL for counter updates")
   }
+  if (variables.product === "scylla") checkUsing()
   const where = modificationWhere(statement.where, table, variables, "UPDATE")
   const isStatic = assigns.every(({ column }) => column.kind === "static")
   const asksRows = isAboutRows(statement.condition, table)
   if (isStatic && where.restrictsClustering && !asksRows) {
     throw invalid("Invalid restrictions on clustering columns since the UPDATE statement modifies only static columns")
+  }
+  const isSliced = statement.where.some((relation) =>
+    relation._tag === "Column" && /[<>]/.test(relation.op) && table.byName.get(relation.column)?.kind === "clustering"
+  )
+  if (isSliced && variables.product === "cassandra" && where.missing.partition.length === 0) {
+    throw invalid("Slice restrictions are not supported on the clustering columns in UPDATE statements")
   }
   checkKey(where, !isStatic || asksRows, variables)
   if (statement.condition !== undefined && table.isCounter) {
@@ -371,6 +409,7 @@ const compileUpdate = (statement: Ast.Update, table: Table, variables: Variables
   }
   const condition = compileConditions(statement.condition, table, variables)
   conditionalWhere(statement.where, where, table, condition)
+  if (variables.product === "cassandra") checkUsing()
   return mutationOf(table, where, assigns, using, {
     isCounter: counters.length > 0,
     hasTimestamp: statement.using.timestamp !== undefined,

@@ -4,17 +4,23 @@ import { Buffer } from "node:buffer"
 import { unsupported } from "../failure.ts"
 import type { Product } from "../parse/product.ts"
 import { fromJson, type Json, parseJson, WrongJson } from "./json.ts"
-import { undecodable, wrongJson } from "./jsonErrors.ts"
+import { notJson, undecodable, wrongJson, wrongOfFunction } from "./jsonErrors.ts"
 import { brokenJson, wrongJsonOfScylla } from "./jsonErrorsScylla.ts"
 
 /** JSON that is part of a text, as a value for the column called `name`. */
-export const valueOfJson = (type: CqlType, json: Json, name: string, product: Product): Uint8Array | null => {
+export const valueOfJson = (
+  type: CqlType,
+  json: Json,
+  name: string,
+  product: Product,
+  wrong = wrongJson
+): Uint8Array | null => {
   try {
     return fromJson(type, json, name, product)
   } catch (thrown) {
     if (!(thrown instanceof WrongJson)) throw thrown
     throw product === "cassandra"
-      ? wrongJson(thrown.type, thrown.json, name)
+      ? wrong(thrown.type, thrown.json, name)
       : wrongJsonOfScylla(thrown.type, thrown.json, name)
   }
 }
@@ -28,4 +34,10 @@ export const parsed = (text: string, product: Product, broken?: (text: string) =
 }
 
 export const readJson = (type: CqlType, text: Uint8Array, name: string, product: Product): Uint8Array | null =>
-  valueOfJson(type, parsed(Buffer.from(text).toString("utf8"), product), name, product)
+  valueOfJson(
+    type,
+    parsed(Buffer.from(text).toString("utf8"), product, product === "cassandra" ? notJson : undefined),
+    name,
+    product,
+    wrongOfFunction
+  )

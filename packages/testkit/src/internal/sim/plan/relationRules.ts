@@ -1,10 +1,10 @@
 /** What Cassandra checks of relations one by one, before a statement means anything. */
-import * as CqlType from "@effect-scylla/protocol/CqlType"
 import { invalid } from "../failure.ts"
 import type { Relation, Term } from "../parse/ast.ts"
 import type { Column, Table } from "../schema/schema.ts"
 import { columnOf } from "./columns.ts"
-import type { Variables } from "./variables.ts"
+import { compile, textOf } from "./terms.ts"
+import { Variables } from "./variables.ts"
 
 /** One value in a list is an equality. */
 const simplified = (relation: Relation): Relation => {
@@ -24,16 +24,19 @@ const checkWhole = (relation: Relation, { name, type }: Column): void => {
     throw invalid(`Non-frozen UDT column '${name}' (${type.cql.name}) cannot be restricted by any relation`)
   }
   throw invalid(
-    `Collection column '${name}' (${CqlType.format(type.cql)}) cannot be restricted by a '${
+    `Collection column '${name}' (${type.text}) cannot be restricted by a '${
       relation._tag === "In" ? "IN" : relation.op
     }' relation`
   )
 }
 
-const checkElement = (relation: Relation, { type }: Column): void => {
+const checkElement = (relation: Relation, { name, type }: Column): void => {
   if (relation._tag !== "Element") return
   if (type.cql._tag === "List") {
     throw invalid("Indexes on list entries (l[index] = value) are not currently supported.")
+  }
+  if (type.cql._tag === "Map" && !type.multiCell) {
+    throw invalid(`Map-entry equality predicates on frozen map column ${name} are not supported`)
   }
   if (relation.op !== "=") throw invalid("Only EQ relations are supported on map entries")
 }
@@ -81,6 +84,49 @@ const checkTogether = (name: string, before: ReadonlyArray<Relation>, next: Rela
         )
       }
   }
+}
+
+/** Throws INVALID for values that are none of what the relation is about. */
+const checkTerms = (relation: Relation, { name, type: { cql } }: Column, variables: Variables): void => {
+  if (relation._tag === "Column" && relation.op !== "!=") compile(relation.term, cql, name, variables)
+  if (relation._tag === "In" && Array.isArray(relation.terms)) {
+    for (const term of relation.terms as ReadonlyArray<Term>) compile(term, cql, name, variables)
+  }
+  if (relation._tag === "Element" && cql._tag === "Map" && !Array.isArray(relation.terms)) {
+    compile(relation.key, cql.key, `key(${name})`, variables)
+    compile(relation.terms as Term, cql.value, `value(${name})`, variables)
+  }
+}
+
+/** What is wrong with the first relation that is wrong by itself: Cassandra tells of it before it tells of all of them together. */
+export const wrongByItself = (
+  relations: ReadonlyArray<Relation>,
+  table: Table,
+  variables: Variables
+): Error | undefined => {
+  const scratch = new Variables(variables, table)
+  const byColumn = new Map<string, Array<Relation>>()
+  try {
+    for (const given of relations) {
+      const relation = simplified(given)
+      if (!("column" in relation)) continue
+      const column = columnOf(table, relation.column, scratch)
+      if (relation._tag === "NotNull") return invalid(`Unsupported restriction: ${column.name} IS NOT NULL`)
+      checkWhole(given, column)
+      checkElement(relation, column)
+      checkTerms(relation, column, scratch)
+      if (relation._tag === "Column" && relation.op === "!=") {
+        return invalid(`Unsupported "!=" relation: ${column.name} != ${textOf(relation.term, "cassandra")}`)
+      }
+      if (kindOf(relation) === undefined) continue
+      const before = byColumn.get(column.name) ?? []
+      checkTogether(column.name, before, relation)
+      byColumn.set(column.name, [...before, relation])
+    }
+  } catch (thrown) {
+    return thrown as Error
+  }
+  return undefined
 }
 
 /** The relations of a statement as Cassandra takes them; throws INVALID for those that it does not take. */

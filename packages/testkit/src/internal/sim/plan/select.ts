@@ -11,20 +11,13 @@ import { comparatorOf } from "../storage/compare.ts"
 import type { Row } from "../storage/row.ts"
 import type { Bounds, Key, Partition, TableData } from "../storage/storage.ts"
 import { readInt32 } from "../storage/values.ts"
-import { compileAnn } from "./ann.ts"
+import { checkAnn, compileAnn } from "./ann.ts"
 import { valueOf } from "./columns.ts"
 import * as Paging from "./paging.ts"
 import { type Call, checkPaxos, type Plan } from "./plan.ts"
-import { compileSelection, type Group } from "./selection.ts"
-import {
-  aggregationWarning,
-  checkDistinct,
-  checkRestricted,
-  columnsOf,
-  groupColumns,
-  isOfStatics,
-  isReversed
-} from "./selectRules.ts"
+import { wrongByItself } from "./relationRules.ts"
+import { checkColumns, compileSelection, type Group, type Selection } from "./selection.ts"
+import { aggregationWarning, checkDistinct, columnsOf, groupColumns, isOfStatics, isReversed } from "./selectRules.ts"
 import { compile } from "./terms.ts"
 import type { TokenBounds } from "./tokenRange.ts"
 import { type Bound, type Compiled, type Markers, Variables, type View } from "./variables.ts"
@@ -244,13 +237,36 @@ const dataOf = (table: Table, call: Call): Data => {
   }
 }
 
+/** What is selected. Cassandra looks at names first, then at relations, and only then at what is made of columns. */
+const selectionOf = (statement: Ast.Select, table: Table, variables: Variables): Selection => {
+  try {
+    return compileSelection(statement, table, variables)
+  } catch (thrown) {
+    if (variables.product === "scylla") throw thrown
+    checkColumns(statement, table, variables)
+    compileWhere(statement.where, table, variables, "SELECT", statement.allowFiltering)
+    throw thrown
+  }
+}
+
+/** What all rows of a partition have together is not asked of some of them. */
+const checkOfStatics = (statement: Ast.Select, table: Table, variables: Variables): void => {
+  const isRestricted = statement.where.some((relation) =>
+    relation._tag !== "Token" && columnsOf(table)(relation).some(({ kind }) => kind === "clustering")
+  )
+  if (!isRestricted) return
+  throw wrongByItself(statement.where, table, variables) ??
+    invalid("Cannot restrict clustering columns when selecting only static columns")
+}
+
 export const compileSelect = (statement: Ast.Select, table: Table, markers: Markers): Plan => {
   const variables = new Variables(markers, table)
   const isScylla = variables.product === "scylla"
-  const selection = compileSelection(statement, table, variables)
-  if (statement.distinct && !isScylla) {
-    checkRestricted(statement.where.filter(({ _tag }) => _tag !== "Token").flatMap(columnsOf(table)), variables)
+  const selection = selectionOf(statement, table, variables)
+  if (!isScylla && statement.selectors.length > 0 && isOfStatics(statement, selection, isScylla)) {
+    checkOfStatics(statement, table, variables)
   }
+  if (statement.ann !== undefined) checkAnn(statement, table, selection.isAggregate)
   const where = compileWhere(statement.where, table, variables, "SELECT", statement.allowFiltering)
   if (statement.distinct) checkDistinct(statement, selection, table, where, variables)
   const groupBy = groupColumns(statement, table, where, variables)
@@ -261,7 +277,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   if (selection.isAggregate && groupBy.length === 0 && statement.perPartitionLimit !== undefined && !isScylla) {
     throw invalid("PER PARTITION LIMIT is not allowed with aggregate queries.")
   }
-  if (where.restrictsClustering && statement.selectors.length > 0 && isOfStatics(statement, selection, isScylla)) {
+  if (
+    isScylla && where.restrictsClustering && statement.selectors.length > 0 &&
+    isOfStatics(statement, selection, isScylla)
+  ) {
     throw invalid("Cannot restrict clustering columns when selecting only static columns")
   }
   const limit = limitOf(statement.limit, "[limit]", variables)
@@ -277,7 +296,10 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
   const { distinct } = statement
   const isUser = !table.keyspace.isSystem
   const { wire } = selection
-  const warnings = [...where.warnings, ...(isGrouped && isUser ? aggregationWarning(where, table, variables) : [])]
+  const warnings = [
+    ...where.warnings,
+    ...(isGrouped && (isUser || !isScylla) ? aggregationWarning(where, table, variables) : [])
+  ]
 
   const execute = (call: Call): ReturnType<Plan["execute"]> => {
     const { options, values } = call
@@ -404,7 +426,7 @@ export const compileSelect = (statement: Ast.Select, table: Table, markers: Mark
         if (row !== undefined && passes(view)) views.push(view)
         return true
       })
-      for (const view of ann(values, views, remaining)) rows.push(selection.project(values, view))
+      for (const view of ann(values, views, remaining, call)) rows.push(selection.project(values, view))
       return answer()
     }
 

@@ -62,7 +62,7 @@ export const columnsOf = (table: Table) => (relation: Ast.Relation): ReadonlyArr
     .flatMap((name) => table.byName.get(name) ?? [])
 
 /** What DISTINCT may ask for. */
-export const checkRestricted = (columns: Iterable<Column>, variables: Variables): void => {
+const checkRestricted = (columns: Iterable<Column>, variables: Variables): void => {
   for (const column of columns) {
     const isAllowed = column.kind === "partition_key" || (column.kind === "static" && variables.product === "cassandra")
     if (!isAllowed) {
@@ -89,8 +89,10 @@ export const checkDistinct = (
     )
   }
   const isKeyed = isAggregate || where.isSinglePartition
+  // To Cassandra a column is asked for by what is made of it, too.
+  const asked = new Set(variables.product === "cassandra" ? used : plain)
   for (const column of table.partitionKey) {
-    if (!isKeyed && !plain.includes(column)) {
+    if (!isKeyed && !asked.has(column)) {
       throw invalid(
         `SELECT DISTINCT queries must request all the partition key columns (missing ${column.name})`
       )

@@ -1,7 +1,6 @@
 /** What SELECT shows of rows: columns, parts of them, functions of them, aggregates over them. */
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Column as WireColumn } from "@effect-scylla/protocol/Metadata"
-import { Unset } from "@effect-scylla/protocol/Value"
 import { Buffer } from "node:buffer"
 import { invalid, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
@@ -10,12 +9,14 @@ import { comparatorOf, compareBytes, elements, entries, fieldsOf } from "../stor
 import { fieldPath } from "../storage/layout.ts"
 import { collection, int32, int64 } from "../storage/values.ts"
 import { aggregateOf, type Aggregator, isAggregate } from "./aggregates.ts"
-import { besideOf, negationOf, operationOf } from "./arithmetic.ts"
+import { negationOf, resolveOperation } from "./arithmetic.ts"
 import { castOf } from "./casts.ts"
 import { columnOf, valueOf } from "./columns.ts"
+import { composed } from "./composed.ts"
 import { type Argument, resolveFunction } from "./functions.ts"
 import { columnKey, nullable } from "./json.ts"
-import { compile, fits, serves, textOf } from "./terms.ts"
+import { compile, fits, nameOf, textOf } from "./terms.ts"
+import { bytesOf, fitOf, type Typed, valueAs } from "./typed.ts"
 import type { Bound, Compiled, Variables, View } from "./variables.ts"
 
 /** A row with what the aggregates came to. */
@@ -29,37 +30,6 @@ interface Compilation {
   readonly aggregates: Array<{ readonly make: () => Aggregator; readonly argument: Compiled }>
   /** What is to be looked at before any row is. */
   readonly checks: Array<(values: Bound) => void>
-}
-
-/** What Cassandra takes a constant for that stands beside another: the smallest type that holds it. */
-const literalType = (expression: Ast.Expression): CqlType.CqlType | undefined => {
-  if (expression._tag !== "Term" || expression.term._tag !== "Constant") return undefined
-  const { kind, text } = expression.term
-  switch (kind) {
-    case "INTEGER": {
-      const value = BigInt(text)
-      return CqlType.scalar(
-        BigInt.asIntN(32, value) === value ? "int" : BigInt.asIntN(64, value) === value ? "bigint" : "varint"
-      )
-    }
-    case "FLOAT":
-      return CqlType.scalar("double")
-    case "DURATION":
-      return CqlType.scalar("duration")
-    default:
-      return undefined
-  }
-}
-
-/** An expression: how it is called, its type if it has one by itself, and its value. */
-interface Typed {
-  readonly text: string
-  readonly type: CqlType.CqlType | undefined
-  readonly value: Compiled
-  /** For literals: as a value of a type. */
-  readonly as?: ((type: CqlType.CqlType, name: string) => Compiled) | undefined
-  readonly fits?: ((type: CqlType.CqlType) => "exact" | "weak" | "no") | undefined
-  readonly column?: Column | undefined
 }
 
 export interface Selection {
@@ -81,11 +51,6 @@ export interface Group {
   readonly add: (values: Bound, view: View) => void
   /** The row of the group; without rows there is none but that of aggregates over nothing. */
   readonly result: (values: Bound) => ReadonlyArray<Uint8Array | null>
-}
-
-const bytesOf = (value: ReturnType<Compiled>): Uint8Array | null => {
-  if (value === Unset) throw invalid("Invalid unset value in a selection")
-  return value as Uint8Array | null
 }
 
 const LEGACY_TIMEUUID: CqlType.CqlType = {
@@ -121,6 +86,17 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
         fits: (wanted) => fits(term, wanted, variables)
       }
     }
+    case "Literal":
+      return composed(expression, expression.items.map((item) => typed(item, c)), variables.product)
+    case "Typed": {
+      const of = typed(expression.of, c)
+      const type = variables.type(expression.type)
+      const text = `(${nameOf(expression.type)})${of.text}`
+      if (fitOf(of, type, variables.product) === "no") {
+        throw invalid(`Cannot assign value ${of.text} to ${of.text} of type ${CqlType.format(type)}`)
+      }
+      return { text, type, value: valueAs(of, type, "[selection]") }
+    }
     case "CountRows":
       return aggregated("count", [], "count", CqlType.scalar("bigint"), c)
     case "Call":
@@ -128,17 +104,14 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
     case "Arithmetic": {
       const left = typed(expression.left, c)
       const right = typed(expression.right, c)
-      // A constant beside a number has the type that it has by itself.
-      const leftType = left.type ?? literalType(expression.left) ?? right.type
-      if (leftType === undefined) throw unsupported("arithmetic of constants alone")
-      const beside = besideOf(leftType)
-      const rightType = right.type ??
-        (beside === leftType ? literalType(expression.right) : undefined) ?? beside
-      const { run, type } = operationOf(expression.op, leftType, rightType)
-      const of = ({ as, type, value }: Typed, wanted: CqlType.CqlType): Compiled =>
-        type === undefined ? as!(wanted, "[selection]") : value
-      const x = of(left, leftType)
-      const y = of(right, rightType)
+      const operand = (side: Typed) => ({
+        text: side.text,
+        fits: (wanted: CqlType.CqlType) => fitOf(side, wanted, variables.product)
+      })
+      const found = resolveOperation(expression.op, operand(left), operand(right))
+      const { run, type } = found
+      const x = valueAs(left, found.left, "[selection]")
+      const y = valueAs(right, found.right, "[selection]")
       return {
         text: `${left.text} ${expression.op} ${right.text}`,
         type,
@@ -165,6 +138,7 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
     case "Cast": {
       const of = typed(expression.of, c)
       const to = variables.type(expression.type)
+      if (of.type === undefined && variables.product === "cassandra") throw notInferred(of)
       if (of.type === undefined) throw unsupported("a cast of a constant")
       // To Cassandra a value as what it is already is the value.
       if (variables.product === "cassandra" && CqlType.isSame(of.type, to) && of.column?.descending !== true) return of
@@ -182,12 +156,8 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
       const of = typed(expression.of, c)
       const type = of.type
       if (type?._tag !== "Udt") {
-        throw invalid(
-          variables.say(
-            `Invalid field selection: ${of.text} of type ${typeName(type)} is not a user type`,
-            `Invalid field selection: ${of.text} of type ${typeName(type)} is not a user type`
-          )
-        )
+        const isFrozen = type?._tag === "Tuple" && variables.product === "cassandra"
+        throw invalid(`Invalid field selection: ${of.text} of type ${typeName(type, isFrozen)} is not a user type`)
       }
       const at = type.fields.findIndex((field) => field.name === expression.name)
       if (at < 0) throw invalid(`${of.text} of type ${type.name} has no field ${expression.name}`)
@@ -264,14 +234,20 @@ const typed = (expression: Ast.Expression, c: Compilation): Typed => {
   }
 }
 
-const typeName = (type: CqlType.CqlType | undefined): string => type === undefined ? "unknown" : CqlType.format(type)
+const typeName = (type: CqlType.CqlType | undefined, isFrozen: boolean): string =>
+  type === undefined ? "unknown" : isFrozen ? `frozen<${CqlType.format(type)}>` : CqlType.format(type)
 
 const noElement = ({ text, type }: Typed): Error =>
-  type?._tag === "Tuple"
-    ? invalid(`Invalid element selection: ${text} is of type frozen<${CqlType.format(type)}> is not a collection`)
+  type?._tag === "Tuple" || type?._tag === "Scalar" || type?._tag === "Vector"
+    ? invalid(
+      `Invalid element selection: ${text} is of type ${typeName(type, type._tag === "Tuple")} is not a collection`
+    )
     : invalid(
       `Element selection is only allowed on sets and maps, but ${text} is a ${type?._tag.toLowerCase() ?? "constant"}`
     )
+
+const notInferred = ({ text }: Typed): Error =>
+  invalid(`Cannot infer type for term ${text} in selection clause (try using a cast to force a type)`)
 
 const aggregated = (
   name: string,
@@ -315,6 +291,12 @@ const isWanted = (what: string, type: CqlType.CqlType): boolean => {
 const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c: Compilation): Typed => {
   const { variables } = c
   const { keyspace, name } = expression
+  const [only] = expression.args
+  // It counts all rows, whatever the constant is.
+  if (
+    name === "count" && variables.product === "cassandra" && expression.args.length === 1 && only?._tag === "Term" &&
+    only.term._tag === "Constant"
+  ) return typed({ _tag: "CountRows" }, c)
   const args = expression.args.map((arg) => typed(arg, c))
   const text = `system.${name}(${args.map((arg) => arg.text).join(", ")})`
   if (isAggregate(name) && (keyspace === undefined || keyspace === "system")) {
@@ -323,7 +305,17 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
         `Invalid number of arguments in call to function system.${name}: 1 required but ${args.length} provided`
       )
     }
+    if (variables.product === "cassandra" && expression.args.some(hasAggregate)) {
+      throw invalid("aggregate functions cannot be used as arguments of aggregate functions")
+    }
     const type = args[0]!.type
+    if (type === undefined && variables.product === "cassandra" && (name === "min" || name === "max")) {
+      throw invalid(
+        `Cannot infer type of argument ${
+          args[0]!.text
+        } in call to function system.${name}(any): use type casts to disambiguate`
+      )
+    }
     if (type === undefined) throw unsupported("an aggregate of a constant")
     // Its type is checked before it counts.
     aggregateOf(name, type, variables)
@@ -344,8 +336,8 @@ const call = (expression: Extract<Ast.Expression, { readonly _tag: "Call" }>, c:
     args.map((arg): Argument => ({
       text: arg.text,
       type: arg.type,
-      fits: (wanted) => arg.type === undefined ? arg.fits!(wanted) : serves(arg.type, wanted, variables.product),
-      compile: (wanted, argName) => arg.type === undefined ? arg.as!(wanted, argName) : arg.value
+      fits: (wanted) => fitOf(arg, wanted, variables.product),
+      compile: (wanted, argName) => valueAs(arg, wanted, argName)
     })),
     variables
   )
@@ -382,7 +374,8 @@ const cellOf = (expression: Extract<Ast.Expression, { readonly _tag: "CellOf" }>
       : int64(cell.timestamp)
   const { layout } = column
   if (layout === undefined) {
-    if (keys.length > 0) throw unsupported(`${what} of a part of a value that is one cell`)
+    // All fields of a value that is one cell were written with it.
+    if (keys.some(({ _tag }) => _tag !== "Field")) throw unsupported(`${what} of a part of a value that is one cell`)
     return {
       text,
       type,
@@ -464,6 +457,9 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
       return expression.args.flatMap((arg) => columnsIn(arg, c))
     case "Arithmetic":
       return [...columnsIn(expression.left, c), ...columnsIn(expression.right, c)]
+    case "Literal":
+      return expression.items.flatMap((item) => columnsIn(item, c))
+    case "Typed":
     case "Negation":
     case "Cast":
     case "Field":
@@ -476,6 +472,12 @@ const columnsIn = (expression: Ast.Expression, c: Compilation): ReadonlyArray<Co
   }
 }
 
+/** Throws INVALID for names of columns that there are none of. */
+export const checkColumns = (statement: Ast.Select, table: Table, variables: Variables): void => {
+  const c: Compilation = { table, variables, aggregates: [], checks: [] }
+  for (const { expression } of statement.selectors) columnsIn(expression, c)
+}
+
 export const compileSelection = (statement: Ast.Select, table: Table, variables: Variables): Selection => {
   const c: Compilation = { table, variables, aggregates: [], checks: [] }
   const selectors: ReadonlyArray<Ast.Selector> = statement.selectors.length > 0
@@ -483,11 +485,7 @@ export const compileSelection = (statement: Ast.Select, table: Table, variables:
     : table.columns.map((column) => ({ expression: { _tag: "Column", name: column.name }, alias: undefined }))
   const parts = selectors.map(({ alias, expression }) => {
     const part = typed(expression, c)
-    if (part.type === undefined) {
-      throw invalid(
-        `Cannot infer type for term ${part.text} in selection clause (try using a cast to force a type)`
-      )
-    }
+    if (part.type === undefined) throw notInferred(part)
     const isLegacy = variables.product === "cassandra" && expression._tag === "Call" &&
       /^(?:min|max|blobastimeuuid|blob_as_timeuuid)$/.test(expression.name) &&
       part.type._tag === "Scalar" && part.type.name === "timeuuid" &&
@@ -557,6 +555,9 @@ const hasAggregate = (expression: Ast.Expression): boolean => {
       return isAggregate(expression.name) || expression.args.some(hasAggregate)
     case "Arithmetic":
       return hasAggregate(expression.left) || hasAggregate(expression.right)
+    case "Literal":
+      return expression.items.some(hasAggregate)
+    case "Typed":
     case "Negation":
     case "Cast":
     case "Field":

@@ -1,15 +1,16 @@
 /** Terms of statements, compiled once into functions of the bound values. */
 import { decode, encode } from "@effect-scylla/protocol/Codec"
-import { type CqlType, format, isSame, scalar, type ScalarName } from "@effect-scylla/protocol/CqlType"
+import { type CqlType, format, isSame, scalar, type ScalarName, tuple } from "@effect-scylla/protocol/CqlType"
 import type { RawValue } from "@effect-scylla/protocol/Request"
+import * as ServerError from "@effect-scylla/protocol/ServerError"
 import { Unset } from "@effect-scylla/protocol/Value"
 import { invalid } from "../failure.ts"
 import type { Term, TypeNode } from "../parse/ast.ts"
 import type { Product } from "../parse/product.ts"
 import { checkOf, collection, int64, normalize, record } from "../storage/values.ts"
-import { besideOf, operationOf } from "./arithmetic.ts"
+import { type Operand, type Resolved as Operation, resolveOperation } from "./arithmetic.ts"
 import { type Argument, type Resolved, resolveFunction } from "./functions.ts"
-import { encodeConstant, fitsConstant } from "./literals.ts"
+import { encodeConstant, fitsConstant, preferredType } from "./literals.ts"
 import { readJson } from "./readJson.ts"
 import type { Bound, Compiled, Fit, Variables, View } from "./variables.ts"
 
@@ -67,7 +68,8 @@ export const textOf = (term: Term, product: Product): string => {
   }
 }
 
-const nameOf = (node: TypeNode): string =>
+/** A type as it is written. */
+export const nameOf = (node: TypeNode): string =>
   node._tag === "Name"
     ? node.name
     : node._tag === "Vector"
@@ -124,13 +126,17 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
       return serves(variables.type(term.type), type, variables.product)
     case "Call": {
       if (isFromJson(term, variables)) return "weak"
-      const found = resolveCall(term, variables)
+      const found = resolveCall(term, variables, type)
       return serves(found.type, type, variables.product)
     }
-    case "Arithmetic": {
-      const of = typeOf(term, variables)
-      return of === undefined ? fits(term.left, type, variables) : serves(of, type, variables.product)
-    }
+    case "Arithmetic":
+      try {
+        return serves(operationOf(term, variables, type).type, type, variables.product)
+      } catch (thrown) {
+        // What is wrong with it is said where it is computed.
+        if (thrown instanceof ServerError.InvalidRequest) return "weak"
+        throw thrown
+      }
     case "List":
       if (type._tag === "Vector") {
         return term.items.length === type.dimension && all(term.items, type.element) !== "no" ? "weak" : "no"
@@ -145,6 +151,7 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
       return keys === "no" ? "no" : all(term.entries.map(([, value]) => value), type.value)
     }
     case "Tuple":
+      if (type._tag === "Udt" && variables.product === "cassandra") return fits(term, asTuple(type), variables)
       if (type._tag !== "Tuple") return term.items.length === 1 ? fits(term.items[0]!, type, variables) : "no"
       return term.items.length <= type.elements.length &&
           term.items.every((each, i) => fits(each, type.elements[i]!, variables) !== "no") ?
@@ -162,45 +169,42 @@ export const fits = (term: Term, type: CqlType, variables: Variables): Fit => {
   }
 }
 
-/** The type that a term has by itself. */
-const typeOf = (term: Term, variables: Variables): CqlType | undefined => {
-  switch (term._tag) {
-    case "Hint":
-      return variables.type(term.type)
-    case "Call":
-      return isFromJson(term, variables) ? undefined : resolveCall(term, variables).type
-    case "Arithmetic": {
-      const left = typeOf(term.left, variables)
-      const right = typeOf(term.right, variables)
-      if (left === undefined && right === undefined) return undefined
-      return operationOf(term.op, left ?? right!, right ?? besideOf(left!)).type
-    }
-    default:
-      return undefined
-  }
-}
+const operandOf = (term: Term, variables: Variables): Operand => ({
+  text: textOf(term, variables.product),
+  fits: (type) => fits(term, type, variables)
+})
 
-/** What two terms come to. Those without a type are of that of the other one, or of the one that is wanted. */
+/** The operation of two terms, whose result may have to be of a type. */
+const operationOf = (
+  { left, op, right }: Extract<Term, { readonly _tag: "Arithmetic" }>,
+  variables: Variables,
+  wanted?: CqlType
+): Operation =>
+  resolveOperation(
+    op,
+    operandOf(left, variables),
+    operandOf(right, variables),
+    wanted === undefined ? undefined : {
+      type: wanted,
+      takes: (returned) => serves(returned, wanted, variables.product) !== "no",
+      hasMarkers: left._tag === "Marker" || right._tag === "Marker"
+    }
+  )
+
+/** What Cassandra calls its functions. */
+const FUNCTIONS = { "+": "_add", "-": "_substract", "*": "_multiply", "/": "_divide", "%": "_modulo" }
+
+/** What two terms come to. */
 const compileArithmetic = (
   term: Extract<Term, { readonly _tag: "Arithmetic" }>,
   wanted: CqlType,
   name: string,
   variables: Variables
 ): Compiled => {
-  const own = typeOf(term.left, variables)
-  const other = typeOf(term.right, variables)
-  const leftType = own ?? other ?? wanted
-  const rightType = other ?? besideOf(leftType)
-  const { run, type } = operationOf(term.op, leftType, rightType)
-  if (serves(type, wanted, variables.product) === "no") {
-    throw invalid(
-      `Type error: cannot assign result of function ${textOf(term, variables.product)} (type ${
-        format(type)
-      }) to ${name} (type ${format(wanted)})`
-    )
-  }
-  const left = compile(term.left, leftType, name, variables)
-  const right = compile(term.right, rightType, name, variables)
+  const { left: leftType, right: rightType, run } = operationOf(term, variables, wanted)
+  const nameOf = (side: number): string => name === "[selection]" ? name : `arg${side}(system.${FUNCTIONS[term.op]})`
+  const left = compile(term.left, leftType, nameOf(0), variables)
+  const right = compile(term.right, rightType, nameOf(1), variables)
   return (values, view) => {
     const x = left(values, view)
     const y = right(values, view)
@@ -222,6 +226,14 @@ const compileFromJson = (
   name: string,
   variables: Variables
 ): Compiled => {
+  const [given] = term.args
+  if (variables.product === "cassandra" && given!._tag === "Constant" && given!.kind !== "STRING") {
+    throw invalid(
+      `Function system.from_json requires an argument of type text, but found argument ${
+        textOf(given!, "cassandra")
+      } of type ${preferredType(given!, "cassandra")}`
+    )
+  }
   const text = compile(term.args[0]!, scalar("text"), `arg0(system.${term.name})`, variables)
   return (values, view) => {
     const bytes = text(values, view)
@@ -230,8 +242,15 @@ const compileFromJson = (
 }
 
 /** A call of a function with terms, as a value. */
-const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: Variables): Resolved =>
-  resolveFunction(
+const resolveCall = (
+  term: Extract<Term, { readonly _tag: "Call" }>,
+  variables: Variables,
+  wanted?: CqlType
+): Resolved => {
+  if (variables.product === "cassandra" && AGGREGATES.test(term.name)) {
+    throw invalid("Aggregation function are not supported in the where clause")
+  }
+  return resolveFunction(
     term,
     term.args.map((arg): Argument => ({
       text: textOf(arg, variables.product),
@@ -243,17 +262,46 @@ const resolveCall = (term: Extract<Term, { readonly _tag: "Call" }>, variables: 
         : undefined,
       compile: (type, name) => compile(arg, type, name, variables)
     })),
-    variables
+    variables,
+    variables.product === "cassandra" && wanted !== undefined
+      ? (returned) => serves(returned, wanted, "cassandra") !== "no"
+      : undefined
   )
+}
+
+const AGGREGATES = /^(?:min|max|sum|avg)$/
+
+const asTuple = (type: Extract<CqlType, { readonly _tag: "Udt" }>): CqlType =>
+  tuple(...type.fields.map((field) => field.type))
+
+/** A type inside of one that is frozen. */
+const shownInside = (type: CqlType): string => {
+  switch (type._tag) {
+    case "List":
+    case "Set":
+      return `frozen<${type._tag.toLowerCase()}<${shownInside(type.element)}>>`
+    case "Map":
+      return `frozen<map<${shownInside(type.key)}, ${shownInside(type.value)}>>`
+    case "Tuple":
+      return `frozen<tuple<${type.elements.map(shownInside).join(", ")}>>`
+    case "Udt":
+      return `frozen<${format(type)}>`
+    default:
+      return format(type)
+  }
+}
 
 /** A type in a message: what is always frozen is said to be. */
-const shownType = (type: CqlType): string => type._tag === "Tuple" ? `frozen<${format(type)}>` : format(type)
+const shownType = (type: CqlType): string => type._tag === "Tuple" ? shownInside(type) : format(type)
+
+/** A column may say more of its type than the type itself. */
+const shownFor = (name: string, type: CqlType, variables: Variables): string => {
+  const column = variables.table?.byName.get(name)
+  return column?.type.cql === type ? column.type.text : shownType(type)
+}
 
 const wrongKind = (kind: string, name: string, type: CqlType, variables: Variables): never => {
-  // A column may say more of its type than the type itself.
-  const column = variables.table?.byName.get(name)
-  const shown = column?.type.cql === type ? column.type.text : shownType(type)
-  throw invalid(`Invalid ${kind} literal for ${name} of type ${shown}`)
+  throw invalid(`Invalid ${kind} literal for ${name} of type ${shownFor(name, type, variables)}`)
 }
 
 /** What ScyllaDB says of a variable without a value, where one is needed. */
@@ -371,6 +419,11 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Null":
       return constant(null)
     case "Constant": {
+      if (variables.product === "cassandra" && ["List", "Set", "Map", "Udt"].includes(type._tag)) {
+        throw invalid(
+          `Invalid ${term.kind} constant (${term.text}) for "${name}" of type ${shownFor(name, type, variables)}`
+        )
+      }
       if (isNow(term, type)) return () => int64(BigInt(Math.floor(variables.now())))
       const bytes = encodeConstant(type, term, name, variables.product)
       return constant(bytes)
@@ -378,7 +431,8 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Hint": {
       const given = variables.type(term.type)
       if (serves(given, type, variables.product) === "no") {
-        throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${format(type)}`)
+        const shown = variables.product === "cassandra" ? shownFor(name, type, variables) : format(type)
+        throw invalid(`Cannot assign value ${textOf(term, variables.product)} to ${name} of type ${shown}`)
       }
       const isMarker = term.term._tag === "Marker" && variables.product === "scylla"
       // What a constant is called makes no value of it that is none of what is wanted, to Cassandra.
@@ -389,7 +443,7 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       return compileArithmetic(term, type, name, variables)
     case "Call": {
       if (isFromJson(term, variables)) return compileFromJson(term, type, name, variables)
-      const found = resolveCall(term, variables)
+      const found = resolveCall(term, variables, type)
       if (serves(found.type, type, variables.product) === "no") {
         throw invalid(
           `Type error: cannot assign result of function ${found.name} (type ${format(found.type)}) to ${name} (type ${
@@ -412,7 +466,9 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
       if (type._tag === "Vector") return vectorOf(term.items, type, name, variables)
       if (type._tag !== "List") {
         if (variables.product === "scylla") return wrongKind("list", name, type, variables)
-        throw invalid(`Unexpected receiver type '${shownType(type)}'; only list and vector are expected`)
+        throw invalid(
+          `Unexpected receiver type '${shownFor(name, type, variables)}'; only list and vector are expected`
+        )
       }
       checkMarkers("list", term.items, name, variables)
       checkParts("list", "value", term.items, type.element, name, variables)
@@ -443,6 +499,17 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
         normalize(type, collection(items.length / 2, items.map((item) => item(values, view))), keep)
     }
     case "Tuple": {
+      // To Cassandra a user-defined type is a tuple with names.
+      if (type._tag === "Udt" && variables.product === "cassandra") {
+        if (term.items.length > type.fields.length) {
+          throw invalid(
+            `Invalid tuple literal for ${name}: too many elements. Type ${
+              shownInside(type)
+            } expects ${type.fields.length} but got ${term.items.length}`
+          )
+        }
+        return compileDynamic(term, asTuple(type), name, variables)
+      }
       // `(1)` in brackets is the term itself.
       if (type._tag !== "Tuple") {
         const isNested = term.items[0]!._tag === "Tuple" && variables.product === "scylla"
@@ -471,6 +538,14 @@ const compileDynamic = (term: Term, type: CqlType, name: string, variables: Vari
     case "Udt": {
       if (type._tag !== "Udt") return wrongKind("user type", name, type, variables)
       const given = new Map(term.fields)
+      for (const field of type.fields) {
+        const value = given.get(field.name)
+        if (value !== undefined && fits(value, field.type, variables) === "no") {
+          throw invalid(
+            `Invalid user type literal for ${name}: field ${field.name} is not of type ${shownInside(field.type)}`
+          )
+        }
+      }
       for (const field of given.keys()) {
         if (!type.fields.some((known) => known.name === field)) {
           throw invalid(`Unknown field '${field}' in value of user defined type ${type.name}`)

@@ -46,6 +46,7 @@ const integer = (
     if (isNullable) return 0n
     throw invalid(`Invalid null value of ${what}`)
   }
+  if (isNullable && (bytes as Uint8Array).length === 0) return 0n
   if ((bytes as Uint8Array).length !== size) throw invalid(`Invalid ${what} value`)
   return size === 4 ? BigInt(readInt32(bytes as Uint8Array)) : readInt64(bytes as Uint8Array)
 }

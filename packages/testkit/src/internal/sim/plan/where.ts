@@ -12,7 +12,7 @@ import { columnOf } from "./columns.ts"
 import { compares } from "./comparison.ts"
 import { type Filter, filterOf, isFound, isIndexed, likeFilter } from "./filters.ts"
 import { checkSize, makeKey } from "./keys.ts"
-import { asCassandraTakes } from "./relationRules.ts"
+import { asCassandraTakes, wrongByItself } from "./relationRules.ts"
 import {
   collect,
   type Collected,
@@ -95,13 +95,27 @@ const boundKey = (relations: ReadonlyArray<Relation>, { partitionKey }: Table): 
 
 /** Compiles a WHERE clause; throws INVALID for what the statement cannot ask for. */
 export const compileWhere = (
-  given: ReadonlyArray<Relation>,
+  relations: ReadonlyArray<Relation>,
   table: Table,
   variables: Variables,
   verb: Verb,
   allowFiltering = false
 ): Where => {
-  const relations = variables.product === "cassandra" ? asCassandraTakes(given, table, variables) : given
+  if (variables.product === "scylla") return whereOf(relations, table, variables, verb, allowFiltering)
+  try {
+    return whereOf(asCassandraTakes(relations, table, variables), table, variables, verb, allowFiltering)
+  } catch (thrown) {
+    throw wrongByItself(relations, table, variables) ?? thrown
+  }
+}
+
+const whereOf = (
+  relations: ReadonlyArray<Relation>,
+  table: Table,
+  variables: Variables,
+  verb: Verb,
+  allowFiltering: boolean
+): Where => {
   const byColumn = new Map<Column, Collected>()
   const restricted = new Set<Column>()
   const tokens: Array<Extract<Relation, { readonly _tag: "Token" }>> = []
@@ -132,6 +146,9 @@ export const compileWhere = (
   ) {
     throw invalid("Select on indexed columns and with IN clause for the PRIMARY KEY are not supported")
   }
+  const analyzed = ["normalize", "ascii"].some((each) => index?.options.get(each) === "true") ||
+    index?.options.get("case_sensitive") === "false"
+  if (analyzed) throw unsupported("an index that takes several texts for one")
   const isAllowed = allowFiltering || index !== undefined
 
   for (const relation of relations) {
@@ -258,7 +275,18 @@ export const compileWhere = (
   let restrictsClustering = false
 
   if (multis.length > 0) {
-    const names = multis[0]!.columns.map((column) => column.name).join(" ,")
+    const shared = multis[0]!.columns.filter((column) => multis.every(({ columns }) => columns.includes(column)))
+    const names = (shared.length > 0 ? shared : multis[0]!.columns).map((column) => column.name).join(" ,")
+    for (const column of variables.product === "cassandra" ? multis.flatMap(({ columns }) => columns) : []) {
+      const found = byColumn.get(column)
+      if ((found?.equal ?? found?.list) !== undefined) {
+        throw invalid(
+          `${column.name} cannot be restricted by more than one relation if it includes a${
+            found?.equal === undefined ? " IN" : "n Equal"
+          }`
+        )
+      }
+    }
     if (variables.product === "scylla" && table.clustering.some((column) => byColumn.has(column))) {
       throw invalid("Mixing single column relations and multi column relations on clustering columns is not allowed")
     }
@@ -426,7 +454,11 @@ export const compileWhere = (
   const filters = [...looked, ...free].map((relation) => {
     const isExact = variables.product === "cassandra" && index?.kind === "COMPOSITES" &&
       isFound(relation, index, relations, table, variables)
-    const { holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
+    const { column, holds } = filterOf(relation, table, variables, verb, checks, isExact, hasKeys)
+    // Beside a storage-attached index Cassandra looks at what is frozen as a whole, and finds no part of it.
+    const isBlind = index?.kind === "CUSTOM" && relation._tag === "Contains" && !column.type.multiCell &&
+      (column.kind === "regular" || column.kind === "static")
+    if (isBlind) return () => false
     if (index !== undefined && isIndexed(relation, index) && relation._tag === "Column") {
       checks.push(checkSized(compile(relation.term, index.column.type.cql, index.column.name, variables), variables))
     }

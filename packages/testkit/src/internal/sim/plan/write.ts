@@ -208,7 +208,10 @@ const executeConditional = (mutation: Mutation, result: ReadonlyArray<WireColumn
 const commitAll = (parts: ReadonlyArray<BatchPart>, staged: ReadonlyArray<Staged>, key: Key, call: Call): void => {
   const { table } = parts[0]!.mutation
   route(call, table, key)
-  for (const each of staged) each.check(key)
+  for (const each of staged) {
+    each.check(key)
+    each.read?.(key)
+  }
   const failures = staged.map((each, i) => commit(parts[i]!.mutation, each, key, call, "CAS"))
   table.data.observer?.flush(call.now)
   throwFirst(failures)
@@ -265,22 +268,25 @@ const checkKinds = (
   isCassandra: boolean
 ): void => {
   if (kind === "counter" && hasTimestamp) throw invalid("Cannot provide custom timestamp for counter BATCH")
+  const mixed = "Counter and non-counter mutations cannot exist in the same batch"
   for (const { mutation } of parts) {
-    if (isCassandra && kind === "logged" && mutation.isCounter !== parts[0]!.mutation.isCounter) {
-      throw invalid("Counter and non-counter mutations cannot exist in the same batch")
+    if (!isCassandra && mutation.isCounter && kind === "logged") {
+      throw invalid("Cannot include a counter statement in a logged batch")
     }
-    if (mutation.isCounter && kind === "logged") throw invalid("Cannot include a counter statement in a logged batch")
     if (!mutation.isCounter && kind === "counter") {
       throw invalid("Cannot include non-counter statement in a counter batch")
     }
-    if (mutation.isCounter !== parts[0]!.mutation.isCounter) {
-      throw invalid("Counter and non-counter mutations cannot exist in the same batch")
-    }
+    if (!isCassandra && mutation.isCounter !== parts[0]!.mutation.isCounter) throw invalid(mixed)
     if (hasTimestamp && mutation.hasTimestamp) {
       throw invalid("Timestamp must be set either on BATCH or individual statements")
     }
     if (hasTimestamp && mutation.isCounter) throw invalid("Cannot provide custom timestamp for counter BATCH")
   }
+  if (!isCassandra) return
+  // Cassandra looks at each by itself first.
+  const counters = parts.filter(({ mutation }) => mutation.isCounter).length
+  if (counters > 0 && counters < parts.length) throw invalid(mixed)
+  if (counters > 0 && kind === "logged") throw invalid("Cannot include a counter statement in a logged batch")
 }
 
 /** The columns that a conditional batch answers: the key, and what any of its conditions asks for. */
@@ -379,7 +385,12 @@ export const executeBatch = (
     }
   }
   call.partitions = partitions.size
-  for (const [, each] of staged) for (const key of each.keys) each.check(key)
+  for (const [, each] of staged) {
+    for (const key of each.keys) {
+      each.check(key)
+      each.read?.(key)
+    }
+  }
   const large = call.isCassandra ? checkBatchSize(staged) : undefined
   if (large !== undefined) call.warnings.push(large)
   const writeType = { logged: "BATCH", unlogged: "UNLOGGED_BATCH", counter: "COUNTER" }[kind]

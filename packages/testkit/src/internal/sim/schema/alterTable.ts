@@ -4,6 +4,7 @@ import { config, invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { serves } from "../plan/terms.ts"
 import { checkCdc, dropLog, keepLog } from "./cdc.ts"
+import { optionTexts } from "./optionValues.ts"
 import {
   alterTable,
   type ColumnInput,
@@ -16,8 +17,8 @@ import {
   viewsOf
 } from "./schema.ts"
 import { type Change, changed, type Environment, lookup, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
-import { checkCounterTtl, isCounterTable } from "./tableColumns.ts"
-import { checkTableOptions } from "./tableOptions.ts"
+import { checkCounterTtl, checkNested, isCounterTable, notMasked } from "./tableColumns.ts"
+import { tableOptions } from "./tableOptions.ts"
 import { resolve, type SimType } from "./types.ts"
 import { addToViews, checkDrop, renameInViews } from "./views.ts"
 
@@ -111,7 +112,15 @@ const renameColumns = (
     if (column.kind !== "partition_key" && column.kind !== "clustering") {
       throw invalid(`Cannot rename non PRIMARY KEY ${env.product === "scylla" ? "part" : "column"} ${from}`)
     }
-    if (table.indexes.some((index) => index.column === column)) {
+    const indexes = table.indexes.filter((index) => index.column === column)
+    if (indexes.length > 0 && env.product === "cassandra") {
+      throw invalid(
+        `Can't rename column ${from} because it has dependent secondary indexes (${
+          indexes.map(({ name }) => name).join(", ")
+        })`
+      )
+    }
+    if (indexes.length > 0) {
       throw unsupported(`renaming ${from}, which is indexed`)
     }
     names.set(from, to)
@@ -129,13 +138,19 @@ export const alterTableStatement = (
   current: string,
   statement: AlterTable
 ): Change => {
-  if (env.product === "cassandra") checkTableOptions(statement.properties, env)
+  if (env.product === "cassandra" && statement.properties.has("id")) throw config("Cannot alter table id.")
+  if (env.product === "cassandra") tableOptions(statement.properties, env)
   if (statement.ifExists) {
     const name = keyspaceOf(statement.table.keyspace, current)
     if (env.schema.keyspaces.get(name)?.tables.has(statement.table.name) !== true) return UNCHANGED
   }
   const table = modifiable(env, current, statement.table)
   const { keyspace } = table
+  if (statement.mask?.isMasked === true || statement.add.some(({ isMasked }) => isMasked)) throw notMasked()
+  if (statement.mask !== undefined) {
+    if (statement.ifColumns || table.byName.has(statement.mask.column)) return UNCHANGED
+    throw unsupported("the mask of a column that is not there")
+  }
   if (statement.rename.length > 0) return renameColumns(env, table, statement.rename)
   if (statement.retype !== undefined) return retypeColumn(env, table, statement.retype)
   const seen = new Set<string>()
@@ -160,6 +175,7 @@ export const alterTableStatement = (
     if (before !== undefined) checkAgain(before, kind, type, env)
     return [{ name: column.name, kind, type, again: before }]
   })
+  checkNested(add, keyspace)
   const drop = statement.drop.filter((name) => !statement.ifColumns || table.byName.has(name))
   if (statement.ifColumns && add.length === 0 && drop.length === 0) return UNCHANGED
   for (const name of drop) {
@@ -174,11 +190,14 @@ export const alterTableStatement = (
     }
     checkDrop(table, column, env)
   }
-  checkTableOptions(statement.properties, env)
+  const options = tableOptions(statement.properties, env, table.options)
   checkCounterTtl(table.columns, statement.properties)
   // Cassandra keeps statements prepared whose columns stay what they are, ScyllaDB does not.
   if (env.product === "cassandra" && add.length === 0 && drop.length === 0) {
-    setOptions(table, Uuid.fromTimestamp(env.now), statement.properties)
+    const before = String(optionTexts(table, env.product))
+    setOptions(table, Uuid.fromTimestamp(env.now), options)
+    // What changes nothing is told nobody.
+    if (String(optionTexts(table, env.product)) === before) return UNCHANGED
     touch(env)
     return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspace.name, name: table.name })
   }
@@ -188,7 +207,7 @@ export const alterTableStatement = (
     drop,
     // ScyllaDB forgets all of it.
     dropTimestamp: env.product === "cassandra" ? statement.dropTimestamp : undefined,
-    options: statement.properties,
+    options,
     now: env.now
   })
   isCounterTable(next.columns, env.product, { table, added: add })

@@ -68,6 +68,13 @@ const targetText = (column: Column, part: Index["part"], { product }: Environmen
   return isCollection(column) ? `${part}(${name})` : name
 }
 
+/** What Cassandra tells who makes an index of vectors. */
+const EXPERIMENTAL =
+  "SAI ANN indexes on vector columns are experimental and are not recommended for production use.\n" +
+  "They don't yet support SELECT queries with:\n * Consistency level higher than ONE/LOCAL_ONE.\n * Paging.\n" +
+  " * No LIMIT clauses.\n * PER PARTITION LIMIT clauses.\n * GROUP BY clauses.\n * Aggregation functions.\n" +
+  " * Filters on columns without a SAI index."
+
 const SAI = /(?:^|\.)(?:sai|StorageAttachedIndex)$/i
 
 /** What Cassandra's storage-attached indexes do not take. */
@@ -85,6 +92,9 @@ export const createIndex = (env: Environment, current: string, statement: Create
   const say = (scylla: string, cassandra: string): string => env.product === "scylla" ? scylla : cassandra
   const { className, ifNotExists, isCustom, options, table: { keyspace: given, name: tableName }, targets } = statement
   const keyspaceName = keyspaceOf(given, current)
+  if (env.product === "cassandra" && !env.schema.keyspaces.has(keyspaceName)) {
+    throw invalid(`Keyspace '${keyspaceName}' doesn't exist`)
+  }
   const keyspace = findKeyspace(env.schema, keyspaceName)
   const table = keyspace.tables.get(tableName)
   if (table === undefined) throw invalid(say(`unconfigured table ${tableName}`, `Table '${tableName}' doesn't exist`))
@@ -107,7 +117,8 @@ export const createIndex = (env: Environment, current: string, statement: Create
   }
   if (targets.length === 0) throw invalid("Only CUSTOM indexes can be created without specifying a target column")
   const isSai = className !== undefined && SAI.test(className)
-  if (isCustom || className !== undefined) {
+  const isOld = env.product === "cassandra" && !isCustom && className?.toLowerCase() === "legacy_local_table"
+  if ((isCustom || className !== undefined) && !isOld) {
     if (env.product === "scylla") {
       if (!isCustom) throw invalid("Cannot specify index class for a non-CUSTOM index")
       throw invalid(
@@ -118,7 +129,7 @@ export const createIndex = (env: Environment, current: string, statement: Create
     }
     if (!isSai) throw config(`Unable to find custom indexer class '${className ?? "legacy_local_table"}'`)
   }
-  if (options.size > 0 && !isCustom) throw invalid("Cannot specify options for a non-CUSTOM index")
+  if (options.size > 0 && !isCustom && !isSai) throw invalid("Cannot specify options for a non-CUSTOM index")
   const [first, ...others] = targets
   const isLocal = first!._tag === "Key"
   if (isLocal && others.length !== 1) throw unsupported("a local index over several columns")
@@ -163,6 +174,9 @@ export const createIndex = (env: Environment, current: string, statement: Create
   for (const type of isSai ? indexedTypes(column, part) : []) {
     if (type._tag === "Scalar" && NOT_ATTACHED.has(type.name)) throw invalid(`Unsupported type: ${type.name}`)
   }
+  if (env.product === "cassandra" && statement.name !== undefined && !/^\w+$/.test(statement.name)) {
+    throw config(`Illegal index name ${statement.name}`)
+  }
   const taken = new Set([...keyspace.tables.values()].flatMap((each) => each.indexes.map((index) => index.name)))
   const base = `${tableName}_${column.name}_idx`.replaceAll(/\W/g, "")
   let name = statement.name
@@ -201,7 +215,10 @@ export const createIndex = (env: Environment, current: string, statement: Create
     options: isSai ? new Map([["class_name", className!], ...textsOf(options)]) : new Map()
   }
   replace(env, table, [...table.indexes, index])
-  return changed({ change: "UPDATED", target: "TABLE", keyspace: keyspaceName, name: tableName })
+  return changed(
+    { change: "UPDATED", target: "TABLE", keyspace: keyspaceName, name: tableName },
+    isSai && column.type.cql._tag === "Vector" ? [EXPERIMENTAL] : []
+  )
 }
 
 /** The table with other indexes: statements on it are prepared anew. */

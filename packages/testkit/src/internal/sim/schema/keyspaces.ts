@@ -2,7 +2,7 @@
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Replication from "@effect-scylla/sharding/Replication"
-import { config, invalid, unauthorized, unsupported } from "../failure.ts"
+import { config, invalid, syntax, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { checkKeyspaceProperties, replicationOf, tabletsOf, warningsOf } from "./replication.ts"
 import {
@@ -47,6 +47,9 @@ export const createKeyspace = (
     )
   }
   const property = properties.get("replication")
+  if (typeof property === "string" && env.product === "cassandra") {
+    throw syntax("Invalid value for property 'replication'. It should be a map.")
+  }
   if (property === undefined && env.product === "cassandra") throw invalid("Missing mandatory option 'replication'")
   const known = env.schema.keyspaces.get(name)
   // Cassandra looks at replication only where there is something to replicate.
@@ -111,6 +114,8 @@ export const alterKeyspace = (
   }
   if (hadTablets && property !== undefined) throw unsupported("another replication for a keyspace with tablets")
   const before = keyspace.replication
+  const shown = (): string => JSON.stringify([keyspace.replication, keyspace.durableWrites])
+  const old = shown()
   if (property !== undefined) {
     keyspace.replication = replicationOf(property, env, name)
     keyspace.strategy = Replication.parse(keyspace.replication)
@@ -119,6 +124,11 @@ export const alterKeyspace = (
   const durable = properties.get("durable_writes")
   // ScyllaDB takes what is not said for the default.
   if (durable !== undefined || env.product === "scylla") keyspace.durableWrites = durableOf(properties)
+  // What changes nothing is told nobody.
+  if (env.product === "cassandra" && shown() === old) {
+    const warnings = property === undefined ? [] : warningsOf(env, name, property, false, keyspace.replication, before)
+    return { ...UNCHANGED, warnings }
+  }
   touch(env)
   return changed(
     { change: "UPDATED", target: "KEYSPACE", keyspace: name },

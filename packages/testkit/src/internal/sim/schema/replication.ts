@@ -1,6 +1,6 @@
 /** Options of keyspaces: replication, tablets, and what is warned of them. */
 import type * as Replication from "@effect-scylla/sharding/Replication"
-import { config, syntax } from "../failure.ts"
+import { config, invalid, syntax, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { booleanOf } from "./properties.ts"
 import type { Environment } from "./schemaChange.ts"
@@ -25,14 +25,13 @@ export const replicationOf = (
   const given = property.get("class")
   if (given === undefined) throw noClass()
   const name = given.startsWith(PACKAGE) ? given.slice(PACKAGE.length) : given
-  const factor = (key: string, text: string): string => {
-    if (!/^\d{1,4}$/.test(text)) {
-      throw config(
-        product === "scylla"
-          ? `Replication factor must be numeric and non-negative, found '${text}'`
-          : `Replication factor must be numeric and non-negative; found '${text}' for ${key}`
-      )
+  const factor = (text: string): string => {
+    if (product === "cassandra" && /^\d+\/\d+$/.test(text)) throw unsupported("transient replication")
+    if (product === "cassandra" && !/^[+-]?\d+$/.test(text)) throw config(`For input string: "${text}"`)
+    if (product === "cassandra" && Number(text) < 0) {
+      throw config(`Replication factor must be non-negative, found ${Number(text)}`)
     }
+    if (!/^\d{1,4}$/.test(text)) throw config(`Replication factor must be numeric and non-negative, found '${text}'`)
     return String(Number(text))
   }
   const out: Record<string, string> = { class: `${PACKAGE}${name}` }
@@ -45,30 +44,35 @@ export const replicationOf = (
       for (const key of property.keys()) {
         if (key !== "class" && key !== "replication_factor") throw unknown(key, name)
       }
-      out["replication_factor"] = factor("replication_factor", value ?? "1")
+      out["replication_factor"] = factor(value ?? "1")
       return out
     }
     case "NetworkTopologyStrategy": {
       const all = property.get("replication_factor")
-      if (all !== undefined) { for (const name of datacenters) out[name] = factor("replication_factor", all) }
+      if (all !== undefined) { for (const name of datacenters) out[name] = factor(all) }
       for (const [key, value] of property) {
         if (key === "class" || key === "replication_factor") continue
         if (!datacenters.includes(key)) {
           throw unknown(key, name)
         }
-        out[key] = factor(key, value)
+        out[key] = factor(value)
       }
       if (product === "scylla" && Object.keys(out).length === 1) {
         throw config("Configuration for at least one datacenter must be present")
       }
       return out
     }
-    case "EverywhereStrategy":
-      return out
     case "LocalStrategy":
-      throw config("LocalStrategy is for system keyspaces")
+      throw product === "cassandra"
+        ? invalid("Unable to use given strategy class: LocalStrategy is reserved for internal use.")
+        : config("LocalStrategy is for system keyspaces")
     default:
-      throw config(`unable to find class '${given}'`)
+      if (product === "scylla" && name === "EverywhereStrategy") return out
+      throw config(
+        product === "scylla"
+          ? `unable to find class '${given}'`
+          : `Unable to find replication strategy class '${given.includes(".") ? given : PACKAGE + given}'`
+      )
   }
 }
 

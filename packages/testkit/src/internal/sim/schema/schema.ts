@@ -231,7 +231,7 @@ export const alterTable = (
         kind: each.kind,
         type: each.type.text,
         isMultiCell: each.type.multiCell,
-        time: change.now,
+        time: change.dropTimestamp === undefined ? change.now : Number(change.dropTimestamp / 1000n),
         kept: change.dropTimestamp === undefined ? undefined : { slot: each.position, after: change.dropTimestamp }
       }))
     ]

@@ -1,7 +1,7 @@
 /** What columns and names of tables may be. */
 import { config, invalid, unsupported } from "../failure.ts"
 import type { ColumnOrder, Property } from "../parse/ast.ts"
-import type { ColumnInput, Table } from "./schema.ts"
+import type { ColumnInput, Keyspace, Table } from "./schema.ts"
 import type { Environment } from "./schemaChange.ts"
 
 /** Counters and other columns do not go together; `owner` is the table that columns are added to. */
@@ -57,6 +57,23 @@ export const isCounterTable = (
   }
 }
 
+/** A user-defined type whose fields are cells has no field that is of several. */
+export const checkNested = (columns: ReadonlyArray<ColumnInput>, keyspace: Keyspace): void => {
+  for (const { type } of columns) {
+    if (!type.multiCell || type.cql._tag !== "Udt") continue
+    if (keyspace.types.get(type.cql.name)?.fields.some(({ type }) => /^(?:list|map|set)</.test(type.text)) === true) {
+      throw invalid("Non-frozen UDTs with nested non-frozen collections are not supported")
+    }
+  }
+}
+
+/** A Cassandra that is not configured to mask columns does not. */
+export const notMasked = (): Error =>
+  invalid(
+    "Cannot mask columns because dynamic data masking is not enabled. You can enable it with the " +
+      "dynamic_data_masking_enabled property on cassandra.yaml"
+  )
+
 export const checkTableName = (name: string, keyspace: string, product: Environment["product"]): void => {
   if (!/^\w+$/.test(name)) {
     throw product === "scylla"
@@ -72,20 +89,31 @@ export const checkTableName = (name: string, keyspace: string, product: Environm
   if (name.length > 222) throw unsupported("a table with a name of more than 222 characters")
 }
 
-/** CLUSTERING ORDER names all clustering columns, as they stand in the key. */
-export const checkOrder = (order: ReadonlyArray<ColumnOrder>, clustering: ReadonlyArray<string>): void => {
-  order.forEach(({ column }, i) => {
-    if (clustering[i] !== column) {
-      throw invalid(
-        clustering.includes(column)
-          ? "The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key"
-          : `Missing CLUSTERING ORDER for column ${clustering[i] ?? column}`
-      )
-    }
-  })
-  if (order.length > 0 && order.length < clustering.length) {
-    throw invalid(`Missing CLUSTERING ORDER for column ${clustering[order.length]!}`)
+/** CLUSTERING ORDER names clustering columns, as they stand in the key: the first of them, or all. */
+export const checkOrder = (
+  order: ReadonlyArray<ColumnOrder>,
+  clustering: ReadonlyArray<string>,
+  product: Environment["product"]
+): void => {
+  const isCassandra = product === "cassandra"
+  const others = order.filter(({ column }) => !clustering.includes(column))
+  if (isCassandra ? others.length > 0 : order.length > clustering.length) {
+    throw invalid(
+      "Only clustering key columns can be defined in CLUSTERING ORDER directive" +
+        (isCassandra ? `: [${others.map(({ column }) => column).join(", ")}] are not clustering columns` : "")
+    )
   }
+  order.forEach(({ column }, i) => {
+    const wanted = clustering[i]!
+    if (wanted === column) return
+    throw invalid(
+      !order.some((each) => each.column === wanted)
+        ? `Missing CLUSTERING ORDER for column ${wanted}`
+        : isCassandra
+        ? `The order of columns in the CLUSTERING ORDER directive must match that of the clustering columns (${wanted} must appear before ${column})`
+        : `The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key (${wanted} must appear before ${column})`
+    )
+  })
 }
 
 /** Counters do not expire. */

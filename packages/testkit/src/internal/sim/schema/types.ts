@@ -78,6 +78,9 @@ const held = (node: Extract<TypeNode, { readonly _tag: "Generic" }>, scope: Type
   types.forEach((type, i) => {
     // ScyllaDB lets a counter be a key.
     const isKey = node.name === "map" && i === 0
+    if (type.text === "counter" && node.name === "tuple" && product === "cassandra") {
+      throw invalid("Counters are not allowed inside tuples")
+    }
     if (type.text === "counter" && !(isKey && product === "scylla")) throw wrong("Counters", text)
     if (type.multiCell && !inside) {
       throw wrong(product === "scylla" ? "Non-frozen user types or collections" : "Non-frozen collections", text)
@@ -88,9 +91,10 @@ const held = (node: Extract<TypeNode, { readonly _tag: "Generic" }>, scope: Type
 
 /** A type by the name of its class, which Cassandra takes. */
 const customOf = (className: string): SimType => {
-  const cql = CqlType.fromClassName(className.includes(".") ? className : PACKAGE + className)
+  const full = className.includes(".") ? className : PACKAGE + className
+  const cql = CqlType.fromClassName(full)
   if (cql._tag === "Custom") {
-    throw syntax(`Error setting type ${className}: Unable to find abstract-type class '${className}'`)
+    throw syntax(`Error setting type ${className}: Unable to find abstract-type class '${full}'`)
   }
   return cql._tag === "Scalar"
     ? simple(cql.name)

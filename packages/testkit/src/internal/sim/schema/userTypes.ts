@@ -200,6 +200,26 @@ const withFields = (
   return [...type.fields, ...added]
 }
 
+/** Cassandra adds nothing to what partitions are found by. */
+const checkNoKey = (
+  keyspace: Keyspace,
+  type: UserType,
+  { fields: [field] }: Extract<AlterType["change"], { readonly _tag: "Add" }>,
+  env: Environment
+): void => {
+  const tables = [...keyspace.tables.values()].filter((table) =>
+    table.partitionKey.some((column) => replaced(column.type.cql, { ...type.cql }) !== column.type.cql)
+  )
+  if (tables.length === 0 || field === undefined) return
+  throw invalid(
+    `Cannot add new field ${field.name} of type ${
+      resolve(field.type, lookup(keyspace, env)).text
+    } to user type ${keyspace.name}.${type.name} as the type is being used in partition key by the following tables: ${
+      tables.map(({ name }) => `${keyspace.name}.${name}`).join(", ")
+    }`
+  )
+}
+
 /** All that is made of the type changes with it, and is told of: types first, then tables. */
 export const alterType = (env: Environment, current: string, statement: AlterType): Change => {
   const { keyspace: given, name } = statement.type
@@ -214,6 +234,7 @@ export const alterType = (env: Environment, current: string, statement: AlterTyp
     )
   }
   const fields = withFields(type, statement, lookup(keyspace, env))
+  if (env.product === "cassandra" && statement.change._tag === "Add") checkNoKey(keyspace, type, statement.change, env)
   if (statement.ifFields && fields.every((field, i) => field.name === type.fields[i]?.name)) return UNCHANGED
   const next = made(keyspace.name, name, fields)
   const retyped = (old: SimType): SimType => {

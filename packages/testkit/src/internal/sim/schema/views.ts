@@ -3,6 +3,7 @@ import * as ServerError from "@effect-scylla/protocol/ServerError"
 import * as Uuid from "@effect-scylla/protocol/Uuid"
 import { config, invalid, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
+import { optionTexts } from "./optionValues.ts"
 import {
   alterTable,
   type Column,
@@ -18,7 +19,7 @@ import {
 } from "./schema.ts"
 import { type Change, changed, type Environment, sayOf, touch, UNCHANGED } from "./schemaChange.ts"
 import { checkOrder, checkTableName } from "./tableColumns.ts"
-import { checkTableOptions } from "./tableOptions.ts"
+import { tableOptions } from "./tableOptions.ts"
 
 type CreateView = Extract<Ast.SchemaStatement, { readonly _tag: "CreateView" }>
 
@@ -88,7 +89,14 @@ const selectedOf = (statement: CreateView, base: Table, env: Environment): Reado
         )
       )
     }
-    if (alias !== undefined) throw invalid("Cannot use alias when defining a materialized view")
+    if (alias !== undefined) {
+      throw invalid(
+        sayOf(env)(
+          "Cannot use alias when defining a materialized view",
+          "Cannot use aliases when defining a materialized view (got org.apache.cassandra.cql3.selection.RawSelector@<hash>)"
+        )
+      )
+    }
     return columnOf(expression.name, base, env)
   })
 
@@ -99,7 +107,15 @@ const staticIn = (column: Column, name: string): Error =>
 const checkKey = (statement: CreateView, base: Table, env: Environment): void => {
   const { clustering, partitionKey, view: { name } } = statement
   const say = sayOf(env)
-  const keys = [...partitionKey, ...clustering].map((each) => columnOf(each, base, env))
+  const names = [...partitionKey, ...clustering]
+  const selected = statement.selectors.flatMap(({ expression }) =>
+    expression._tag === "Column" ? [expression.name] : []
+  )
+  const unknown = names.find((each) => !base.byName.has(each) || (selected.length > 0 && !selected.includes(each)))
+  if (unknown !== undefined && env.product === "cassandra") {
+    throw invalid(`Unknown column '${unknown}' referenced in PRIMARY KEY for materialized view '${name}'`)
+  }
+  const keys = names.map((each) => columnOf(each, base, env))
   const twice = keys.find((column, i) => keys.indexOf(column) < i)
   if (twice !== undefined) {
     throw invalid(
@@ -209,7 +225,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
       `Cannot set ${say("or alter ", "")}default_time_to_live for a materialized view. ${TTL_OF_BASE}`
     )
   }
-  checkTableOptions(properties, env)
+  const options = tableOptions(properties, env)
   const selected = selectedOf(statement, base, env)
   const included = selected.length === 0 ? base.columns : selected
   const shared = included.find((column) => column.kind === "static")
@@ -226,7 +242,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
   if (statement.where.some(({ _tag }) => _tag === "Multi" || _tag === "MultiIn" || _tag === "Token")) {
     throw unsupported("a view of relations over several columns, or of tokens")
   }
-  checkOrder(order, clustering)
+  checkOrder(order, clustering, env.product)
   if (existing) return { ...UNCHANGED, answer: { change: "CREATED", target: "TABLE", keyspace: keyspaceName, name } }
   const keys = new Set([...partitionKey, ...clustering])
   const input = (column: string, kind: ColumnInput["kind"], descending = false): ColumnInput => ({
@@ -243,7 +259,7 @@ export const createView = (env: Environment, current: string, statement: CreateV
       name,
       id,
       version: id,
-      options: properties,
+      options,
       view: { base: base.name, includesAll: selected.length === 0, where: statement.where }
     }, [
       ...partitionKey.map((column) => input(column, "partition_key")),
@@ -278,16 +294,26 @@ const findView = (env: Environment, current: string, { keyspace: given, name }: 
 export const alterView = (
   env: Environment,
   current: string,
-  { properties, view }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterView" }>
+  { ifExists, properties, view }: Extract<Ast.SchemaStatement, { readonly _tag: "AlterView" }>
 ): Change => {
+  if (ifExists && env.schema.keyspaces.get(keyspaceOf(view.keyspace, current))?.tables.has(view.name) !== true) {
+    return UNCHANGED
+  }
   const found = findView(env, current, view, "ALTER")
   if (hasTtl(properties, env)) {
     throw invalid(
       `Cannot set${sayOf(env)(" or alter", "")} default_time_to_live for a materialized view. ${TTL_OF_BASE}`
     )
   }
-  checkTableOptions(properties, env)
-  setOptions(found, Uuid.fromTimestamp(env.now), properties)
+  if (env.product === "cassandra" && Number(properties.get("gc_grace_seconds") ?? 1) === 0) {
+    throw invalid(
+      "Cannot alter gc_grace_seconds of a materialized view to 0, since this value is used to TTL undelivered updates. " +
+        "Setting gc_grace_seconds too low might cause undelivered updates to expire before being replayed."
+    )
+  }
+  const before = String(optionTexts(found, env.product))
+  setOptions(found, Uuid.fromTimestamp(env.now), tableOptions(properties, env, found.options))
+  if (env.product === "cassandra" && String(optionTexts(found, env.product)) === before) return UNCHANGED
   touch(env)
   return changed({ change: "UPDATED", target: "TABLE", keyspace: found.keyspace.name, name: found.name })
 }
@@ -319,6 +345,14 @@ const needs = (view: Table, column: Column, base: Table): boolean =>
 /** Throws for a column that cannot be dropped for a view's sake. */
 export const checkDrop = (base: Table, column: Column, env: Environment): void => {
   const views = viewsOf(base)
+  const indexes = base.indexes.filter((index) => index.column === column)
+  if (env.product === "cassandra" && indexes.length > 0) {
+    throw invalid(
+      `Cannot drop column ${column.name} because it has dependent secondary indexes (${
+        indexes.map(({ name }) => name).join(", ")
+      })`
+    )
+  }
   if (env.product === "cassandra" && views.length > 0) {
     throw invalid(`Cannot drop column ${column.name} on base table ${base.name} with materialized views`)
   }

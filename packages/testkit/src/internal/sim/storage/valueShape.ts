@@ -63,7 +63,11 @@ const wrongFields = (
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   let count = 0
   for (let at = 0; at < bytes.length; count++) {
-    if (bytes.length - at < 4) return undefined
+    if (bytes.length - at < 4) {
+      return product === "cassandra" && count >= expected
+        ? `Invalid remaining data after end of ${type._tag === "Tuple" ? "tuple" : "UDT"} value`
+        : undefined
+    }
     const size = view.getInt32(at)
     at += 4 + Math.max(0, size)
   }

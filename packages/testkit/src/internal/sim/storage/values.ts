@@ -230,6 +230,7 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
   return (bytes) => {
     const wrong = wrongShape(type, bytes, product)
     if (wrong !== undefined) throw invalid(prefix + wrong)
+    if (product === "cassandra") checkParts(type, bytes, name)
     let value: unknown
     try {
       value = decode(type, bytes)
@@ -239,6 +240,29 @@ export const checkOf = (type: CqlType, name: string, product: Product): Check =>
     // A null in a list is refused where the list is to go.
     if (isSorted && hasNull(value)) throw invalid("null is not supported inside collections")
     return isSorted ? normalize(type, bytes, product === "scylla" ? "first" : "last") : bytes
+  }
+}
+
+/** Each part of a value has to be one of its own type. */
+const checkParts = (type: CqlType, bytes: Uint8Array, name: string): void => {
+  const check = (of: CqlType, part: Uint8Array | null | undefined): void => {
+    if (part !== null && part !== undefined) checkOf(of, name, "cassandra")(part)
+  }
+  switch (type._tag) {
+    case "List":
+    case "Set":
+      for (const part of elements(bytes)) check(type.element, part)
+      return
+    case "Map":
+      entries(bytes).forEach((part, i) => check(i % 2 === 0 ? type.key : type.value, part))
+      return
+    case "Tuple":
+      fieldsOf(bytes, type.elements.length).forEach((part, i) => check(type.elements[i]!, part))
+      return
+    case "Udt":
+      fieldsOf(bytes, type.fields.length).forEach((part, i) => check(type.fields[i]!.type, part))
+      return
+    default:
   }
 }
 
