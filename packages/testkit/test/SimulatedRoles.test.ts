@@ -252,7 +252,55 @@ describe("roles where clients log in", () => {
       }))
       assert.strictEqual(yield* root("GRANT MODIFY ON KEYSPACE ks TO app"), "void")
       assert.strictEqual(yield* ask(cluster, "app", "INSERT INTO ks.t (p) VALUES (1)"), "void")
-      assert.strictEqual(yield* root("LIST ROLES"), "8704 not simulated: LIST ROLES of ScyllaDB")
+      // As ScyllaDB's source has it: columns, order, who may see what.
+      yield* root("CREATE ROLE readers")
+      yield* root("GRANT SELECT ON ks.t TO readers")
+      yield* root("GRANT ALTER ON KEYSPACE ks TO app")
+      yield* root("GRANT SELECT ON ALL KEYSPACES TO app")
+      yield* root("GRANT DESCRIBE ON ALL ROLES TO readers")
+      yield* root("CREATE KEYSPACE a WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+      yield* root("GRANT SELECT ON KEYSPACE a TO readers")
+      const app = (query: string) => ask(cluster, "app", query)
+      assert.deepStrictEqual(yield* root("LIST ROLES"), [
+        "app false true {}",
+        "cassandra true true {}",
+        "readers false false {}"
+      ])
+      assert.deepStrictEqual(yield* root("LIST USERS"), ["app false", "cassandra true"])
+      assert.deepStrictEqual(yield* app("LIST ROLES"), ["app false true {}"])
+      assert.strictEqual(
+        yield* app("LIST ROLES OF readers"),
+        "8448 You are not authorized to view the roles granted to role 'readers'."
+      )
+      assert.strictEqual(yield* root("LIST ROLES OF nope"), "8704 Role nope doesn't exist.")
+      yield* root("GRANT readers TO app")
+      assert.deepStrictEqual(yield* app("LIST ROLES"), [
+        "app false true {}",
+        "cassandra true true {}",
+        "readers false false {}"
+      ])
+      assert.deepStrictEqual(yield* root("LIST ROLES OF app"), ["app false true {}", "readers false false {}"])
+      assert.deepStrictEqual(yield* app("LIST USERS"), ["app false"])
+      const all = [
+        "app app <all keyspaces> SELECT",
+        "app app <keyspace ks> ALTER",
+        "app app <keyspace ks> MODIFY",
+        "readers readers <keyspace a> SELECT",
+        "readers readers <table ks.t> SELECT",
+        "readers readers <all roles> DESCRIBE"
+      ]
+      const listed = (yield* root("LIST ALL PERMISSIONS")) as ReadonlyArray<string>
+      assert.deepStrictEqual(listed.filter((line) => !line.startsWith("cassandra ")), all)
+      assert.deepStrictEqual(yield* app("LIST ALL PERMISSIONS OF app"), all)
+      assert.deepStrictEqual(yield* app("LIST SELECT ON ks.t OF readers"), ["readers readers <table ks.t> SELECT"])
+      assert.strictEqual(
+        yield* app("LIST ALL PERMISSIONS"),
+        "8448 You are not authorized to view everyone's permissions"
+      )
+      assert.strictEqual(
+        yield* app("LIST ALL PERMISSIONS OF cassandra"),
+        "8448 You are not authorized to view cassandra's permissions"
+      )
     }))
 
   it.effect("are who a client of ours is", () =>

@@ -7,6 +7,7 @@ import { invalid, syntax, unauthorized, unsupported } from "../failure.ts"
 import type * as Ast from "../parse/ast.ts"
 import { type Access, newRole, type Role } from "./access.ts"
 import { ALL_ROLES, applicable, type Permission, PERMISSIONS, roleResource, withParents } from "./rights.ts"
+import { listedByScylla } from "./scyllaLists.ts"
 
 type Statement = Extract<Ast.Statement, { readonly _tag: "Roles" }>
 
@@ -182,7 +183,7 @@ export const runRoles = (
     }
     case "LIST ROLES":
     case "LIST USERS": {
-      if (!isCassandra) throw unsupported(`${what} of ScyllaDB`)
+      if (!isCassandra) return done(listedByScylla(access, statement, user, exists))
       if (role !== undefined) {
         access.existing(role, `${roleResource(role)} doesn't exist`)
         const mayDescribe = access.has(user, { permission: "DESCRIBE", resource: ALL_ROLES })
@@ -216,7 +217,7 @@ export const runRoles = (
       )
     }
     case "LIST PERMISSIONS": {
-      if (!isCassandra) throw unsupported(`${what} of ScyllaDB`)
+      if (!isCassandra) return done(listedByScylla(access, statement, user, exists))
       if (resource !== undefined && !exists(resource)) throw invalid(`${resource} doesn't exist`)
       if (role !== undefined) access.existing(role, `${roleResource(role)} doesn't exist`)
       if (!isSuper && (role === undefined || !access.rolesOf(user).has(role))) {
