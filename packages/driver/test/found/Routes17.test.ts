@@ -11,7 +11,7 @@ import { clientOf, type ClientOptions, passing } from "../support/world.ts"
 const LINK = "10.9.9.9:5555"
 const TABLE = "system.client_routes"
 
-const setup = (more: ClientOptions = {}) =>
+const setup = (routed: ReadonlyArray<number> = [0, 1, 2], more: ClientOptions = {}) =>
   Effect.gen(function*() {
     const cluster = yield* SimulatedCluster.make({ nodes: 3, shards: 1, transport: "memory" })
     const admin = yield* passing(clientOf(cluster))
@@ -20,9 +20,11 @@ const setup = (more: ClientOptions = {}) =>
         `INSERT INTO ${TABLE} (connection_id, host_id, address, port) VALUES (?, ?, ?, ?)`,
         [link, cluster.nodes[node]!.hostId, address, port]
       ))
-    for (const node of [0, 1, 2]) yield* route("a", node, `n${node}.link`, 7_000 + node)
+    for (const node of routed) yield* route("a", node, `n${node}.link`, 7_000 + node)
     const names = new Map([[LINK, 0], ...[0, 1, 2].map((node) => [`n${node}.link:${7_000 + node}`, node] as const)])
+    const dialled: Array<string> = []
     const transport = forwarding(cluster.transport, (to) => {
+      dialled.push(to)
       const node = names.get(to)
       return node === undefined ? undefined : `${cluster.nodes[node]!.address}:${cluster.port}`
     })
@@ -38,7 +40,7 @@ const setup = (more: ClientOptions = {}) =>
       transport
     ))
     yield* passing(cql.awaitConnected)
-    return { cql, names, route }
+    return { cluster, cql, dialled, names, route }
   })
 
 describe("client routes", () => {
@@ -57,5 +59,18 @@ describe("client routes", () => {
         "m2.link"
       ])
       for (const { hostId, pool } of cql.cluster().nodes) assert.strictEqual(pool, pools.get(hostId))
+    }))
+
+  // cluster.ts, `open`: all members are tried for a control connection, also those that have no route, at the address that they tell and the
+  // default port. ClientRoutes.ts: "All nodes are reached by their routes, or none: one without a route on these links is not asked".
+  it.effect("are the only way of the control connection, too", () =>
+    Effect.gen(function*() {
+      const { cluster, dialled } = yield* setup([0, 1])
+      dialled.length = 0
+      yield* cluster.stop(0)
+      yield* cluster.stop(1)
+      yield* TestClock.adjust("10 seconds")
+      assert.isAbove(dialled.length, 0)
+      assert.deepStrictEqual([...new Set(dialled)].filter((to) => !/link:/.test(to) && to !== LINK), [])
     }))
 })
