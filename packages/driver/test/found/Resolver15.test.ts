@@ -97,4 +97,27 @@ describe("a statement with Schemas", () => {
       yield* passing(find(1))
       assert.isAtMost(asked, 2)
     }))
+
+  // rowSchema.ts, `isPlainObject`: all that is no scalar is trusted, with what is in it, though a timestamp by itself is looked at each time. What
+  // no `Date` can hold comes as `OutOfRangeTimestamp` where the type of the row says Date; the same of `Empty`, `Unreadable` and `OutOfRangeTime`.
+  it.effect("looks at odd values in collections as it does at those in columns", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      yield* passing(cql.execute("CREATE TABLE ks.x (id int PRIMARY KEY, t timestamp, l list<timestamp>)"))
+      const far = 9_000_000_000_000_000_000n
+      yield* passing(cql`INSERT INTO ks.x (id, t, l) VALUES (${1}, ${far}, ${[far]})`)
+      const byColumn = CqlSchema.findOne({
+        Request: CqlTypes.Int,
+        Result: Schema.Struct({ t: CqlTypes.Timestamp }),
+        execute: (id) => cql`SELECT t FROM ks.x WHERE id = ${id}`
+      })
+      assert.isTrue(Exit.isFailure(yield* passing(Effect.exit(byColumn(1)))))
+      const byList = CqlSchema.findOne({
+        Request: CqlTypes.Int,
+        Result: Schema.Struct({ l: CqlTypes.List(CqlTypes.Timestamp) }),
+        execute: (id) => cql`SELECT l FROM ks.x WHERE id = ${id}`
+      })
+      const exit = yield* passing(Effect.exit(byList(1)))
+      assert.isTrue(Exit.isFailure(exit) || exit.value.l.every((at) => at instanceof Date), String(exit))
+    }))
 })
