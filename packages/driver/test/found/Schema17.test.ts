@@ -2,7 +2,7 @@
 import type { CqlClient } from "@effect-scylla/driver"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { clientOf, passing, settle, world } from "../support/world.ts"
 
@@ -95,6 +95,26 @@ describe("changes", () => {
       yield* TestClock.adjust("10 seconds")
       assert.includeMembers(seen, ["DROPPED KEYSPACE two.two", "CREATED KEYSPACE two.two"])
     }))
+})
+
+describe("a keyspace that is not there", () => {
+  // store.ts, `first`: each of those who wait for the lock reads for itself, one after the other: a dozen statements each on the control connection,
+  // and whoever changes the schema, or asks for a keyspace that is there, waits for all of them. Issue 17: nothing is asked twice.
+  it.effect("is looked for once for all who ask together", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world({ shards: 1 })
+      let reads = 0
+      yield* cluster.intercept(({ request }) => {
+        if (request._tag === "Query" && request.query.includes("FROM system_schema.tables")) reads++
+        return undefined
+      })
+      const asked = Effect.forEach(Array.from({ length: 40 }), () => cql.schema.keyspace("nothing"), {
+        concurrency: "unbounded"
+      })
+      const found = yield* passing(asked)
+      assert.isTrue(found.every(Option.isNone))
+      assert.isAtMost(reads, 2)
+    }), 30_000)
 })
 
 describe("a translator", () => {

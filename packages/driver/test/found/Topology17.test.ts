@@ -62,6 +62,19 @@ describe("the control connection", () => {
       }),
     30_000
   )
+
+  // cluster.ts, `step`: `Effect.ignore(this.refresh())`: looks that end in timeouts lead to nothing, minute after minute, while heartbeats are
+  // answered; what changes in the cluster is not seen any more, and no schema can be read. Java and Python reconnect when a refresh fails.
+  it.effect("leaves a node that answers heartbeats and no query", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make()
+      const seen = yield* registered(cluster)
+      const cql = yield* passing(clientOf(cluster, { refreshInterval: "1 minute" }))
+      yield* passing(cql.awaitConnected)
+      yield* cluster.setFault(seen[0]!, { _tag: "HeartbeatsOnly" })
+      yield* passing(Effect.sleep("5 minutes"))
+      assert.isAbove(seen.length, 1)
+    }), 30_000)
 })
 
 const KEYSPACE =
