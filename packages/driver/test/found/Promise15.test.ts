@@ -139,3 +139,31 @@ describe("events", () => {
     assert.strictEqual(first?.value?.name, "made")
   })
 })
+
+describe("what is under way when the client ends", () => {
+  // cluster/pool: `awaitConnected` waits for connections that nobody makes any more, for ever; store.ts, `patient`: the schema is asked for again and
+  // again for the whole request timeout. Doc of `close`: "closes everything; what is left then fails".
+  const calls: Record<string, (db: Client) => Promise<unknown>> = {
+    connected: (db) => db.connected(),
+    "schema.keyspace": (db) => db.schema.keyspace("ks"),
+    "schema.all": (db) => db.schema.all()
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    it(`fails: ${name}`, async () => {
+      await Effect.runPromise(cluster.stop(2))
+      const other = await open()
+      await Effect.runPromise(
+        cluster.intercept(({ request }) =>
+          request._tag === "Query" && request.query.includes("system_schema") ? { _tag: "Ignore" } : undefined
+        )
+      )
+      const late = new Promise((resolve) => setTimeout(resolve, 2_000, "nothing"))
+      const told = call(other).then(() => "done", (error) => error.reason._tag)
+      await other.close({ timeout: 0 })
+      const heard = await Promise.race([told, late])
+      await Effect.runPromise(cluster.intercept(undefined))
+      await Effect.runPromise(cluster.start(2))
+      assert.strictEqual(heard, "ClientClosed")
+    })
+  }
+})
