@@ -6,7 +6,7 @@ import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Schema, Scope } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import { passing, world } from "../support/world.ts"
+import { clientOf, passing, world } from "../support/world.ts"
 
 describe("CqlSchema.verify", () => {
   // CqlClient.ts, `describe`: a text without variables is not prepared, and `looked` takes that for a fit. README: "everything that does not fit is
@@ -21,19 +21,6 @@ describe("CqlSchema.verify", () => {
       })
       const exit = yield* passing(Effect.exit(CqlSchema.verify(all.verify(undefined))))
       assert.isTrue(Exit.isFailure(exit))
-    }))
-
-  it.effect("names everything of a request of several columns", () =>
-    Effect.gen(function*() {
-      const { cql } = yield* world()
-      yield* passing(cql.execute("CREATE TABLE ks.m (a int, b text, c uuid, d list<int>, PRIMARY KEY (a, b))"))
-      const add = CqlSchema.void({
-        Request: Schema.Struct({ a: CqlTypes.Text, b: CqlTypes.Int, c: CqlTypes.Blob, d: CqlTypes.Set(CqlTypes.Int) }),
-        execute: (row) => cql`INSERT INTO ks.m ${cql.insert(row)}`
-      })
-      const request = { a: "", b: 1, c: new Uint8Array(0), d: new Set([1]) }
-      const error = yield* passing(Effect.flip(CqlSchema.verify(add.verify(request))))
-      assert.strictEqual((error as any).reason.issues.length, 4)
     }))
 })
 
@@ -62,7 +49,7 @@ describe("CqlMigrator", () => {
   // CqlMigrator.ts, `mark`: what the conditional writes answer is thrown away, so that it succeeds though nothing was marked.
   it.effect("says so where a mark could not be set, because the lease was lost", () =>
     Effect.gen(function*() {
-      const { cluster, cql } = yield* world()
+      const { cql } = yield* world()
       const provided = <A, E>(effect: Effect.Effect<A, E, CqlClient.CqlClient>) =>
         passing(Effect.provideService(effect, CqlClient.CqlClient, cql))
       const failing = options({ "1_a": "nonsense" })
@@ -71,11 +58,6 @@ describe("CqlMigrator", () => {
       assert.strictEqual(yield* state, "unfinished")
       // Another runner takes over between the lease and the mark, as after a pause.
       let executes = 0
-      yield* cluster.intercept(({ request }) => {
-        if (request._tag !== "Execute") return undefined
-        // Taken; read; fenced; then this one pauses.
-        return undefined
-      })
       const stolen = Effect.forever(
         Effect.andThen(
           cql.execute(
@@ -85,7 +67,6 @@ describe("CqlMigrator", () => {
         )
       )
       const exit = yield* provided(Effect.exit(Effect.raceFirst(CqlMigrator.mark(1, "done", failing), stolen)))
-      yield* cluster.intercept(undefined)
       const after = yield* state
       assert.strictEqual(Exit.isSuccess(exit), after === "done", `${String(exit)} ${after} ${executes}`)
     }))
@@ -127,48 +108,39 @@ describe("an AbortSignal", () => {
     assert.strictEqual(count, 3)
     assert.strictEqual((error as Error | undefined)?.message, "enough")
   })
+})
 
-  it("ends the source of many rows", async () => {
-    const abort = new AbortController()
-    let ended = 0
-    async function* rows() {
-      try {
-        for (let c = 0;; c++) {
-          if (c === 100) abort.abort(new Error("enough"))
-          yield [2, c] as const
-        }
-      } finally {
-        ended++
-      }
+describe("a client with other defaults", () => {
+  const tenants = Effect.gen(function*() {
+    const { cluster, cql: admin } = yield* world({ product: "cassandra" })
+    yield* passing(admin.execute(
+      "CREATE KEYSPACE tenant WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
+    ))
+    for (const keyspace of ["ks", "tenant"]) {
+      yield* passing(admin.execute(`CREATE TABLE ${keyspace}.notes (id int PRIMARY KEY, v text)`))
+      yield* passing(admin.execute(`INSERT INTO ${keyspace}.notes (id, v) VALUES (1, 'of ${keyspace}')`))
     }
-    const result = await db.executeMany("INSERT INTO ks.t (k, c) VALUES (?, ?)", rows(), { signal: abort.signal }).then(
-      () => "done",
-      (error) => error.message
-    )
-    assert.strictEqual(result, "enough")
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    assert.strictEqual(ended, 1)
+    const cql = yield* passing(clientOf(cluster, { keyspace: "ks" }))
+    return { admin, cql, tenant: cql.with({ keyspace: "tenant" }) }
   })
 
-  it("gives up a source that has nothing", async () => {
-    const abort = new AbortController()
-    let ended = 0
-    const rows: AsyncIterable<[number, number]> = {
-      [Symbol.asyncIterator]: () => ({
-        next: () => new Promise(() => {}),
-        return: async () => {
-          ended++
-          return { done: true, value: undefined }
-        }
-      })
-    }
-    setTimeout(() => abort.abort(new Error("enough")), 50)
-    const result = await db.executeMany("INSERT INTO ks.t (k, c) VALUES (?, ?)", rows, { signal: abort.signal }).then(
-      () => "done",
-      (error) => error.message
-    )
-    assert.strictEqual(result, "enough")
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    assert.strictEqual(ended, 1)
-  })
+  // CqlClient.ts, `own`: a spread, in which an option that is `undefined` (as its type allows, and as whoever passes options on has it) is one: the
+  // default of `with` is gone, and that of the whole client is taken. Doc: "where a call has none of its own"; `prepare` there does look.
+  it.effect("has them where a call says undefined", () =>
+    Effect.gen(function*() {
+      const { tenant } = yield* tenants
+      const { rows } = yield* passing(
+        tenant.execute("SELECT v FROM notes WHERE id = ?", [1], { keyspace: undefined, timeout: undefined })
+      )
+      assert.deepStrictEqual(rows, [{ v: "of tenant" }])
+    }))
+
+  // batching.ts takes text and values of a template, not whose it is: one of `with({ keyspace })` is written into the keyspace of who sends the batch,
+  // without a word.
+  it.effect("keeps its templates in its keyspace, or they are refused, in a batch of another one", () =>
+    Effect.gen(function*() {
+      const { admin, cql, tenant } = yield* tenants
+      yield* passing(Effect.exit(cql.batch([tenant`INSERT INTO notes (id, v) VALUES (${2}, ${"secret"})`])))
+      assert.deepStrictEqual((yield* passing(admin.execute("SELECT v FROM ks.notes WHERE id = 2"))).rows, [])
+    }))
 })

@@ -2,7 +2,7 @@
 import { Frame, ServerError } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Random } from "effect"
+import { Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
 import { disagreeing } from "../support/disagreeing.ts"
 import { clientOf, passing, world } from "../support/world.ts"
@@ -132,5 +132,23 @@ describe("a look at the cluster", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(cql.cluster().nodes.filter(({ pool }) => pool === undefined).length, 1)
       assert.deepStrictEqual(cluster.nodes[seen[0]!]!.connections, [])
+    }))
+})
+
+describe("who waits for all connections", () => {
+  // CqlClient.ts, `awaitConnected`: the nodes of that moment; `awaitFull` of a pool that is closed because its node has left never ends.
+  it.effect("does not wait for a node that has left meanwhile", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* world({ shards: 1 })
+      yield* cluster.stop(2)
+      yield* TestClock.adjust("1 second")
+      const waiting = yield* Effect.forkChild(cql.awaitConnected, { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* cluster.remove(2)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(cql.cluster().nodes.length, 2)
+      const ended = waiting.pollUnsafe()
+      yield* Fiber.interrupt(waiting)
+      assert.isDefined(ended)
     }))
 })
