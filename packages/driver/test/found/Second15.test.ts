@@ -2,6 +2,7 @@
 import { CqlClient, CqlMigrator, CqlSchema, CqlTypes } from "@effect-scylla/driver"
 import { type Client, connect } from "@effect-scylla/driver/promise"
 import { Transport } from "@effect-scylla/pool"
+import { Uuid } from "@effect-scylla/protocol"
 import { SimulatedCluster } from "@effect-scylla/testkit"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Schema, Scope } from "effect"
@@ -20,6 +21,39 @@ describe("CqlSchema.verify", () => {
         execute: () => cql`SELECT id, v FROM ks.t`
       })
       const exit = yield* passing(Effect.exit(CqlSchema.verify(all.verify(undefined))))
+      assert.isTrue(Exit.isFailure(exit))
+    }))
+
+  // cqlForm.ts, `ownJudge`: `AST.resolveAt` reads the annotations of the last check, which is not the one that `fits` has annotated: a Schema of
+  // `CqlTypes` with a check of the user's is of no type any more, and goes with every column. With `brand` and `annotate` it is as it was.
+  const checked: Record<string, Schema.Top> = {
+    uuid: CqlTypes.Uuid.check(Schema.makeFilter(() => true)),
+    timestamp: CqlTypes.Timestamp.check(Schema.makeFilter(() => true)),
+    "set<int>": CqlTypes.Set(CqlTypes.Int).check(Schema.makeFilter(() => true))
+  }
+  for (const [name, schema] of Object.entries(checked)) {
+    it.effect(`sees that a column is of another type than a Schema with a check: ${name}`, () =>
+      Effect.gen(function*() {
+        const { cql } = yield* world()
+        const find = CqlSchema.findAll({
+          Request: Schema.Struct({ id: CqlTypes.Uuid }),
+          Result: Schema.Struct({ v: schema }),
+          execute: ({ id }) => cql`SELECT v FROM ks.t WHERE id = ${id}`
+        })
+        const exit = yield* passing(Effect.exit(find.verify({ id: new Uuid.Uuid(1, 1, 1, 1) }) as Effect.Effect<void>))
+        assert.isTrue(Exit.isFailure(exit))
+      }))
+  }
+
+  // cqlForm.ts, `judgeAst`: `Unset`, a member of the union, is a declaration of which nothing is known, and one member that fits is enough.
+  it.effect("sees that a variable is of another type than a Schema that may be absent", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      const put = CqlSchema.void({
+        Request: Schema.Struct({ id: CqlTypes.Uuid, v: CqlTypes.Absent(CqlTypes.Text) }),
+        execute: ({ id, v }) => cql`INSERT INTO ks.t (id, v) VALUES (${id}, ${v})`
+      })
+      const exit = yield* passing(Effect.exit(put.verify({ id: new Uuid.Uuid(1, 1, 1, 1), v: "x" })))
       assert.isTrue(Exit.isFailure(exit))
     }))
 })
