@@ -128,6 +128,20 @@ describe("the lease", () => {
     }))
 })
 
+describe("options", () => {
+  // CqlMigrator.ts, `secondsOf`: what is no duration is the least there is, a lease of 3 seconds and no wait; what is endless is written into the
+  // text (`USING TTL Infinity`). The client's own options name what is wrong.
+  for (const lease of ["soon", "Infinity"]) {
+    it.effect(`that are wrong are refused: a lease of ${lease}`, () =>
+      Effect.gen(function*() {
+        const { cql } = yield* world()
+        const steps = { "1_a": "CREATE TABLE ks.a (id int PRIMARY KEY)" }
+        const result = yield* passing(Effect.result(run(cql, steps, { lease: lease as "3 seconds" })))
+        assert.include(String(result._tag === "Failure" ? result.failure.message : "run"), "lease")
+      }))
+  }
+})
+
 describe("between two steps", () => {
   // CqlMigrator.ts, `run`: nothing asks for agreement; it is what the client does after DDL, or does not (`schemaAgreementTimeout: false`), and
   // a disagreement is a line in the log. Doc: "After each step the nodes agree on the schema before the next one begins"; issue 15 says so, too.

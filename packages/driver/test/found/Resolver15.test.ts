@@ -4,7 +4,7 @@ import { Frame, Uuid } from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { passing, world } from "../support/world.ts"
+import { clientOf, passing, world } from "../support/world.ts"
 
 const id = (n: number) => new Uuid.Uuid(n, n, n, n)
 
@@ -119,5 +119,40 @@ describe("a statement with Schemas", () => {
       })
       const exit = yield* passing(Effect.exit(byList(1)))
       assert.isTrue(Exit.isFailure(exit) || exit.value.l.every((at) => at instanceof Date), String(exit))
+    }))
+
+  // CqlSchema.ts, `readings`: the same: rows of `SELECT *` are given out as they are, with a column that came later and that no Schema knows.
+  it.effect("gives no column that its Schema does not have after one was added", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      yield* passing(cql.execute("CREATE TABLE ks.x (id int PRIMARY KEY, name text)"))
+      yield* passing(cql.execute("INSERT INTO ks.x (id, name) VALUES (1, 'Ada')"))
+      const find = CqlSchema.findOne({
+        Request: CqlTypes.Int,
+        Result: Schema.Struct({ id: CqlTypes.Int, name: CqlTypes.Text }),
+        execute: (id) => cql`SELECT * FROM ks.x WHERE id = ${id}`
+      })
+      assert.deepStrictEqual(yield* passing(find(1)), { id: 1, name: "Ada" })
+      yield* passing(cql.execute("ALTER TABLE ks.x ADD secret text"))
+      yield* passing(cql.execute("UPDATE ks.x SET secret = 'hash' WHERE id = 1"))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* passing(find(1)), { id: 1, name: "Ada" })
+    }))
+
+  // CqlSchema.ts, `looked`: `hasOwnCodecs` is of the client, so that one codec for one column of one table turns the comparison of all types off.
+  it.effect("is compared in all columns that have no codec of the user", () =>
+    Effect.gen(function*() {
+      const { cluster } = yield* world()
+      const cql = yield* passing(clientOf(cluster, {
+        codec: {
+          types: { "shop.items.price": { decode: (value: unknown) => value, encode: (value: unknown) => value } }
+        }
+      }))
+      const find = CqlSchema.findOne({
+        Request: CqlTypes.Uuid,
+        Result: Schema.Struct({ v: CqlTypes.Text }),
+        execute: (id) => cql`SELECT v FROM ks.t WHERE id = ${id}`
+      })
+      assert.isTrue(Exit.isFailure(yield* passing(Effect.exit(find.verify(id(1))))))
     }))
 })
