@@ -30,6 +30,24 @@ describe("a resolver", () => {
       const rows = yield* passing(Effect.all([of("a"), of("b")], { concurrency: "unbounded" }))
       assert.deepStrictEqual(rows, [{ v: "of a" }, { v: "of b" }])
     }))
+
+  // CqlResolver.ts, `resolverOf`: one exit for all who asked for a key: the same array, whose type says that it may be changed.
+  it.effect("gives each who asks for a partition rows of their own", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      yield* passing(cql.execute("CREATE TABLE ks.o (k int, c int, PRIMARY KEY (k, c))"))
+      yield* passing(cql.executeMany("INSERT INTO ks.o (k, c) VALUES (?, ?)", [[1, 1], [1, 2]]))
+      const orders = CqlResolver.grouped({
+        Id: CqlTypes.Int,
+        Result: Schema.Struct({ c: CqlTypes.Int }),
+        execute: (k) => cql`SELECT c FROM ks.o WHERE k = ${k}`
+      })
+      const newest = Effect.map(CqlResolver.request(1, orders), (rows) => rows.pop())
+      const [, all] = yield* passing(
+        Effect.all([newest, CqlResolver.request(1, orders)], { concurrency: "unbounded" })
+      )
+      assert.deepStrictEqual(all, [{ c: 1 }, { c: 2 }])
+    }))
 })
 
 describe("a statement with Schemas", () => {

@@ -63,6 +63,26 @@ describe("the control connection", () => {
     30_000
   )
 
+  // cluster.ts, `apply` in `refresh`: the actor waits up to 5 s for each answer of a translator, and looks at nothing else meanwhile.
+  it.effect("is with another node within a second of a death while a translator does not answer", () =>
+    Effect.gen(function*() {
+      const cluster = yield* make({ nodes: 4 })
+      const seen = yield* registered(cluster)
+      let hangs = false
+      const cql = yield* passing(clientOf(cluster, {
+        addressTranslator: ({ address }) => hangs && address === "127.0.0.4" ? Effect.never : Effect.succeed(undefined)
+      }))
+      yield* passing(cql.awaitConnected)
+      hangs = true
+      yield* cluster.stop(3)
+      yield* cluster.announce({ type: "TOPOLOGY_CHANGE", change: "NEW_NODE", address: "127.0.0.9" })
+      // The look has begun.
+      yield* TestClock.adjust("1600 millis")
+      yield* cluster.stop(seen[0]!)
+      yield* TestClock.adjust("1 second")
+      assert.isAbove(seen.length, 1)
+    }))
+
   // cluster.ts, `step`: `Effect.ignore(this.refresh())`: looks that end in timeouts lead to nothing while heartbeats are answered: for some three
   // minutes, or as long as nothing is asked, no change of the cluster is seen. Python's driver reconnects when a refresh fails.
   it.effect("leaves a node that answers heartbeats and no query", () =>
