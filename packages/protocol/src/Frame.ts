@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import type { Buffer } from "node:buffer"
-import { allocate } from "./internal/fastBuffer.ts"
+import * as Carries from "./internal/carries.ts"
 import { DecodeError } from "./ProtocolError.ts"
 import { Reader } from "./Reader.ts"
 import { MAX_FRAME, type Writer } from "./Writer.ts"
@@ -231,11 +231,12 @@ export class FrameParser {
       const view = this.carryView!
       this.carried = 0
       // A large carry is let go of: the next split frame is most likely small.
-      if (carry.length > 65_536) {
+      if (carry.length > Carries.LEAST) {
         this.carry = undefined
         this.carryView = undefined
       }
       this.emit(carry, view, 0, length)
+      if (this.carry === undefined) Carries.give(carry)
     }
     return pos
   }
@@ -244,8 +245,9 @@ export class FrameParser {
   private keep(bytes: Buffer, start: number, end: number, frame: number): void {
     const needed = this.carried + end - start
     if (this.carry === undefined || this.carry.length < needed) {
-      const next = allocate(Math.max(1024, Math.min(needed * 2, frame)))
+      const next = Carries.take(needed, frame)
       if (this.carried > 0) next.set(this.carry!.subarray(0, this.carried))
+      if (this.carry !== undefined) Carries.give(this.carry)
       this.carry = next
       this.carryView = new DataView(next.buffer)
     }

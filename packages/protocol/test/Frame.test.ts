@@ -175,6 +175,37 @@ describe("FrameParser", () => {
     assert.isAtMost(carryOf(exact), large.length)
   })
 
+  it("a large carry serves the next large frame, of whichever connection, and never two at a time", () => {
+    const sizes = [200_000, 150_000, 300_000, 200_000]
+    const bodies = sizes.map((size, i) => new Uint8Array(size).fill(i + 1))
+    const storages: Array<Uint8Array> = []
+    const parser = () =>
+      new Frame.FrameParser({
+        onFrame: (_, __, stream, ___, body) => {
+          storages.push(body.bytes)
+          const { length, [stream]: expected } = bodies
+          assert.isBelow(stream, length)
+          assert.strictEqual(Buffer.compare(body.bytes.subarray(body.pos, body.end), expected!), 0)
+        }
+      })
+    const halves = (frames: ReadonlyArray<Uint8Array>): void => {
+      const parsers = frames.map((bytes) => {
+        const one = parser()
+        push(one, bytes, 0, 100_000)
+        return one
+      })
+      for (const [i, one] of parsers.entries()) push(one, frames[i]!, 100_000)
+    }
+    const frames = bodies.map((body, i) => frame(i, body))
+    // All at the same time: none is written over by another one's.
+    halves(frames)
+    // One after the other: the largest of those.
+    const [known] = storages.toSorted((a, b) => b.length - a.length)
+    storages.length = 0
+    for (const bytes of frames) halves([bytes])
+    assert.deepStrictEqual(storages.map((storage) => storage === known), frames.map(() => true))
+  })
+
   for (const split of [false, true]) {
     describe(`${split ? "of a frame that arrived in two" : "of a frame that arrived whole"}`, () => {
       const feed = (parser: Frame.FrameParser): void => {

@@ -197,6 +197,11 @@ export class Cluster {
   private readonly core: Core
   private readonly decoders = new RowDecoders({ uuid: "string" })
   private readonly reader = new SystemTables.TopologyReader()
+  private readonly keyspacesReader = new SystemTables.KeyspacesReader()
+  /** What the members were made of. */
+  private applied: SystemTables.Topology | undefined
+  /** Whether an address has turned out to be another node's since. */
+  private isDoubted = false
   private placement: Snapshot.Snapshot["placement"] | undefined
   private readonly inbox: Queue.Queue<Message>
   private readonly members = new Map<string, Member>()
@@ -318,6 +323,7 @@ export class Cluster {
     }
     const { connection, target, topology } = opened.success
     this.control = { ...target, connection }
+    this.applied = undefined
     this.isScylla = connection.features.isScylla
     this.isLost = false
     this.negotiated = { protocolVersion: connection.dialect.version, compression: connection.compression }
@@ -363,7 +369,7 @@ export class Cluster {
     })
     const read = Effect.gen({ self: this }, function*() {
       const topology = yield* this.reader.read(connection, address)
-      const keyspaces = yield* SystemTables.keyspaces(connection, this.decoders)
+      const keyspaces = yield* this.keyspacesReader.read(connection)
       const routes = yield* this.readRoutes(connection)
       if (this.isFiltered(topology.local, { address, port })) {
         return yield* new PoolError({
@@ -379,9 +385,13 @@ export class Cluster {
   private readonly refresh = Effect.fnUntraced({ self: this }, function*(this: Cluster) {
     const { control } = this
     if (control === undefined) return
-    const topology = yield* this.reader.read(control.connection, control.address)
-    const keyspaces = yield* SystemTables.keyspaces(control.connection, this.decoders)
-    yield* this.apply({ topology, keyspaces, routes: yield* this.readRoutes(control.connection) })
+    const { address, connection } = control
+    const [topology, keyspaces, routes] = yield* Effect.all([
+      this.reader.read(connection, address),
+      this.keyspacesReader.read(connection),
+      this.readRoutes(connection)
+    ], { concurrency: "unbounded" })
+    yield* this.apply({ topology, keyspaces, routes })
     this.options.schema?.seen(topology.local.schemaVersion, false)
     this.learn(yield* this.readTablets(control.connection, keyspaces))
   })
@@ -462,6 +472,9 @@ export class Cluster {
     if (topology.partitioner !== "") this.partitioner = topology.partitioner
     this.schemaVersion = topology.local.schemaVersion
     this.setKeyspaces(keyspaces)
+    if (topology === this.applied && this.isSettled) return this.shown()
+    this.applied = undefined
+    this.isDoubted = false
     const seen = new Set<string>()
     const places = yield* this.addresses.of(
       topology.nodes,
@@ -496,9 +509,23 @@ export class Cluster {
       ended.push(this.remove(hostId))
     }
     yield* this.publish()
+    this.applied = topology
     // Nobody asks those any more.
     yield* Effect.all(ended, { discard: true })
   })
+
+  /**
+   * Whether the same topology would give the same members: a node that cannot be reached may make room for another one, or is where a
+   * translator says now, and only the user knows what a filter depends on.
+   */
+  private get isSettled(): boolean {
+    const { addressTranslator, clientRoutes, hostFilter } = this.options
+    if (this.isDoubted || hostFilter !== undefined || clientRoutes !== undefined) return false
+    for (const { node: { pool } } of this.members.values()) {
+      if (pool === undefined ? addressTranslator !== undefined : !pool.isUp) return false
+    }
+    return true
+  }
 
   /**
    * The nodes of other datacenters that are connected to: some of each, those that are already first. Which ones is another choice for
@@ -525,6 +552,7 @@ export class Cluster {
   /** Events of what is gone may have been missed while there was no control connection. */
   private setKeyspaces(rows: ReadonlyArray<Snapshot.KeyspaceRow>): void {
     const before = this.keyspaces
+    if (rows === before) return
     if (rows.length === before.length && rows.every((row, i) => isSameKeyspace(row, before[i]!))) return
     const still = new Set(rows.filter(({ hasTablets }) => hasTablets).map(({ name }) => name))
     for (const { hasTablets, name } of before) {
@@ -609,6 +637,7 @@ export class Cluster {
     if (change._tag !== "DialFailed" || change.reason._tag !== "WrongNode") return Effect.void
     // A contact point may lead to many nodes in turn.
     this.addresses.refuted(node.hostId)
+    this.isDoubted = true
     Queue.offerUnsafe(this.inbox, { _tag: "Doubt" })
     return Effect.logWarning(`a connection was closed: ${change.reason.message}`)
   }
@@ -912,7 +941,7 @@ export class Cluster {
       }
       const { control } = this
       if (control !== undefined && !this.core.closed) {
-        const read = Effect.option(SystemTables.keyspaces(control.connection, this.decoders))
+        const read = Effect.option(this.keyspacesReader.read(control.connection))
         const rows = Option.flatten(yield* Effect.timeoutOption(read, until - (yield* Clock.currentTimeMillis)))
         if (rows._tag === "Some") {
           this.setKeyspaces(rows.value)

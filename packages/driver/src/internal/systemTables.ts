@@ -9,6 +9,7 @@ import { minimum } from "@effect-scylla/sharding/Token"
 import * as Effect from "effect/Effect"
 import type { KeyspaceRow } from "../Snapshot.ts"
 import { paced } from "./paced.ts"
+import { SamePages } from "./samePages.ts"
 import * as Tokens from "./tokens.ts"
 
 /** Milliseconds for a read of metadata: 5 s on the server where it lets itself be told, a second more here. */
@@ -112,36 +113,51 @@ export const portOf = (value: unknown): number | undefined =>
 
 const isText = (type: CqlType): boolean => type._tag === "Scalar" && type.name === "text"
 
+/** Tokens are read where they are others than before. */
+const topologyPages = (): SamePages =>
+  new SamePages({
+    uuid: "string",
+    codecOf: (type) => type._tag === "Set" && isText(type.element) ? Tokens.codec : undefined
+  })
+
 /**
- * Reads who is in the cluster, again and again: tokens are read where they are others than before, so that a look at a large cluster in
- * which nothing has changed costs little, and one that is all new holds nobody up.
+ * Reads who is in the cluster, again and again. Where all that was read is the same as the last time, so is the topology, which costs
+ * little in a large cluster; one that is all new holds nobody up.
  */
 export class TopologyReader {
-  private readonly codec = new Tokens.TokensCodec()
-  private readonly decoders = new RowDecoders({
-    uuid: "string",
-    codecOf: (type) => type._tag === "Set" && isText(type.element) ? this.codec : undefined
-  })
+  private readonly local = topologyPages()
+  private readonly others = topologyPages()
   private known: ReadonlyMap<string, Tokens.Tokens> = new Map()
+  private last:
+    | {
+      readonly own: Row | undefined
+      readonly peers: ReadonlyArray<Row>
+      readonly dialled: string
+      readonly topology: Topology
+    }
+    | undefined
 
   /** `dialled` is the address of the control connection. */
   read(connection: Connection, dialled: string): Effect.Effect<Topology, Problem> {
     return Effect.gen({ self: this }, function*() {
-      const { codec, decoders } = this
-      codec.rewind()
-      const [own] = yield* query(connection, decoders, "SELECT * FROM system.local WHERE key = 'local'")
-      const peers = yield* this.peers(connection)
-      return yield* paced(this.topologyOf(own, peers, dialled))
+      const local = query(connection, this.local, "SELECT * FROM system.local WHERE key = 'local'")
+      const [[own], peers] = yield* Effect.all([local, this.peers(connection)], { concurrency: "unbounded" })
+      const { last } = this
+      if (last !== undefined && last.own === own && last.peers === peers && last.dialled === dialled) {
+        return last.topology
+      }
+      const topology = yield* paced(this.topologyOf(own, peers, dialled))
+      this.last = { own, peers, dialled, topology }
+      return topology
     })
   }
 
   /** With a port for each node where the server (Cassandra 4 and later) tells it. */
   private peers(connection: Connection): Effect.Effect<ReadonlyArray<Row>, Problem> {
-    const { decoders } = this
-    const plain = () => query(connection, decoders, "SELECT * FROM system.peers")
+    const plain = () => query(connection, this.others, "SELECT * FROM system.peers")
     if (connection.features.isScylla) return plain()
     return Effect.catchTag(
-      query(connection, decoders, "SELECT * FROM system.peers_v2"),
+      query(connection, this.others, "SELECT * FROM system.peers_v2"),
       "InvalidRequest",
       plain
     )
@@ -220,40 +236,65 @@ export class TopologyReader {
   }
 }
 
-/** Reads how keyspaces are replicated. */
-export const keyspaces = (
-  connection: Connection,
-  decoders: RowDecoders
-): Effect.Effect<ReadonlyArray<KeyspaceRow>, Problem> =>
-  Effect.gen(function*() {
-    const rows = yield* query(connection, decoders, "SELECT keyspace_name, replication FROM system_schema.keyspaces")
-    // Only ScyllaDB has this table, and only since tablets; elsewhere there are none. Who has leaders says so in a column.
-    const read = (columns: string) =>
-      query(connection, decoders, `SELECT keyspace_name, ${columns} FROM system_schema.scylla_keyspaces`)
-    const plain = Effect.catchTag(read("initial_tablets"), "InvalidRequest", () => Effect.succeed([]))
-    const scylla = !connection.features.isScylla
-      ? []
-      : connection.dialect.tabletVersions
-      ? yield* Effect.catchTag(read("initial_tablets, consistency"), "InvalidRequest", () => plain)
-      : yield* plain
-    const globals = new Set(
-      scylla.filter((row) => row["consistency"] === "global").map((row) => text(row["keyspace_name"]))
-    )
-    const tablets = new Set(
-      scylla.filter((row) => row["initial_tablets"] !== null && row["initial_tablets"] !== undefined)
-        .map((row) => text(row["keyspace_name"]))
-    )
-    return rows.map((row) => {
-      const name = text(row["keyspace_name"])
-      const replication = row["replication"]
-      return {
-        name,
-        replication: replication instanceof Map ? Object.fromEntries(replication) as Record<string, string> : {},
-        hasTablets: tablets.has(name),
-        isGlobal: globals.has(name)
+/** Reads how keyspaces are replicated, again and again: what is the same as the last time is the same array. */
+export class KeyspacesReader {
+  private readonly all = new SamePages()
+  private readonly scylla = new SamePages()
+  private last:
+    | {
+      readonly rows: ReadonlyArray<Row>
+      readonly scylla: ReadonlyArray<Row>
+      readonly keyspaces: ReadonlyArray<KeyspaceRow>
+    }
+    | undefined
+
+  read(connection: Connection): Effect.Effect<ReadonlyArray<KeyspaceRow>, Problem> {
+    const all = query(connection, this.all, "SELECT keyspace_name, replication FROM system_schema.keyspaces")
+    return Effect.map(
+      Effect.all([all, this.extensions(connection)], { concurrency: "unbounded" }),
+      ([rows, scylla]) => {
+        const { last } = this
+        if (last !== undefined && last.rows === rows && last.scylla === scylla) return last.keyspaces
+        const keyspaces = keyspacesOf(rows, scylla)
+        this.last = { rows, scylla, keyspaces }
+        return keyspaces
       }
-    })
+    )
+  }
+
+  /** Only ScyllaDB has this table, and only since tablets; elsewhere there are none. Who has leaders says so in a column. */
+  private extensions(connection: Connection): Effect.Effect<ReadonlyArray<Row>, Problem> {
+    if (!connection.features.isScylla) return Effect.succeed(NONE)
+    const read = (columns: string) =>
+      query(connection, this.scylla, `SELECT keyspace_name, ${columns} FROM system_schema.scylla_keyspaces`)
+    const plain = Effect.catchTag(read("initial_tablets"), "InvalidRequest", () => Effect.succeed(NONE))
+    return connection.dialect.tabletVersions
+      ? Effect.catchTag(read("initial_tablets, consistency"), "InvalidRequest", () => plain)
+      : plain
+  }
+}
+
+const NONE: ReadonlyArray<Row> = []
+
+const keyspacesOf = (rows: ReadonlyArray<Row>, scylla: ReadonlyArray<Row>): ReadonlyArray<KeyspaceRow> => {
+  const globals = new Set(
+    scylla.filter((row) => row["consistency"] === "global").map((row) => text(row["keyspace_name"]))
+  )
+  const tablets = new Set(
+    scylla.filter((row) => row["initial_tablets"] !== null && row["initial_tablets"] !== undefined)
+      .map((row) => text(row["keyspace_name"]))
+  )
+  return rows.map((row) => {
+    const name = text(row["keyspace_name"])
+    const replication = row["replication"]
+    return {
+      name,
+      replication: replication instanceof Map ? Object.fromEntries(replication) as Record<string, string> : {},
+      hasTablets: tablets.has(name),
+      isGlobal: globals.has(name)
+    }
   })
+}
 
 const ownVersion = (
   connection: Connection,

@@ -26,9 +26,12 @@ export class RawTokens {
     return this === other || Buffer.compare(this.bytes, other.bytes) === 0
   }
 
-  /** Of a partitioner whose tokens are no int64 they are left as texts. */
+  /**
+   * Of a partitioner whose tokens are no int64 they are left as texts. Where they are the ones of `before`, nothing is read; its bytes are
+   * not kept all the same, they may be a part of many others.
+   */
   read(isInt64: boolean, before: Tokens | undefined): Tokens {
-    if (before !== undefined && before.isInt64 === isInt64 && this.isSame(before.raw)) return before
+    if (before !== undefined && before.isInt64 === isInt64 && this.isSame(before.raw)) return { ...before, raw: this }
     const texts = this.texts()
     return {
       raw: this,
@@ -49,30 +52,10 @@ export interface Tokens {
 
 export const NO_TOKENS: Tokens = { raw: new RawTokens(new Uint8Array(4)), isInt64: true, tokens: [], texts: [] }
 
-/**
- * Reads the tokens of one node after the other. What is at the same place as the last time, and the same, is the same object, of which
- * nothing is copied: the nodes of a large cluster come in one order, and mostly nothing has changed.
- */
-export class TokensCodec implements InPlaceCodec {
-  private seen: Array<RawTokens> = []
-  private at = 0
-
-  /** The first of them comes next. */
-  rewind(): void {
-    this.seen.length = Math.min(this.seen.length, this.at)
-    this.at = 0
-  }
-
-  read(bytes: Uint8Array, _: DataView, pos: number, length: number): RawTokens {
-    const before = this.seen[this.at]
-    const isSame = before !== undefined && before.bytes.length === length &&
-      Buffer.prototype.compare.call(bytes, before.bytes, 0, length, pos, pos + length) === 0
-    const raw = isSame ? before : new RawTokens(Uint8Array.prototype.slice.call(bytes, pos, pos + length))
-    this.seen[this.at++] = raw
-    return raw
-  }
-
-  write(): never {
+/** Leaves them as they came, without a copy: for pages whose bytes are kept. */
+export const codec: InPlaceCodec = {
+  read: (bytes, _, pos, length) => new RawTokens(bytes.subarray(pos, pos + length)),
+  write: () => {
     throw new EncodeError({ message: "tokens are not written", path: "", cqlType: "set<text>" })
   }
 }
