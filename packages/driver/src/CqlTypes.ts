@@ -247,7 +247,12 @@ export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
 export const Vector = <S extends Schema.Constraint>(element: S, dimension: number): Schema.$Array<S> =>
   composed(
     Schema.Array(element).check(Schema.isBetweenLength(dimension, dimension)),
-    (type) => type._tag === "Vector" ? all(type.dimension === dimension, [[element, type.element]]) : MISFIT
+    (type) => {
+      if (type._tag !== "Vector") return MISFIT
+      const judged = all(type.dimension === dimension, [[element, type.element]])
+      // Those of floats come as a `Float32Array`.
+      return type.element._tag === "Scalar" && type.element.name === "float" ? { ...judged, isTrusted: false } : judged
+    }
   )
 
 /** Vector of floats as a Float32Array; an array in JSON. @category schemas @since 0.1.0 */
@@ -333,8 +338,14 @@ export const Absent = <S extends Schema.Top>(
   S["EncodingServices"]
 > => Schema.Union([schema, Unset]) as any
 
+/** It fits whatever the Schema beside it fits, and nothing by itself. */
+const UnsetValue = fits(
+  Schema.declare((value): value is typeof Value.Unset => value === Value.Unset, { expected: "Unset" }),
+  () => MISFIT
+)
+
 /** `undefined`, which is bound as `Value.Unset`. */
-const Unset = Schema.declare((value): value is typeof Value.Unset => value === Value.Unset, { expected: "Unset" }).pipe(
+const Unset = UnsetValue.pipe(
   Schema.decodeTo(
     Schema.Undefined,
     SchemaTransformation.transform({ decode: () => undefined, encode: () => Value.Unset })
