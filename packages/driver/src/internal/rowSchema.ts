@@ -1,7 +1,6 @@
 import * as CqlType from "@effect-scylla/protocol/CqlType"
 import type { Column } from "@effect-scylla/protocol/Metadata"
-import { Uuid } from "@effect-scylla/protocol/Uuid"
-import * as Value from "@effect-scylla/protocol/Value"
+import { Empty, LocalTime } from "@effect-scylla/protocol/Value"
 import * as BigDecimal from "effect/BigDecimal"
 import type * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
@@ -84,84 +83,95 @@ export type Reading = (rows: ReadonlyArray<Readonly<Record<string, unknown>>>) =
 
 const NEVER: Reading = () => false
 
-type Guard = (value: unknown) => boolean
-
-const instanceOf = (only: { readonly prototype: unknown; [Symbol.hasInstance]: Guard }): Guard => (value) =>
-  value instanceof only
-
-const isString: Guard = (value) => typeof value === "string"
-const isNumber: Guard = (value) => typeof value === "number"
-const isBigint: Guard = (value) => typeof value === "bigint"
-const isBoolean: Guard = (value) => typeof value === "boolean"
-const isUuid = instanceOf(Uuid)
-
-/** What values of a type are, but for odd ones: empty, or out of the range of what JavaScript has for the type. */
-const SCALARS: Readonly<Partial<Record<CqlType.ScalarName, Guard>>> = {
-  text: isString,
-  ascii: isString,
-  int: isNumber,
-  smallint: isNumber,
-  tinyint: isNumber,
-  float: isNumber,
-  double: isNumber,
-  bigint: isBigint,
-  counter: isBigint,
-  varint: isBigint,
-  boolean: isBoolean,
-  uuid: isUuid,
-  timeuuid: isUuid,
-  blob: instanceOf(Uint8Array),
-  inet: instanceOf(Value.Inet),
-  duration: instanceOf(Value.CqlDuration),
-  date: instanceOf(Value.LocalDate),
-  time: instanceOf(Value.LocalTime),
-  timestamp: instanceOf(Date),
-  decimal: BigDecimal.isBigDecimal
+/**
+ * What JavaScript has for a type: a value that is none of it, or `Empty`, is an odd one: empty, or out of the range of its type. `deep`
+ * tells odd ones that are objects, too, and those within.
+ */
+interface Look {
+  readonly type: "string" | "number" | "bigint" | "boolean" | "object"
+  readonly deep: ((value: any) => boolean) | undefined
 }
 
-const every = (values: Iterable<unknown>, guard: Guard): boolean => {
-  for (const value of values) if (!guard(value)) return false
-  return true
+const STRING: Look = { type: "string", deep: undefined }
+const NUMBER: Look = { type: "number", deep: undefined }
+const BIGINT: Look = { type: "bigint", deep: undefined }
+const OBJECT: Look = { type: "object", deep: undefined }
+
+const SCALARS: Readonly<Partial<Record<CqlType.ScalarName, Look>>> = {
+  text: STRING,
+  ascii: STRING,
+  int: NUMBER,
+  smallint: NUMBER,
+  tinyint: NUMBER,
+  float: NUMBER,
+  double: NUMBER,
+  bigint: BIGINT,
+  counter: BIGINT,
+  varint: BIGINT,
+  boolean: { type: "boolean", deep: undefined },
+  uuid: OBJECT,
+  timeuuid: OBJECT,
+  blob: OBJECT,
+  inet: OBJECT,
+  duration: OBJECT,
+  date: OBJECT,
+  time: { type: "object", deep: (value) => value instanceof LocalTime },
+  timestamp: { type: "object", deep: (value) => value instanceof Date },
+  decimal: { type: "object", deep: BigDecimal.isBigDecimal }
 }
 
-/** Whether a value is what the type has at the most: with all that is in it. `undefined` where that is not known. */
-const guardOf = (type: CqlType.CqlType): Guard | undefined => {
+const isUsual = ({ deep, type }: Look, value: unknown): boolean =>
+  typeof value === type && value !== Empty && value !== null && (deep === undefined || deep(value))
+
+/** Of these any bytes are a value. */
+const isNeverOdd = (type: CqlType.CqlType): boolean =>
+  type._tag === "Scalar" && (type.name === "text" || type.name === "ascii" || type.name === "blob")
+
+const every = (element: CqlType.CqlType): Look | undefined => {
+  const look = lookOf(element)
+  if (look === undefined || isNeverOdd(element)) return look && OBJECT
+  return {
+    type: "object",
+    deep: (values: Iterable<unknown>) => {
+      for (const value of values) if (!isUsual(look, value)) return false
+      return true
+    }
+  }
+}
+
+/** `undefined` of a type of which nothing is known. */
+const lookOf = (type: CqlType.CqlType): Look | undefined => {
   switch (type._tag) {
     case "Scalar":
       return SCALARS[type.name]
     case "List":
-    case "Vector": {
-      const element = guardOf(type.element)
-      if (type._tag === "Vector" && element === isNumber && isFloat(type.element)) return instanceOf(Float32Array)
-      return element === undefined ? undefined : (value) => Array.isArray(value) && every(value, element)
-    }
-    case "Set": {
-      const element = guardOf(type.element)
-      return element === undefined ? undefined : (value) => value instanceof Set && every(value, element)
-    }
+    case "Set":
+      return every(type.element)
+    case "Vector":
+      // All floats are some float.
+      return type.element._tag === "Scalar" && type.element.name === "float" ? OBJECT : every(type.element)
     case "Map": {
-      const key = guardOf(type.key)
-      const own = guardOf(type.value)
-      return key === undefined || own === undefined ? undefined : (value) => {
-        if (!(value instanceof Map)) return false
-        for (const [k, v] of value) if (!key(k) || !own(v)) return false
-        return true
+      const keys = every(type.key)
+      const values = every(type.value)
+      if (keys === undefined || values === undefined) return undefined
+      return {
+        type: "object",
+        deep: (map: ReadonlyMap<unknown, unknown>) =>
+          (keys.deep === undefined || keys.deep(map.keys())) && (values.deep === undefined || values.deep(map.values()))
       }
     }
     case "Tuple": {
-      const elements = type.elements.map(guardOf)
-      return elements.includes(undefined) ?
-        undefined :
-        (value) =>
-          Array.isArray(value) && value.length === elements.length &&
-          elements.every((guard, i) => value[i] === null || guard!(value[i]))
+      const looks = type.elements.map(lookOf)
+      return looks.includes(undefined) ? undefined : {
+        type: "object",
+        deep: (tuple: ReadonlyArray<unknown>) =>
+          looks.every((look, i) => tuple[i] === null || isUsual(look!, tuple[i])) && tuple.length === looks.length
+      }
     }
     default:
       return undefined
   }
 }
-
-const isFloat = (type: CqlType.CqlType): boolean => type._tag === "Scalar" && type.name === "float"
 
 /** How rows with these columns are read: without looking at each value where the server has promised its type. */
 export const readingOf = (
@@ -173,23 +183,27 @@ export const readingOf = (
   if (ast._tag !== "Objects" || ast.encoding !== undefined || ast.checks !== undefined) return NEVER
   const fields = fieldsOf(result)
   if (fields === undefined || ast.indexSignatures.length > 0 || fields.length !== columns.length) return NEVER
-  const guards: Array<{ readonly name: string; readonly guard: Guard; readonly isNullable: boolean }> = []
+  const guards: Array<Look & { readonly name: string; readonly isNullable: boolean }> = []
   for (const { name, type } of ast.propertySignatures) {
     const column = columns.find((column) => column.name === name)
     if (column === undefined || typeof name !== "string" || AST.isOptional(type) || isOwn(column)) return NEVER
     const { fits, isNullable = false, isTrusted } = judgeAst(type, column.type)
     if (!fits || !isTrusted) return NEVER
     if (type._tag === "Any" || type._tag === "Unknown") continue
-    const guard = guardOf(column.type)
-    if (guard === undefined) return NEVER
-    guards.push({ name, guard, isNullable })
+    const look = lookOf(column.type)
+    if (look === undefined) return NEVER
+    guards.push({ name, isNullable, ...look })
   }
   if (new Set(columns.map(({ name }) => name)).size !== columns.length) return NEVER
   return (rows) => {
     for (const row of rows) {
-      for (const { guard, isNullable, name } of guards) {
+      for (const { deep, isNullable, name, type } of guards) {
         const value = row[name]
-        if (value === null ? !isNullable : !guard(value)) return false
+        if (
+          value === null
+            ? !isNullable
+            : typeof value !== type || value === Empty || (deep !== undefined && !deep(value))
+        ) return false
       }
     }
     return true
