@@ -61,9 +61,6 @@ interface Looked {
   readonly readings: WeakMap<ReadonlyArray<Column>, Reading>
 }
 
-/** Of a text that is not prepared nothing is promised. */
-const UNKNOWN: Looked = { isOwn: () => true, readings: new WeakMap() }
-
 const queryOf = <Req extends Schema.Constraint, Res extends Schema.Constraint, E, R, A>(
   { Request, Result, execute }: Query<Req, Res, E, R>,
   finish: (rows: Array<Res["Type"]>) => Effect.Effect<A, any>,
@@ -81,7 +78,8 @@ const queryOf = <Req extends Schema.Constraint, Res extends Schema.Constraint, E
   /** What is known of a statement, or what is wrong with it. */
   const look = (statement: Statement<any>): Effect.Effect<Looked, CqlError> =>
     Effect.flatMap(statement.prepared, (described) => {
-      if (described === undefined) return Effect.succeed(UNKNOWN)
+      // Of a text that is not prepared nothing is promised.
+      if (described === undefined) return Effect.succeed({ isOwn: () => true, readings: new WeakMap() })
       const issues = compare(Request, Result, described)
       return issues.length > 0
         ? Effect.fail(mismatch(statement.text, issues))
