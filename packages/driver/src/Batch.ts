@@ -32,7 +32,7 @@ export type Item =
 
 /**
  * What may be said of a batch as a whole; what a template says by `with` of a single one of its statements is refused, but for
- * `idempotent`.
+ * `idempotent`. So is a template of a client with another `keyspace` than the batch has.
  *
  * @category models
  * @since 0.1.0

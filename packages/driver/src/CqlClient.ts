@@ -36,13 +36,15 @@ import { Batching, refused } from "./internal/batching.ts"
 import { expose } from "./internal/clientMetrics.ts"
 import * as Cluster from "./internal/cluster.ts"
 import { Core } from "./internal/core.ts"
+import { over } from "./internal/defaults.ts"
 import * as DriverConfig from "./internal/driverConfig.ts"
 import { EncodedStatement } from "./internal/encodedStatement.ts"
 import { executeMany } from "./internal/executeMany.ts"
-import { ExecuteRequest, preparingTimedOut } from "./internal/executeRequest.ts"
+import { ExecuteRequest, preparingTimedOut, tooLarge } from "./internal/executeRequest.ts"
 import { sendGrouped } from "./internal/grouping.ts"
 import { fromConfig } from "./internal/lazyConfig.ts"
 import { misplaced, notSent } from "./internal/notSent.ts"
+import { ownCodecs } from "./internal/ownCodecs.ts"
 import type { PlainText } from "./internal/plainTexts.ts"
 import { PreparedCache } from "./internal/preparedCache.ts"
 import { told } from "./internal/preparing.ts"
@@ -572,6 +574,22 @@ const fromCore = (
       return failed(error, text)
     }
   }
+  const pagesUntil: Runner["pages"] = (text, values, options, wanted) => {
+    const more = (
+      all: ReadonlyArray<ResultSet>,
+      { pagingState, rows }: ResultSet,
+      before: number
+    ): Effect.Effect<ReadonlyArray<ResultSet>, CqlError> => {
+      const count = before + rows.length
+      if (pagingState === null || count >= wanted) return Effect.succeed(all)
+      if (count > core.maxRows) return Effect.fail(tooLarge(core.maxRows, text))
+      return Effect.flatMap(
+        execute(text, values, { ...options, pagingState }),
+        (page: ResultSet) => more([...all, page], page, count)
+      )
+    }
+    return Effect.flatMap(execute(text, values, options), (page: ResultSet) => more([page], page, 0))
+  }
   const prepare = (text: string, keyspace: string | undefined): Effect.Effect<Prepared, CqlError> =>
     Effect.timeoutOrElse(cache.prepare(text, keyspace), {
       duration: core.defaults.timeoutMillis,
@@ -630,16 +648,23 @@ const fromCore = (
   const runner: OwnRunner = {
     page: execute,
     rows,
+    pages: pagesUntil,
+    home: (options) => {
+      const said = keyspaceOf(options)
+      return { client: core, said: typeof said === "object" ? undefined : said, usual: core.keyspace }
+    },
     describe: (text, options) => {
       const refused = refuse(text, isUse)
       if (refused !== undefined) return Effect.fail(refused)
-      if (!core.texts.of(text).hasVariables) return Effect.undefined
+      const { hasVariables, kind } = core.texts.of(text)
+      if (!hasVariables && kind.type !== "read" && kind.type !== "write") return Effect.undefined
       const keyspace = keyspaceOf(options)
       if (typeof keyspace === "object") return Effect.fail(notSent(keyspace, text))
       return Effect.map(prepare(text, keyspace), ({ columns, variables }) => ({
         columns,
         variables,
-        hasOwnCodecs: core.codec !== undefined
+        hasOwnCodecs: core.codec !== undefined,
+        isOwn: ownCodecs(core.codec)
       }))
     },
     toToken: (text, values, pagingState, options) =>
@@ -727,14 +752,15 @@ const fromCore = (
 
 /** The client, with these options where a call has none of its own. */
 const withDefaults = (cql: CqlClient, runner: OwnRunner, defaults: ExecuteOptions.ExecuteOptions): CqlClient => {
-  const own = <O extends object>(options: O | undefined): O =>
-    options === undefined ? defaults as O : { ...defaults, ...options }
+  const own = <O extends object>(options: O | undefined): O => over(defaults, options)
   const { pageSize: _, pagingState: __, rows: ___, ...ofBatch } = defaults
   const where = { keyspace: defaults.keyspace, profile: defaults.profile }
   const mine: Runner = {
     page: (text, values, options) => runner.page(text, values, own(options)),
     rows: (text, values, options) => runner.rows(text, values, own(options)),
+    pages: (text, values, options, wanted) => runner.pages(text, values, own(options), wanted),
     describe: (text, options) => runner.describe(text, own(options)),
+    home: (options) => runner.home(own(options)),
     toToken: (text, values, pagingState, options) => runner.toToken(text, values, pagingState, own(options)),
     fromToken: (text, values, token, options) => runner.fromToken(text, values, token, own(options))
   }
@@ -743,7 +769,7 @@ const withDefaults = (cql: CqlClient, runner: OwnRunner, defaults: ExecuteOption
       ? new Identifier([first, ...rest as ReadonlyArray<string>])
       : compile(mine, first, rest)
   return Object.assign(tag as any, cql, {
-    with: (options: ExecuteOptions.ExecuteOptions) => withDefaults(cql, runner, { ...defaults, ...options }),
+    with: (options: ExecuteOptions.ExecuteOptions) => withDefaults(cql, runner, own(options)),
     prepare: (text: string, options?: { readonly keyspace?: string | undefined }) =>
       cql.prepare(text, options?.keyspace === undefined ? where : options),
     execute: (statement: Prepared | string, values?: Values, options?: ExecuteOptions.ExecuteOptions) =>
@@ -756,9 +782,9 @@ const withDefaults = (cql: CqlClient, runner: OwnRunner, defaults: ExecuteOption
         : runner.toToken(statement, values, pagingState, defaults),
     fromToken: (statement: Prepared | string, values: Values | undefined, token: string) =>
       runner.fromToken(statement, values, token, defaults),
-    batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => cql.batch(items, { ...ofBatch, ...options }),
+    batch: (items: ReadonlyArray<Batch.Item>, options?: Batch.Options) => cql.batch(items, over(ofBatch, options)),
     grouped: (items: ReadonlyArray<Batch.Item>, options?: Grouped.Options) =>
-      cql.grouped(items, { ...ofBatch, ...options }),
+      cql.grouped(items, over(ofBatch, options)),
     executeMany: (statement: Prepared | string, rows: any, options?: Many.Options) =>
       cql.executeMany(statement, rows, own(options))
   }) as CqlClient

@@ -16,7 +16,8 @@
  *
  * Runners agree by conditional writes on one partition. A lease with a time to live is the servers' to end, whatever clocks the runners
  * have, and a number that each new holder raises (a fence) keeps a runner that was paused, and lost its lease meanwhile, from recording
- * anything: it stops at its next statement of ours. After each step the nodes agree on the schema before the next one begins.
+ * anything: it stops at its next statement of ours. Before each step, and after the last, the nodes agree on the schema, whatever the
+ * client's own options say; where they do not, the next one is not begun.
  *
  * @since 0.1.0
  */
@@ -26,14 +27,16 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import { createHash } from "node:crypto"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { CqlClient } from "./CqlClient.ts"
 import type { CqlError } from "./CqlError.ts"
-import { statementsOf } from "./internal/cqlScript.ts"
+import { normalized, normalizedBefore, statementsOf, unclosedIn } from "./internal/cqlScript.ts"
 
 /**
  * Why migrations could not be run. `kind`:
@@ -41,15 +44,17 @@ import { statementsOf } from "./internal/cqlScript.ts"
  * - `BadState`: what was recorded does not fit the steps that there are; a step was changed, is missing, or was not ended.
  * - `Duplicates`: two steps have the same number.
  * - `Failed`: a step failed; `cause` is why, and it is recorded as begun.
- * - `Import`: steps could not be loaded.
+ * - `Import`: steps could not be loaded, or cannot be read: a quote that is never closed, a number past what there is.
  * - `Locked`: another runner has the lease, and had it for as long as was to be waited.
+ * - `NoAgreement`: the nodes did not agree on the schema in time; the step after it was not begun.
+ * - `Options`: an option is wrong.
  * - `LeaseLost`: this runner was paused or cut off for so long that another one has taken over; what it was doing may be half done.
  *
  * @category errors
  * @since 0.1.0
  */
 export class MigrationError extends Data.TaggedError("MigrationError")<{
-  readonly kind: "BadState" | "Duplicates" | "Failed" | "Import" | "Locked" | "LeaseLost"
+  readonly kind: "BadState" | "Duplicates" | "Failed" | "Import" | "Locked" | "NoAgreement" | "Options" | "LeaseLost"
   readonly message: string
   readonly cause?: unknown
 }> {}
@@ -83,6 +88,8 @@ export interface Migration {
 export type Loader<R = never> = Effect.Effect<ReadonlyArray<Migration>, MigrationError, R>
 
 const NAME = /^(\d+)_(.+?)(?:\.[cm]?[jt]s|\.cql)?$/
+/** What a step is among other files: maps of modules, copies of editors and notes lie there, too. */
+const FILE = /\.(?:[cm]?[jt]s|cql)$/
 
 const migrationOf = (key: string, step: Step): Migration | undefined => {
   const [, id, name] = NAME.exec(key.split(/[\\/]/).at(-1) ?? "") ?? []
@@ -128,7 +135,7 @@ export const fromGlob = (modules: Readonly<Record<string, () => Promise<any>>>):
   )
 
 /**
- * The files of a directory: `1_users.cql`, or modules (`2_index.ts`) whose `default` is a step.
+ * The files of a directory: `1_users.cql`, or modules (`2_index.ts`) whose `default` is a step. Files of other kinds are passed over.
  *
  * @category loaders
  * @since 0.1.0
@@ -140,7 +147,9 @@ export const fromFileSystem = (directory: string): Loader =>
       catch: (cause) => importFailed(directory, cause)
     })
     const found: Array<Migration> = []
-    for (const name of names.filter((name) => NAME.test(name) && !name.endsWith(".d.ts")).sort()) {
+    for (
+      const name of names.filter((name) => NAME.test(name) && FILE.test(name) && !/\.d\.[cm]?ts$/.test(name)).sort()
+    ) {
       const path = join(directory, name)
       const step = yield* Effect.tryPromise({
         try: async () => {
@@ -171,6 +180,8 @@ export interface Options<R = never> {
   readonly lease?: Duration.Input | undefined
   /** How long to wait for another runner. Default 1 minute. */
   readonly wait?: Duration.Input | undefined
+  /** How long the nodes may take to agree on the schema, before each step and after the last. Default 30 seconds. */
+  readonly agreementTimeout?: Duration.Input | undefined
   /** What to do about a step that was begun and not ended: `"fail"` (default), or run it again (`"resume"`). */
   readonly unfinished?: "fail" | "resume" | undefined
 }
@@ -192,11 +203,17 @@ export interface Status {
   readonly endedAt: Date | undefined
 }
 
-/** Of CQL the text without white space around it; an effect is known by its name only. */
-const checksumOf = ({ name, step }: Migration): string =>
-  typeof step === "string" || Array.isArray(step)
-    ? createHash("sha256").update(statementsOf(step).join(";\n")).digest("hex")
-    : `effect ${name}`
+const isCql = (step: Step): step is string | ReadonlyArray<string> => !Effect.isEffect(step)
+
+const digest = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+/** Of CQL what it does: comments, ends of lines and indents are no part of it. An effect is known by its name only. */
+const checksumOf = ({ name, step }: Migration): string => isCql(step) ? digest(normalized(step)) : `effect ${name}`
+
+/** Whether it was recorded of this step, in the way of now or of before. */
+const isOf = (checksum: string | null, migration: Migration): boolean =>
+  checksum === checksumOf(migration) ||
+  (isCql(migration.step) && checksum === digest(normalizedBefore(migration.step)))
 
 interface Record_ {
   readonly id: number | null
@@ -205,6 +222,8 @@ interface Record_ {
   readonly state: "running" | "done" | null
   readonly started: Date | null
   readonly ended: Date | null
+  readonly runner: string | null
+  readonly holder: string | null
   readonly fence: bigint | null
 }
 
@@ -216,6 +235,7 @@ class Journal {
   private readonly table: string
   readonly runner = Uuid.random().toString()
   private fence = 0n
+  private isInDoubt = false
 
   constructor(cql: CqlClient, { keyspace, table = "effect_cql_migrations" }: Options<any>) {
     this.cql = cql.with({
@@ -239,7 +259,7 @@ class Journal {
   get records(): Effect.Effect<ReadonlyArray<Record_>, CqlError> {
     return Effect.map(
       this.cql.execute(
-        `SELECT id, name, checksum, state, started, ended, fence FROM ${this.table} WHERE scope = ?`,
+        `SELECT id, name, checksum, state, started, ended, runner, holder, fence FROM ${this.table} WHERE scope = ?`,
         [SCOPE],
         { consistency: "SERIAL", pageSize: 5_000 }
       ),
@@ -251,22 +271,51 @@ class Journal {
     return Effect.map(this.cql.execute(text, values), ({ wasApplied }) => wasApplied)
   }
 
+  /**
+   * The same; where nobody knows whether it was applied, what is there says so: a read at SERIAL brings to an end what is under way. It
+   * fails as it did where it was not.
+   */
+  private settled(
+    text: string,
+    values: ReadonlyArray<unknown>,
+    isThere: (records: ReadonlyArray<Record_>) => boolean
+  ): Effect.Effect<boolean, CqlError> {
+    return Effect.catchIf(
+      this.applied(text, values),
+      ({ outcome }) => outcome === "Ambiguous",
+      (error) => Effect.flatMap(this.records, (records) => isThere(records) ? Effect.succeed(true) : Effect.fail(error))
+    )
+  }
+
+  private has = ([first]: ReadonlyArray<Record_>): boolean => first?.holder === this.runner
+
   /** Takes the lease, if nobody has it; who has lost it meanwhile cannot record any more. */
   acquire(seconds: number): Effect.Effect<boolean, CqlError> {
     return Effect.gen({ self: this }, function*() {
-      const took = yield* this.applied(
+      const took = yield* this.settled(
         `UPDATE ${this.table} USING TTL ${seconds} SET holder = ? WHERE scope = ? IF holder = null`,
-        [this.runner, SCOPE]
+        [this.runner, SCOPE],
+        this.has
       )
-      if (!took) return false
-      const [first] = yield* this.records
-      const before = first?.fence ?? null
-      this.fence = (before ?? 0n) + 1n
-      return yield* this.applied(
+      // Taken by an attempt before, perhaps, of which nothing was heard.
+      if (!took && !this.isInDoubt) return false
+      this.isInDoubt = true
+      const records = yield* this.records
+      this.isInDoubt = this.has(records)
+      if (!this.isInDoubt) return false
+      const before = records[0]?.fence ?? null
+      const fence = this.fence = (before ?? 0n) + 1n
+      return yield* this.settled(
         `UPDATE ${this.table} SET fence = ? WHERE scope = ? IF fence = ? AND holder = ?`,
-        [this.fence, SCOPE, before, this.runner]
+        [fence, SCOPE, before, this.runner],
+        (records) => this.has(records) && records[0]?.fence === fence
       )
     })
+  }
+
+  /** An attempt to take the lease has failed, and may have taken it. */
+  doubt(): void {
+    this.isInDoubt = true
   }
 
   /** Answers whether this runner still has it. */
@@ -286,7 +335,7 @@ class Journal {
   }
 
   begun(migration: Migration, now: number): Effect.Effect<boolean, CqlError> {
-    return this.applied(
+    return this.settled(
       `UPDATE ${this.table} SET name = ?, checksum = ?, state = 'running', started = ?, ended = null, runner = ? ` +
         "WHERE scope = ? AND id = ? IF fence = ? AND holder = ?",
       [
@@ -298,26 +347,36 @@ class Journal {
         migration.id,
         this.fence,
         this.runner
-      ]
+      ],
+      (records) =>
+        records.some(({ fence, id, runner, started, state }) =>
+          id === migration.id && state === "running" && runner === this.runner && fence === this.fence &&
+          started?.getTime() === now
+        )
     )
   }
 
   /** Recorded while no other runner has taken over, though the lease may have run out in the last step. */
   ended(id: number, now: number): Effect.Effect<boolean, CqlError> {
-    return this.applied(
+    return this.settled(
       `UPDATE ${this.table} SET state = 'done', ended = ? WHERE scope = ? AND id = ? IF fence = ?`,
-      [new Date(now), SCOPE, id, this.fence]
+      [new Date(now), SCOPE, id, this.fence],
+      (records) => records.some((record) => record.id === id && record.state === "done" && record.fence === this.fence)
     )
   }
 
-  mark(migration: Migration, state: "done" | "pending", now: number): Effect.Effect<unknown, CqlError> {
+  /** Answers whether it could be: this runner has the lease. */
+  mark(migration: Migration, state: "done" | "pending", now: number): Effect.Effect<boolean, CqlError> {
     return state === "pending"
-      ? this.applied(`DELETE FROM ${this.table} WHERE scope = ? AND id = ? IF fence = ?`, [
-        SCOPE,
-        migration.id,
-        this.fence
-      ])
-      : Effect.andThen(this.begun(migration, now), this.ended(migration.id, now))
+      ? this.settled(
+        `DELETE FROM ${this.table} WHERE scope = ? AND id = ? IF fence = ?`,
+        [SCOPE, migration.id, this.fence],
+        (records) => records.every(({ id }) => id !== migration.id) && records[0]?.fence === this.fence
+      )
+      : Effect.flatMap(
+        this.begun(migration, now),
+        (isBegun) => isBegun ? this.ended(migration.id, now) : Effect.succeed(false)
+      )
   }
 }
 
@@ -337,6 +396,13 @@ const sorted = (steps: ReadonlyArray<Migration>): Effect.Effect<ReadonlyArray<Mi
       )
     }
     ids.set(step.id, step)
+    const what = `${step.id}_${step.name}`
+    // `id` is an int in the table.
+    if (!Number.isInteger(step.id) || step.id > 2_147_483_647 || step.id < 0) {
+      return Effect.fail(importFailed(what, "the number of a step is at most 2147483647: count, or begin with the day"))
+    }
+    const begun = isCql(step.step) ? unclosedIn(step.step) : undefined
+    if (begun !== undefined) return Effect.fail(importFailed(what, `${begun} is begun in its CQL and never closed`))
   }
   return Effect.succeed([...ids.values()].sort((a, b) => a.id - b.id))
 }
@@ -351,27 +417,42 @@ const statusOf = (
       id: step.id,
       name: step.name,
       state: record?.state === "done" ? "done" : record?.state === "running" ? "unfinished" : "pending",
-      isChanged: record?.state === "done" && (record.checksum !== checksumOf(step) || record.name !== step.name),
+      isChanged: record?.state === "done" && (!isOf(record.checksum, step) || record.name !== step.name),
       startedAt: record?.started ?? undefined,
       endedAt: record?.ended ?? undefined
     }
   })
 
-/** What was recorded has to be what there is. */
+/** What was recorded has to be what there is: what no state of a step says. */
+const misfits = (
+  steps: ReadonlyArray<Migration>,
+  records: ReadonlyArray<Record_>,
+  all: ReadonlyArray<Status>
+): MigrationError | undefined => {
+  const unknown = records.filter(({ id, state }) =>
+    id !== null && state !== null && !steps.some((step) => step.id === id)
+  )
+  if (unknown.length > 0) {
+    return bad(
+      `steps were run that there are none of here: ${unknown.map(({ id, name }) => `${id}_${name}`).join(", ")}`
+    )
+  }
+  const last = all.findLast(({ state }) => state === "done")
+  const late = all.find(({ id, state }) => state === "pending" && last !== undefined && id < last.id)
+  return late === undefined ? undefined : bad(
+    `the step ${late.id}_${late.name} is new, and ${last!.id}_${
+      last!.name
+    } was run before it: give it a number behind that`
+  )
+}
+
+/** What is to be run, where nothing is wrong. */
 const examined = (
   steps: ReadonlyArray<Migration>,
   records: ReadonlyArray<Record_>,
   unfinished: "fail" | "resume"
 ): Effect.Effect<ReadonlyArray<Migration>, MigrationError> => {
   const all = statusOf(steps, records)
-  const unknown = records.filter(({ id, state }) =>
-    id !== null && state !== null && !steps.some((step) => step.id === id)
-  )
-  if (unknown.length > 0) {
-    return Effect.fail(
-      bad(`steps were run that there are none of here: ${unknown.map(({ id, name }) => `${id}_${name}`).join(", ")}`)
-    )
-  }
   const changed = all.filter(({ isChanged }) => isChanged)
   if (changed.length > 0) {
     return Effect.fail(
@@ -394,18 +475,8 @@ const examined = (
       )
     )
   }
-  const last = all.findLast(({ state }) => state === "done")
-  const late = all.find(({ id, state }) => state === "pending" && last !== undefined && id < last.id)
-  if (late !== undefined) {
-    return Effect.fail(
-      bad(
-        `the step ${late.id}_${late.name} is new, and ${last!.id}_${
-          last!.name
-        } was run before it: give it a number behind that`
-      )
-    )
-  }
-  return Effect.succeed(steps.filter((_, i) => all[i]!.state !== "done"))
+  const misfit = misfits(steps, records, all)
+  return misfit !== undefined ? Effect.fail(misfit) : Effect.succeed(steps.filter((_, i) => all[i]!.state !== "done"))
 }
 
 const execute = (cql: CqlClient, step: Step): Effect.Effect<unknown, unknown, CqlClient> =>
@@ -413,13 +484,42 @@ const execute = (cql: CqlClient, step: Step): Effect.Effect<unknown, unknown, Cq
     ? step as Effect.Effect<unknown, unknown, CqlClient>
     : Effect.forEach(statementsOf(step), (statement) => cql.execute(statement), { discard: true })
 
-const secondsOf = (given: Duration.Input, least: number): number => {
+/** Seconds of an option, so many at the most. */
+const secondsOf = (name: string, given: Duration.Input, most: number): Effect.Effect<number, MigrationError> => {
   const duration = Duration.fromInput(given)
-  return Math.max(least, duration._tag === "Some" ? Math.ceil(Duration.toSeconds(duration.value)) : least)
+  const seconds = duration._tag === "Some" ? Math.ceil(Duration.toSeconds(duration.value)) : NaN
+  return seconds >= 0 && seconds <= most ? Effect.succeed(seconds) : Effect.fail(
+    new MigrationError({
+      kind: "Options",
+      message: `${name}: a time${most === Infinity ? "" : `, at most ${most} seconds`}, got ${format(given)}`
+    })
+  )
 }
+
+/** What servers take for a time to live: 20 years. */
+const LONGEST_LEASE = 630_720_000
+
+/** The nodes have the same schema, before anything more is changed. */
+const agreed = ({ agreementTimeout = "30 seconds" }: Options<any>): Effect.Effect<void, MigrationError, CqlClient> =>
+  Effect.gen(function*() {
+    const cql = yield* CqlClient
+    const seconds = yield* secondsOf("agreementTimeout", agreementTimeout, Infinity)
+    const { agreed, others } = yield* cql.schemaAgreement({ timeout: seconds * 1_000 })
+    if (agreed) return
+    const who = others.map(({ address, port }) => `${address}:${port}`).join(", ")
+    return yield* new MigrationError({
+      kind: "NoAgreement",
+      message: `the nodes have not agreed on the schema within ${seconds} seconds${
+        who === "" ? "" : ` (another one than the others have: ${who})`
+      }: no other step is begun; what is recorded as done is done. See what is wrong with the nodes, then run again`
+    })
+  })
 
 /** Milliseconds between looks at whether the other runner has ended. */
 const LOOK = 1_000
+
+/** Of a conditional write, or a read at SERIAL, that was not answered in time. */
+const isPassing = ({ outcome, isRetryable }: CqlError): boolean => outcome === "Ambiguous" || isRetryable
 
 /** Runs something with the lease, renewed meanwhile. */
 const leased = <A, E, R>(
@@ -428,10 +528,17 @@ const leased = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | CqlError | MigrationError, R> =>
   Effect.gen(function*() {
-    const seconds = secondsOf(lease, 3)
-    const until = (yield* Clock.currentTimeMillis) + secondsOf(wait, 0) * 1_000
-    while (!(yield* journal.acquire(seconds))) {
-      if ((yield* Clock.currentTimeMillis) >= until) {
+    const seconds = Math.max(3, yield* secondsOf("lease", lease, LONGEST_LEASE))
+    const until = (yield* Clock.currentTimeMillis) + (yield* secondsOf("wait", wait, Infinity)) * 1_000
+    while (true) {
+      const taken = yield* Effect.result(journal.acquire(seconds))
+      if (Result.isSuccess(taken) && taken.success) break
+      const isOver = (yield* Clock.currentTimeMillis) >= until
+      if (Result.isFailure(taken)) {
+        // Many runners that begin at once are in each other's way; the next attempt tells what became of this one.
+        if (isOver || !isPassing(taken.failure)) return yield* taken.failure
+        journal.doubt()
+      } else if (isOver) {
         return yield* new MigrationError({
           kind: "Locked",
           message: "another runner has the lease of the migrations, and has not ended in the time to wait"
@@ -449,6 +556,16 @@ const leased = <A, E, R>(
     })
     return yield* Effect.ensuring(Effect.raceFirst(effect, lost), Effect.ignore(journal.release))
   })
+
+/** What is wrong is said before anything is done. */
+const checkedOptions = (
+  { agreementTimeout = 0, lease = 0, wait = 0 }: Options<any>
+): Effect.Effect<unknown, MigrationError> =>
+  Effect.all([
+    secondsOf("lease", lease, LONGEST_LEASE),
+    secondsOf("wait", wait, Infinity),
+    secondsOf("agreementTimeout", agreementTimeout, Infinity)
+  ])
 
 const leaseLost = new MigrationError({
   kind: "LeaseLost",
@@ -469,12 +586,14 @@ export const run = <R>(
     const cql = yield* CqlClient
     const steps = yield* Effect.flatMap(options.loader, sorted)
     const journal = new Journal(cql, options)
+    yield* checkedOptions(options)
     yield* journal.create
     const work = Effect.gen(function*() {
       const pending = yield* examined(steps, yield* journal.records, options.unfinished ?? "fail")
       const done: Array<readonly [number, string]> = []
       for (const migration of pending) {
         const { id, name, step } = migration
+        yield* agreed(options)
         if (!(yield* journal.begun(migration, yield* Clock.currentTimeMillis))) return yield* leaseLost
         yield* Effect.mapError(execute(cql, step), (cause) =>
           new MigrationError({
@@ -488,13 +607,16 @@ export const run = <R>(
         yield* Effect.logInfo(`migrated: ${id}_${name}`)
         done.push([id, name])
       }
+      if (done.length > 0) yield* agreed(options)
       return done
     })
     return yield* leased(journal, options, work)
   })
 
 /**
- * All steps, and what became of each. Changes nothing; also what a dry run tells: those that are `pending` would be run.
+ * All steps, and what became of each. Changes nothing; also what a dry run tells: those that are `pending` would be run, unless one is
+ * `unfinished` or changed. Fails as `run` does (`BadState`) where a step that was run is missing, or a new one has a number before
+ * one that was run: no state of a step says that.
  *
  * @category running
  * @since 0.1.0
@@ -507,11 +629,14 @@ export const status = <R>(
     const steps = yield* Effect.flatMap(options.loader, sorted)
     // There is no table before the first run.
     const records = yield* Effect.catchReason(journal.records, "CqlError", "InvalidRequest", () => Effect.succeed([]))
-    return statusOf(steps, records)
+    const all = statusOf(steps, records)
+    const misfit = misfits(steps, records, all)
+    return misfit === undefined ? all : yield* misfit
   })
 
 /**
- * Says of a step that was begun and not ended that it is done, or that nothing of it is, so that it is run again.
+ * Says of a step that was begun and not ended that it is done, or that nothing of it is, so that it is run again. Fails with `LeaseLost`
+ * where it could not be marked, because another runner has taken over.
  *
  * @category running
  * @since 0.1.0
@@ -529,7 +654,8 @@ export const mark = <R>(
     yield* leased(
       journal,
       options,
-      Effect.flatMap(Clock.currentTimeMillis, (now) => journal.mark(migration, state, now))
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.flatMap(journal.mark(migration, state, now), (isMarked) => isMarked ? Effect.void : leaseLost))
     )
   })
 

@@ -1,6 +1,7 @@
 /**
  * Reads by key that are batched by Effect: what is asked for at the same moment is asked once for each key, and each key is read from
  * its own partition, on the core that owns it, all of them in parallel. An `IN` over many partitions would make one node read all.
+ * Who asks with other services than the others (a tenant, say) is answered by a read of their own.
  *
  * ```ts
  * const users = CqlResolver.findById({
@@ -14,11 +15,13 @@
  * @since 0.1.0
  */
 import type * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
 import type { CqlError } from "./CqlError.ts"
 import * as CqlSchema from "./CqlSchema.ts"
 
@@ -58,27 +61,55 @@ interface Options<Id extends Schema.Constraint, Res extends Schema.Constraint, E
 
 type Fails<E> = E | CqlError | Schema.SchemaError
 
+/** Services that say who asks, and not what is given: spans. */
+const OF_WHO_ASKS: ReadonlySet<string> = new Set([Tracer.ParentSpanKey])
+
+/** Whether what is run with the one context is the same with the other. */
+const isSame = (a: Context.Context<any>, b: Context.Context<any>): boolean => {
+  if (a === b) return true
+  const one = a.mapUnsafe
+  const other = b.mapUnsafe
+  for (const [key, service] of one) {
+    if (!OF_WHO_ASKS.has(key) && !(other.has(key) && other.get(key) === service)) return false
+  }
+  for (const key of other.keys()) if (!OF_WHO_ASKS.has(key) && !one.has(key)) return false
+  return true
+}
+
 const resolverOf = <Id extends Schema.Constraint, A>(
   { Id, concurrency = 128 }: { readonly Id: Id; readonly concurrency?: number | undefined },
-  find: (id: Id["Type"]) => Effect.Effect<A, any, any>
+  find: (id: Id["Type"]) => Effect.Effect<A, any, any>,
+  /** Of what may be changed each has their own. */
+  copied: (answer: A) => A = (answer) => answer
 ): RequestResolver.RequestResolver<CqlRequest<Id["Type"], A, any, any>> => {
   // By their JSON keys of one value are the same, whatever objects they are.
   const keyOf = Schema.encodeUnknownExit(Schema.toCodecJson(Id) as never)
   return RequestResolver.make<CqlRequest<Id["Type"], A, any, any>>((entries) => {
-    const byKey = new Map<unknown, Array<(typeof entries)[number]>>()
+    type Entry = (typeof entries)[number]
+    const groups: Array<Array<Entry>> = []
+    const byKey = new Map<unknown, Array<Array<Entry>>>()
     for (const entry of entries) {
       const key = keyOf(entry.request.payload)
       const name = Exit.isSuccess(key) ? JSON.stringify(key.value) : entry
-      const same = byKey.get(name)
-      if (same === undefined) byKey.set(name, [entry])
-      else same.push(entry)
+      let known = byKey.get(name)
+      if (known === undefined) byKey.set(name, known = [])
+      // What `execute` takes from the context may be another thing for somebody else: a tenant, for example.
+      let same = known.find(([first]) => isSame(first!.context, entry.context))
+      if (same === undefined) {
+        same = []
+        known.push(same)
+        groups.push(same)
+      }
+      same.push(entry)
     }
-    return Effect.forEach(byKey.values(), (same) => {
+    return Effect.forEach(groups, (same) => {
       const [first] = same
       return Effect.map(
         Effect.exit(Effect.provideContext(find(first!.request.payload), first!.context as never)),
         (exit) => {
-          for (const entry of same) entry.completeUnsafe(exit as never)
+          // Before the first of them can change anything.
+          const exits = same.map((_, i) => i === 0 ? exit : Exit.map(exit, copied))
+          for (const [i, entry] of same.entries()) entry.completeUnsafe(exits[i] as never)
         }
       )
     }, { concurrency, discard: true }) as Effect.Effect<void>
@@ -112,7 +143,7 @@ export const grouped = <Id extends Schema.Constraint, Res extends Schema.Constra
   options: Options<Id, Res, E, R>
 ): RequestResolver.RequestResolver<
   CqlRequest<Id["Type"], Array<Res["Type"]>, Fails<E>, R | Id["EncodingServices"] | Res["DecodingServices"]>
-> => resolverOf(options, CqlSchema.findAll({ ...options, Request: options.Id }))
+> => resolverOf(options, CqlSchema.findAll({ ...options, Request: options.Id }), (rows) => rows.slice())
 
 /**
  * Writes by key, each once however many ask for the same at the same moment.

@@ -11,7 +11,7 @@
  * ```
  *
  * When such a function runs a statement for the first time, the Schemas are compared with its columns and variables: what cannot be is
- * one error (`SchemaMismatch`) that names all of it. Values whose type the server has promised are not looked at again row by row.
+ * one error (`SchemaMismatch`) that names all of it. Values whose type the server promises with the rows are not decoded one by one.
  *
  * @since 0.1.0
  */
@@ -23,6 +23,7 @@ import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { CqlError, SchemaMismatch } from "./CqlError.ts"
 import { compare, type Reading, readingOf } from "./internal/rowSchema.ts"
+import type { ResultSet } from "./ResultSet.ts"
 import { Statement } from "./Statement.ts"
 
 type Row = Readonly<Record<string, unknown>>
@@ -50,61 +51,95 @@ type Needs<Req extends Schema.Constraint, Res extends Schema.Constraint, R> =
   | Req["EncodingServices"]
   | Res["DecodingServices"]
 
-/** Distinct texts of one query of which it is remembered that they fit. */
+/** Distinct texts of one query, by client, of which it is remembered that they fit. */
 const KEPT = 64
+
+/** What is known of a statement that was compared. */
+interface Looked {
+  readonly isOwn: (column: Column) => boolean
+  /** How its rows are read, by the columns that come with them: tables change, and a text may be another statement then. */
+  readonly readings: WeakMap<ReadonlyArray<Column>, Reading>
+}
 
 const queryOf = <Req extends Schema.Constraint, Res extends Schema.Constraint, E, R, A>(
   { Request, Result, execute }: Query<Req, Res, E, R>,
   finish: (rows: Array<Res["Type"]>) => Effect.Effect<A, any>,
-  narrow: (rows: ReadonlyArray<unknown>) => ReadonlyArray<unknown> = (rows) => rows
+  /** Rows that have to be read, and those of them that are looked at. */
+  { read: wanted, taken }: { readonly read: number; readonly taken: number } = ALL
 ): Find<Req["Type"], A, any, Needs<Req, Res, R>> => {
   const encode = Schema.encodeEffect(Request)
   const decodeAll = Schema.decodeUnknownEffect(Schema.mutable(Schema.Array(Result)))
-  const readings = new Map<string, Reading>()
-  const remembered = (text: string, columns: ReadonlyArray<Column>): Reading => {
-    const reading = readingOf(Result, columns)
-    if (readings.size >= KEPT) readings.delete(readings.keys().next().value!)
-    readings.set(text, reading)
-    return reading
+  const known = new WeakMap<object, Map<string, Looked>>()
+  const textsOf = (client: object): Map<string, Looked> => {
+    let texts = known.get(client)
+    if (texts === undefined) known.set(client, texts = new Map())
+    return texts
   }
   /** What is known of a statement, or what is wrong with it. */
-  const looked = (statement: Statement<any>): Effect.Effect<Reading | undefined, CqlError> =>
+  const look = (statement: Statement<any>): Effect.Effect<Looked, CqlError> =>
     Effect.flatMap(statement.prepared, (described) => {
-      // A text without variables is not prepared, and what it gives is seen when it does.
-      if (described === undefined) return Effect.succeed(undefined)
-      const { columns, hasOwnCodecs, variables } = described
-      const issues = compare(Request, Result, { columns, variables, hasOwnCodecs })
-      return issues.length > 0 ? Effect.fail(mismatch(statement.text, issues)) : Effect.succeed(
-        hasOwnCodecs ? undefined : remembered(statement.text, columns)
-      )
+      // Of a text that is not prepared nothing is promised.
+      if (described === undefined) return Effect.succeed({ isOwn: () => true, readings: new WeakMap() })
+      const issues = compare(Request, Result, described)
+      return issues.length > 0
+        ? Effect.fail(mismatch(statement.text, issues))
+        : Effect.succeed({ isOwn: described.isOwn, readings: new WeakMap() })
     })
-  const read = (rows: ReadonlyArray<unknown>, reading: Reading | undefined) => {
-    const wanted = narrow(rows)
-    const trusted = reading?.(wanted as ReadonlyArray<Row>)
-    return trusted === undefined ? decodeAll(wanted) : Effect.succeed(trusted as Array<Res["Type"]>)
+  const looked = (statement: Statement<any>): Effect.Effect<Looked, CqlError> => {
+    const { client, said } = statement.home
+    const texts = textsOf(client)
+    const key = said === undefined ? statement.text : `${said}\0${statement.text}`
+    const before = texts.get(key)
+    return before !== undefined ? Effect.succeed(before) : Effect.map(look(statement), (now) => {
+      if (texts.size >= KEPT) texts.delete(texts.keys().next().value!)
+      texts.set(key, now)
+      return now
+    })
   }
+  const readingOfPage = ({ isOwn, readings }: Looked, columns: ReadonlyArray<Column>): Reading => {
+    let reading = readings.get(columns)
+    if (reading === undefined) readings.set(columns, reading = readingOf(Result, columns, isOwn))
+    return reading
+  }
+  const read = (pages: ReadonlyArray<ResultSet<any>>, looked: Looked) => {
+    const [first] = pages
+    // A page's rows are nobody else's.
+    const rows: Array<Row> = first!.rows
+    let isTrusted = isAsPromised(first!, looked)
+    for (let i = 1; i < pages.length; i++) {
+      isTrusted = isTrusted && isAsPromised(pages[i]!, looked)
+      for (const row of pages[i]!.rows) rows.push(row)
+    }
+    if (rows.length > taken) rows.length = taken
+    return isTrusted ? Effect.succeed(rows as Array<Res["Type"]>) : decodeAll(rows)
+  }
+  const isAsPromised = ({ columns, rows }: ResultSet<any>, looked: Looked): boolean =>
+    readingOfPage(looked, columns)(rows.length > taken ? rows.slice(0, taken) : rows)
   const find = (request: Req["Type"]): Effect.Effect<A, any, any> =>
     Effect.flatMap(encode(request), (encoded) => {
       const executed = execute(encoded)
       if (!(executed instanceof Statement)) {
-        return Effect.flatMap(Effect.flatMap(executed, (rows) => read(rows, undefined)), finish)
-      }
-      const known = readings.get(executed.text)
-      const looking = known === undefined ? looked(executed) : Effect.succeed(known)
-      return Effect.flatMap(looking, (reading) =>
-        Effect.flatMap(
-          Effect.flatMap(executed.asEffect(), (rows) => read(rows, reading)),
+        return Effect.flatMap(
+          Effect.flatMap(executed, (rows) => decodeAll(rows.length > taken ? rows.slice(0, taken) : rows)),
           finish
-        ))
+        )
+      }
+      return Effect.flatMap(looked(executed), (looked) =>
+        Effect.flatMap(Effect.flatMap(executed.pagesWith(wanted), (pages) => read(pages, looked)), finish))
     })
   return Object.assign(find, {
     verify: (request: Req["Type"]) =>
       Effect.flatMap(encode(request), (encoded) => {
         const executed = execute(encoded)
-        return executed instanceof Statement ? Effect.asVoid(looked(executed)) : Effect.void
+        return executed instanceof Statement ? Effect.asVoid(look(executed)) : Effect.void
       })
   }) as Find<Req["Type"], A, any, any>
 }
+
+const ALL = { read: Infinity, taken: Infinity }
+const FIRST = { read: 1, taken: 1 }
+/** As many as are needed to know that there is another one. */
+const TWO = { read: 2, taken: Infinity }
 
 const mismatch = (statement: string, issues: ReadonlyArray<string>): CqlError =>
   new CqlError({
@@ -137,8 +172,6 @@ export const findNonEmpty = <Req extends Schema.Constraint, Res extends Schema.C
     (rows) => Arr.isArrayNonEmpty(rows) ? Effect.succeed(rows) : Effect.fail(new Cause.NoSuchElementError())
   )
 
-const firstOf = (rows: ReadonlyArray<unknown>): ReadonlyArray<unknown> => rows.slice(0, 1)
-
 /**
  * The first row: fails with `NoSuchElementError` where there is none.
  *
@@ -151,7 +184,7 @@ export const findOne = <Req extends Schema.Constraint, Res extends Schema.Constr
   queryOf(
     options,
     (rows) => rows.length > 0 ? Effect.succeed(rows[0]!) : Effect.fail(new Cause.NoSuchElementError()),
-    firstOf
+    FIRST
   )
 
 /**
@@ -163,7 +196,7 @@ export const findOne = <Req extends Schema.Constraint, Res extends Schema.Constr
 export const findOneOption = <Req extends Schema.Constraint, Res extends Schema.Constraint, E, R>(
   options: Query<Req, Res, E, R>
 ): Find<Req["Type"], Option.Option<Res["Type"]>, Fails<E>, Needs<Req, Res, R>> =>
-  queryOf(options, (rows) => Effect.succeed(Arr.head(rows)), firstOf)
+  queryOf(options, (rows) => Effect.succeed(Arr.head(rows)), FIRST)
 
 /**
  * The one row that there is: fails with `NoSuchElementError` where there is none, or more than one.
@@ -174,7 +207,11 @@ export const findOneOption = <Req extends Schema.Constraint, Res extends Schema.
 export const single = <Req extends Schema.Constraint, Res extends Schema.Constraint, E, R>(
   options: Query<Req, Res, E, R>
 ): Find<Req["Type"], Res["Type"], Fails<E> | Cause.NoSuchElementError, Needs<Req, Res, R>> =>
-  queryOf(options, (rows) => rows.length === 1 ? Effect.succeed(rows[0]!) : Effect.fail(new Cause.NoSuchElementError()))
+  queryOf(
+    options,
+    (rows) => rows.length === 1 ? Effect.succeed(rows[0]!) : Effect.fail(new Cause.NoSuchElementError()),
+    TWO
+  )
 
 const void_ = <Req extends Schema.Constraint, E, R>(
   options: {

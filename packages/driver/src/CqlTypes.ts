@@ -31,6 +31,7 @@ import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { fits, type Judge, judgeOf } from "./internal/cqlForm.ts"
+import { anyBytes, anyDate, anyMap, anySet } from "./internal/realms.ts"
 
 /** A Schema of a scalar type, or of several that JavaScript has one type for. */
 const scalar = <S extends Schema.Top>(schema: S, ...names: ReadonlyArray<ScalarName>): S["Rebuild"] =>
@@ -138,7 +139,11 @@ export const Decimal = scalar(
   asText(
     BigDecimal.isBigDecimal,
     "a BigDecimal",
-    (text) => text === "" ? undefined : Option.getOrUndefined(BigDecimal.fromString(text)),
+    (text) => {
+      const value = text === "" ? undefined : Option.getOrUndefined(BigDecimal.fromString(text))
+      // CQL has the scale in 32 bits.
+      return value === undefined || value.scale !== (value.scale | 0) ? undefined : value
+    },
     (value) => Json.toJson(value) as string
   ),
   "decimal"
@@ -146,12 +151,12 @@ export const Decimal = scalar(
 
 /** Blob, and types that only the server knows; in JSON 0x and hexadecimal digits. @category schemas @since 0.1.0 */
 export const Blob = scalar(
-  asText(
+  anyBytes(asText(
     (value): value is Uint8Array => value instanceof Uint8Array,
     "a Uint8Array",
     (text) => text.startsWith("0x") ? Result.getOrUndefined(Hex.decode(text.slice(2))) : undefined,
     (value) => Json.toJson(value) as string
-  ),
+  )),
   "blob"
 )
 
@@ -171,7 +176,7 @@ export const Uuid = scalar(
 export const TimeUuid = scalar(Uuid, "timeuuid")
 
 /** Timestamp as a Date; ISO 8601 in JSON. As a DateTime.Utc: {@link TimestampUtc}. @category schemas @since 0.1.0 */
-export const Timestamp = scalar(Schema.Date, "timestamp")
+export const Timestamp = scalar(anyDate(Schema.Date), "timestamp")
 
 /** Timestamp as a DateTime.Utc of Effect; ISO 8601 in JSON. @category schemas @since 0.1.0 */
 export const TimestampUtc = Timestamp.pipe(
@@ -231,7 +236,10 @@ export const List = <S extends Schema.Constraint>(element: S): Schema.$Array<S> 
 
 /** Set of elements as a Set; an array in JSON. @category schemas @since 0.1.0 */
 export const Set = <S extends Schema.Constraint>(element: S): Schema.$ReadonlySet<S> =>
-  composed(Schema.ReadonlySet(element), (type) => type._tag === "Set" ? all(true, [[element, type.element]]) : MISFIT)
+  composed(
+    anySet(Schema.ReadonlySet(element)),
+    (type) => type._tag === "Set" ? all(true, [[element, type.element]]) : MISFIT
+  )
 
 /** Map as a Map; an array of pairs in JSON, as an object would put 10 before 9 or 9 before 10 by its own rules. @category schemas @since 0.1.0 */
 export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
@@ -239,7 +247,7 @@ export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
   value: V
 ): Schema.$ReadonlyMap<K, V> =>
   composed(
-    Schema.ReadonlyMap(key, value),
+    anyMap(Schema.ReadonlyMap(key, value)),
     (type) => type._tag === "Map" ? all(true, [[key, type.key], [value, type.value]]) : MISFIT
   )
 
@@ -247,7 +255,12 @@ export const Map = <K extends Schema.Constraint, V extends Schema.Constraint>(
 export const Vector = <S extends Schema.Constraint>(element: S, dimension: number): Schema.$Array<S> =>
   composed(
     Schema.Array(element).check(Schema.isBetweenLength(dimension, dimension)),
-    (type) => type._tag === "Vector" ? all(type.dimension === dimension, [[element, type.element]]) : MISFIT
+    (type) => {
+      if (type._tag !== "Vector") return MISFIT
+      const judged = all(type.dimension === dimension, [[element, type.element]])
+      // Those of floats come as a `Float32Array`.
+      return type.element._tag === "Scalar" && type.element.name === "float" ? { ...judged, isTrusted: false } : judged
+    }
   )
 
 /** Vector of floats as a Float32Array; an array in JSON. @category schemas @since 0.1.0 */
@@ -331,12 +344,28 @@ export const Absent = <S extends Schema.Top>(
   S["Encoded"] | typeof Value.Unset,
   S["DecodingServices"],
   S["EncodingServices"]
-> => Schema.Union([schema, Unset]) as any
+> =>
+  // In JSON its key is not there.
+  Schema.optionalKey(Schema.Union([schema, Unset])).pipe(
+    Schema.decodeTo(Schema.toType(Schema.UndefinedOr(schema)) as any, {
+      decode: SchemaGetter.transformOptional((given: Option.Option<unknown>) =>
+        Option.some(Option.getOrUndefined(Option.filter(given, (value) => value !== Value.Unset)))
+      ) as any,
+      encode: SchemaGetter.transformOptional((given: Option.Option<unknown>) =>
+        Option.some(Option.getOrElse(Option.filter(given, (value) => value !== undefined), () => Value.Unset))
+      ) as any
+    })
+  ) as any
 
-/** `undefined`, which is bound as `Value.Unset`. */
-const Unset = Schema.declare((value): value is typeof Value.Unset => value === Value.Unset, { expected: "Unset" }).pipe(
-  Schema.decodeTo(
-    Schema.Undefined,
-    SchemaTransformation.transform({ decode: () => undefined, encode: () => Value.Unset })
-  )
+/** It fits whatever the Schema beside it fits, and nothing by itself. */
+const Unset = fits(
+  Schema.declare((value): value is typeof Value.Unset => value === Value.Unset, {
+    expected: "Unset",
+    toCodecJson: () =>
+      Schema.link<typeof Value.Unset>()(Schema.Undefined, {
+        decode: SchemaGetter.transform(() => Value.Unset),
+        encode: SchemaGetter.omit()
+      })
+  }),
+  () => MISFIT
 )

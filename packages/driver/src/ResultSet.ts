@@ -47,6 +47,7 @@ export interface Effort {
 }
 
 const NO_ATTEMPTS: ReadonlyArray<Attempt> = []
+const NO_COLUMNS: ReadonlyArray<Column> = []
 
 /** How many rows there are, in whichever form. @internal */
 export const countOf = (rows: ReadonlyArray<unknown>): number =>
@@ -93,7 +94,7 @@ export class ResultSet<A = Row> {
 
   /** The columns, in order. */
   get columns(): ReadonlyArray<Column> {
-    return this.decoder?.columns ?? []
+    return this.decoder?.columns ?? NO_COLUMNS
   }
   /** What the server warns of, for example a large batch. */
   get warnings(): ReadonlyArray<string> {

@@ -14,6 +14,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { CqlError, InvalidStatement, NotOneRow } from "./CqlError.ts"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
+import { over } from "./internal/defaults.ts"
+import { unclosed } from "./internal/lexis.ts"
 import type { ResultSet } from "./ResultSet.ts"
 
 /**
@@ -28,6 +30,23 @@ export interface Described {
   readonly variables: ReadonlyArray<Column>
   /** The client has options (`codec`) by which values appear otherwise than they do by default. */
   readonly hasOwnCodecs: boolean
+  /** Whether they are of this column, or variable. */
+  readonly isOwn: (column: Column) => boolean
+}
+
+/**
+ * Where a statement's names without a keyspace are looked up.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Home {
+  /** Whose statement it is: the same for all that `with` has made of one client. */
+  readonly client: object
+  /** As the statement's options or the defaults of `with` say; `undefined`: the client's. */
+  readonly said: string | undefined
+  /** The client's own. */
+  readonly usual: string | undefined
 }
 
 /**
@@ -47,8 +66,17 @@ export interface Runner {
     values: ReadonlyArray<unknown>,
     options?: ExecuteOptions
   ) => Effect.Effect<Array<Row>, CqlError>
-  /** What servers say of the statement; `undefined` of a text that is not prepared, because it has no variables. */
+  /** What servers say of the statement; `undefined` of a text that is not prepared: a change of the schema, for example. */
   readonly describe: (text: string, options?: ExecuteOptions) => Effect.Effect<Described | undefined, CqlError>
+  /** The pages of a result, each with its columns, until there are as many rows as are wanted. */
+  readonly pages: (
+    text: string,
+    values: ReadonlyArray<unknown>,
+    options: ExecuteOptions | undefined,
+    wanted: number
+  ) => Effect.Effect<ReadonlyArray<ResultSet>, CqlError>
+  /** Where names without a keyspace are looked up. */
+  readonly home: (options?: ExecuteOptions) => Home
   /** A result's paging state for other people, and back: see `Paging`. */
   readonly toToken: (
     text: string,
@@ -102,13 +130,23 @@ export class Statement<A = Row> extends Effectable.Class<Array<A>, CqlError> {
 
   /** The same statement with other options: `cql`…`.with({ idempotent: true })`. */
   with(options: ExecuteOptions): Statement<A> {
-    const all = this.options === undefined ? options : { ...this.options, ...options }
+    const all = this.options === undefined ? options : over(this.options, options)
     return new Statement(this.runner, this.text, this.values, all, this.problem)
   }
 
-  /** What servers say of it, without executing it; `undefined` of a text without variables. */
+  /** What servers say of it, without executing it; `undefined` of what is neither a read nor a write. */
   get prepared(): Effect.Effect<Described | undefined, CqlError> {
     return this.runner.describe(this.text, this.options)
+  }
+
+  /** @internal */
+  get home(): Home {
+    return this.runner.home(this.options)
+  }
+
+  /** Its pages, each with its columns, until there are as many rows as are wanted. @internal */
+  pagesWith(wanted: number): Effect.Effect<ReadonlyArray<ResultSet<A>>, CqlError> {
+    return this.runner.pages(this.text, this.values, this.options, wanted) as Effect.Effect<any, CqlError>
   }
 
   /** One page: the first, or the one behind a paging state. */
@@ -276,11 +314,19 @@ const partOf = (part: Part, what: string): Fragment => {
     if (part.options !== undefined) {
       return wrong(`${what}: a part of a statement has no options: give them to the whole`)
     }
-    return new Fragment(part.text, part.values, part.problem)
+    return COMMENT.test(part.text) ? commented(part, what) : new Fragment(part.text, part.values, part.problem)
   }
   if (part instanceof Identifier) return new Fragment(part.text, [])
   return wrong(`${what} takes templates and names, got ${format(part)}: write cql\`…\``)
 }
+
+const COMMENT = /--|\/[/*]/
+
+/** What stands behind the part is none of its comments. */
+const commented = ({ problem, text, values }: Statement<any>, what: string): Fragment =>
+  unclosed(text) === "a comment"
+    ? wrong(`${what}: a comment is never closed in ${format(text)}`)
+    : new Fragment(`${text}\n`, values, problem)
 
 const joined = (parts: ReadonlyArray<Part>, separator: string, what: string): Fragment => {
   if (!Array.isArray(parts) || parts.length === 0) {
@@ -406,5 +452,6 @@ const compileSpecial = (
 const failing = (problem: string): Runner => {
   const fail = (text: string): Effect.Effect<never, CqlError> =>
     Effect.fail(new CqlError({ reason: new InvalidStatement({ message: problem }), attempts: [], statement: text }))
-  return { page: fail, rows: fail, describe: fail, toToken: fail, fromToken: fail }
+  const home: Home = { client: fail, said: undefined, usual: undefined }
+  return { page: fail, rows: fail, pages: fail, describe: fail, toToken: fail, fromToken: fail, home: () => home }
 }

@@ -39,7 +39,7 @@ import * as CqlClient from "./CqlClient.ts"
 import type { CqlError } from "./CqlError.ts"
 import type { ExecuteOptions } from "./ExecuteOptions.ts"
 import type { Options as GroupedOptions } from "./Grouped.ts"
-import { Calls } from "./internal/calls.ts"
+import { Calls, type Settled } from "./internal/calls.ts"
 import { fromConfig } from "./internal/lazyConfig.ts"
 import { note } from "./internal/unclosed.ts"
 import type { Options as ManyOptions, Summary } from "./Many.ts"
@@ -144,8 +144,6 @@ export type GroupedOutcome =
   | { readonly ok: true; readonly coordinator: Coordinator }
   | { readonly ok: false; readonly error: CqlError }
 
-type Run = Calls["run"]
-
 /**
  * A statement: sent when it is awaited, and gives all its rows. Iterated, it is read page by page.
  *
@@ -155,13 +153,13 @@ type Run = Calls["run"]
 export class Query<A = Row> implements PromiseLike<Array<A>>, AsyncIterable<A> {
   /** @internal */
   readonly statement: Statement<A>
-  private readonly run: Run
+  private readonly calls: Calls
   private readonly signal: AbortSignal | undefined
   private sent: Promise<Array<A>> | undefined = undefined
 
   /** @internal */
-  constructor(run: Run, statement: Statement<A>, signal?: AbortSignal) {
-    this.run = run
+  constructor(calls: Calls, statement: Statement<A>, signal?: AbortSignal) {
+    this.calls = calls
     this.statement = statement
     this.signal = signal
   }
@@ -177,7 +175,7 @@ export class Query<A = Row> implements PromiseLike<Array<A>>, AsyncIterable<A> {
 
   /** The same statement with other options. */
   with({ signal, ...options }: RequestOptions): Query<A> {
-    return new Query(this.run, this.statement.with(options), signal ?? this.signal)
+    return new Query(this.calls, this.statement.with(options), signal ?? this.signal)
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- a template is awaited
@@ -190,47 +188,47 @@ export class Query<A = Row> implements PromiseLike<Array<A>>, AsyncIterable<A> {
 
   /** All rows: what awaiting the statement gives. */
   rows(): Promise<Array<A>> {
-    return this.sent ??= this.run(() => this.statement.asEffect(), this.signal)
+    return this.sent ??= this.calls.run(() => this.statement.asEffect(), this.signal)
   }
 
   /** One page: the first, or the one behind a paging state. */
   page(pagingState?: Uint8Array | null): Promise<ResultSet<A>> {
-    return this.run(() => this.statement.page(pagingState), this.signal)
+    return this.calls.run(() => this.statement.page(pagingState), this.signal)
   }
 
   /** A token for the page behind a result, for people outside; `undefined` after the last page. */
   toToken(result: ResultSet<any>): Promise<string | undefined> {
-    return this.run(() => this.statement.toToken(result), this.signal)
+    return this.calls.run(() => this.statement.toToken(result), this.signal)
   }
 
   /** The page that such a token stands for. */
   pageOf(token: string): Promise<ResultSet<A>> {
-    return this.run(() => this.statement.pageOf(token), this.signal)
+    return this.calls.run(() => this.statement.pageOf(token), this.signal)
   }
 
   /** The first row, `undefined` where there is none. */
   async first(): Promise<A | undefined> {
-    const found = await this.run(() => this.statement.first, this.signal)
+    const found = await this.calls.run(() => this.statement.first, this.signal)
     return found._tag === "Some" ? found.value : undefined
   }
 
   /** The one row that there is; rejects with `NotOneRow` where there is none, or more than one. */
   one(): Promise<A> {
-    return this.run(() => this.statement.one, this.signal)
+    return this.calls.run(() => this.statement.one, this.signal)
   }
 
   /** Whether a conditional statement was applied; true for all others. */
   applied(): Promise<boolean> {
-    return this.run(() => this.statement.applied, this.signal)
+    return this.calls.run(() => this.statement.applied, this.signal)
   }
 
   /** Page by page. */
   pages(): AsyncIterable<ResultSet<A>> {
-    return pagesOf((pagingState, signal) => this.run(() => this.statement.page(pagingState), signal), this.signal)
+    return pagesOf(this.calls, (pagingState) => this.statement.page(pagingState), this.signal)
   }
 
   [Symbol.asyncIterator](): AsyncIterator<A> {
-    return rowsOf(this.pages())
+    return rowsOf(this.pages(), this.signal)
   }
 }
 
@@ -239,26 +237,24 @@ const READ_AHEAD = 2 ** 20
 
 /** Pages one after the other, one read ahead; who leaves the loop gives up what is under way. */
 const pagesOf = <A>(
-  page: (pagingState: Uint8Array | undefined, signal: AbortSignal) => Promise<ResultSet<A>>,
+  calls: Calls,
+  page: (pagingState: Uint8Array | undefined) => Effect.Effect<ResultSet<A>, CqlError>,
   signal: AbortSignal | undefined
 ): AsyncIterable<ResultSet<A>> => ({
   async *[Symbol.asyncIterator]() {
     const leaving = new AbortController()
     const both = signal === undefined ? leaving.signal : AbortSignal.any([signal, leaving.signal])
-    const ask = (pagingState: Uint8Array | undefined): Promise<ResultSet<A>> => {
-      const asked = page(pagingState, both)
-      // Whoever has left does not hear of it.
-      asked.catch(() => {})
-      return asked
-    }
+    // Whoever has left does not hear of it.
+    const ask = (pagingState: Uint8Array | undefined) => calls.start(() => page(pagingState), both)
     try {
-      let next: Promise<ResultSet<A>> | undefined = ask(undefined)
+      let next: Promise<Settled<ResultSet<A>>> | undefined = ask(undefined)
       while (next !== undefined) {
-        const result: ResultSet<A> = await next
+        const result: ResultSet<A> = await calls.waited(next)
         const { bytes, pagingState } = result
         const isSmall = bytes <= READ_AHEAD
         next = pagingState !== null && isSmall ? ask(pagingState) : undefined
         yield result
+        signal?.throwIfAborted()
         if (pagingState !== null && !isSmall) next = ask(pagingState)
       }
     } finally {
@@ -267,8 +263,17 @@ const pagesOf = <A>(
   }
 })
 
-async function* rowsOf<A>(pages: AsyncIterable<ResultSet<A>>): AsyncGenerator<A, void, undefined> {
-  for await (const { rows } of pages) yield* rows
+async function* rowsOf<A>(
+  pages: AsyncIterable<ResultSet<A>>,
+  signal: AbortSignal | undefined
+): AsyncGenerator<A, void, undefined> {
+  for await (const { rows } of pages) {
+    for (const row of rows) {
+      yield row
+      // What has come already is no more wanted than what has not.
+      signal?.throwIfAborted()
+    }
+  }
 }
 
 /**
@@ -420,10 +425,10 @@ const facade = (
   context: Context.Context<never>,
   close: Client["close"]
 ): Client => {
-  const run: Run = (make, signal) => calls.run(make, signal)
+  const run: Calls["run"] = (make, signal) => calls.run(make, signal)
   const tag = (first: TemplateStringsArray | string, ...rest: ReadonlyArray<unknown>): Query<any> | Identifier => {
     const made = (cql as any)(first, ...rest.map(bare)) as Statement<any> | Identifier
-    return made instanceof Statement ? new Query(run, made) : made
+    return made instanceof Statement ? new Query(calls, made) : made
   }
   const execute = (statement: Prepared | string, values?: Values, options?: RequestOptions): Promise<any> => {
     if (options?.signal === undefined) return calls.run(() => cql.execute(statement, values, options))
@@ -437,11 +442,8 @@ const facade = (
   const pages = (statement: Prepared | string, values?: Values, options?: RequestOptions): AsyncIterable<any> => {
     const { own, signal } = split(options)
     return pagesOf(
-      (pagingState, signal) =>
-        run(
-          () => cql.execute(statement, values, pagingState === undefined ? own : { ...own, pagingState }),
-          signal
-        ),
+      calls,
+      (pagingState) => cql.execute(statement, values, pagingState === undefined ? own : { ...own, pagingState }),
       signal
     )
   }
@@ -473,7 +475,7 @@ const facade = (
       return run(() => cql.executeMany(statement, rows, own), signal)
     },
     stream: (statement: Prepared | string, values?: Values, options?: RequestOptions) => ({
-      [Symbol.asyncIterator]: () => rowsOf(pages(statement, values, options))
+      [Symbol.asyncIterator]: () => rowsOf(pages(statement, values, options), options?.signal)
     }),
     pages,
     toToken: (statement: Prepared | string, values: Values | undefined, result: ResultSet<any>) =>

@@ -3,6 +3,7 @@ import { CqlClient, CqlMigrator } from "@effect-scylla/driver"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -45,6 +46,23 @@ describe("CqlMigrator", () => {
         false
       ]])
       assert.isTrue(all.every(({ endedAt, startedAt }) => startedAt !== undefined && endedAt !== undefined))
+    }))
+
+  it.effect("takes a checksum that was made of comments and ends of lines for what it is, and another text for another one", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* world()
+      const step = "CREATE TABLE ks.users (\r\n  id int PRIMARY KEY, -- whose\r\n  name text\r\n);"
+      const run = (text: string) => passing(with_(CqlMigrator.run(optionsOf({ "1_users": text })), cql))
+      assert.deepStrictEqual(yield* run(step), [[1, "users"]])
+      const before = createHash("sha256").update(
+        "CREATE TABLE ks.users (\r\n  id int PRIMARY KEY,  \n  name text\r\n)"
+      ).digest("hex")
+      yield* passing(
+        cql`UPDATE ks.effect_cql_migrations SET checksum = ${before} WHERE scope = 'migrations' AND id = 1`
+      )
+      assert.deepStrictEqual(yield* run(step), [])
+      const error = yield* Effect.flip(run(step.replace("name text", "name blob")))
+      assert.strictEqual((error as CqlMigrator.MigrationError).kind, "BadState")
     }))
 
   it.effect("two runners at once: each step is run once", () =>

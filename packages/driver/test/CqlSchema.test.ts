@@ -165,6 +165,27 @@ describe("CqlSchema", () => {
       assert.deepStrictEqual(yield* passing(find(id(1).toString())), [{ id: id(1).toString(), stock: 3 }])
     }))
 
+  it.effect("is compared where a codec of one's own is of another type or column, and not where it is of this one", () =>
+    Effect.gen(function*() {
+      const { cluster } = yield* setup
+      const codec = { decode: (value: unknown) => value, encode: (value: unknown) => value }
+      const isRefused = Effect.fnUntraced(function*(key: string) {
+        const cql = yield* passing(clientOf(cluster, { codec: { types: { [key]: codec } } }))
+        const find = CqlSchema.findAll({
+          Request: CqlTypes.Uuid,
+          Result: Schema.Struct({ tags: CqlTypes.Int }),
+          execute: (id) => cql`SELECT tags FROM ks.items WHERE id = ${id}`
+        })
+        return Exit.isFailure(yield* passing(Effect.exit(find.verify(id(1)))))
+      })
+      for (const key of ["date", "ks.items.name", "ks.other.tags", '"Ks".items.tags']) {
+        assert.isTrue(yield* isRefused(key), key)
+      }
+      for (const key of ["text", "set<text>", "ks.items.tags", 'ks."items".tags', "ks.anything"]) {
+        assert.isFalse(yield* isRefused(key), key)
+      }
+    }))
+
   it.effect("a column that a request leaves out stays as it is; null deletes it", () =>
     Effect.gen(function*() {
       const { byId, cql } = yield* setup

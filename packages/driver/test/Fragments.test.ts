@@ -2,7 +2,7 @@
 import { Uuid } from "@effect-scylla/protocol"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { passing, world } from "./support/world.ts"
+import { clientOf, passing, world } from "./support/world.ts"
 
 const setup = Effect.gen(function*() {
   const { cluster, cql } = yield* world()
@@ -43,6 +43,7 @@ describe("parts of templates", () => {
         [cql`INSERT INTO ks.u ${cql.insert({ k: undefined })}`, "cql.insert needs a value of at least one column"],
         [cql`INSERT INTO ks.u ${cql.insert([{ k: 1 }] as never)}`, "cql.insert takes an object"],
         [cql`UPDATE ks.u SET ${cql.update({ k: 1 }, ["k"])} WHERE k = 1`, "cql.update needs a value"],
+        [cql`SELECT * FROM ks.u WHERE ${cql.and([cql`k = ${1} /* of`, cql`c = 2`])}`, "a comment is never closed"],
         [cql`SELECT * FROM ks.u WHERE ${cql`k = ${1}`.with({ timeout: 5 })}`, "a part of a statement has no options"]
       ] as const
       for (const [statement, message] of wrong) {
@@ -61,6 +62,19 @@ describe("parts of templates", () => {
 })
 
 describe("a client with other defaults", () => {
+  it.effect("and one of another keyspace do not write each other's templates", () =>
+    Effect.gen(function*() {
+      const { cluster, cql } = yield* setup
+      const there = yield* passing(clientOf(cluster, { keyspace: "ks" }))
+      const error = yield* passing(Effect.flip(cql.batch([there`INSERT INTO u (k, c) VALUES (${1}, ${1})`])))
+      assert.include(error.message, "of a client with the keyspace ks")
+      yield* passing(there.batch([cql`INSERT INTO u (k, c) VALUES (${1}, ${1})`]))
+      const again = yield* passing(
+        Effect.flip(there.with({ keyspace: "other" }).batch([there.with({ keyspace: "ks" })`x`]))
+      )
+      assert.include(again.message, "and the batch is sent in other")
+    }))
+
   it.effect("has them in every call that says nothing else, and nothing changes for the first one", () =>
     Effect.gen(function*() {
       const { cluster, cql } = yield* setup

@@ -5,7 +5,9 @@ import { Effect } from "effect"
 const nobody: Statement.Runner = {
   page: () => Effect.never,
   rows: () => Effect.never,
+  pages: () => Effect.never,
   describe: () => Effect.never,
+  home: () => ({ client: nobody, said: undefined, usual: undefined }),
   toToken: () => Effect.never,
   fromToken: () => Effect.never
 }

@@ -22,6 +22,8 @@ export interface Given {
   readonly statement: Prepared | string
   readonly values: Values
   readonly idempotent: boolean | undefined
+  /** The keyspace of a client that sends to it what names none; `undefined` where the batch may say it. */
+  readonly home: string | undefined
 }
 
 const TYPES: ReadonlySet<unknown> = new Set(["logged", "unlogged", "counter"])
@@ -35,16 +37,22 @@ const isEmpty = (values: Values): boolean =>
   Array.isArray(values) ? values.length === 0 : Object.keys(values).length === 0
 
 /** Throws `InvalidStatement` for what is no statement. */
-const takenApart = (item: Item, at: number): Given => {
+const takenApart = (item: Item, at: number, core: Core): Given => {
   if (item instanceof Statement) {
     if (item.problem !== undefined) wrong(`statement ${at + 1} of the batch: ${item.problem}`)
     const { idempotent, ...others } = item.options ?? {}
     const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
     if (other !== undefined) wrong(`statement ${at + 1} of the batch has the option ${other}: give it to the batch`)
-    return { statement: item.text, values: item.values, idempotent }
+    const { client, said, usual } = item.home
+    return {
+      statement: item.text,
+      values: item.values,
+      idempotent,
+      home: said ?? (client === core ? undefined : usual)
+    }
   }
   if (item instanceof Prepared || typeof item === "string") {
-    return { statement: item, values: NO_VALUES, idempotent: undefined }
+    return ofClient(core, item, NO_VALUES)
   }
   if (!Array.isArray(item)) {
     return wrong(
@@ -65,8 +73,14 @@ const takenApart = (item: Item, at: number): Given => {
       }`
     )
   }
-  return { statement, values, idempotent: undefined }
+  return ofClient(core, statement, values)
 }
+
+/** A prepared statement of another client, which is told of other changes, by its text. */
+const ofClient = (core: Core, statement: Prepared | string, values: Values): Given =>
+  typeof statement === "string" || statement.owner === core.schema
+    ? { statement, values, idempotent: undefined, home: undefined }
+    : { statement: statement.text, values, idempotent: undefined, home: statement.givenKeyspace }
 
 /** Batches of a client. */
 export class Batching {
@@ -83,7 +97,7 @@ export class Batching {
     const resolved = core.resolver.resolve(options)
     const { keyspace } = resolved
     const quick = keyspace === undefined ? this.quick(items) : undefined
-    const given = quick === undefined ? this.givenOf(items) : []
+    const given = quick === undefined ? this.givenOf(items, keyspace) : []
     if (items.length > MAX_STATEMENTS) {
       wrong(`a batch has at most ${MAX_STATEMENTS} statements, got ${items.length}: split it`)
     }
@@ -120,17 +134,24 @@ export class Batching {
   }
 
   /** The statements of many, taken apart. Throws `InvalidStatement`. */
-  givenOf(items: ReadonlyArray<Item>): ReadonlyArray<Given> {
+  givenOf(items: ReadonlyArray<Item>, keyspace: string | undefined): ReadonlyArray<Given> {
     if (!Array.isArray(items)) wrong(`a batch is a list of statements, got ${format(items)}`)
     if (items.length === 0) wrong("a batch has at least one statement")
+    const { core } = this
+    const here = keyspace ?? core.keyspace
     // A hole in the list is no statement, and would be passed over by `map`.
     return Array.from(items, (item, at) => {
-      const given = takenApart(item, at)
-      const { statement } = given
-      // Of another client, which is told of other changes: by its text.
-      return typeof statement !== "string" && statement.owner !== this.core.schema
-        ? { ...given, statement: statement.text }
-        : given
+      const given = takenApart(item, at, core)
+      const { home } = given
+      // By its text alone it would be written where nobody meant it.
+      if (home !== undefined && home !== here) {
+        wrong(
+          `statement ${at + 1} of the batch is of a client with the keyspace ${home}, and the batch is sent ${
+            here === undefined ? "without one" : `in ${here}`
+          }: send it by that client, or give the batch that keyspace`
+        )
+      }
+      return given
     })
   }
 

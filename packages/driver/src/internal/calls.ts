@@ -9,6 +9,9 @@ import { ClientClosed, CqlError } from "../CqlError.ts"
 const closedError = (): CqlError =>
   new CqlError({ reason: new ClientClosed({ message: "the client is closed, or is closing" }), attempts: [] })
 
+/** What a call has come to, for whoever waits for it later. */
+export type Settled<A> = { readonly value: A } | { readonly error: unknown }
+
 /** What a suspension is told by, and what a promise comes to. */
 class Call<A> {
   private readonly calls: Calls
@@ -72,6 +75,11 @@ class Call<A> {
   }
 }
 
+/** Errors that have the stack of somebody. */
+const placed = new WeakSet<CqlError>()
+
+const copyOf = (error: CqlError): CqlError => new CqlError({ ...error })
+
 /** Effects as promises, and an end for all that is under way when the client closes. */
 export class Calls {
   readonly runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -107,16 +115,40 @@ export class Calls {
     try {
       return await new Promise<A>((resolve, reject) => new Call(this, make(), resolve, reject, signal))
     } catch (error) {
-      throw this.placed(error)
+      throw this.placed(error, this.run)
     }
   }
 
+  /** The same, begun now and waited for later, or never. */
+  start<A>(make: () => Effect.Effect<A, CqlError>, signal: AbortSignal): Promise<Settled<A>> {
+    return new Promise((resolve) => {
+      const fail = (error: unknown): void => resolve({ error })
+      if (signal.aborted) return fail(signal.reason)
+      if (this.isClosing) return fail(closedError())
+      try {
+        void new Call<A>(this, make(), (value) => resolve({ value }), fail, signal)
+      } catch (error) {
+        fail(error)
+      }
+    })
+  }
+
+  /** What was begun has come to; an error is placed at whoever waits, and not where it was begun. */
+  async waited<A>(begun: Promise<Settled<A>>): Promise<A> {
+    const settled = await begun
+    if ("error" in settled) throw this.placed(settled.error, this.waited)
+    return settled.value
+  }
+
   /** The error with the stack of here: that of whoever waits. Those that come by the hundred thousand have none. */
-  private placed(error: unknown): unknown {
-    if (!this.hasStacks || !(error instanceof CqlError) || error.reason._tag === "ClientOverloaded") return error
+  private placed(given: unknown, within: (...args: Array<never>) => unknown): unknown {
+    if (!this.hasStacks || !(given instanceof CqlError) || given.reason._tag === "ClientOverloaded") return given
+    // Several may wait for one thing, a preparation for example: each has an error of their own.
+    const error = placed.has(given) ? copyOf(given) : given
+    placed.add(error)
     const { message } = error
     const holder: { stack?: string } = {}
-    Error.captureStackTrace?.(holder, this.run)
+    Error.captureStackTrace?.(holder, within)
     const frames = holder.stack?.replace(/^.*\n?/, "") ?? ""
     Object.defineProperty(error, "stack", {
       value: `CqlError: ${message}\n${frames}`,

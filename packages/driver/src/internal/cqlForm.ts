@@ -19,7 +19,16 @@ const KEY = "~@effect-scylla/driver/cql"
 export const fits = <S extends Schema.Top>(schema: S, judge: Judge): S["Rebuild"] =>
   schema.annotate({ [KEY]: judge } as never)
 
-const ownJudge = AST.resolveAt<Judge>(KEY)
+/** Annotations of a Schema with checks are those of its last one: checks of the user's may have come behind. */
+const ownJudge = ({ annotations, checks: given }: AST.AST): Judge | undefined => {
+  const checks: ReadonlyArray<AST.Check<any>> = given ?? []
+  const of = (annotated: Schema.Annotations.Annotations | undefined) => annotated?.[KEY] as Judge | undefined
+  const at = checks.findLastIndex((check) => of(check.annotations) !== undefined)
+  const judge = at < 0 ? of(annotations) : of(checks[at]!.annotations)
+  return judge === undefined || at === checks.length - 1
+    ? judge
+    : (type) => ({ ...judge(type), isTrusted: false })
+}
 
 const isOneOf = (type: CqlType, ...names: ReadonlyArray<string>): boolean =>
   type._tag === "Scalar" && names.includes(type.name)

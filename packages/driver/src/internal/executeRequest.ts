@@ -65,6 +65,16 @@ const isSameId = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.lengt
 export const preparingTimedOut = (): RequestTimeout =>
   new RequestTimeout({ message: "the statement could not be prepared in the time that the request may take" })
 
+/** A result that is read as a whole, and may not be. */
+export const tooLarge = (maxRows: number, statement: string): CqlError =>
+  new CqlError({
+    reason: new ResultTooLarge({
+      message: `the result has more than ${maxRows} rows: use \`stream\`, or set \`maxRows\``
+    }),
+    attempts: [],
+    statement
+  })
+
 /** Ticks within which a node that is well has answered somebody, and for which it was never set aside. */
 const WELL = { answered: 5, heard: 50 }
 
@@ -730,10 +740,7 @@ export class ExecuteRequest extends Suspension<any, CqlError> implements Respons
   private allRows(all: Array<Row>, pagingState: Uint8Array): Effect.Effect<Array<Row>, CqlError> {
     const { core, options, subject, values } = this
     if (countOf(all) > core.maxRows) {
-      const message = `the result has more than ${core.maxRows} rows: use \`stream\`, or set \`maxRows\``
-      return Effect.fail(
-        new CqlError({ reason: new ResultTooLarge({ message }), attempts: [], statement: subject.text })
-      )
+      return Effect.fail(tooLarge(core.maxRows, subject.text))
     }
     const page: Effect.Effect<ResultSet, CqlError> = new ExecuteRequest(
       core,

@@ -110,7 +110,7 @@ export const sendGrouped = (
   }
   const bounds = boundsOf(core, given ?? {})
   const resolved = core.resolver.resolve(options)
-  const statements = batching.givenOf(items)
+  const statements = batching.givenOf(items, resolved.keyspace)
   return Effect.suspend(() => {
     const wrong = new Map<number, CqlError>()
     const preparing = batching.prepared(

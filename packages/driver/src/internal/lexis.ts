@@ -26,3 +26,12 @@ const TEXTS = new RegExp(`(${QUOTED_NAME})|${STRING}|${COMMENT}`, "g")
 
 /** The text without its strings and comments. */
 export const withoutTexts = (text: string): string => text.replace(TEXTS, (_, name: string | undefined) => name ?? " ")
+
+/** The same, and comments that are closed, or end with their line. */
+const WHOLE = new RegExp(String.raw`${QUOTED_NAME}|${STRING}|--[^\n\r]*|\/\/[^\n\r]*|\/\*[\s\S]*?\*\/`, "g")
+
+/** What is begun in the text and never ended: servers would take what comes behind for a part of it. */
+export const unclosed = (text: string): "a quote" | "a comment" | undefined => {
+  const [begun] = text.replace(WHOLE, " ").match(/'|"|\$\$|\/\*/) ?? []
+  return begun === undefined ? undefined : begun === "/*" ? "a comment" : "a quote"
+}
