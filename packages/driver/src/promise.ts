@@ -526,7 +526,23 @@ const iterate = <A>(
     signal.addEventListener("abort", abort)
     return Effect.sync(() => signal.removeEventListener("abort", abort))
   })
-  return Stream.toAsyncIterableWith(Stream.interruptWhen(stream, aborted), context)
+  const all = Stream.toAsyncIterableWith(Stream.interruptWhen(stream, aborted), context)
+  return {
+    [Symbol.asyncIterator]: () => {
+      const iterator = all[Symbol.asyncIterator]()
+      // What happens before it is asked for counts, too: a stream is subscribed to by the first question.
+      let first: Promise<IteratorResult<A>> | undefined = iterator.next()
+      first.catch(() => {})
+      return {
+        next: () => {
+          const next = first ?? iterator.next()
+          first = undefined
+          return next
+        },
+        return: () => iterator.return?.() ?? Promise.resolve({ done: true, value: undefined })
+      }
+    }
+  }
 }
 
 const open = async (
