@@ -21,6 +21,7 @@ import * as Exit from "effect/Exit"
 import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { CqlError } from "./CqlError.ts"
 import * as CqlSchema from "./CqlSchema.ts"
@@ -61,8 +62,12 @@ interface Options<Id extends Schema.Constraint, Res extends Schema.Constraint, E
 
 type Fails<E> = E | CqlError | Schema.SchemaError
 
-/** Services that say who asks, and not what is given: spans. */
-const OF_WHO_ASKS: ReadonlySet<string> = new Set([Tracer.ParentSpanKey])
+/**
+ * Services that say who asks, and not what is read: spans, scopes, and what Effect itself keeps for a fiber (its place in the program, what its
+ * logs are annotated with).
+ */
+const isOfWhoAsks = (key: string): boolean =>
+  key === Tracer.ParentSpanKey || key === Scope.Scope.key || key.startsWith("effect/References/")
 
 /** Whether what is run with the one context is the same with the other. */
 const isSame = (a: Context.Context<any>, b: Context.Context<any>): boolean => {
@@ -70,9 +75,9 @@ const isSame = (a: Context.Context<any>, b: Context.Context<any>): boolean => {
   const one = a.mapUnsafe
   const other = b.mapUnsafe
   for (const [key, service] of one) {
-    if (!OF_WHO_ASKS.has(key) && !(other.has(key) && other.get(key) === service)) return false
+    if (!isOfWhoAsks(key) && !(other.has(key) && other.get(key) === service)) return false
   }
-  for (const key of other.keys()) if (!OF_WHO_ASKS.has(key) && !one.has(key)) return false
+  for (const key of other.keys()) if (!isOfWhoAsks(key) && !one.has(key)) return false
   return true
 }
 

@@ -28,7 +28,18 @@ describe("CqlResolver", () => {
       })
       const asked = [...Array.from({ length: 60 }, (_, i) => i % 20), 99]
       const exits = yield* passing(
-        Effect.forEach(asked, (n) => Effect.exit(CqlResolver.request(id(n), resolver)), { concurrency: "unbounded" })
+        // Whoever asks does so in a span and a scope of its own, and with logs of its own.
+        Effect.forEach(
+          asked,
+          (n) =>
+            CqlResolver.request(id(n), resolver).pipe(
+              Effect.withSpan(`read ${n}`),
+              Effect.annotateLogs({ asked: `${n}` }),
+              Effect.scoped,
+              Effect.exit
+            ),
+          { concurrency: "unbounded" }
+        )
       )
       assert.strictEqual(executed, 21)
       assert.strictEqual((yield* cluster.stats).byTable["ks.t"]!.misrouted, 0)
