@@ -7,6 +7,7 @@
  * ```
  *
  * - All nodes are reached by their routes, or none: one without a route on these links is not asked, and a warning says so.
+ * - A row says `connection_id`, `host_id`, `address` (or a name) and `port`, or `tls_port`.
  * - The port is the route's for TLS where `tls` is set, else the plain one.
  * - Names are resolved at every dial, because links are made anew under the same name, and certificates have to be for the name.
  * - The routes are read with the cluster, and when an event (`CLIENT_ROUTES_CHANGE`) names these links.

@@ -115,7 +115,7 @@ export interface ShardAwareStats {
  * @category models
  * @since 0.1.0
  */
-export type NodeChange = Cluster.NodeChange
+export type NodeChange = Snapshot.NodeChange
 
 /**
  * The service.

@@ -28,6 +28,7 @@ import { levelsOf, type Profile, profileOf, type Resolved, retrying } from "./Ex
 import type { Share } from "./internal/budget.ts"
 import * as ContactPoints from "./internal/contactPoints.ts"
 import type { Issue, Leaves } from "./internal/fromConfig.ts"
+import { NAMES, unknownIn } from "./internal/optionNames.ts"
 import { isOfServer } from "./internal/schema/model.ts"
 import type * as RetryPolicy from "./RetryPolicy.ts"
 import type { NodeFilter } from "./Snapshot.ts"
@@ -445,6 +446,9 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
   return issues.length === 0 ? Effect.succeed(checked) : Effect.fail(invalid(issues))
 }
 
+/** Of each option the name. */
+const ALL: Readonly<Record<keyof Options, true>> = NAMES
+
 /** The options as checked, and all that is wrong with them. @internal */
 export const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {
   // Of callers without types; what is missing is named below.
@@ -477,6 +481,7 @@ export const examine = (given: Options): { readonly checked: Checked; readonly i
   }
   const port = whole("port", options.port, 9042, 1, 65_535)
   const contactPoints: Array<ContactPoints.ContactPoint> = []
+  for (const { message, path } of unknownIn(options, ALL)) issue(path, message)
   if (!Array.isArray(options.contactPoints) || options.contactPoints.length === 0) {
     issue("contactPoints", 'at least one address of a node, such as "127.0.0.1:9042"')
   } else {

@@ -135,6 +135,27 @@ export class ResultSet<A = Row> {
     const at = this.columns.findIndex(({ name }) => name === "[applied]")
     return at < 0 || first[at] === true
   }
+
+  /**
+   * For logs: the rows, who answered, and whether there is more. Rows have bigints and bytes, of which `JSON.stringify` makes nothing, or
+   * nothing good: `Json.toJson` does.
+   */
+  toJSON(): object {
+    const { address, datacenter, hostId, port, rack } = this.coordinator
+    const { attempts, pagingState, rows, warnings } = this
+    return {
+      rows,
+      hasMorePages: pagingState !== null,
+      coordinator: { hostId, address, port, datacenter, rack },
+      ...(warnings.length === 0 ? {} : { warnings }),
+      ...(attempts.length === 0 ? {} : { attempts })
+    }
+  }
+
+  /** The same for `console.log`. */
+  [Symbol.for("nodejs.util.inspect.custom")](): object {
+    return this.toJSON()
+  }
 }
 
 /** @internal */

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type { NodePool } from "@effect-scylla/pool/NodePool"
+import type { Change, NodePool } from "@effect-scylla/pool/NodePool"
 import * as ByteOrderedPartitioner from "@effect-scylla/sharding/ByteOrderedPartitioner"
 import * as Partitioner from "@effect-scylla/sharding/Partitioner"
 import * as RandomPartitioner from "@effect-scylla/sharding/RandomPartitioner"
@@ -24,6 +24,23 @@ export interface AlternatorRoute {
   /** `undefined`: it is not reached so. */
   readonly port: number | undefined
   readonly httpsPort: number | undefined
+}
+
+/**
+ * What happens to a node of the cluster, as this client sees it: it joins or leaves, or something happens to the pool of its connections.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeChange {
+  readonly hostId: string
+  readonly address: string
+  readonly port: number
+  readonly change:
+    | Change
+    /** It is a member of the cluster now, or is none any more. */
+    | { readonly _tag: "Added" }
+    | { readonly _tag: "Removed" }
 }
 
 /**

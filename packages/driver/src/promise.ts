@@ -293,7 +293,7 @@ export interface Schemas {
   readonly snapshot: () => Schema.Snapshot
   /** Reads again all that is known. */
   readonly refresh: (options?: CallOptions) => Promise<void>
-  /** What changes from now on. */
+  /** What changes from now on. Who waits for it alone is not kept alive by it: see `unref`. */
   readonly changes: (options?: CallOptions) => AsyncIterable<Schema.Change>
 }
 
@@ -384,7 +384,7 @@ export interface Client extends AsyncDisposable {
   readonly schema: Schemas
   /** How requests found their way, and what the pools look like. */
   readonly stats: () => CqlClient.ShardAwareStats
-  /** What happens to nodes from now on. */
+  /** What happens to nodes from now on. Who waits for it alone is not kept alive by it: see `unref`. */
   readonly events: (options?: CallOptions) => AsyncIterable<CqlClient.NodeChange>
   /** Waits until every shard of every local node has its connection. */
   readonly connected: (options?: CallOptions) => Promise<void>

@@ -179,6 +179,21 @@ describe("bad input", () => {
         Effect.map(Effect.flip(clientOf(cluster, options)), ({ reason }) =>
           reason._tag === "InvalidConfiguration" ? reason.issues.map(({ path }) => path) : reason._tag)
       assert.deepStrictEqual(yield* issues({ username: "u", password: "hunter2" }), ["password"])
+      // As another driver calls them, and misspelled; what is undefined is no option.
+      const wrong = yield* Effect.flip(CqlClient.make({
+        contactPoints: [""],
+        localDataCenter: "dc1",
+        requestTimout: 5,
+        toString: undefined
+      } as never))
+      assert.deepStrictEqual(
+        wrong.reason._tag === "InvalidConfiguration" &&
+          wrong.reason.issues.slice(0, 2).map(({ message, path }) => [path, message]),
+        [
+          ["localDataCenter", "there is no option of this name: localDatacenter is meant, perhaps"],
+          ["requestTimout", "there is no option of this name"]
+        ]
+      )
       assert.notInclude(
         (yield* Effect.flip(clientOf(cluster, { username: "u", password: "hunter2" as never }))).message,
         "hunter2"

@@ -1,6 +1,7 @@
 /** Rows in other forms than objects, and what objects cannot show. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Stream } from "effect"
+import { inspect } from "node:util"
 import { passing, world } from "./support/world.ts"
 
 const logged = () => {
@@ -15,6 +16,22 @@ const setup = Effect.gen(function*() {
   yield* passing(cql.execute("CREATE TABLE ks.u (id int PRIMARY KEY, v int)"))
   yield* passing(cql.execute("INSERT INTO ks.u (id, v) VALUES (1, 2)"))
   return { cluster, cql }
+})
+
+describe("a result", () => {
+  it.effect("is shown, and is JSON, without the client that it came from", () =>
+    Effect.gen(function*() {
+      const { cql } = yield* setup
+      const result = yield* passing(cql.execute("SELECT id, v FROM ks.u WHERE id = 1"))
+      const { address, datacenter, hostId, port, rack } = result.coordinator
+      const expected = {
+        rows: [{ id: 1, v: 2 }],
+        hasMorePages: false,
+        coordinator: { hostId, address, port, datacenter, rack }
+      }
+      assert.deepStrictEqual(JSON.parse(JSON.stringify(result)), expected)
+      assert.strictEqual(inspect(result, { depth: 5 }), inspect(expected, { depth: 5 }))
+    }))
 })
 
 describe("rows", () => {

@@ -21,7 +21,11 @@ const find = (): string => {
     if (manifest.name === NAME) return join(folder, NAME)
   }
   // Package managers without folders know it by its manifest.
-  return join(here.resolve(`${NAME}/package.json`), "..")
+  try {
+    return join(here.resolve(`${NAME}/package.json`), "..")
+  } catch (cause) {
+    throw new Error(`${NAME} is not installed, whose values and policies this uses: npm install ${NAME}@4`, { cause })
+  }
 }
 
 /** Where `cassandra-driver` itself is. */

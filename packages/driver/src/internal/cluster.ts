@@ -69,18 +69,6 @@ export interface Options {
   readonly schema: Pick<Store, "hear" | "seen"> | undefined
 }
 
-/** What happens to a node of the cluster, as this client sees it. */
-export interface NodeChange {
-  readonly hostId: string
-  readonly address: string
-  readonly port: number
-  readonly change:
-    | NodePool.Change
-    /** It is a member of the cluster now, or is none any more. */
-    | { readonly _tag: "Added" }
-    | { readonly _tag: "Removed" }
-}
-
 /** How the cluster is spoken to, by the control connection. */
 export interface Negotiated {
   readonly protocolVersion: 3 | 4 | 5
@@ -213,7 +201,7 @@ export class Cluster {
   private readonly members = new Map<string, Member>()
   /** Those that are members no more and whose pools have not ended. */
   private readonly leaving = new Set<Member>()
-  private readonly published: PubSub.PubSub<NodeChange>
+  private readonly published: PubSub.PubSub<Snapshot.NodeChange>
   private readonly scope: Scope.Scope
   private readonly context: Context.Context<never>
   private readonly addresses: Addresses
@@ -240,7 +228,7 @@ export class Cluster {
   constructor(
     options: Options,
     inbox: Queue.Queue<Message>,
-    published: PubSub.PubSub<NodeChange>,
+    published: PubSub.PubSub<Snapshot.NodeChange>,
     scope: Scope.Scope,
     context: Context.Context<never>
   ) {
@@ -673,7 +661,7 @@ export class Cluster {
 
   private chosenAt = -Infinity
 
-  private tell({ address, hostId, port }: Snapshot.Node, change: NodeChange["change"]): void {
+  private tell({ address, hostId, port }: Snapshot.Node, change: Snapshot.NodeChange["change"]): void {
     PubSub.publishUnsafe(this.published, { hostId, address, port, change })
   }
 
@@ -722,7 +710,7 @@ export class Cluster {
   }
 
   /** What happens to nodes from now on. A subscriber that is slow misses the oldest of what it has not read. */
-  get changes(): Stream.Stream<NodeChange> {
+  get changes(): Stream.Stream<Snapshot.NodeChange> {
     return Stream.fromPubSub(this.published)
   }
 
@@ -1053,7 +1041,7 @@ export const make = (options: Options): Effect.Effect<Cluster, CqlError, Scope.S
   Effect.gen(function*() {
     const inbox = yield* Queue.sliding<Message>(1024)
     // Whoever listens is let go with the scope.
-    const published = yield* Effect.acquireRelease(PubSub.sliding<NodeChange>(CHANGES), PubSub.shutdown)
+    const published = yield* Effect.acquireRelease(PubSub.sliding<Snapshot.NodeChange>(CHANGES), PubSub.shutdown)
     const scope = yield* Effect.scope
     const cluster = new Cluster(options, inbox, published, scope, yield* Effect.context<never>())
     yield* Effect.addFinalizer(() => cluster.shutdown)
