@@ -77,6 +77,19 @@ describe("the package", () => {
     assert.deepStrictEqual(Object.keys((imported as any).default).sort(), Object.keys(required).sort())
   })
 
+  it("refuses options of its own that there are not, when it is constructed", () => {
+    for (
+      const [compat, message] of [
+        [
+          { unsafeRetrys: true },
+          "compat.unsafeRetrys: there is no option of this name, only compression and unsafeRetries"
+        ],
+        [{ compression: "gzip" }, 'compat.compression: "none", "lz4" or "snappy", got gzip'],
+        [{ unsafeRetries: "yes" }, "compat.unsafeRetries: true or false, got yes"]
+      ] as const
+    ) assert.throws(() => new Client({ ...least, compat: compat as never }), cassandra.errors.ArgumentError, message)
+  })
+
   it("has the types of cassandra-driver", () => {
     const client = new Client({ ...least, compat: { unsafeRetries: false } })
     assert.instanceOf(client, cassandra.Client)

@@ -447,7 +447,7 @@ export const check = (given: Options): Effect.Effect<Checked, CqlError> => {
 }
 
 /** Of each option the name. */
-const ALL: Readonly<Record<keyof Options, true>> = NAMES
+const ALL: Readonly<Record<keyof Options, boolean>> = NAMES
 
 /** The options as checked, and all that is wrong with them. @internal */
 export const examine = (given: Options): { readonly checked: Checked; readonly issues: ReadonlyArray<Issue> } => {

@@ -26,6 +26,20 @@ const only = (option: string, value: unknown, usual: unknown, why: string): void
 
 const DSE = "graphs, proxy execution and GSSAPI are of DataStax Enterprise"
 
+/** Those that `cassandra-driver` has not. */
+const checkOwn = ({ compression, unsafeRetries, ...others }: any): void => {
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) {
+    throw new ArgumentError(`compat.${unknown}: there is no option of this name, only compression and unsafeRetries`)
+  }
+  if (compression !== undefined && !["none", "lz4", "snappy"].includes(compression)) {
+    throw new ArgumentError(`compat.compression: "none", "lz4" or "snappy", got ${String(compression)}`)
+  }
+  if (unsafeRetries !== undefined && typeof unsafeRetries !== "boolean") {
+    throw new ArgumentError(`compat.unsafeRetries: true or false, got ${String(unsafeRetries)}`)
+  }
+}
+
 /** Throws for everything that is given and cannot be done. */
 export const check = ({ given, filled }: Given): void => {
   const { cloud, encoding = {}, graphOptions, policies = {}, pooling = {}, protocolOptions = {}, socketOptions = {} } =
@@ -35,6 +49,7 @@ export const check = ({ given, filled }: Given): void => {
   if (filled.queryOptions.graphOptions !== undefined) refuse("queryOptions.graphOptions", DSE)
   if (filled.queryOptions.executeAs !== undefined) refuse("queryOptions.executeAs", DSE)
   void encoding
+  checkOwn(given.compat ?? {})
   for (
     const [name, value, usual, why] of [
       ["keepAlive", socketOptions.keepAlive, true, "connections always have TCP keep-alive"],

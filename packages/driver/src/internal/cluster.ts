@@ -776,7 +776,9 @@ export class Cluster {
         `the contact points are in different datacenters (${chosen.sort().join(", ")}): set localDatacenter`
       )
     }
-    yield* Effect.logInfo(`the local datacenter is ${chosen[0]}, that of the contact points`)
+    // Where there is no other one nobody will wonder.
+    const line = `the local datacenter is ${chosen[0]}, that of the contact points`
+    yield* all.length > 1 ? Effect.logInfo(line) : Effect.logDebug(line)
     return chosen[0]!
   })
 
