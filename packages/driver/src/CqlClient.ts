@@ -576,7 +576,7 @@ const fromCore = (
   }
   const pagesUntil: Runner["pages"] = (text, values, options, wanted) => {
     const more = (
-      all: ReadonlyArray<ResultSet>,
+      all: Array<ResultSet>,
       { pagingState, rows }: ResultSet,
       before: number
     ): Effect.Effect<ReadonlyArray<ResultSet>, CqlError> => {
@@ -585,7 +585,10 @@ const fromCore = (
       if (count > core.maxRows) return Effect.fail(tooLarge(core.maxRows, text))
       return Effect.flatMap(
         execute(text, values, { ...options, pagingState }),
-        (page: ResultSet) => more([...all, page], page, count)
+        (page: ResultSet) => {
+          all.push(page)
+          return more(all, page, count)
+        }
       )
     }
     return Effect.flatMap(execute(text, values, options), (page: ResultSet) => more([page], page, 0))

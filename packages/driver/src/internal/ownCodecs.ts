@@ -1,6 +1,7 @@
 import type { CodecOptions } from "@effect-scylla/protocol/Codec"
-import { type CqlType, parse } from "@effect-scylla/protocol/CqlType"
+import { parse } from "@effect-scylla/protocol/CqlType"
 import type { Column } from "@effect-scylla/protocol/Metadata"
+import { isWithin } from "./withinType.ts"
 
 const NEVER = (): boolean => false
 const ALWAYS = (): boolean => true
@@ -10,25 +11,6 @@ const COLUMN = /^\s*("(?:[^"]|"")+"|\w+)\s*\.\s*("(?:[^"]|"")+"|\w+)\s*\.\s*("(?
 
 const bare = (name: string): string =>
   name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase()
-
-/** Whether it is a type that is met, or has one within. */
-const has = (type: CqlType, isMet: (type: CqlType) => boolean): boolean => {
-  if (isMet(type)) return true
-  switch (type._tag) {
-    case "List":
-    case "Set":
-    case "Vector":
-      return has(type.element, isMet)
-    case "Map":
-      return has(type.key, isMet) || has(type.value, isMet)
-    case "Tuple":
-      return type.elements.some((element) => has(element, isMet))
-    case "Udt":
-      return type.fields.some((field) => has(field.type, isMet))
-    default:
-      return false
-  }
-}
 
 /** Which columns' values appear otherwise than they do by default: those that no option may be about are not among them. */
 export const ownCodecs = (options: CodecOptions | undefined): (column: Column) => boolean => {
@@ -47,7 +29,7 @@ export const ownCodecs = (options: CodecOptions | undefined): (column: Column) =
     else isOfOthers = true
   }
   return (column) =>
-    has(column.type, (type) => type._tag === "Scalar" ? scalars.has(type.name) : isOfOthers) ||
+    isWithin(column.type, (type) => type._tag === "Scalar" ? scalars.has(type.name) : isOfOthers) ||
     // The name of a variable may have more to it: `IN(id)`.
     columns.some(([keyspace, table, name]) =>
       column.keyspace === keyspace && column.table === table && column.name.includes(name)

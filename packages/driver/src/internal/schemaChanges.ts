@@ -1,6 +1,7 @@
 import type { CqlType } from "@effect-scylla/protocol/CqlType"
 import type { SchemaChange } from "@effect-scylla/protocol/Response"
 import type { Prepared } from "../Prepared.ts"
+import { isWithin } from "./withinType.ts"
 
 /** Changes that are remembered; a statement that was last used before them all is taken as touched. */
 const KEPT = 256
@@ -53,19 +54,5 @@ const touches = (change: SchemaChange | undefined, { variables }: Prepared): boo
 }
 
 /** Whether a user-defined type is there, however deep. */
-const uses = (type: CqlType, isIt: (udt: Extract<CqlType, { _tag: "Udt" }>) => boolean): boolean => {
-  switch (type._tag) {
-    case "List":
-    case "Set":
-    case "Vector":
-      return uses(type.element, isIt)
-    case "Map":
-      return uses(type.key, isIt) || uses(type.value, isIt)
-    case "Tuple":
-      return type.elements.some((element) => uses(element, isIt))
-    case "Udt":
-      return isIt(type) || type.fields.some((field) => uses(field.type, isIt))
-    default:
-      return false
-  }
-}
+const uses = (type: CqlType, isIt: (udt: Extract<CqlType, { _tag: "Udt" }>) => boolean): boolean =>
+  isWithin(type, (within) => within._tag === "Udt" && isIt(within))
