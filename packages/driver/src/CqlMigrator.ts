@@ -21,8 +21,6 @@
  *
  * @since 0.1.0
  */
-import * as Identifier from "@effect-scylla/protocol/Identifier"
-import * as Uuid from "@effect-scylla/protocol/Uuid"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -37,6 +35,7 @@ import { pathToFileURL } from "node:url"
 import { CqlClient } from "./CqlClient.ts"
 import type { CqlError } from "./CqlError.ts"
 import { normalized, normalizedBefore, statementsOf, unclosedIn } from "./internal/cqlScript.ts"
+import { Journal, type Recorded } from "./internal/migrationJournal.ts"
 
 /**
  * Why migrations could not be run. `kind`:
@@ -210,175 +209,16 @@ const digest = (text: string): string => createHash("sha256").update(text).diges
 /** Of CQL what it does: comments, ends of lines and indents are no part of it. An effect is known by its name only. */
 const checksumOf = ({ name, step }: Migration): string => isCql(step) ? digest(normalized(step)) : `effect ${name}`
 
+const recordedOf = (migration: Migration) => ({
+  id: migration.id,
+  name: migration.name,
+  checksum: checksumOf(migration)
+})
+
 /** Whether it was recorded of this step, in the way of now or of before. */
 const isOf = (checksum: string | null, migration: Migration): boolean =>
   checksum === checksumOf(migration) ||
   (isCql(migration.step) && checksum === digest(normalizedBefore(migration.step)))
-
-interface Record_ {
-  readonly id: number | null
-  readonly name: string | null
-  readonly checksum: string | null
-  readonly state: "running" | "done" | null
-  readonly started: Date | null
-  readonly ended: Date | null
-  readonly runner: string | null
-  readonly holder: string | null
-  readonly fence: bigint | null
-}
-
-const SCOPE = "migrations"
-
-/** Everything that is read and written of the table. */
-class Journal {
-  private readonly cql: CqlClient
-  private readonly table: string
-  readonly runner = Uuid.random().toString()
-  private fence = 0n
-  private isInDoubt = false
-
-  constructor(cql: CqlClient, { keyspace, table = "effect_cql_migrations" }: Options<any>) {
-    this.cql = cql.with({
-      consistency: "LOCAL_QUORUM",
-      serialConsistency: "SERIAL",
-      idempotent: false,
-      timeout: "15 seconds"
-    })
-    this.table = `${Identifier.format(keyspace)}.${Identifier.format(table)}`
-  }
-
-  get create(): Effect.Effect<unknown, CqlError> {
-    return this.cql.execute(
-      `CREATE TABLE IF NOT EXISTS ${this.table} (scope text, id int, name text, checksum text, state text, started timestamp, ` +
-        "ended timestamp, runner text, holder text static, fence bigint static, PRIMARY KEY (scope, id))",
-      [],
-      { timeout: "65 seconds" }
-    )
-  }
-
-  get records(): Effect.Effect<ReadonlyArray<Record_>, CqlError> {
-    return Effect.map(
-      this.cql.execute(
-        `SELECT id, name, checksum, state, started, ended, runner, holder, fence FROM ${this.table} WHERE scope = ?`,
-        [SCOPE],
-        { consistency: "SERIAL", pageSize: 5_000 }
-      ),
-      ({ rows }) => rows as ReadonlyArray<any>
-    )
-  }
-
-  private applied(text: string, values: ReadonlyArray<unknown>): Effect.Effect<boolean, CqlError> {
-    return Effect.map(this.cql.execute(text, values), ({ wasApplied }) => wasApplied)
-  }
-
-  /**
-   * The same; where nobody knows whether it was applied, what is there says so: a read at SERIAL brings to an end what is under way. It
-   * fails as it did where it was not.
-   */
-  private settled(
-    text: string,
-    values: ReadonlyArray<unknown>,
-    isThere: (records: ReadonlyArray<Record_>) => boolean
-  ): Effect.Effect<boolean, CqlError> {
-    return Effect.catchIf(
-      this.applied(text, values),
-      ({ outcome }) => outcome === "Ambiguous",
-      (error) => Effect.flatMap(this.records, (records) => isThere(records) ? Effect.succeed(true) : Effect.fail(error))
-    )
-  }
-
-  private has = ([first]: ReadonlyArray<Record_>): boolean => first?.holder === this.runner
-
-  /** Takes the lease, if nobody has it; who has lost it meanwhile cannot record any more. */
-  acquire(seconds: number): Effect.Effect<boolean, CqlError> {
-    return Effect.gen({ self: this }, function*() {
-      const took = yield* this.settled(
-        `UPDATE ${this.table} USING TTL ${seconds} SET holder = ? WHERE scope = ? IF holder = null`,
-        [this.runner, SCOPE],
-        this.has
-      )
-      // Taken by an attempt before, perhaps, of which nothing was heard.
-      if (!took && !this.isInDoubt) return false
-      this.isInDoubt = true
-      const records = yield* this.records
-      this.isInDoubt = this.has(records)
-      if (!this.isInDoubt) return false
-      const before = records[0]?.fence ?? null
-      const fence = this.fence = (before ?? 0n) + 1n
-      return yield* this.settled(
-        `UPDATE ${this.table} SET fence = ? WHERE scope = ? IF fence = ? AND holder = ?`,
-        [fence, SCOPE, before, this.runner],
-        (records) => this.has(records) && records[0]?.fence === fence
-      )
-    })
-  }
-
-  /** An attempt to take the lease has failed, and may have taken it. */
-  doubt(): void {
-    this.isInDoubt = true
-  }
-
-  /** Answers whether this runner still has it. */
-  renew(seconds: number): Effect.Effect<boolean, CqlError> {
-    return this.applied(
-      `UPDATE ${this.table} USING TTL ${seconds} SET holder = ? WHERE scope = ? IF holder = ? AND fence = ?`,
-      [this.runner, SCOPE, this.runner, this.fence]
-    )
-  }
-
-  get release(): Effect.Effect<unknown, CqlError> {
-    return this.applied(`UPDATE ${this.table} SET holder = null WHERE scope = ? IF holder = ? AND fence = ?`, [
-      SCOPE,
-      this.runner,
-      this.fence
-    ])
-  }
-
-  begun(migration: Migration, now: number): Effect.Effect<boolean, CqlError> {
-    return this.settled(
-      `UPDATE ${this.table} SET name = ?, checksum = ?, state = 'running', started = ?, ended = null, runner = ? ` +
-        "WHERE scope = ? AND id = ? IF fence = ? AND holder = ?",
-      [
-        migration.name,
-        checksumOf(migration),
-        new Date(now),
-        this.runner,
-        SCOPE,
-        migration.id,
-        this.fence,
-        this.runner
-      ],
-      (records) =>
-        records.some(({ fence, id, runner, started, state }) =>
-          id === migration.id && state === "running" && runner === this.runner && fence === this.fence &&
-          started?.getTime() === now
-        )
-    )
-  }
-
-  /** Recorded while no other runner has taken over, though the lease may have run out in the last step. */
-  ended(id: number, now: number): Effect.Effect<boolean, CqlError> {
-    return this.settled(
-      `UPDATE ${this.table} SET state = 'done', ended = ? WHERE scope = ? AND id = ? IF fence = ?`,
-      [new Date(now), SCOPE, id, this.fence],
-      (records) => records.some((record) => record.id === id && record.state === "done" && record.fence === this.fence)
-    )
-  }
-
-  /** Answers whether it could be: this runner has the lease. */
-  mark(migration: Migration, state: "done" | "pending", now: number): Effect.Effect<boolean, CqlError> {
-    return state === "pending"
-      ? this.settled(
-        `DELETE FROM ${this.table} WHERE scope = ? AND id = ? IF fence = ?`,
-        [SCOPE, migration.id, this.fence],
-        (records) => records.every(({ id }) => id !== migration.id) && records[0]?.fence === this.fence
-      )
-      : Effect.flatMap(
-        this.begun(migration, now),
-        (isBegun) => isBegun ? this.ended(migration.id, now) : Effect.succeed(false)
-      )
-  }
-}
 
 const bad = (message: string): MigrationError => new MigrationError({ kind: "BadState", message })
 
@@ -409,7 +249,7 @@ const sorted = (steps: ReadonlyArray<Migration>): Effect.Effect<ReadonlyArray<Mi
 
 const statusOf = (
   steps: ReadonlyArray<Migration>,
-  records: ReadonlyArray<Record_>
+  records: ReadonlyArray<Recorded>
 ): ReadonlyArray<Status> =>
   steps.map((step) => {
     const record = records.find(({ id }) => id === step.id)
@@ -426,7 +266,7 @@ const statusOf = (
 /** What was recorded has to be what there is: what no state of a step says. */
 const misfits = (
   steps: ReadonlyArray<Migration>,
-  records: ReadonlyArray<Record_>,
+  records: ReadonlyArray<Recorded>,
   all: ReadonlyArray<Status>
 ): MigrationError | undefined => {
   const unknown = records.filter(({ id, state }) =>
@@ -449,7 +289,7 @@ const misfits = (
 /** What is to be run, where nothing is wrong. */
 const examined = (
   steps: ReadonlyArray<Migration>,
-  records: ReadonlyArray<Record_>,
+  records: ReadonlyArray<Recorded>,
   unfinished: "fail" | "resume"
 ): Effect.Effect<ReadonlyArray<Migration>, MigrationError> => {
   const all = statusOf(steps, records)
@@ -594,7 +434,7 @@ export const run = <R>(
       for (const migration of pending) {
         const { id, name, step } = migration
         yield* agreed(options)
-        if (!(yield* journal.begun(migration, yield* Clock.currentTimeMillis))) return yield* leaseLost
+        if (!(yield* journal.begun(recordedOf(migration), yield* Clock.currentTimeMillis))) return yield* leaseLost
         yield* Effect.mapError(execute(cql, step), (cause) =>
           new MigrationError({
             kind: "Failed",
@@ -655,7 +495,8 @@ export const mark = <R>(
       journal,
       options,
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.flatMap(journal.mark(migration, state, now), (isMarked) => isMarked ? Effect.void : leaseLost))
+        Effect.flatMap(journal.mark(recordedOf(migration), state, now), (isMarked) =>
+          isMarked ? Effect.void : leaseLost))
     )
   })
 
